@@ -1,0 +1,81 @@
+import { Duration } from 'aws-cdk-lib';
+import {
+  AlarmStatusWidget,
+  Dashboard,
+  DashboardVariable,
+  DefaultValue,
+  type IWidget,
+  PeriodOverride,
+  TextWidget,
+  Values,
+  VariableInputType,
+  VariableType,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import { NAMESPACES, resources } from '../schemas.ts';
+import { playerWidgets, processorWidgets, resourceWidgets, tutorialWidgets } from '../widgets.ts';
+import type { Alerts } from './alerts.ts';
+import type { Ingest } from './ingest.ts';
+import type { Processor } from './processor.ts';
+import type { Storage } from './storage.ts';
+
+export interface LiveDashboardProps {
+  readonly alerts: Alerts;
+  readonly ingest: Ingest;
+  readonly processor: Processor;
+  readonly storage: Storage;
+  readonly runbookBase: string;
+}
+
+/** Stands in the widgets where the channel chosen on the dashboard is put; a channel id has no such form. */
+export const CHANNEL_PLACEHOLDER = 'choose-a-channel';
+
+/** `LiveStreamingDashboard`: the tutorial's five widgets, what players see, and the system itself. */
+export class LiveDashboard extends Construct {
+  readonly dashboard: Dashboard;
+
+  constructor(scope: Construct, id: string, props: LiveDashboardProps) {
+    super(scope, id);
+    this.dashboard = new Dashboard(this, 'Dashboard', {
+      dashboardName: resources.dashboard,
+      defaultInterval: Duration.hours(6),
+      // Widgets keep their own periods when a longer interval is chosen.
+      periodOverride: PeriodOverride.INHERIT,
+      variables: [channelPicker()],
+      widgets: [
+        [new AlarmStatusWidget({ title: 'Alarms', alarms: [...props.alerts.alarms], width: 24, height: 4 })],
+        ...tutorialWidgets(CHANNEL_PLACEHOLDER),
+        heading('Players', 'What viewers saw, by their own reports.'),
+        ...playerWidgets(CHANNEL_PLACEHOLDER),
+        heading('Processor', `What to do when it looks bad: ${props.runbookBase}.`),
+        ...processorWidgets(),
+        ...resourceWidgets(props),
+      ],
+    });
+  }
+}
+
+function heading(title: string, text: string): IWidget[] {
+  return [new TextWidget({ markdown: `## ${title}\n${text}`, width: 24, height: 2 })];
+}
+
+/**
+ * Replaces text, because our metrics call the dimension `ChannelId` and IVS's own call it `Channel`
+ * for the same value.
+ */
+function channelPicker(): DashboardVariable {
+  return new DashboardVariable({
+    id: 'channel',
+    label: 'Channel',
+    type: VariableType.PATTERN,
+    value: CHANNEL_PLACEHOLDER,
+    inputType: VariableInputType.SELECT,
+    defaultValue: DefaultValue.FIRST,
+    values: Values.fromSearchComponents({
+      namespace: NAMESPACES.metrics,
+      dimensions: ['ChannelId'],
+      metricName: 'CurrentViewers',
+      populateFrom: 'ChannelId',
+    }),
+  });
+}

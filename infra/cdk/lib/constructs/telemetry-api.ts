@@ -1,0 +1,152 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import {
+  AccessLogFormat,
+  AwsIntegration,
+  type IModel,
+  LogGroupLogDestination,
+  MethodLoggingLevel,
+  PassthroughBehavior,
+  Period,
+  ResponseType,
+  RestApi,
+} from 'aws-cdk-lib/aws-apigateway';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { acknowledge } from '../acknowledge.ts';
+import type { StageConfig, TelemetryApiConfig } from '../config.ts';
+import { BATCH_SCHEMA, PUT_RECORDS_REPLY, putRecordsRequest } from '../telemetry-mapping.ts';
+import type { Ingest } from './ingest.ts';
+
+const LOG_POLICY = 'service-role/AmazonAPIGatewayPushToCloudWatchLogs';
+
+export interface TelemetryApiProps {
+  readonly config: StageConfig;
+  readonly api: TelemetryApiConfig;
+  readonly ingest: Ingest;
+}
+
+/**
+ * `POST /telemetry` with `{"records": [...]}`: player telemetry straight into the stream, without
+ * code of ours on the way. Keyed by session, so that a popular channel does not heat one shard.
+ */
+export class TelemetryApi extends Construct {
+  readonly api: RestApi;
+  readonly keyId: string;
+
+  constructor(scope: Construct, id: string, props: TelemetryApiProps) {
+    super(scope, id);
+    this.api = this.restApi(props);
+    const model = this.api.addModel('Batch', { contentType: 'application/json', schema: BATCH_SCHEMA });
+    this.telemetry(props, model);
+    this.keyId = this.usagePlan(props.api);
+    this.acknowledgements();
+  }
+
+  private restApi({ api, config }: TelemetryApiProps): RestApi {
+    const accessLogs = new LogGroup(this, 'AccessLogs', {
+      retention: config.worker.logDays,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const rest = new RestApi(this, 'Api', {
+      description: 'Player telemetry into the event stream',
+      deployOptions: {
+        stageName: 'v1',
+        throttlingRateLimit: api.requestsPerSecond,
+        throttlingBurstLimit: api.burst,
+        loggingLevel: MethodLoggingLevel.ERROR,
+        // Payloads carry session ids of viewers.
+        dataTraceEnabled: false,
+        metricsEnabled: true,
+        accessLogDestination: new LogGroupLogDestination(accessLogs),
+        accessLogFormat: AccessLogFormat.jsonWithStandardFields(),
+      },
+      cloudWatchRole: true,
+      cloudWatchRoleRemovalPolicy: RemovalPolicy.DESTROY,
+      defaultCorsPreflightOptions: {
+        allowOrigins: [api.allowedOrigin],
+        allowMethods: ['POST'],
+        allowHeaders: ['Content-Type', 'x-api-key'],
+      },
+    });
+    // Refusals must reach the page's script too, or it sees a network error and retries for ever.
+    for (const type of [ResponseType.DEFAULT_4XX, ResponseType.DEFAULT_5XX]) {
+      rest.addGatewayResponse(type.responseType, {
+        type,
+        responseHeaders: { 'Access-Control-Allow-Origin': `'${api.allowedOrigin}'` },
+      });
+    }
+    return rest;
+  }
+
+  private telemetry({ ingest, api }: TelemetryApiProps, model: IModel): void {
+    const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('apigateway.amazonaws.com') });
+    role.addToPolicy(
+      new PolicyStatement({ actions: ['kinesis:PutRecords'], resources: [ingest.stream.streamArn] }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({ actions: ['kms:GenerateDataKey'], resources: [ingest.key.keyArn] }),
+    );
+    const origin = 'method.response.header.Access-Control-Allow-Origin';
+    const integration = new AwsIntegration({
+      service: 'kinesis',
+      action: 'PutRecords',
+      integrationHttpMethod: 'POST',
+      options: {
+        credentialsRole: role,
+        passthroughBehavior: PassthroughBehavior.NEVER,
+        requestParameters: { 'integration.request.header.Content-Type': "'application/x-amz-json-1.1'" },
+        requestTemplates: { 'application/json': putRecordsRequest(ingest.stream.streamName) },
+        integrationResponses: [
+          {
+            statusCode: '200',
+            responseTemplates: { 'application/json': PUT_RECORDS_REPLY },
+            responseParameters: { [origin]: `'${api.allowedOrigin}'` },
+          },
+          { statusCode: '400', selectionPattern: '4\\d{2}' },
+          { statusCode: '503', selectionPattern: '5\\d{2}' },
+        ],
+      },
+    });
+    this.api.root.addResource('telemetry').addMethod('POST', integration, {
+      apiKeyRequired: true,
+      requestModels: { 'application/json': model },
+      requestValidatorOptions: { validateRequestBody: true, validateRequestParameters: true },
+      methodResponses: [
+        { statusCode: '200', responseParameters: { [origin]: true } },
+        { statusCode: '400' },
+        { statusCode: '503' },
+      ],
+    });
+  }
+
+  private usagePlan(api: TelemetryApiConfig): string {
+    const key = this.api.addApiKey('Key', { description: 'Players and backends that send telemetry' });
+    const plan = this.api.addUsagePlan('Plan', {
+      throttle: { rateLimit: api.requestsPerSecond, burstLimit: api.burst },
+      quota: { limit: api.requestsPerDay, period: Period.DAY },
+    });
+    plan.addApiStage({ stage: this.api.deploymentStage });
+    plan.addApiKey(key);
+    return key.keyId;
+  }
+
+  private acknowledgements(): void {
+    acknowledge(
+      this.api,
+      'AwsSolutions-APIG4',
+      'anonymous viewers send telemetry; the API key meters them and can be revoked, it is no secret',
+    );
+    acknowledge(this.api, 'AwsSolutions-COG4', 'viewers have no accounts here; see APIG4');
+    acknowledge(
+      this.api,
+      'AwsSolutions-APIG3',
+      'optional by cost: attach a web ACL to the stage where the API is open to the public',
+    );
+    acknowledge(
+      this.api,
+      `AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/${LOG_POLICY}]`,
+      'API Gateway writes its error log through the managed policy AWS prescribes for that',
+    );
+  }
+}

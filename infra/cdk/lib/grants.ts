@@ -1,0 +1,94 @@
+import { Effect, type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { acknowledge, acknowledgeArnSuffix } from './acknowledge.ts';
+import type { Ingest } from './constructs/ingest.ts';
+import { PREFIX, type Storage } from './constructs/storage.ts';
+import { NAMESPACES } from './schemas.ts';
+
+/** Exactly the calls the worker makes, on exactly its resources. */
+export function grantWorker(
+  role: IRole,
+  { stream, key, domainBus }: Ingest,
+  { sessions, metrics, leases, bucket }: Storage,
+  enhancedFanOut: boolean,
+): void {
+  const allow = (sid: string, actions: string[], resources: string[], conditions = {}): void => {
+    role.addToPrincipalPolicy(
+      new PolicyStatement({ sid, effect: Effect.ALLOW, actions, resources, conditions }),
+    );
+  };
+  allow(
+    'ReadStream',
+    ['kinesis:DescribeStreamSummary', 'kinesis:GetRecords', 'kinesis:GetShardIterator', 'kinesis:ListShards'],
+    [stream.streamArn],
+  );
+  if (enhancedFanOut) {
+    allow(
+      'FanOut',
+      ['kinesis:DescribeStreamConsumer', 'kinesis:RegisterStreamConsumer', 'kinesis:SubscribeToShard'],
+      [stream.streamArn, `${stream.streamArn}/consumer/*`],
+    );
+    acknowledgeArnSuffix(role, stream, '/consumer/*', 'a consumer ARN ends in its creation time');
+  }
+  allow('DecryptRecords', ['kms:Decrypt'], [key.keyArn]);
+  allow(
+    'Rows',
+    ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+    [sessions.tableArn, metrics.tableArn],
+  );
+  allow(
+    'Leases',
+    [
+      'dynamodb:DeleteItem',
+      'dynamodb:DescribeTable',
+      'dynamodb:GetItem',
+      'dynamodb:PutItem',
+      'dynamodb:Scan',
+      'dynamodb:UpdateItem',
+    ],
+    [leases.tableArn],
+  );
+  allow(
+    'Segments',
+    ['s3:PutObject'],
+    [bucket.arnForObjects(`${PREFIX.archive}/*`), bucket.arnForObjects(`${PREFIX.rejects}/*`)],
+  );
+  allow('DomainEvents', ['events:PutEvents'], [domainBus.eventBusArn]);
+  allow('Metrics', ['cloudwatch:PutMetricData'], ['*'], {
+    StringEquals: {
+      'cloudwatch:namespace': [NAMESPACES.sessions, NAMESPACES.metrics, NAMESPACES.processor],
+    },
+  });
+  acknowledge(
+    role,
+    'AwsSolutions-IAM5[Resource::*]',
+    'PutMetricData knows no resource; the statement is bound to our namespaces',
+  );
+  for (const prefix of [PREFIX.archive, PREFIX.rejects]) {
+    acknowledgeArnSuffix(
+      role,
+      bucket,
+      `/${prefix}/*`,
+      'object names hold shard and time; bound to the prefix',
+    );
+  }
+}
+
+/** What the report function does: read both tables by channel, write below one prefix. */
+export function grantReport(role: IRole, { sessions, metrics, bucket }: Storage): void {
+  for (const table of [sessions, metrics]) {
+    role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['dynamodb:Query', 'dynamodb:Scan'],
+        resources: [table.tableArn, `${table.tableArn}/index/*`],
+      }),
+    );
+    acknowledgeArnSuffix(role, table, '/index/*', 'reports query the index by channel');
+  }
+  role.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['s3:PutObject'],
+      resources: [bucket.arnForObjects(`${PREFIX.reports}/*`)],
+    }),
+  );
+  acknowledgeArnSuffix(role, bucket, `/${PREFIX.reports}/*`, 'report keys hold channel and period');
+}
