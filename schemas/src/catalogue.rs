@@ -1,0 +1,228 @@
+//! The metric catalogue: every CloudWatch metric this processor emits, and every alarm.
+//!
+//! CloudWatch does not roll custom metrics up over dimensions, so a metric is sent once per
+//! dimension set listed here. An alarm can only name a metric of this catalogue.
+
+use serde::Serialize;
+
+pub mod alarms;
+pub mod metrics;
+
+pub use alarms::ALARMS;
+pub use metrics::{EXTERNAL, METRICS};
+
+/// A CloudWatch namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Namespace {
+    /// Starts, ends and outcomes of streams.
+    #[serde(rename = "LiveStreaming/Sessions")]
+    Sessions,
+    /// What streams, players and chat report.
+    #[serde(rename = "LiveStreaming/Metrics")]
+    Metrics,
+    /// The processor itself.
+    #[serde(rename = "LiveStreaming/Processor")]
+    Processor,
+    /// Amazon IVS's own metrics; read, never written.
+    #[serde(rename = "AWS/IVS")]
+    Ivs,
+}
+
+impl Namespace {
+    /// The name as CloudWatch knows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sessions => "LiveStreaming/Sessions",
+            Self::Metrics => "LiveStreaming/Metrics",
+            Self::Processor => "LiveStreaming/Processor",
+            Self::Ivs => "AWS/IVS",
+        }
+    }
+}
+
+/// A CloudWatch unit; only those in use. CloudWatch has no unit per minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Unit {
+    /// `Count`.
+    Count,
+    /// `Seconds`.
+    Seconds,
+    /// `Milliseconds`.
+    Milliseconds,
+    /// `Percent`, 0 to 100.
+    Percent,
+    /// `Bits/Second`.
+    #[serde(rename = "Bits/Second")]
+    BitsPerSecond,
+    /// `Count/Second`.
+    #[serde(rename = "Count/Second")]
+    CountPerSecond,
+}
+
+impl Unit {
+    /// The exact name of CloudWatch's `StandardUnit`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Seconds => "Seconds",
+            Self::Milliseconds => "Milliseconds",
+            Self::Percent => "Percent",
+            Self::BitsPerSecond => "Bits/Second",
+            Self::CountPerSecond => "Count/Second",
+        }
+    }
+}
+
+/// A CloudWatch statistic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Statistic {
+    /// Mean of the samples.
+    Average,
+    /// Sum of the samples.
+    Sum,
+    /// Smallest sample.
+    Minimum,
+    /// Largest sample.
+    Maximum,
+    /// Median.
+    #[serde(rename = "p50")]
+    P50,
+    /// 95th percentile.
+    #[serde(rename = "p95")]
+    P95,
+}
+
+impl Statistic {
+    /// The name as CloudWatch's API takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Average => "Average",
+            Self::Sum => "Sum",
+            Self::Minimum => "Minimum",
+            Self::Maximum => "Maximum",
+            Self::P50 => "p50",
+            Self::P95 => "p95",
+        }
+    }
+}
+
+/// The dimension names of one series.
+pub type DimensionSet = &'static [&'static str];
+
+/// Dimension with the channel id: the last part of the channel ARN.
+pub const CHANNEL_ID: &str = "ChannelId";
+/// Dimension with the Kinesis shard id.
+pub const SHARD: &str = "Shard";
+/// Dimension of IVS's own metrics, with the same value as [`CHANNEL_ID`].
+pub const IVS_CHANNEL: &str = "Channel";
+
+/// One series per channel, and one over the whole fleet.
+pub const PER_CHANNEL: &[DimensionSet] = &[&[CHANNEL_ID], &[]];
+/// One series per shard, and one over the whole fleet.
+pub const PER_SHARD: &[DimensionSet] = &[&[SHARD], &[]];
+/// One series over the whole fleet.
+pub const FLEET: &[DimensionSet] = &[&[]];
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metric {
+    /// Namespace.
+    pub namespace: Namespace,
+    /// Name.
+    pub name: &'static str,
+    /// Unit of every sample.
+    pub unit: Unit,
+    /// The series that exist; the empty set is the series without dimensions.
+    pub dimensions: &'static [DimensionSet],
+    /// The statistic that gives the metric's meaning.
+    pub statistic: Statistic,
+    /// One line for people.
+    pub description: &'static str,
+}
+
+/// How an alarm compares the statistic with the threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Comparison {
+    /// Alarm when above.
+    GreaterThanThreshold,
+    /// Alarm when at or above.
+    GreaterThanOrEqualToThreshold,
+    /// Alarm when below.
+    LessThanThreshold,
+}
+
+impl Comparison {
+    /// The name as CloudWatch's API takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GreaterThanThreshold => "GreaterThanThreshold",
+            Self::GreaterThanOrEqualToThreshold => "GreaterThanOrEqualToThreshold",
+            Self::LessThanThreshold => "LessThanThreshold",
+        }
+    }
+
+    /// Whether `value` breaches `threshold`.
+    #[must_use]
+    pub fn breaches(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::GreaterThanThreshold => value > threshold,
+            Self::GreaterThanOrEqualToThreshold => value >= threshold,
+            Self::LessThanThreshold => value < threshold,
+        }
+    }
+}
+
+/// What a period without samples means to an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MissingData {
+    /// All is well: nothing is live.
+    NotBreaching,
+    /// As bad as a bad value: the reporter is gone.
+    Breaching,
+}
+
+impl MissingData {
+    /// The name as CloudWatch's API takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotBreaching => "notBreaching",
+            Self::Breaching => "breaching",
+        }
+    }
+}
+
+/// An alarm on the series without dimensions of one metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alarm {
+    /// Alarm name.
+    pub name: &'static str,
+    /// One line for the person who is woken by it.
+    pub description: &'static str,
+    /// The metric watched.
+    pub metric: Metric,
+    /// The statistic watched.
+    pub statistic: Statistic,
+    /// How the statistic is compared.
+    pub comparison: Comparison,
+    /// The threshold, in the metric's unit.
+    pub threshold: f64,
+    /// Length of one period, seconds.
+    pub period_s: u32,
+    /// How many of the latest periods are looked at.
+    pub evaluation_periods: u32,
+    /// How many of them must breach.
+    pub datapoints_to_alarm: u32,
+    /// What a period without samples means.
+    pub missing_data: MissingData,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The alarms. The first three are the tutorial's, the others watch the processor.
+
+use super::{Alarm, Comparison, MissingData, Statistic, metrics};
+
+/// The audience of some channel halved within five minutes.
+///
+/// The processor compares closed windows of a live stream above an audience floor, so the end of a
+/// stream and a drop from two viewers to one do not alarm; CloudWatch has no such condition itself.
+pub const VIEWER_DROP: Alarm = Alarm {
+    name: "LiveStreaming-ViewerDrop",
+    description: "A live channel lost at least half of its viewers within five minutes.",
+    metric: metrics::VIEWER_DROP_PERCENT,
+    statistic: Statistic::Maximum,
+    comparison: Comparison::GreaterThanOrEqualToThreshold,
+    threshold: 50.0,
+    period_s: 300,
+    evaluation_periods: 1,
+    datapoints_to_alarm: 1,
+    missing_data: MissingData::NotBreaching,
+};
+
+/// IVS received fewer than 20 frames a second from some channel for two minutes.
+///
+/// Minimum, because an average over the fleet hides the one bad channel; no data means nothing live.
+pub const INGEST_FRAME_RATE: Alarm = Alarm {
+    name: "LiveStreaming-IngestFrameRate",
+    description: "IVS receives fewer than 20 frames a second from a channel, for two minutes.",
+    metric: metrics::INGEST_FRAMERATE,
+    statistic: Statistic::Minimum,
+    comparison: Comparison::LessThanThreshold,
+    threshold: 20.0,
+    period_s: 60,
+    evaluation_periods: 2,
+    datapoints_to_alarm: 2,
+    missing_data: MissingData::NotBreaching,
+};
+
+/// Some channel's chat ran above 100 messages a minute for ten minutes: spam.
+///
+/// `ChatActivity` is a rate already, so minutes are compared one by one and never summed. Eight of
+/// ten, because the last minute is often still on its way.
+pub const CHAT_ACTIVITY: Alarm = Alarm {
+    name: "LiveStreaming-ChatActivity",
+    description: "The chat of a channel exceeds 100 messages a minute for ten minutes (spam?).",
+    metric: metrics::CHAT_ACTIVITY,
+    statistic: Statistic::Maximum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 100.0,
+    period_s: 60,
+    evaluation_periods: 10,
+    datapoints_to_alarm: 8,
+    missing_data: MissingData::NotBreaching,
+};
+
+/// Reading is more than five minutes behind: dashboards and alarms show the past.
+pub const PROCESSOR_LAG: Alarm = Alarm {
+    name: "LiveStreaming-ProcessorLag",
+    description: "A shard has been read more than five minutes late for five minutes.",
+    metric: metrics::LAG,
+    statistic: Statistic::Maximum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 300_000.0,
+    period_s: 60,
+    evaluation_periods: 5,
+    datapoints_to_alarm: 5,
+    missing_data: MissingData::NotBreaching,
+};
+
+/// More than 5 % of some shard's records are unusable: a producer has changed or is broken.
+///
+/// A share and not a count, because a few torn lines are normal and grow with the traffic.
+pub const REJECTED_RECORDS: Alarm = Alarm {
+    name: "LiveStreaming-RejectedRecords",
+    description: "More than 5 % of a shard's records are rejected; see the stored rejects for why.",
+    metric: metrics::REJECTED_PERCENT,
+    statistic: Statistic::Maximum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 5.0,
+    period_s: 60,
+    evaluation_periods: 5,
+    datapoints_to_alarm: 3,
+    missing_data: MissingData::NotBreaching,
+};
+
+/// No worker holds a shard, or no worker reports at all.
+pub const WORKER_HEALTH: Alarm = Alarm {
+    name: "LiveStreaming-WorkerHealth",
+    description: "No worker owns a shard, or none has reported for three minutes.",
+    metric: metrics::LEASES_HELD,
+    statistic: Statistic::Sum,
+    comparison: Comparison::LessThanThreshold,
+    threshold: 1.0,
+    period_s: 60,
+    evaluation_periods: 3,
+    datapoints_to_alarm: 3,
+    missing_data: MissingData::Breaching,
+};
+
+/// Every alarm. All of them notify [`crate::names::TOPIC`].
+pub const ALARMS: &[Alarm] = &[
+    VIEWER_DROP,
+    INGEST_FRAME_RATE,
+    CHAT_ACTIVITY,
+    PROCESSOR_LAG,
+    REJECTED_RECORDS,
+    WORKER_HEALTH,
+];

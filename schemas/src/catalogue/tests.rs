@@ -1,0 +1,57 @@
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{ALARMS, EXTERNAL, METRICS};
+
+#[test]
+fn a_metric_is_listed_once() {
+    let names: BTreeSet<_> = METRICS.iter().map(|m| (m.namespace, m.name)).collect();
+    assert_eq!(names.len(), METRICS.len());
+}
+
+#[test]
+fn every_emitted_metric_has_a_fleet_series() {
+    for metric in METRICS {
+        assert!(metric.dimensions.contains(&[].as_slice()), "{}", metric.name);
+    }
+}
+
+#[test]
+fn names_and_values_serialize_as_cloudwatch_writes_them() {
+    for metric in METRICS.iter().chain(EXTERNAL) {
+        assert_eq!(json!(metric.unit), metric.unit.as_str());
+        assert_eq!(json!(metric.statistic), metric.statistic.as_str());
+        assert_eq!(json!(metric.namespace), metric.namespace.as_str());
+    }
+    for alarm in ALARMS {
+        assert_eq!(json!(alarm.comparison), alarm.comparison.as_str());
+        assert_eq!(json!(alarm.missing_data), alarm.missing_data.as_str());
+    }
+}
+
+#[test]
+fn only_aws_writes_to_an_aws_namespace() {
+    assert!(METRICS.iter().all(|m| !m.namespace.as_str().starts_with("AWS/")));
+    assert!(EXTERNAL.iter().all(|m| m.namespace.as_str().starts_with("AWS/")));
+}
+
+#[test]
+fn an_alarm_watches_a_series_that_exists() {
+    for alarm in ALARMS {
+        let known = METRICS.iter().chain(EXTERNAL).any(|m| *m == alarm.metric);
+        assert!(known, "{}", alarm.name);
+        assert!(alarm.metric.dimensions.contains(&[].as_slice()), "{}", alarm.name);
+    }
+}
+
+#[test]
+fn an_alarm_keeps_to_cloudwatch_s_limits() {
+    for alarm in ALARMS {
+        let whole_minutes = alarm.period_s > 0 && alarm.period_s.is_multiple_of(60);
+        assert!(whole_minutes, "{}: period", alarm.name);
+        assert!(alarm.period_s * alarm.evaluation_periods <= 86_400, "{}: span", alarm.name);
+        let m_of_n = (1..=alarm.evaluation_periods).contains(&alarm.datapoints_to_alarm);
+        assert!(m_of_n, "{}: datapoints", alarm.name);
+    }
+}

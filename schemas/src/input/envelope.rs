@@ -1,0 +1,44 @@
+//! The EventBridge envelope around every IVS event. Its two type parameters are the fixed text in
+//! `detail-type` and the type of `detail`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Id, Rfc3339};
+
+/// The `source` of an IVS event: `aws.ivs`, or a stand-in such as `local.ivs`, because PutEvents
+/// refuses sources of AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("pattern" = r"\.ivs$"))]
+pub struct IvsSource(pub String);
+
+/// An EventBridge event from IVS.
+///
+/// IVS is a best-effort source: events may be missing, repeated, hours late and out of order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Envelope<Kind, Detail> {
+    /// Version of the envelope, `"0"` as a rule.
+    pub version: Option<String>,
+    /// Id of the event, in the shape of a UUID.
+    pub id: Id,
+    /// What kind of event this is.
+    #[serde(rename = "detail-type")]
+    pub detail_type: Kind,
+    /// `aws.ivs`, or a stand-in that ends in `.ivs`.
+    pub source: IvsSource,
+    /// Account id, 12 digits.
+    pub account: String,
+    /// When it happened, in whole seconds.
+    pub time: Rfc3339,
+    /// Region of the channel or stage.
+    pub region: String,
+    /// ARN of the channel, stage or composition; empty for limit breaches of the account.
+    pub resources: Vec<String>,
+    /// Name of the replay, on events replayed from an archive.
+    #[serde(rename = "replay-name")]
+    pub replay_name: Option<String>,
+    /// The event's own part.
+    pub detail: Detail,
+}

@@ -1,0 +1,65 @@
+//! The files under `schemas/json/` say what the code says.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use ivs_schemas::{contract, resources};
+use serde_json::Value;
+
+fn expected() -> BTreeMap<String, Value> {
+    let schemas =
+        contract::CONTRACTS.iter().map(|c| (format!("{}.schema.json", c.name), c.schema()));
+    let documents = [
+        ("catalogue.json".to_owned(), resources::catalogue()),
+        ("resources.json".to_owned(), resources::resources()),
+    ];
+    schemas.chain(documents).collect()
+}
+
+/// Members sorted by name, whatever map type the features of `serde_json` select.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().collect();
+            Value::Object(members.into_iter().map(|(k, v)| (k.clone(), sorted(v))).collect())
+        }
+        Value::Array(elements) => Value::Array(elements.iter().map(sorted).collect()),
+        scalar => scalar.clone(),
+    }
+}
+
+fn stored(folder: &Path) -> BTreeMap<String, Value> {
+    let read = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        let text = fs::read_to_string(entry.path()).unwrap();
+        (name, serde_json::from_str(&text).unwrap())
+    };
+    fs::read_dir(folder).unwrap().map(|entry| read(entry.unwrap())).collect()
+}
+
+#[test]
+fn the_checked_in_json_is_what_the_code_generates() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("json");
+    let expected = expected();
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        for name in stored(&folder).keys().filter(|name| !expected.contains_key(*name)) {
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+        for (name, document) in &expected {
+            let text = serde_json::to_string_pretty(&sorted(document)).unwrap() + "\n";
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let stored = stored(&folder);
+    let names = expected.keys().chain(stored.keys());
+    let mut stale: Vec<_> = names.filter(|n| stored.get(*n) != expected.get(*n)).collect();
+    stale.dedup();
+    assert!(
+        stale.is_empty(),
+        "schemas/json differs from the code in {stale:?}; \
+         run `UPDATE_SCHEMAS=1 cargo test -p ivs-schemas` and review the change"
+    );
+}
