@@ -1,0 +1,188 @@
+//! Records folded per second by one core, from memory: decode, duplicates, windows; next to two
+//! baselines over the same lines in the same run. `cargo bench -p ivs-core --bench fold [FILES]`.
+
+#![expect(clippy::cast_precision_loss, reason = "counts of records, for rates")]
+
+use std::collections::{HashMap, HashSet};
+use std::hint::black_box;
+use std::io::Read;
+use std::time::Instant;
+
+use ivs_core::decode::{DecodeLimits, Event, decode};
+use ivs_core::epoch::{Dedupe, EventId};
+use ivs_core::stream::EpochMs;
+use ivs_core::window::WindowFold;
+use serde::Deserialize;
+
+/// Rounds; each runs every contestant once, in turn, so that a noisy neighbour hits all alike.
+const ROUNDS: usize = 7;
+/// Ids remembered: far more than the duplicates of the sample need.
+const MAX_IDS: usize = 1 << 20;
+
+fn main() {
+    let lines = lines();
+    println!("{} lines, {} bytes", lines.len(), lines.iter().map(Vec::len).sum::<usize>());
+    let contestants: [(&str, fn(&[Vec<u8>]) -> u64); 3] = [
+        ("ivs-core: decode + dedupe + window", ours),
+        ("serde_json typed + the same windows by hash map", typed),
+        ("serde_json::Value + the same windows by hash map", untyped),
+    ];
+    let mut best = [f64::MAX; 3];
+    for _ in 0..ROUNDS {
+        for (i, (_, run)) in contestants.iter().enumerate() {
+            let started = Instant::now();
+            black_box(run(&lines));
+            best[i] = best[i].min(started.elapsed().as_secs_f64());
+        }
+    }
+    let count = lines.len() as f64;
+    for (i, (name, run)) in contestants.iter().enumerate() {
+        println!(
+            "{name:<50} {:>10.0} records/s  {:>6.3} s per million  {:>5.2} x  ({} folded)",
+            count / best[i],
+            best[i] / count * 1e6,
+            best[2] / best[i],
+            run(&lines)
+        );
+    }
+}
+
+fn lines() -> Vec<Vec<u8>> {
+    let named: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/sample/part-0000");
+    let files = match named.is_empty() {
+        true => (0..2).map(|i| format!("{golden}{i}.ndjson.zst")).collect(),
+        false => named,
+    };
+    let mut text = Vec::new();
+    for file in files {
+        let input = std::fs::File::open(&file).expect("the sample is in tests/golden");
+        let mut decoder = zstd::Decoder::new(input).expect("a zstd file");
+        decoder.read_to_end(&mut text).expect("a whole zstd file");
+    }
+    text.split(|&b| b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+fn ours(lines: &[Vec<u8>]) -> u64 {
+    let mut dedupe = Dedupe::new(60_000, MAX_IDS);
+    let mut windows = WindowFold::default();
+    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let mut folded = 0;
+    dedupe.arrive(EpochMs(0));
+    for line in lines {
+        let Ok(event) = decode(line, EpochMs(0), &limits) else { continue };
+        if event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))) {
+            continue;
+        }
+        folded += 1;
+        match &event {
+            Event::Gauge(gauge) => windows.add_gauge(gauge),
+            Event::Player(sample) => windows.add_player(sample),
+            Event::Chat(message) => windows.add_chat(message),
+            Event::Fact(_) => folded -= 1,
+        }
+    }
+    black_box(windows.drain());
+    folded
+}
+
+/// The least a hand-written consumer would keep of a window.
+#[derive(Default)]
+struct Window {
+    records: u64,
+    viewers: f64,
+    bitrate: f64,
+    frame_rate: f64,
+    buffering_ms: f64,
+    latencies: Vec<f64>,
+    players: HashSet<String>,
+}
+
+type Windows = HashMap<(String, String), Window>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typed<'a> {
+    #[serde(borrow)]
+    session_id: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    event_id: Option<&'a str>,
+    player_id: Option<&'a str>,
+    bitrate: Option<f64>,
+    frame_rate: Option<f64>,
+    current_viewers: Option<f64>,
+    buffering_ms: Option<f64>,
+    latency_ms: Option<f64>,
+}
+
+fn typed(lines: &[Vec<u8>]) -> u64 {
+    let mut windows = Windows::new();
+    let mut seen = HashSet::new();
+    let mut folded = 0;
+    for line in lines {
+        let Ok(record) = serde_json::from_slice::<Typed<'_>>(line) else { continue };
+        let (Some(session), Some(time)) = (record.session_id, record.timestamp) else { continue };
+        if record.event_id.is_some_and(|id| !seen.insert(id.to_owned())) {
+            continue;
+        }
+        folded += 1;
+        let numbers = Numbers {
+            bitrate: record.bitrate,
+            frame_rate: record.frame_rate,
+            viewers: record.current_viewers,
+            buffering_ms: record.buffering_ms,
+            latency_ms: record.latency_ms,
+        };
+        add(&mut windows, session, time, record.player_id, &numbers);
+    }
+    black_box(windows.len());
+    folded
+}
+
+fn untyped(lines: &[Vec<u8>]) -> u64 {
+    let mut windows = Windows::new();
+    let mut seen = HashSet::new();
+    let mut folded = 0;
+    for line in lines {
+        let Ok(record) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+        let text = |name: &str| record.get(name).and_then(serde_json::Value::as_str);
+        let number = |name: &str| record.get(name).and_then(serde_json::Value::as_f64);
+        let (Some(session), Some(time)) = (text("sessionId"), text("timestamp")) else { continue };
+        if text("eventId").is_some_and(|id| !seen.insert(id.to_owned())) {
+            continue;
+        }
+        folded += 1;
+        let numbers = Numbers {
+            bitrate: number("bitrate"),
+            frame_rate: number("frameRate"),
+            viewers: number("currentViewers"),
+            buffering_ms: number("bufferingMs"),
+            latency_ms: number("latencyMs"),
+        };
+        add(&mut windows, session, time, text("playerId"), &numbers);
+    }
+    black_box(windows.len());
+    folded
+}
+
+struct Numbers {
+    bitrate: Option<f64>,
+    frame_rate: Option<f64>,
+    viewers: Option<f64>,
+    buffering_ms: Option<f64>,
+    latency_ms: Option<f64>,
+}
+
+fn add(windows: &mut Windows, session: &str, time: &str, player: Option<&str>, n: &Numbers) {
+    let Some(minute) = time.get(..16) else { return };
+    let window = windows.entry((session.to_owned(), minute.to_owned())).or_default();
+    window.records += 1;
+    window.bitrate += n.bitrate.unwrap_or_default();
+    window.frame_rate += n.frame_rate.unwrap_or_default();
+    window.viewers += n.viewers.unwrap_or_default();
+    window.buffering_ms += n.buffering_ms.unwrap_or_default();
+    window.latencies.extend(n.latency_ms);
+    if let Some(player) = player {
+        window.players.insert(player.to_owned());
+    }
+}

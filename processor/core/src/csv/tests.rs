@@ -1,0 +1,59 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::decode::{DecodeLimits, Event, decode};
+use crate::stream::{EpochMs, Minute};
+use crate::window::WindowFold;
+
+/// Folds lines and writes the windows.
+fn csv(lines: &[&str]) -> String {
+    let mut fold = WindowFold::new();
+    for line in lines {
+        match decode(line.as_bytes(), EpochMs(1_748_785_900_000), &DecodeLimits::default()) {
+            Ok(Event::Gauge(event)) => fold.add_gauge(&event),
+            Ok(Event::Player(event)) => fold.add_player(&event),
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut out = String::new();
+    for (key, agg) in fold.drain() {
+        write_row(&mut out, &key, &agg).unwrap();
+    }
+    out
+}
+
+const GAUGE: &str = r#"{"eventType":"metrics_update","sessionId":"st-1","channelId":"c1","timestamp":"2025-06-01T13:47:31Z","currentViewers":32,"bitrate":5755375,"frameRate":59.99,"chatMessagesPerMinute":1,"cpuUsage":65.59,"memoryUsage":69.46}"#;
+const PLAYER: &str = r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"e1","sessionId":"st-1","channelId":"c1","playerId":"p1","timestamp":"2025-06-01T13:47:02Z","state":"PLAYING","bitrate":4315097,"frameRate":29.7,"droppedFrames":0,"bufferingMs":961,"latencyMs":2789}"#;
+
+#[test]
+fn a_full_window_fills_every_measured_column() {
+    let expected = "st-1,1748785620,c1,2,1,32,32,32,32,5755375,5755375,5755375,59.99,1,1,65.59,\
+69.46,1,1,4315097,4315097,4315097,29.7,0,961,2789,2789,2789,2789,2789,,,0,0,0,0\n";
+    assert_eq!(csv(&[GAUGE, PLAYER]), expected);
+}
+
+#[test]
+fn what_no_record_carried_is_empty() {
+    let gauge = "st-1,1748785620,c1,1,1,32,32,32,32,5755375,5755375,5755375,59.99,1,1,65.59,69.46,\
+0,0,,,,,0,0,,,,,,,,0,0,0,0\n";
+    assert_eq!(csv(&[GAUGE]), gauge);
+    let player = "st-1,1748785620,c1,1,0,,,,,,,,,,,,,1,1,4315097,4315097,4315097,29.7,0,961,\
+2789,2789,2789,2789,2789,,,0,0,0,0\n";
+    assert_eq!(csv(&[PLAYER]), player);
+}
+
+#[test]
+fn rows_have_as_many_columns_as_the_header() {
+    for lines in [&[GAUGE, PLAYER][..], &[GAUGE], &[PLAYER]] {
+        assert_eq!(csv(lines).matches(',').count(), HEADER.matches(',').count());
+    }
+}
+
+#[test]
+fn names_with_separators_are_quoted() {
+    let agg = WindowAgg { channel_id: Arc::from("a \"b\"\nc"), ..WindowAgg::default() };
+    let key = WindowKey { session_id: Arc::from("s,1"), minute: Minute::of(EpochMs(0)) };
+    let mut out = String::new();
+    write_row(&mut out, &key, &agg).unwrap();
+    assert!(out.starts_with("\"s,1\",0,\"a \"\"b\"\"\nc\",0,0,"), "{out}");
+}

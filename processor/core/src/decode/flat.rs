@@ -1,0 +1,171 @@
+//! The first look at a line: its kind, and the numbers of the two frequent kinds.
+
+use std::borrow::Cow;
+
+use super::event::{Gauge, PlayerSample, PlayerState};
+use super::field::{Fields, ill_typed, metric, optional_id};
+use super::json::Value;
+use super::reject::{Reason, Rejection, excerpt};
+use super::slots::slots;
+
+slots! {
+    /// What tells the kinds apart, and what `metrics_update` and `player_telemetry` carry.
+    Flat {
+        event_type: "eventType",
+        r#type: "type",
+        metric_type: "metric_type",
+        detail_type: "detail-type",
+        event_timestamp: "event_timestamp",
+        session_id: "sessionId",
+        channel_id: "channelId",
+        event_id: "eventId",
+        time: "timestamp",
+        player_id: "playerId",
+        state: "state",
+        bitrate: "bitrate",
+        frame_rate: "frameRate",
+        dropped_frames: "droppedFrames",
+        buffering_ms: "bufferingMs",
+        latency_ms: "latencyMs",
+        playing_ms: "playingMs",
+        rebuffer_count: "rebufferCount",
+        startup_ms: "startupMs",
+        error_code: "errorCode",
+        error_count: "errorCount",
+        viewers: "currentViewers",
+        chat_rate: "chatMessagesPerMinute",
+        cpu: "cpuUsage",
+        memory: "memoryUsage",
+    }
+}
+
+/// The kinds of record, by the fields that tell them apart, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `detail-type`: an EventBridge envelope.
+    Envelope,
+    /// `eventType` `metrics_update`.
+    Gauge,
+    /// `eventType` `stream_start`.
+    AppStart,
+    /// `eventType` `stream_end`.
+    AppEnd,
+    /// `type` `player_telemetry`.
+    Player,
+    /// `metric_type`: a record of the IVS QoS sample.
+    Qos,
+    /// `event_timestamp`: a record of an IVS Chat log.
+    Chat,
+}
+
+impl<'a> Flat<'a> {
+    pub(super) fn kind(&self) -> Result<Kind, Rejection> {
+        if self.detail_type != Value::Null {
+            return Ok(Kind::Envelope);
+        }
+        if let Some(name) = word("eventType", self.event_type)? {
+            return match &*name {
+                "metrics_update" => Ok(Kind::Gauge),
+                "stream_start" => Ok(Kind::AppStart),
+                "stream_end" => Ok(Kind::AppEnd),
+                other => Err(no_kind("eventType", other)),
+            };
+        }
+        if self.event_timestamp != Value::Null {
+            return Ok(Kind::Chat);
+        }
+        if self.metric_type != Value::Null {
+            return Ok(Kind::Qos);
+        }
+        match word("type", self.r#type)?.as_deref() {
+            Some("player_telemetry") => Ok(Kind::Player),
+            Some(other) => Err(no_kind("type", other)),
+            None => {
+                let detail = "none of detail-type, eventType, type, metric_type, event_timestamp";
+                Err(Rejection::of_record(Reason::NoKind, detail))
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn gauge(&self, fields: Fields<'_>) -> Result<Gauge<'a>, Rejection> {
+        Ok(Gauge {
+            session_id: fields.id("sessionId", self.session_id)?,
+            channel_id: fields.resource_id("channelId", self.channel_id)?,
+            event_id: optional_id("eventId", self.event_id)?,
+            time: fields.time_or_arrival("timestamp", self.time)?,
+            viewers: metric("currentViewers", self.viewers)?,
+            bitrate_bps: metric("bitrate", self.bitrate)?,
+            frame_rate: metric("frameRate", self.frame_rate)?,
+            chat_rate: metric("chatMessagesPerMinute", self.chat_rate)?,
+            cpu: metric("cpuUsage", self.cpu)?,
+            memory: metric("memoryUsage", self.memory)?,
+        })
+    }
+
+    #[inline]
+    pub(super) fn player(&self, fields: Fields<'_>) -> Result<PlayerSample<'a>, Rejection> {
+        Ok(PlayerSample {
+            session_id: fields.id("sessionId", self.session_id)?,
+            channel_id: fields.resource_id("channelId", self.channel_id)?,
+            player_id: fields.id("playerId", self.player_id)?,
+            event_id: optional_id("eventId", self.event_id)?,
+            time: fields.time("timestamp", self.time)?,
+            state: state(fields, self.state)?,
+            bitrate_bps: metric("bitrate", self.bitrate)?,
+            frame_rate: metric("frameRate", self.frame_rate)?,
+            dropped_frames: metric("droppedFrames", self.dropped_frames)?,
+            buffering_ms: metric("bufferingMs", self.buffering_ms)?,
+            latency_ms: metric("latencyMs", self.latency_ms)?,
+            playing_ms: metric("playingMs", self.playing_ms)?,
+            rebuffer_count: metric("rebufferCount", self.rebuffer_count)?,
+            startup_ms: metric("startupMs", self.startup_ms)?,
+            error_code: error_code(self.error_code)?,
+            error_count: metric("errorCount", self.error_count)?,
+        })
+    }
+}
+
+/// A word that tells kinds apart.
+pub(super) fn word<'a>(
+    name: &'static str,
+    value: Value<'a>,
+) -> Result<Option<Cow<'a, str>>, Rejection> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => Ok(Some(text.get())),
+        other => Err(ill_typed(name, "a string", other)),
+    }
+}
+
+/// The rejection of a record whose `name` is a word not known here.
+pub(super) fn no_kind(name: &'static str, found: &str) -> Rejection {
+    let detail = format!("{} names no kind of record known here", excerpt(found));
+    Rejection::of_field(Reason::NoKind, name, detail)
+}
+
+fn state(fields: Fields<'_>, value: Value<'_>) -> Result<PlayerState, Rejection> {
+    let state = word("state", value)?.ok_or_else(|| fields.missing("state"))?;
+    let is = |word: &str| state.eq_ignore_ascii_case(word);
+    Ok(if is("PLAYING") {
+        PlayerState::Playing
+    } else if is("BUFFERING") {
+        PlayerState::Buffering
+    } else if is("READY") {
+        PlayerState::Ready
+    } else if is("IDLE") {
+        PlayerState::Idle
+    } else if is("ENDED") {
+        PlayerState::Ended
+    } else {
+        PlayerState::Other
+    })
+}
+
+/// Player SDKs give numbers, applications often words.
+fn error_code(value: Value<'_>) -> Result<Option<Cow<'_, str>>, Rejection> {
+    match value {
+        Value::Number(Some(code)) => Ok(Some(Cow::Owned(code.to_string()))),
+        other => optional_id("errorCode", other),
+    }
+}

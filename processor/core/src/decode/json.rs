@@ -1,0 +1,389 @@
+//! A strict JSON scanner (RFC 8259) for one line: no tree, no allocation.
+//!
+//! It walks an object member by member and hands out slices of the line. Nested values are checked
+//! in full and handed out unread. Lone surrogate escapes are refused too, since no text holds them.
+
+use std::borrow::Cow;
+
+use super::number;
+use super::reject::Reason;
+use crate::fixed::Fixed;
+
+/// Objects and arrays may nest so deep, the outermost included. IVS and players need four.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// A value of an object's member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// `null`; in a table of slots also a member that is absent.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// A number; `None` if it is beyond what [`Fixed`] holds.
+    Number(Option<Fixed>),
+    /// A string.
+    Text(Text<'a>),
+    /// An array, as the line has it.
+    Array(&'a str),
+    /// An object, as the line has it.
+    Object(&'a str),
+}
+
+/// A string as the line has it, without its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Text<'a> {
+    raw: &'a str,
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The text if it has no escapes.
+    #[inline(always)]
+    pub(super) fn plain(self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.raw)
+    }
+
+    /// The text; borrowed unless it has escapes.
+    pub(super) fn get(self) -> Cow<'a, str> {
+        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
+    }
+}
+
+/// Where and why scanning stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// `NotJson`, `NotAnObject` or `TooLarge` (nesting).
+    pub(super) reason: Reason,
+    /// What is wrong.
+    pub(super) what: &'static str,
+    /// The byte it is wrong at.
+    pub(super) at: usize,
+}
+
+/// Walks the one object that `text` holds: `each` is given the tag of a name ([`tag_of`]), the name and the value. The whole text is checked, whatever `each` makes
+/// of it; after a fault, what `each` has seen is void.
+#[inline(always)]
+pub(super) fn object<'a>(
+    text: &'a str,
+    mut each: impl FnMut(u64, &str, Value<'a>),
+) -> Result<(), Fault> {
+    let mut scanner = Scanner::new(text);
+    scanner.space();
+    if scanner.rest.first() != Some(&b'{') {
+        scanner.value(0)?;
+        scanner.end()?;
+        return Err(Fault { reason: Reason::NotAnObject, what: "a value that is no object", at: 0 });
+    }
+    scanner.members(1, |name, value| {
+        if let Some(text) = name.text.plain() {
+            each(name.tag, text, value);
+        } else {
+            let text = name.text.get();
+            each(tag_of(text.as_bytes()), &text, value);
+        }
+    })?;
+    scanner.end()
+}
+
+/// Walks the array that `text`, a [`Value::Array`], holds.
+pub(super) fn array<'a>(text: &'a str, each: impl FnMut(Value<'a>)) -> Result<(), Fault> {
+    Scanner::new(text).elements(1, each)
+}
+
+/// A line being read.
+struct Scanner<'a> {
+    text: &'a str,
+    /// What is left of the text.
+    rest: &'a [u8],
+}
+
+/// A string, and its first eight bytes as one number (see [`tag_of`]).
+struct Name<'a> {
+    text: Text<'a>,
+    tag: u64,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, rest: text.as_bytes() }
+    }
+
+    /// The position of the rest in the text.
+    fn at(&self) -> usize {
+        self.text.len() - self.rest.len()
+    }
+
+    #[inline(always)]
+    fn space(&mut self) {
+        if self.rest.first().is_some_and(|first| *first <= b' ') {
+            self.more_space();
+        }
+    }
+
+    #[cold]
+    fn more_space(&mut self) {
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, byte: u8) -> bool {
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn fault(&self, what: &'static str) -> Fault {
+        Fault { reason: Reason::NotJson, what, at: self.at() }
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.rest.is_empty() { Ok(()) } else { Err(self.fault("text after the value")) }
+    }
+
+    #[inline(always)]
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, Fault> {
+        match self.rest.first() {
+            Some(b'"') => Ok(Value::Text(self.string()?.text)),
+            Some(b'-' | b'0'..=b'9') => {
+                let Some((rest, value)) = number::scan(self.rest) else {
+                    return Err(self.fault("a malformed number"));
+                };
+                self.rest = rest;
+                Ok(Value::Number(value))
+            }
+            _ => self.other(depth),
+        }
+    }
+
+    /// A value that is no string and no number; objects and arrays are checked and skipped.
+    #[inline(never)]
+    fn other(&mut self, depth: usize) -> Result<Value<'a>, Fault> {
+        let start = self.at();
+        match self.rest {
+            [b'{', ..] => {
+                self.members(depth + 1, |_, _| ())?;
+                Ok(Value::Object(&self.text[start..self.at()]))
+            }
+            [b'[', ..] => {
+                self.elements(depth + 1, |_| ())?;
+                Ok(Value::Array(&self.text[start..self.at()]))
+            }
+            [b't', b'r', b'u', b'e', rest @ ..] | [b'f', b'a', b'l', b's', b'e', rest @ ..] => {
+                self.rest = rest;
+                Ok(Value::Bool)
+            }
+            [b'n', b'u', b'l', b'l', rest @ ..] => {
+                self.rest = rest;
+                Ok(Value::Null)
+            }
+            [] => Err(self.fault("the text ends where a value is due")),
+            _ => Err(self.fault("no JSON value")),
+        }
+    }
+
+    /// Opens an object or array, at its bracket: whether it has any content.
+    fn open(&mut self, depth: usize, close: u8) -> Result<bool, Fault> {
+        if depth > MAX_DEPTH {
+            return Err(Fault { reason: Reason::TooLarge, ..self.fault("nesting deeper than 64") });
+        }
+        self.rest = self.rest.get(1..).unwrap_or_default();
+        self.space();
+        Ok(!self.take(close))
+    }
+
+    /// After a member or element: whether another follows.
+    #[inline(always)]
+    fn follows(&mut self, close: u8, what: &'static str) -> Result<bool, Fault> {
+        self.space();
+        if self.take(b',') {
+            self.space();
+            Ok(true)
+        } else if self.take(close) {
+            Ok(false)
+        } else {
+            Err(self.fault(what))
+        }
+    }
+
+    #[inline(always)]
+    fn members(
+        &mut self,
+        depth: usize,
+        mut each: impl FnMut(Name<'a>, Value<'a>),
+    ) -> Result<(), Fault> {
+        let mut more = self.open(depth, b'}')?;
+        while more {
+            let name = self.string()?;
+            self.space();
+            if !self.take(b':') {
+                return Err(self.fault("no `:` after a member name"));
+            }
+            self.space();
+            let value = self.value(depth)?;
+            each(name, value);
+            more = self.follows(b'}', "neither `,` nor `}` after a member")?;
+        }
+        Ok(())
+    }
+
+    fn elements(&mut self, depth: usize, mut each: impl FnMut(Value<'a>)) -> Result<(), Fault> {
+        let mut more = self.open(depth, b']')?;
+        while more {
+            let value = self.value(depth)?;
+            each(value);
+            more = self.follows(b']', "neither `,` nor `]` after an element")?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn string(&mut self) -> Result<Name<'a>, Fault> {
+        if !self.take(b'"') {
+            return Err(self.fault("no string where one is due"));
+        }
+        let start = self.at();
+        let tag = self.tag();
+        self.plain_run();
+        let escaped = self.rest.first() == Some(&b'\\');
+        if escaped {
+            self.escapes()?;
+        }
+        let raw = &self.text[start..self.at()];
+        if self.take(b'"') {
+            Ok(Name { text: Text { raw, escaped }, tag })
+        } else if self.rest.is_empty() {
+            Err(self.fault("a string without its closing quote"))
+        } else {
+            Err(self.fault("a control character in a string"))
+        }
+    }
+
+    /// The first eight bytes of the string that begins here, up to its first stop.
+    #[inline(always)]
+    fn tag(&self) -> u64 {
+        let Some(chunk) = self.rest.first_chunk::<8>() else {
+            return tag_of(&self.rest[..self.rest.iter().take_while(|b| !is_stop(**b)).count()]);
+        };
+        let word = u64::from_le_bytes(*chunk);
+        // All bits below the lowest stop; all bits if there is none.
+        let stops = stops(word) >> 7;
+        word & stops.wrapping_sub(1) & !stops
+    }
+
+    /// Passes bytes that are neither `"`, `\` nor control characters, eight at a time.
+    #[inline(always)]
+    fn plain_run(&mut self) {
+        while let Some((chunk, rest)) = self.rest.split_first_chunk::<8>() {
+            let stops = stops(u64::from_le_bytes(*chunk));
+            if stops != 0 {
+                self.rest = &self.rest[(stops.trailing_zeros() / 8) as usize..];
+                return;
+            }
+            self.rest = rest;
+        }
+        while let [first, rest @ ..] = self.rest
+            && !is_stop(*first)
+        {
+            self.rest = rest;
+        }
+    }
+
+    /// The rest of a string from its first escape on.
+    #[cold]
+    fn escapes(&mut self) -> Result<(), Fault> {
+        while self.rest.first() == Some(&b'\\') {
+            let Some((_, length)) = unescape_one(self.rest) else {
+                return Err(self.fault("a malformed escape"));
+            };
+            self.rest = &self.rest[length..];
+            self.plain_run();
+        }
+        Ok(())
+    }
+}
+
+/// The first eight bytes of a name, or all of it and then zeros, as one number: a cheap first test
+/// of which name it is.
+pub(super) const fn tag_of(name: &[u8]) -> u64 {
+    let (mut tag, mut at) = (0, if name.len() < 8 { name.len() } else { 8 });
+    while at > 0 {
+        at -= 1;
+        tag = tag << 8 | name[at] as u64;
+    }
+    tag
+}
+
+/// Whether a plain run ends at `byte`.
+fn is_stop(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
+}
+
+/// Sets the high bit of bytes that end a plain run; the lowest set bit is exact (a borrow can only
+/// mark bytes above a true stop).
+fn stops(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES * 0x80;
+    let below = |x: u64, bound: u64| x.wrapping_sub(ONES * bound) & !x;
+    let equals = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | equals(b'"') | equals(b'\\')) & HIGHS
+}
+
+/// The character of the escape that starts `bytes`, and its length in bytes.
+fn unescape_one(bytes: &[u8]) -> Option<(char, usize)> {
+    let simple = match bytes.get(1)? {
+        b'u' => return unescape_unicode(bytes),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        same @ (b'"' | b'\\' | b'/') => char::from(*same),
+        _ => return None,
+    };
+    Some((simple, 2))
+}
+
+/// `\uXXXX`, or the pair of them that makes a character beyond U+FFFF.
+fn unescape_unicode(bytes: &[u8]) -> Option<(char, usize)> {
+    let first = hex4(bytes.get(2..6)?)?;
+    if !(0xD800..0xDC00).contains(&first) {
+        return char::from_u32(first).map(|c| (c, 6));
+    }
+    let [b'\\', b'u', second @ ..] = bytes.get(6..12)? else {
+        return None;
+    };
+    let low = hex4(second)?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
+    char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + low).map(|c| (c, 12))
+}
+
+fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, b| Some(sum * 16 + char::from(*b).to_digit(16)?))
+}
+
+/// Resolves the escapes of a string that the scanner has passed.
+#[cold]
+fn unescape(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let (character, length) =
+            unescape_one(&rest.as_bytes()[at..]).expect("the scanner checked every escape");
+        text.push(character);
+        rest = &rest[at + length..];
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests;

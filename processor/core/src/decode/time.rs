@@ -1,0 +1,159 @@
+//! RFC 3339 times, in exact civil arithmetic.
+
+use crate::stream::EpochMs;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Reads `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±hh:mm)`, truncating the fraction to milliseconds.
+///
+/// Years 0000 to 9999 of the proleptic Gregorian calendar. `None` for any other text, for
+/// a day that the month does not have, and for a leap second: no producer here sends one.
+pub(super) fn rfc3339(text: &[u8]) -> Option<EpochMs> {
+    let (head, tail) = text.split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't', rest @ ..] = head else {
+        return None;
+    };
+    let [h1, h2, b':', n1, n2, b':', s1, s2] = rest else {
+        return None;
+    };
+    let year = pair(*y1, *y2)? * 100 + pair(*y3, *y4)?;
+    let (month, day) = (pair(*m1, *m2)?, pair(*d1, *d2)?);
+    let (hour, minute, second) = (pair(*h1, *h2)?, pair(*n1, *n2)?, pair(*s1, *s2)?);
+    let valid = (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    let (millis, zone) = fraction(tail)?;
+    let local = days(year, month, day) * DAY_MS
+        + ((hour * 60 + minute) * 60 + second) * 1000
+        + millis;
+    valid.then_some(EpochMs(local - offset_ms(zone)?))
+}
+
+/// Two decimal digits.
+fn pair(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
+}
+
+/// The milliseconds of an optional `.digits`, and what follows it.
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let [b'.', digits @ ..] = text else {
+        return Some((0, text));
+    };
+    let length = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, zone) = digits.split_at(length);
+    let digit = |at: usize| digits.get(at).map_or(0, |b| i64::from(b - b'0'));
+    (length > 0).then(|| (digit(0) * 100 + digit(1) * 10 + digit(2), zone))
+}
+
+/// How far the zone is ahead of UTC.
+fn offset_ms(zone: &[u8]) -> Option<i64> {
+    match zone {
+        [b'Z' | b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (pair(*h1, *h2)?, pair(*m1, *m2)?);
+            let offset = (hours * 60 + minutes) * 60_000;
+            let signed = if *sign == b'-' { -offset } else { offset };
+            (hours < 24 && minutes < 60).then_some(signed)
+        }
+        _ => None,
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a date; the year is counted from March so that the leap day ends it.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    /// From 0000-03-01 to 1970-01-01.
+    const EPOCH: i64 = 719_468;
+    let year = if month <= 2 { year - 1 } else { year };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + leap_days + day_of_year - EPOCH
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::rfc3339;
+
+    fn by_jiff(text: &str) -> Option<i64> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Some(time.as_nanosecond().div_euclid(1_000_000).try_into().unwrap())
+    }
+
+    #[test]
+    fn fixed_points() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2025-06-01T12:00:00.072Z", 1_748_779_200_072),
+            ("2026-03-01T12:00:07.089061676Z", 1_772_366_407_089),
+            ("2024-02-29T23:59:59.9999999999z", 1_709_251_199_999),
+            ("2025-06-01t21:00:00+09:00", 1_748_779_200_000),
+            ("2025-06-01T06:30:00.5-05:30", 1_748_779_200_500),
+            ("0000-01-01T00:00:00Z", -62_167_219_200_000),
+            ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+        ] {
+            assert_eq!(rfc3339(text.as_bytes()).map(|t| t.0), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for text in [
+            "",
+            "2025-06-01",
+            "2025-06-01T12:00:00",
+            "2025-06-01 12:00:00Z",
+            "2025-06-01T12:00Z",
+            "2025-06-01T12:00:00.Z",
+            "2025-06-01T12:00:00,5Z",
+            "2025-06-01T12:00:00ZZ",
+            "2025-06-01T12:00:00+0900",
+            "2025-06-01T12:00:00+24:00",
+            "2025-06-01T12:00:00+09:60",
+            "2025-06-01T24:00:00Z",
+            "2025-06-01T12:60:00Z",
+            "2016-12-31T23:59:60Z",
+            "2025-02-29T12:00:00Z",
+            "1900-02-29T12:00:00Z",
+            "2025-13-01T12:00:00Z",
+            "2025-00-01T12:00:00Z",
+            "2025-06-00T12:00:00Z",
+            "2025-06-31T12:00:00Z",
+            "+2025-06-01T12:00:00Z",
+            "2025-6-1T12:00:00Z",
+            "2025-06-01T12:00:0٣Z",
+        ] {
+            assert_eq!(rfc3339(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_jiff(
+            year in 1_i32..9999, month in 0..14, day in 0..33, hour in 0..25, minute in 0..61,
+            second in 0..60, fraction in "(\\.[0-9]{1,9})?", zone in "Z|[+-][01][0-9]:[0-5][0-9]",
+        ) {
+            let text = format!(
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"
+            );
+            // jiff allows hour 24 as the end of a day.
+            prop_assume!(hour < 24);
+            prop_assert_eq!(rfc3339(text.as_bytes()).map(|t| t.0), by_jiff(&text), "{}", text);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The derived attributes of the summary item, as readers see them.
+
+use std::sync::Arc;
+
+use ivs_schemas::items::sessions as names;
+
+use super::attribute::{Attribute, AttributeValue, Attributes};
+use super::summary::{RecordingFact, SummaryAgg};
+use super::timeline::attribute_names as own;
+use crate::decode::RecordingPhase;
+use crate::fixed::FixedSum;
+
+impl SummaryAgg {
+    /// Status, times, tutorial attributes and totals; what is unknown is absent. The state behind
+    /// them (`facts`, sums, sketch) is stored beside these, and is not among them.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<Attribute> {
+        let facts = &self.lifecycle;
+        let mut found = Attributes::default();
+        found.text(names::STATUS, Some(self.status().as_str()));
+        found.seconds(names::STARTED_AT, self.started_at());
+        found.seconds(names::ENDED_AT, self.ended_at());
+        found.number(names::DURATION, self.duration_s());
+        found.text(names::STREAMER_USER_ID, facts.streamer_user_id.value().map(Arc::as_ref));
+        found.text(names::STREAM_TITLE, facts.stream_title.value().map(Arc::as_ref));
+        found.text(names::STREAM_QUALITY, facts.stream_quality.value().map(Arc::as_ref));
+        let reason = facts.failed.value().and_then(Option::as_deref);
+        found.text(names::FAILURE_REASON, reason);
+        let code = facts.session_ended.value().and_then(Option::as_deref);
+        found.text(names::FAILURE_CODE, code);
+        self.incidents(&mut found);
+        self.totals(&mut found);
+        found.0
+    }
+
+    fn incidents(&self, found: &mut Attributes) {
+        let facts = &self.lifecycle;
+        let starvation = self.starvation();
+        found.count(names::STARVATION_COUNT, starvation.count);
+        let closed_s = FixedSum(i128::from(starvation.closed_ms) * 1_000);
+        found.number(names::STARVATION_SECONDS, Some(closed_s));
+        found.count(names::LIMIT_BREACHES, facts.limit_breaches.len() as u64);
+        found.count(names::TAKEOVERS, facts.takeovers.len() as u64);
+        found.count(names::AD_BREAKS, facts.ad_breaks.len() as u64);
+        found.list(names::RECORDINGS, facts.recordings.iter().map(recording).collect());
+    }
+
+    fn totals(&self, found: &mut Attributes) {
+        let telemetry = &self.telemetry;
+        found.number(names::PEAK_VIEWERS, self.peak_viewers());
+        found.number(names::TOTAL_CHAT_MESSAGES, self.total_chat_messages());
+        found.number(names::AVG_BITRATE, self.avg_bitrate_bps());
+        found.number(names::VIEWER_MINUTES, self.viewer_minutes());
+        if telemetry.player_records == 0 {
+            return;
+        }
+        found.count(names::UNIQUE_PLAYERS, telemetry.players.estimate());
+        found.number(names::PLAYING_MS, Some(telemetry.playing_ms.sum));
+        found.number(names::BUFFERING_MS, Some(telemetry.buffering_ms.sum));
+        found.number(names::REBUFFER_COUNT, Some(telemetry.rebuffers.sum));
+        found.number(names::REBUFFER_RATIO, self.rebuffer_ratio());
+        found.number(names::DROPPED_FRAMES, Some(telemetry.dropped_frames.sum));
+        found.count(names::PLAYER_ERRORS, telemetry.player_errors);
+    }
+}
+
+fn recording(step: &RecordingFact) -> AttributeValue {
+    let status = match step.phase {
+        RecordingPhase::Start => "start",
+        RecordingPhase::End => "end",
+        RecordingPhase::StartFailure => "start_failure",
+        RecordingPhase::EndFailure => "end_failure",
+    };
+    let mut found = Attributes::default();
+    found.seconds(names::TIMESTAMP, Some(step.time));
+    found.text(names::STATUS, Some(status));
+    found.text(own::RECORDING_ID, step.recording_id.as_deref());
+    found.text(own::BUCKET, step.bucket.as_deref());
+    found.text(own::KEY_PREFIX, step.key_prefix.as_deref());
+    found.number(own::DURATION_MS, step.duration_ms);
+    found.text(own::REASON, step.reason.as_deref());
+    AttributeValue::Map(found.0)
+}

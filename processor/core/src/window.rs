@@ -1,0 +1,152 @@
+//! One-minute windows of a session: what is folded of its records.
+
+use std::sync::Arc;
+
+use crate::fixed::FixedSum;
+use crate::merge::{Gauge, Merge, Stat, Total};
+use crate::sketch::{Distinct, Quantiles};
+use crate::stream::Minute;
+
+mod fold;
+
+pub use fold::WindowFold;
+
+/// Which row a window is: one of table `StreamingMetrics`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WindowKey {
+    /// The session, that is the IVS stream id.
+    pub session_id: Arc<str>,
+    /// The minute of event time.
+    pub minute: Minute,
+}
+
+/// The fold of a window's records. Times in milliseconds, rates in bits per second.
+///
+/// A figure that no record carried has count 0 and no mean; zeros that records carried count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowAgg {
+    /// The channel. Where records disagree, the smallest name that is not empty.
+    pub channel_id: Arc<str>,
+    /// Records folded, of every kind.
+    pub records: u64,
+    /// Of these, the `metrics_update` events of the stream's backend.
+    pub gauges: u64,
+    /// Of these, the records of players.
+    pub player_records: u64,
+    /// Viewers, as the backend reports them.
+    pub viewers: Gauge,
+    /// The stream's own bitrate.
+    pub bitrate: Stat,
+    /// The stream's own frames per second.
+    pub frame_rate: Total,
+    /// Chat messages a minute, as the backend reports them.
+    pub chat_rate: Stat,
+    /// CPU use of the encoder in percent.
+    pub cpu: Total,
+    /// Memory use of the encoder in percent.
+    pub memory: Total,
+    /// The bitrate that players received.
+    pub player_bitrate: Stat,
+    /// The frames per second that players showed.
+    pub player_frame_rate: Total,
+    /// Frames that players dropped.
+    pub dropped_frames: Total,
+    /// Time that players stalled.
+    pub buffering_ms: Total,
+    /// Time that players played.
+    pub playing_ms: Total,
+    /// The part of `buffering_ms` from records that tell `playing_ms` too: only these can enter a
+    /// ratio, since many players report stalls alone.
+    pub watch_buffering_ms: FixedSum,
+    /// Stalls.
+    pub rebuffers: Total,
+    /// Errors of players.
+    pub player_errors: u64,
+    /// Chat messages that were logged.
+    pub chat_messages: u64,
+    /// Glass-to-glass latency of players.
+    pub latency: Quantiles,
+    /// Time to the first frame.
+    pub startup: Quantiles,
+    /// The players that sent records.
+    pub players: Distinct,
+}
+
+impl WindowAgg {
+    /// Counts a record's channel in.
+    pub fn see_channel(&mut self, channel_id: &Arc<str>) {
+        let smaller = self.channel_id.is_empty() || *channel_id < self.channel_id;
+        if smaller && !channel_id.is_empty() {
+            self.channel_id = Arc::clone(channel_id);
+        }
+    }
+
+    /// How many players sent records; [`crate::sketch::distinct`] states the error.
+    #[must_use]
+    pub fn active_players(&self) -> u64 {
+        self.players.estimate()
+    }
+
+    /// Stalled time over watch time (played and stalled), 0 to 1; `None` if no record tells both
+    /// or there was no watch time.
+    #[must_use]
+    pub fn rebuffer_ratio(&self) -> Option<f64> {
+        let mut watched = self.playing_ms.sum;
+        watched += self.watch_buffering_ms;
+        (!watched.is_zero()).then(|| self.watch_buffering_ms.to_f64() / watched.to_f64())
+    }
+}
+
+impl Merge for WindowAgg {
+    fn merge(&mut self, other: &Self) {
+        let Self {
+            channel_id,
+            records,
+            gauges,
+            player_records,
+            viewers,
+            bitrate,
+            frame_rate,
+            chat_rate,
+            cpu,
+            memory,
+            player_bitrate,
+            player_frame_rate,
+            dropped_frames,
+            buffering_ms,
+            playing_ms,
+            watch_buffering_ms,
+            rebuffers,
+            player_errors,
+            chat_messages,
+            latency,
+            startup,
+            players,
+        } = other;
+        self.see_channel(channel_id);
+        self.records.merge(records);
+        self.gauges.merge(gauges);
+        self.player_records.merge(player_records);
+        self.viewers.merge(viewers);
+        self.bitrate.merge(bitrate);
+        self.frame_rate.merge(frame_rate);
+        self.chat_rate.merge(chat_rate);
+        self.cpu.merge(cpu);
+        self.memory.merge(memory);
+        self.player_bitrate.merge(player_bitrate);
+        self.player_frame_rate.merge(player_frame_rate);
+        self.dropped_frames.merge(dropped_frames);
+        self.buffering_ms.merge(buffering_ms);
+        self.playing_ms.merge(playing_ms);
+        self.watch_buffering_ms += *watch_buffering_ms;
+        self.rebuffers.merge(rebuffers);
+        self.player_errors.merge(player_errors);
+        self.chat_messages.merge(chat_messages);
+        self.latency.merge(latency);
+        self.startup.merge(startup);
+        self.players.merge(players);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! Folding events into windows: the hot path of the worker and of `replay`.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashTable};
+use rustc_hash::{FxBuildHasher, FxHasher};
+
+use super::{WindowAgg, WindowKey};
+use crate::decode::{ChatMessage, Gauge, PlayerSample};
+use crate::sketch::quantile::whole_ms;
+use crate::sketch::{Coupon, Sketch};
+use crate::stream::{EpochMs, Minute};
+
+/// Sketches take values in batches of this many: large enough to spread the cost of the sort and
+/// the merge, small enough that a window's three batches stay below 3 KB.
+const BATCH: usize = 256;
+
+/// The windows of an open epoch. Sessions are interned, so a record of a known one allocates
+/// nothing but the growth of its window's sketches.
+#[derive(Debug, Default)]
+pub struct WindowFold {
+    sessions: Vec<Session>,
+    /// Indices into `sessions`, hashed by the session's id.
+    by_id: HashTable<usize>,
+    windows: Vec<Open>,
+    /// Indices into `windows` by index into `sessions` and minute.
+    by_key: HashMap<(usize, Minute), usize, FxBuildHasher>,
+    /// Heap memory of ids and sketches.
+    grown_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Session {
+    id: Arc<str>,
+    /// The channel of the session's last record, shared by its windows.
+    channel_id: Arc<str>,
+    /// The window of the session's last record, most records fall into the same one; `None` while
+    /// there is none.
+    recent: Option<(Minute, usize)>,
+}
+
+/// A window and the values that its sketches have not taken yet.
+#[derive(Debug)]
+struct Open {
+    session: usize,
+    minute: Minute,
+    agg: WindowAgg,
+    players: Vec<Coupon>,
+    latencies: Vec<u32>,
+    startups: Vec<u32>,
+}
+
+impl WindowFold {
+    /// A fold of nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many windows are open, that is rows to write.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// Whether no event was folded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// About how much memory the windows take, for the limit of an epoch.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let index_entry = size_of::<((usize, Minute), usize)>();
+        let sessions = self.sessions.len() * (size_of::<Session>() + size_of::<usize>());
+        sessions + self.windows.len() * (size_of::<Open>() + index_entry) + self.grown_bytes
+    }
+
+    /// Folds a report of a stream's backend.
+    pub fn add_gauge(&mut self, event: &Gauge<'_>) {
+        let open = self.window(&event.session_id, &event.channel_id, event.time);
+        let agg = &mut open.agg;
+        agg.gauges += 1;
+        agg.viewers.add_some(event.time, event.viewers);
+        agg.bitrate.add_some(event.bitrate_bps);
+        agg.frame_rate.add_some(event.frame_rate);
+        agg.chat_rate.add_some(event.chat_rate);
+        agg.cpu.add_some(event.cpu);
+        agg.memory.add_some(event.memory);
+    }
+
+    /// Folds a record of a player.
+    pub fn add_player(&mut self, event: &PlayerSample<'_>) {
+        let open = self.window(&event.session_id, &event.channel_id, event.time);
+        let agg = &mut open.agg;
+        agg.player_records += 1;
+        agg.player_bitrate.add_some(event.bitrate_bps);
+        agg.player_frame_rate.add_some(event.frame_rate);
+        agg.dropped_frames.add_some(event.dropped_frames);
+        agg.buffering_ms.add_some(event.buffering_ms);
+        agg.rebuffers.add_some(event.rebuffer_count);
+        if let Some(playing) = event.playing_ms {
+            agg.playing_ms.add(playing);
+            agg.watch_buffering_ms += event.buffering_ms.unwrap_or_default();
+        }
+        let errors = match event.error_count {
+            Some(count) => count.round().max(0).unsigned_abs(),
+            None => u64::from(event.error_code.is_some()),
+        };
+        agg.player_errors = agg.player_errors.saturating_add(errors);
+        let mut grown = push(&mut open.players, &mut agg.players, Coupon::of(&event.player_id));
+        if let Some(latency) = event.latency_ms {
+            grown += push(&mut open.latencies, &mut agg.latency, whole_ms(latency));
+        }
+        if let Some(startup) = event.startup_ms {
+            grown += push(&mut open.startups, &mut agg.startup, whole_ms(startup));
+        }
+        self.grown_bytes += grown;
+    }
+
+    /// Folds a record of a chat log.
+    pub fn add_chat(&mut self, event: &ChatMessage<'_>) {
+        let open = self.window(&event.session_id, &event.channel_id, event.time);
+        open.agg.chat_messages += u64::from(event.messages);
+    }
+
+    /// Takes the windows out, sorted by key, and starts anew.
+    pub fn drain(&mut self) -> Vec<(WindowKey, WindowAgg)> {
+        let Self { sessions, mut windows, .. } = std::mem::take(self);
+        // Epochs are alike: room for as many windows saves the next one moving them about.
+        self.windows.reserve_exact(windows.len());
+
+        let key = |open: &Open| (&sessions[open.session].id, open.minute);
+        let mut order: Vec<usize> = (0..windows.len()).collect();
+        order.sort_unstable_by(|&a, &b| key(&windows[a]).cmp(&key(&windows[b])));
+        let mut finish = |index: usize| {
+            let open = &mut windows[index];
+            let session_id = Arc::clone(&sessions[open.session].id);
+            (WindowKey { session_id, minute: open.minute }, open.settle())
+        };
+        order.into_iter().map(&mut finish).collect()
+    }
+
+    /// The window that an event belongs to, with the event counted.
+    fn window(&mut self, session_id: &str, channel_id: &str, time: EpochMs) -> &mut Open {
+        let minute = Minute::of(time);
+        let hash = hash(session_id);
+        let known = self.by_id.find(hash, |&index| *self.sessions[index].id == *session_id);
+        let session = match known {
+            Some(&session) => session,
+            None => self.new_session(hash, session_id),
+        };
+        let index = match self.sessions[session].recent {
+            Some((recent, index)) if recent == minute => index,
+            _ => self.turn_to(session, minute),
+        };
+        let channel = &mut self.sessions[session].channel_id;
+        if **channel != *channel_id {
+            *channel = Arc::from(channel_id);
+        }
+        let open = &mut self.windows[index];
+        if !Arc::ptr_eq(&open.agg.channel_id, channel) {
+            open.agg.see_channel(channel);
+        }
+        open.agg.records += 1;
+        open
+    }
+
+    /// Adds a session that has no window yet.
+    fn new_session(&mut self, hash: u64, session_id: &str) -> usize {
+        let session = self.sessions.len();
+        let (id, channel_id) = (Arc::from(session_id), Arc::default());
+        self.sessions.push(Session { id, channel_id, recent: None });
+        let sessions = &self.sessions;
+        self.by_id.insert_unique(hash, session, |&index| self::hash(&sessions[index].id));
+        self.grown_bytes += session_id.len();
+        session
+    }
+
+    /// Makes a window the session's recent one, opening it if need be.
+    fn turn_to(&mut self, session: usize, minute: Minute) -> usize {
+        let next = self.windows.len();
+        let index = *self.by_key.entry((session, minute)).or_insert(next);
+        if index == next {
+            self.windows.push(Open::new(session, minute));
+        }
+        self.sessions[session].recent = Some((minute, index));
+        index
+    }
+}
+
+impl Open {
+    fn new(session: usize, minute: Minute) -> Self {
+        Self {
+            session,
+            minute,
+            agg: WindowAgg::default(),
+            players: Vec::new(),
+            latencies: Vec::new(),
+            startups: Vec::new(),
+        }
+    }
+
+    /// Takes the fold out, with all values in its sketches.
+    fn settle(&mut self) -> WindowAgg {
+        let mut agg = std::mem::take(&mut self.agg);
+        agg.players.insert_all(&mut self.players);
+        agg.latency.insert_all(&mut self.latencies);
+        agg.startup.insert_all(&mut self.startups);
+        agg
+    }
+}
+
+/// Adds a value to a batch, and a full batch to its sketch; returns by how many bytes both grew.
+fn push<S: Sketch>(batch: &mut Vec<S::Value>, sketch: &mut S, value: S::Value) -> usize {
+    let before = batch.capacity();
+    batch.push(value);
+    let mut grown = (batch.capacity() - before) * size_of::<S::Value>();
+    if batch.len() >= BATCH {
+        let before = sketch.heap_bytes();
+        sketch.insert_all(batch);
+        grown += sketch.heap_bytes().saturating_sub(before);
+    }
+    grown
+}
+
+fn hash(session_id: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(session_id.as_bytes());
+    hasher.finish()
+}
