@@ -1,0 +1,184 @@
+//! What an operator does to a lease table: look, check, move a checkpoint, free a lease.
+
+use std::collections::{HashMap, HashSet};
+
+use ivs_core::stream::{EpochMs, HashRange, ShardId};
+
+use crate::lease::{Checkpoint, Lease, WorkerId};
+use crate::store::expressions::Change;
+use crate::store::{LeaseStore, StoreError, Write};
+use crate::sync::holes;
+
+/// Something in a lease table that a running fleet does not leave behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// No unfinished lease has these hash keys: their records are read by nobody. The next shard
+    /// sync of a worker repairs it if the stream still lists the shards.
+    Hole(HashRange),
+    /// The lease has no hash keys, so the cover cannot be told.
+    NoHashRange(ShardId),
+    /// A child was read before its parent was finished.
+    ChildAheadOfParent {
+        /// The child.
+        child: ShardId,
+        /// The parent.
+        parent: ShardId,
+    },
+    /// A finished lease without a child lease.
+    FinishedWithoutChildren(ShardId),
+    /// A KCL 3.x hand-off has begun and not ended.
+    HandOffUnderWay {
+        /// The lease.
+        shard: ShardId,
+        /// Who may still checkpoint.
+        from: WorkerId,
+    },
+    /// The leases belong to streams created at different times.
+    SeveralStreams,
+}
+
+/// Checks a lease table as read; empty means nothing was found. Pure.
+#[must_use]
+pub fn verify(leases: &[Lease]) -> Vec<Finding> {
+    let by_key: HashMap<_, _> = leases.iter().map(|lease| (&lease.key, lease)).collect();
+    let parents: HashSet<_> = leases.iter().flat_map(|lease| &lease.parents).collect();
+    let mut findings = Vec::new();
+    for lease in leases {
+        if lease.hash_range.is_none() {
+            findings.push(Finding::NoHashRange(lease.key.clone()));
+        }
+        if lease.checkpoint > Checkpoint::Latest {
+            let own = lease.parents.iter().filter_map(|parent| by_key.get(parent));
+            findings.extend(own.filter(|parent| !parent.is_finished()).map(|parent| {
+                Finding::ChildAheadOfParent { child: lease.key.clone(), parent: parent.key.clone() }
+            }));
+        }
+        if lease.is_finished() && !parents.contains(&lease.key) {
+            findings.push(Finding::FinishedWithoutChildren(lease.key.clone()));
+        }
+        if let Some(from) = &lease.checkpoint_owner {
+            let (shard, from) = (lease.key.clone(), from.clone());
+            findings.push(Finding::HandOffUnderWay { shard, from });
+        }
+    }
+    let mut created = leases.iter().filter_map(|lease| lease.stream_created);
+    if let Some(first) = created.next()
+        && created.any(|other| other != first)
+    {
+        findings.push(Finding::SeveralStreams);
+    }
+    let live = leases.iter().filter(|lease| !lease.is_finished());
+    findings
+        .extend(holes(live.filter_map(|lease| lease.hash_range)).into_iter().map(Finding::Hole));
+    findings
+}
+
+/// What became of an operator's change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Stored; the row as it is now.
+    Done(Box<Lease>),
+    /// The lease has an owner; nothing was changed. Stop that worker, or force it.
+    Owned(WorkerId),
+    /// There is no such lease.
+    NoLease,
+    /// The row changed again and again while we tried.
+    Busy,
+}
+
+/// Holders write a lease every few seconds, so a second try nearly always succeeds.
+const TRIES: usize = 5;
+
+/// Moves the checkpoint of `shard` to `to`, drops what was pending, and leaves the lease without
+/// an owner. `initial_time` is the start of [`Checkpoint::AtTimestamp`].
+///
+/// With `force` a lease that has an owner is changed too; the owner finds out at its next write.
+/// Moving a checkpoint back makes the fleet read records again, forward makes it skip some.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn seek(
+    store: &LeaseStore,
+    shard: &ShardId,
+    to: Checkpoint,
+    initial_time: Option<EpochMs>,
+    force: bool,
+) -> Result<Changed, StoreError> {
+    change(store, shard, &Change::Seek { to, initial_time }, force).await
+}
+
+/// Takes the lease of `shard` from its owner, if it has one, so that any worker may start on it at
+/// once. A live owner finds out at its next write.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn release(store: &LeaseStore, shard: &ShardId) -> Result<Changed, StoreError> {
+    change(store, shard, &Change::Release(None), true).await
+}
+
+async fn change(
+    store: &LeaseStore,
+    shard: &ShardId,
+    change: &Change,
+    force: bool,
+) -> Result<Changed, StoreError> {
+    for _ in 0..TRIES {
+        let Some(lease) = store.get(shard).await? else { return Ok(Changed::NoLease) };
+        if let Some(owner) = lease.owner.clone().filter(|_| !force) {
+            return Ok(Changed::Owned(owner));
+        }
+        match store.apply(&lease, change).await? {
+            Write::Done(row) => return Ok(Changed::Done(row)),
+            Write::Lost(None) => return Ok(Changed::NoLease),
+            Write::Lost(Some(_)) => {}
+        }
+    }
+    Ok(Changed::Busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(key: &str, parents: &[&str], checkpoint: Checkpoint, range: HashRange) -> Lease {
+        let mut lease = Lease::new(ShardId::new(key), checkpoint);
+        lease.parents = parents.iter().map(|parent| ShardId::new(parent)).collect();
+        lease.hash_range = Some(range);
+        lease
+    }
+
+    #[test]
+    fn a_table_in_order_has_no_findings() {
+        let half = u128::MAX / 2;
+        let (low, high) =
+            (HashRange { start: 0, end: half }, HashRange { start: half + 1, end: u128::MAX });
+        let leases = [
+            lease("0", &[], Checkpoint::ShardEnd, HashRange::ALL),
+            lease("1", &["0"], Checkpoint::TrimHorizon, low),
+            lease("2", &["0"], Checkpoint::Sequence("7".parse().unwrap()), high),
+        ];
+        assert_eq!(verify(&leases), []);
+    }
+
+    #[test]
+    fn what_is_out_of_order_is_named() {
+        let low = HashRange { start: 0, end: 9 };
+        let mut child = lease("1", &["0"], Checkpoint::Sequence("7".parse().unwrap()), low);
+        child.checkpoint_owner = Some(WorkerId::new("java"));
+        child.stream_created = Some(EpochMs(1));
+        let mut parent = lease("0", &[], Checkpoint::TrimHorizon, low);
+        parent.hash_range = None;
+        parent.stream_created = Some(EpochMs(2));
+        let done = lease("3", &[], Checkpoint::ShardEnd, HashRange::ALL);
+        let shard = ShardId::new;
+        let expected = [
+            Finding::ChildAheadOfParent { child: shard("1"), parent: shard("0") },
+            Finding::HandOffUnderWay { shard: shard("1"), from: WorkerId::new("java") },
+            Finding::NoHashRange(shard("0")),
+            Finding::FinishedWithoutChildren(shard("3")),
+            Finding::SeveralStreams,
+            Finding::Hole(HashRange { start: 10, end: u128::MAX }),
+        ];
+        assert_eq!(verify(&[child, parent, done]), expected);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the SDK's errors mean for a retry.
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// Error codes of DynamoDB, Kinesis, CloudWatch and EventBridge that mean "later".
+const LATER: [&str; 12] = [
+    "Throttling",
+    "InternalServiceFault",
+    "InternalException",
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+    "ReplicatedWriteConflictException",
+    "InternalServerError",
+    "InternalFailure",
+    "ServiceUnavailable",
+    "KMSThrottlingException",
+];
+
+/// Whether the same request may succeed later. The request may also have been carried out with
+/// only its answer lost.
+pub fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(failure) => !failure.is_user(),
+        SdkError::ServiceError(service) => {
+            service.raw().status().as_u16() >= 500
+                || service.err().code().is_some_and(|code| LATER.contains(&code))
+        }
+        _ => false,
+    }
+}
+
+/// The service's error code, `None` when no answer came.
+pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+/// One line that names the cause, since [`SdkError`] itself prints only its kind.
+pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    error: &SdkError<E, Response>,
+) -> String {
+    if let Some(service) = error.as_service_error() {
+        let code = service.code().unwrap_or("unknown code");
+        return format!("{code}: {}", service.message().unwrap_or("no message"));
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A bound on one request, connecting included.
+pub fn bounded(request: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(request).build()
+}

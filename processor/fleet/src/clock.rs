@@ -1,0 +1,74 @@
+//! The one clock of the fleet: monotonic time for leases, wall time for pinning `LATEST`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ivs_core::stream::EpochMs;
+use tokio::time::Instant;
+
+/// Milliseconds on a worker's own monotonic clock, counted from its start. Never compared
+/// between machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MonoMs(pub u64);
+
+impl MonoMs {
+    /// This time plus `ms`, saturating.
+    #[must_use]
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this time; 0 if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Monotonic time from tokio (so that paused tests move it) and wall time from a function.
+#[derive(Clone)]
+pub struct Clock {
+    origin: Instant,
+    wall: Arc<dyn Fn() -> EpochMs + Send + Sync>,
+}
+
+impl Clock {
+    /// The system's clocks.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::with_wall(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            EpochMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// Tokio's monotonic clock with `wall` as wall time, for tests and simulations.
+    #[must_use]
+    pub fn with_wall(wall: impl Fn() -> EpochMs + Send + Sync + 'static) -> Self {
+        Self { origin: Instant::now(), wall: Arc::new(wall) }
+    }
+
+    /// Monotonic time.
+    #[must_use]
+    pub fn mono(&self) -> MonoMs {
+        MonoMs(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Wall time.
+    #[must_use]
+    pub fn wall(&self) -> EpochMs {
+        (self.wall)()
+    }
+
+    /// Sleeps until `at`; returns at once when it has passed.
+    pub async fn sleep_until(&self, at: MonoMs) {
+        tokio::time::sleep_until(self.origin + Duration::from_millis(at.0)).await;
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("mono", &self.mono()).finish_non_exhaustive()
+    }
+}

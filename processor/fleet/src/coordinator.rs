@@ -1,0 +1,259 @@
+//! The async side: keeps leases alive, takes and gives them as the planner says, and hands them
+//! to the application.
+//!
+//! Three loops share the leases held: *renew* (a third of the failover time), *scan* (read the
+//! table, observe, plan, act, hand out) and *sync* (compare with the stream's shards). A watchdog
+//! per lease fires [`ShardLease::lost`] when the lease could have expired, whatever hangs.
+//!
+//! # Hand-over between workers of this crate
+//! A worker that wants a lease writes its id into `handOverTo`. The holder reads it in the answer
+//! to its next heartbeat and fires [`ShardLease::hand_over`]; the application closes its epoch,
+//! commits and calls [`ShardLease::release`], which makes the asking worker the owner.
+//! `handOverTo` stays equal to `leaseOwner` until the new owner takes the lease. Java workers
+//! ignore the attribute; from them a lease is taken as KCL does it.
+
+mod held;
+mod renew;
+mod scan;
+mod shard_lease;
+mod status;
+mod sync_loop;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use ivs_core::stream::{EpochMs, ShardId};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use shard_lease::{LeaseOutcome, ShardLease};
+pub use status::{Counters, LeaseState, LeaseStatus};
+
+use crate::aws;
+use crate::config::{ConfigError, FleetConfig};
+use crate::lease::Lease;
+use crate::store::{LeaseStore, StoreError};
+use crate::sync::listing::CallError;
+use held::Held;
+
+/// Leases on their way to the application. It is a
+/// [`tokio::sync::mpsc::Receiver`]; it closes when the fleet shuts down.
+pub type Leases = mpsc::Receiver<ShardLease>;
+
+/// Leases waiting for the application: one that is not fetched is held, renewed and idle.
+const HAND_OUT_MAX: usize = 64;
+
+/// The fleet could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The lease table cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stream cannot be described.
+    #[error("stream `{stream}`: {operation} failed: {reason}")]
+    Stream {
+        /// The stream.
+        stream: String,
+        /// The API call.
+        operation: &'static str,
+        /// The service's code and message.
+        reason: String,
+    },
+    /// The leases belong to an earlier stream of the same name: its positions mean nothing here.
+    /// Delete the lease table, or use another one.
+    #[error(
+        "stream `{stream}` was created at {created} ms, but lease table `{table}` belongs to one \
+         created at {leased} ms; delete the table or use another"
+    )]
+    StreamRecreated {
+        /// The stream.
+        stream: String,
+        /// The lease table.
+        table: String,
+        /// Its creation time, epoch milliseconds.
+        created: i64,
+        /// The creation time on a lease, epoch milliseconds.
+        leased: i64,
+    },
+}
+
+/// What a shutdown came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Leases that the application gave back in time, and idle ones.
+    pub released: usize,
+    /// Leases taken from the application at the deadline.
+    pub forced: usize,
+}
+
+/// One worker of a fleet. Dropping it stops its loops without releasing anything; others take
+/// over when the leases expire.
+#[derive(Debug)]
+pub struct Fleet {
+    shared: Arc<Shared>,
+    loops: JoinSet<()>,
+}
+
+/// What the loops share.
+#[derive(Debug)]
+struct Shared {
+    config: FleetConfig,
+    store: LeaseStore,
+    kinesis: aws_sdk_kinesis::Client,
+    stream_created: EpochMs,
+    /// Leases held, or still in the hands of the application after they were lost.
+    held: Mutex<BTreeMap<ShardId, Arc<Held>>>,
+    /// The table as last read.
+    table: Mutex<Vec<Lease>>,
+    counters: Counters,
+    /// Read the table now.
+    wake: Notify,
+    /// A lease left `held`.
+    gone: Notify,
+    /// No more taking.
+    stopping: CancellationToken,
+    /// No more renewing.
+    stopped: CancellationToken,
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<Held>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_held(&self) -> Vec<Arc<Held>> {
+        self.held().values().cloned().collect()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Vec<Lease>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a lease: it is released, or lost and not in use any more.
+    fn forget(&self, held: &Arc<Held>) {
+        held.lost.cancel();
+        let mut all = self.held();
+        if all.get(&held.shard).is_some_and(|current| Arc::ptr_eq(current, held)) {
+            all.remove(&held.shard);
+        }
+        drop(all);
+        self.gone.notify_one();
+    }
+}
+
+impl Fleet {
+    /// Checks the settings, creates the table if asked to, makes sure that the leases belong to
+    /// this stream, creates missing leases and starts the loops. Leases arrive through the
+    /// receiver; every one must be finished, released or dropped by the application.
+    ///
+    /// # Errors
+    /// See [`FleetError`].
+    pub async fn start(
+        config: FleetConfig,
+        kinesis: aws_sdk_kinesis::Client,
+        dynamodb: aws_sdk_dynamodb::Client,
+    ) -> Result<(Self, Leases), FleetError> {
+        config.validate()?;
+        // Three tries must fit into what is left of a lease after a missed heartbeat.
+        let request = Duration::from_millis((config.failover_ms / 8).clamp(100, 5_000));
+        let store = LeaseStore::new(&dynamodb, &config.table, request);
+        if config.create_table {
+            store.ensure_table().await?;
+        }
+        let kinesis_config = kinesis
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(aws::bounded(Duration::from_secs(10)))
+            .build();
+        let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis_config);
+        let stream_created = sync_loop::check_stream(&config, &kinesis, &store).await?;
+        let shared = Arc::new(Shared {
+            store,
+            kinesis,
+            stream_created,
+            held: Mutex::default(),
+            table: Mutex::default(),
+            counters: Counters::default(),
+            wake: Notify::new(),
+            gone: Notify::new(),
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            config,
+        });
+        sync_loop::sync_at_start(&shared).await?;
+        let (sender, leases) = mpsc::channel(HAND_OUT_MAX);
+        let mut loops = JoinSet::new();
+        loops.spawn(renew::run(Arc::clone(&shared)));
+        loops.spawn(sync_loop::run(Arc::clone(&shared)));
+        loops.spawn(scan::run(Arc::clone(&shared), sender));
+        Ok((Self { shared, loops }, leases))
+    }
+
+    /// Every lease of the table as this worker last saw it, those it holds marked.
+    #[must_use]
+    pub fn status(&self) -> Vec<LeaseStatus> {
+        status::of(&self.shared)
+    }
+
+    /// What this worker has done since its start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// This worker's id.
+    #[must_use]
+    pub fn worker_id(&self) -> &crate::lease::WorkerId {
+        &self.shared.config.worker_id
+    }
+
+    /// Takes no more leases, asks the application to hand over those it has
+    /// ([`ShardLease::hand_over`]), waits until it has released them, at most `deadline`, then
+    /// takes the rest away ([`ShardLease::lost`]) and releases them too, so that others start at
+    /// once. Leases may still arrive when it begins: go on receiving until the channel is closed.
+    pub async fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
+        let shared = &self.shared;
+        shared.stopping.cancel();
+        let before = shared.all_held();
+        tracing::info!(leases = before.len(), "fleet worker is shutting down");
+        for held in &before {
+            held.hand_over.cancel();
+        }
+        let drained = async {
+            while !shared.held().is_empty() {
+                let gone = shared.gone.notified();
+                scan::release_idle(shared).await;
+                if shared.held().is_empty() {
+                    break;
+                }
+                // A release that failed is tried again, and a take that was under way shows up.
+                let _elapsed = tokio::time::timeout(Duration::from_millis(200), gone).await;
+                for held in shared.all_held() {
+                    held.hand_over.cancel();
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(deadline, drained).await.is_ok();
+        let rest = if in_time { Vec::new() } else { shared.all_held() };
+        for held in &rest {
+            tracing::warn!(shard = %held.shard, "lease taken from the application at the deadline");
+            held.lost.cancel();
+            scan::release(shared, held).await;
+        }
+        shared.stopped.cancel();
+        while self.loops.join_next().await.is_some() {}
+        let forced = rest.len();
+        ShutdownReport { released: before.len().saturating_sub(forced), forced }
+    }
+}
+
+fn stream_error(config: &FleetConfig, (operation, reason): CallError) -> FleetError {
+    FleetError::Stream { stream: config.stream.clone(), operation, reason }
+}

@@ -1,0 +1,153 @@
+//! What a worker can say about itself.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ivs_core::stream::{EpochMs, ShardId};
+
+use super::Shared;
+use super::held::Phase;
+use crate::lease::{Checkpoint, Lease, WorkerId};
+
+/// What a lease is to this worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// Nobody holds it.
+    Unowned,
+    /// Another worker holds it.
+    Elsewhere,
+    /// Held here; its parents are not finished, or the application has not fetched it.
+    Waiting,
+    /// Held here and with the application.
+    Running,
+    /// The shard is done.
+    Finished,
+    /// It was held here and is lost; the application has not let go yet.
+    Lost,
+}
+
+/// One lease as this worker sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// The shard.
+    pub shard: ShardId,
+    /// Its owner.
+    pub owner: Option<WorkerId>,
+    /// What it is to this worker.
+    pub state: LeaseState,
+    /// The lease counter.
+    pub counter: u64,
+    /// What is done.
+    pub checkpoint: Checkpoint,
+    /// What is prepared.
+    pub pending: Option<Checkpoint>,
+    /// Arrival time of the record at the checkpoint.
+    pub checkpoint_arrival: Option<EpochMs>,
+    /// How long the lease is surely ours without another heartbeat; `None` if it is not.
+    pub valid_for_ms: Option<u64>,
+}
+
+/// What a worker has done since its start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    taken: AtomicU64,
+    lost: AtomicU64,
+    renewals: AtomicU64,
+    scans: AtomicU64,
+    conflicts: AtomicU64,
+}
+
+impl Counters {
+    /// Leases taken.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Leases lost: taken by others, deleted, or not renewed in time.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Heartbeats stored.
+    #[must_use]
+    pub fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::Relaxed)
+    }
+
+    /// Readings of the lease table.
+    #[must_use]
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
+    }
+
+    /// Takes that another worker won.
+    #[must_use]
+    pub fn conflicts(&self) -> u64 {
+        self.conflicts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_taken(&self) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_renewal(&self) {
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_scan(&self) {
+        self.scans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_conflict(&self) {
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The table as last read, with what is held here as last written.
+pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
+    let now = shared.config.clock.mono();
+    let mut rows: HashMap<ShardId, LeaseStatus> =
+        shared.table().iter().map(|row| (row.key.clone(), status(row))).collect();
+    for held in shared.all_held() {
+        // While a write is under way the row of the last scan has to do.
+        let fresh = held.row_if_idle().map(|row| status(&row));
+        let known = rows.remove(&held.shard);
+        let Some(mut entry) = fresh.or(known) else { continue };
+        let lost = held.lost.is_cancelled();
+        entry.valid_for_ms = (!lost).then(|| held.valid_until().since(now));
+        entry.state = match held.phase() {
+            _ if lost => LeaseState::Lost,
+            Phase::Idle => LeaseState::Waiting,
+            Phase::Running => LeaseState::Running,
+            Phase::Finished => LeaseState::Finished,
+        };
+        rows.insert(held.shard.clone(), entry);
+    }
+    let mut all: Vec<_> = rows.into_values().collect();
+    all.sort_unstable_by(|a, b| a.shard.cmp(&b.shard));
+    all
+}
+
+fn status(row: &Lease) -> LeaseStatus {
+    let state = match &row.owner {
+        _ if row.is_finished() => LeaseState::Finished,
+        None => LeaseState::Unowned,
+        Some(_) => LeaseState::Elsewhere,
+    };
+    LeaseStatus {
+        shard: row.key.clone(),
+        owner: row.owner.clone(),
+        state,
+        counter: row.counter,
+        checkpoint: row.checkpoint,
+        pending: row.pending,
+        checkpoint_arrival: row.checkpoint_arrival,
+        valid_for_ms: None,
+    }
+}

@@ -1,0 +1,183 @@
+//! Reading one shard, in order, from a position.
+
+mod budget;
+mod children;
+pub mod enhanced;
+pub mod polling;
+
+use aws_sdk_kinesis::Client;
+use ivs_core::stream::{Record, ShardId};
+
+pub use budget::ReadBudgets;
+
+use crate::lease::{ChildShard, StartAt};
+use crate::retry::RetryPolicy;
+
+/// What one reading gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Records in the order of the shard; may be empty.
+    pub records: Vec<Record>,
+    /// How far the reading is behind the tip of the shard, in milliseconds.
+    pub millis_behind: u64,
+    /// The shard is closed and this was its last batch; its children, parents in front.
+    pub end: Option<Vec<ChildShard>>,
+}
+
+/// A shard could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Throttled, down or unreachable after all tries; the next call goes on where this stopped.
+    #[error("shard `{shard}` of `{stream}`: {operation} failed {attempts} times, last: {last}")]
+    Unreachable {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard: ShardId,
+        /// The API call.
+        operation: &'static str,
+        /// Tries made.
+        attempts: u32,
+        /// The last failure.
+        last: String,
+    },
+    /// Refused for good, for example missing permission.
+    #[error("shard `{shard}` of `{stream}`: {operation} was refused: {reason}")]
+    Refused {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard: ShardId,
+        /// The API call.
+        operation: &'static str,
+        /// The service's code and message.
+        reason: String,
+    },
+    /// The stream or the shard does not exist any more: what was unread is lost (retention).
+    /// `children` are the shards that continue it, if the stream still lists any.
+    #[error("shard `{shard}` of `{stream}` does not exist any more")]
+    Gone {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard: ShardId,
+        /// Shards that name it as a parent.
+        children: Vec<ChildShard>,
+    },
+    /// A record that does not have the form Kinesis promises.
+    #[error("shard `{shard}` of `{stream}`: malformed answer: {problem}")]
+    Malformed {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard: ShardId,
+        /// What is wrong.
+        problem: String,
+    },
+    /// [`ShardReader::next`] was called after the end of the shard.
+    #[error("shard `{shard}` of `{stream}` was read to its end already")]
+    AfterEnd {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard: ShardId,
+    },
+}
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct ReaderSettings {
+    /// Wait between two polls at the tip of the shard, in milliseconds. KCL waits 1,500; 200 is
+    /// the least that keeps a shard's 5 calls a second free for others.
+    pub poll_idle_ms: u64,
+    /// Records of one call, at most 10,000.
+    pub max_records: u16,
+    /// Calls and bytes a second, shared by all readers of a shard in this process.
+    pub budgets: ReadBudgets,
+    /// Tries of one call.
+    pub retry: RetryPolicy,
+    /// Longest time for one call, in milliseconds. KCL waits 30 s for GetRecords.
+    pub request_timeout_ms: u64,
+}
+
+impl Default for ReaderSettings {
+    fn default() -> Self {
+        Self {
+            poll_idle_ms: 1_000,
+            max_records: 10_000,
+            budgets: ReadBudgets::service(),
+            retry: RetryPolicy::READ,
+            request_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// How records come out of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consumer {
+    /// GetRecords, within 5 calls/s and 2 MB/s per shard.
+    Polling,
+    /// SubscribeToShard through the registered consumer with this ARN, at its own 2 MB/s.
+    Enhanced {
+        /// As [`enhanced::register`] returned it.
+        consumer_arn: String,
+    },
+}
+
+/// Reads one shard.
+#[derive(Debug)]
+pub struct ShardReader(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Polling(Box<polling::PollingReader>),
+    Enhanced(Box<enhanced::EnhancedReader>),
+}
+
+impl ShardReader {
+    /// A reader that polls. No call is made before [`ShardReader::next`].
+    #[must_use]
+    pub fn open(
+        client: &Client,
+        stream: &str,
+        shard: ShardId,
+        start: StartAt,
+        settings: ReaderSettings,
+    ) -> Self {
+        let reader = polling::PollingReader::new(client, stream, shard, start, settings);
+        Self(Inner::Polling(Box::new(reader)))
+    }
+
+    /// A reader of the kind asked for. An enhanced reader falls back to polling, with a warning,
+    /// when it cannot subscribe.
+    #[must_use]
+    pub fn open_with(
+        client: &Client,
+        stream: &str,
+        shard: ShardId,
+        start: StartAt,
+        settings: ReaderSettings,
+        consumer: &Consumer,
+    ) -> Self {
+        let polling = polling::PollingReader::new(client, stream, shard, start, settings);
+        match consumer {
+            Consumer::Polling => Self(Inner::Polling(Box::new(polling))),
+            Consumer::Enhanced { consumer_arn } => {
+                let reader = enhanced::EnhancedReader::new(consumer_arn, start, polling);
+                Self(Inner::Enhanced(Box::new(reader)))
+            }
+        }
+    }
+
+    /// The next batch; waits for the budget and, at the tip, for the idle time. Cancel-safe: a
+    /// call that is dropped has delivered nothing and the next one reads the same again.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; after [`SourceError::Unreachable`] reading goes on where it stopped.
+    pub async fn next(&mut self) -> Result<Batch, SourceError> {
+        match &mut self.0 {
+            Inner::Polling(reader) => reader.next().await,
+            Inner::Enhanced(reader) => reader.next().await,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What Kinesis allows per shard: 5 calls and 2 MB a second, for all polling readers together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ivs_core::stream::ShardId;
+use tokio::time::Instant;
+
+/// GetRecords calls per second and shard.
+const CALLS_PER_S: u64 = 5;
+/// Bytes per second and shard; Kinesis counts 2 MiB.
+const BYTES_PER_S: u64 = 2 * 1024 * 1024;
+const CALL_GAP: Duration = Duration::from_millis(1_000 / CALLS_PER_S);
+
+/// One budget per shard, shared by every reader that holds a clone.
+#[derive(Clone, Debug, Default)]
+pub struct ReadBudgets {
+    /// `None` is no limit.
+    shards: Option<Arc<Mutex<HashMap<ShardId, Spent>>>>,
+}
+
+/// Until when a shard's allowance is used up.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    calls: Instant,
+    bytes: Instant,
+}
+
+impl ReadBudgets {
+    /// The limits of the service.
+    #[must_use]
+    pub fn service() -> Self {
+        Self { shards: Some(Arc::default()) }
+    }
+
+    /// No limits, for an endpoint that has none.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self { shards: None }
+    }
+
+    /// Waits for a call's turn. A full second of calls may go at once, and a call may exceed the
+    /// bytes of its second: the calls after it wait until that is paid off.
+    pub(crate) async fn call(&self, shard: &ShardId) {
+        if let Some(at) = self.reserve(shard, Instant::now()) {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+
+    fn reserve(&self, shard: &ShardId, now: Instant) -> Option<Instant> {
+        let mut shards = self.shards.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let spent = shards.entry(shard.clone()).or_insert(Spent { calls: now, bytes: now });
+        spent.calls = spent.calls.max(now) + CALL_GAP;
+        let burst = CALL_GAP * u32::try_from(CALLS_PER_S).unwrap_or(1);
+        let turn = spent.calls.checked_sub(burst).unwrap_or(now);
+        Some(turn.max(spent.bytes))
+    }
+
+    /// Notes what a call brought.
+    pub(crate) fn received(&self, shard: &ShardId, bytes: u64) {
+        let Some(shards) = &self.shards else { return };
+        let now = Instant::now();
+        let mut shards = shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let spent = shards.entry(shard.clone()).or_insert(Spent { calls: now, bytes: now });
+        let cost = Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_S);
+        spent.bytes = spent.bytes.max(now) + cost;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn five_calls_a_second_are_shared_by_all_readers_of_a_shard() {
+        let (one, shard) = (ReadBudgets::service(), ShardId::new("s"));
+        let other = one.clone();
+        let start = Instant::now();
+        for _ in 0..10 {
+            one.call(&shard).await;
+            other.call(&shard).await;
+        }
+        // 20 calls: a burst of five, then one every 200 ms.
+        assert_eq!(start.elapsed().as_millis(), 3_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_is_paid_off_before_the_next_call() {
+        let (budgets, shard) = (ReadBudgets::service(), ShardId::new("s"));
+        let start = Instant::now();
+        budgets.call(&shard).await;
+        budgets.received(&shard, 10 * 1024 * 1024);
+        budgets.call(&shard).await;
+        assert_eq!(start.elapsed().as_millis(), 5_000);
+        budgets.call(&ShardId::new("other")).await;
+        assert_eq!(start.elapsed().as_millis(), 5_000);
+    }
+}

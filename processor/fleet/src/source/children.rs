@@ -1,0 +1,55 @@
+//! The shards that continue a shard.
+
+use aws_sdk_kinesis::Client;
+use ivs_core::stream::{HashRange, ShardId};
+
+use crate::lease::ChildShard;
+use crate::retry::RetryPolicy;
+use crate::sync::listing;
+
+/// What the stream's shard list says about one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// The shard itself is listed.
+    pub(super) listed: bool,
+    /// The shards that name it as a parent.
+    pub(super) children: Vec<ChildShard>,
+}
+
+/// Reads the children that GetRecords and SubscribeToShard report at shard end.
+pub(super) fn from_api(
+    children: Vec<aws_sdk_kinesis::types::ChildShard>,
+) -> Result<Vec<ChildShard>, String> {
+    let convert = |child: aws_sdk_kinesis::types::ChildShard| {
+        let range = child.hash_key_range.as_ref();
+        let range = range.ok_or_else(|| format!("child `{}` has no hash keys", child.shard_id))?;
+        Ok(ChildShard {
+            shard: ShardId::new(&child.shard_id),
+            parents: child.parent_shards.iter().map(|id| ShardId::new(id)).collect(),
+            hash_range: hash_range(&range.starting_hash_key, &range.ending_hash_key)?,
+        })
+    };
+    children.into_iter().map(convert).collect()
+}
+
+fn hash_range(start: &str, end: &str) -> Result<HashRange, String> {
+    let key = |text: &str| text.parse().map_err(|_| format!("`{text}` is no hash key"));
+    Ok(HashRange { start: key(start)?, end: key(end)? })
+}
+
+/// Looks `shard` up in the stream's shard list. Fails with the API call and the reason.
+pub(super) async fn of_shard(
+    client: &Client,
+    stream: &str,
+    shard: &ShardId,
+    retry: RetryPolicy,
+) -> Result<Shape, (&'static str, String)> {
+    let shards = listing::list_shards(client, stream, retry).await?;
+    let children = shards.iter().filter(|other| other.parents.contains(shard));
+    let children = children.map(|child| ChildShard {
+        shard: child.id.clone(),
+        parents: child.parents.clone(),
+        hash_range: child.hash_range,
+    });
+    Ok(Shape { listed: shards.iter().any(|s| s.id == *shard), children: children.collect() })
+}

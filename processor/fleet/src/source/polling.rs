@@ -1,0 +1,267 @@
+//! GetRecords, one shard, one call at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_smithy_types::retry::RetryConfig;
+use bytes::Bytes;
+use ivs_core::stream::{EpochMs, Position, Record, ShardId};
+use tokio::time::Instant;
+
+use super::children::{self, Shape};
+use super::{Batch, ReaderSettings, SourceError};
+use crate::aws;
+use crate::lease::StartAt;
+use crate::retry::Backoff;
+
+/// Reads one shard with GetRecords.
+#[derive(Debug)]
+pub struct PollingReader {
+    pub(super) client: Client,
+    pub(super) stream: String,
+    pub(super) shard: ShardId,
+    settings: ReaderSettings,
+    /// Where to go on if the iterator expires.
+    position: StartAt,
+    iterator: Option<String>,
+    next_poll: Instant,
+    ended: bool,
+}
+
+impl PollingReader {
+    /// A reader that has not made a call yet. The SDK's own retries are off: they would count
+    /// twice against the shard's budget.
+    #[must_use]
+    pub fn new(
+        client: &Client,
+        stream: &str,
+        shard: ShardId,
+        start: StartAt,
+        settings: ReaderSettings,
+    ) -> Self {
+        let timeout = Duration::from_millis(settings.request_timeout_ms);
+        let config = client
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(aws::bounded(timeout))
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            stream: stream.to_owned(),
+            shard,
+            settings,
+            position: start,
+            iterator: None,
+            next_poll: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// Goes on from `position` with a new iterator.
+    pub(super) fn resume(&mut self, position: StartAt) {
+        self.position = position;
+        self.iterator = None;
+    }
+
+    /// See [`super::ShardReader::next`].
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn next(&mut self) -> Result<Batch, SourceError> {
+        if self.ended {
+            let (stream, shard) = (self.stream.clone(), self.shard.clone());
+            return Err(SourceError::AfterEnd { stream, shard });
+        }
+        tokio::time::sleep_until(self.next_poll).await;
+        let mut backoff = self.settings.retry.start();
+        loop {
+            let iterator = match &self.iterator {
+                Some(iterator) => iterator.clone(),
+                None => self.new_iterator(&mut backoff).await?,
+            };
+            self.settings.budgets.call(&self.shard).await;
+            let limit = i32::from(self.settings.max_records);
+            let request = self.client.get_records().shard_iterator(iterator).limit(limit);
+            match request.send().await {
+                Ok(output) => return self.accept(output).await,
+                // Five minutes passed, or the endpoint was restarted.
+                Err(error) if aws::code(&error) == Some("ExpiredIteratorException") => {
+                    tracing::debug!(shard = %self.shard, "iterator expired");
+                    self.iterator = None;
+                    self.wait("GetRecords", &error, &mut backoff).await?;
+                }
+                Err(error) => self.retry_or_fail("GetRecords", &error, &mut backoff).await?,
+            }
+        }
+    }
+
+    async fn new_iterator(&mut self, backoff: &mut Backoff) -> Result<String, SourceError> {
+        loop {
+            let request = self
+                .client
+                .get_shard_iterator()
+                .stream_name(&self.stream)
+                .shard_id(self.shard.as_str());
+            let request = match self.position {
+                StartAt::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+                StartAt::Latest => request.shard_iterator_type(ShardIteratorType::Latest),
+                StartAt::AtTimestamp(EpochMs(ms)) => request
+                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                    .timestamp(DateTime::from_millis(ms)),
+                StartAt::At(Position { sequence, .. }) => request
+                    .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                    .starting_sequence_number(sequence.to_string()),
+                StartAt::After(Position { sequence, .. }) => request
+                    .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                    .starting_sequence_number(sequence.to_string()),
+            };
+            let error = match request.send().await {
+                Ok(output) => {
+                    let iterator = output.shard_iterator;
+                    let iterator =
+                        iterator.ok_or_else(|| self.malformed("no shard iterator".to_owned()))?;
+                    self.iterator = Some(iterator.clone());
+                    return Ok(iterator);
+                }
+                Err(error) => error,
+            };
+            // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
+            let ahead = matches!(self.position, StartAt::AtTimestamp(_))
+                && aws::code(&error) == Some("InvalidArgumentException");
+            if ahead {
+                self.wait("GetShardIterator", &error, backoff).await?;
+            } else {
+                self.retry_or_fail("GetShardIterator", &error, backoff).await?;
+            }
+        }
+    }
+
+    /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
+    /// point where the call may be dropped.
+    async fn accept(&mut self, output: GetRecordsOutput) -> Result<Batch, SourceError> {
+        let records = self.records(output.records)?;
+        let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
+        self.settings.budgets.received(&self.shard, u64::try_from(bytes).unwrap_or(u64::MAX));
+        let millis_behind = output.millis_behind_latest.unwrap_or_default();
+        let millis_behind = u64::try_from(millis_behind).unwrap_or_default();
+        let mut end = None;
+        if output.next_shard_iterator.is_none() {
+            let children = children::from_api(output.child_shards.unwrap_or_default())
+                .map_err(|problem| self.malformed(problem))?;
+            end = Some(match children.is_empty() {
+                false => children,
+                // An answer without children says nothing: ask for them.
+                true => self.list_children().await?.children,
+            });
+        }
+        if let Some(last) = records.last() {
+            self.position = StartAt::After(Position { sequence: last.sequence, sub: u64::MAX });
+        }
+        self.iterator = output.next_shard_iterator;
+        self.ended = end.is_some();
+        // Behind the tip there is more: the budget alone paces. At the tip, wait.
+        let idle = if millis_behind > 0 { 0 } else { self.settings.poll_idle_ms };
+        self.next_poll = Instant::now() + Duration::from_millis(idle);
+        Ok(Batch { records, millis_behind, end })
+    }
+
+    pub(super) fn records(
+        &self,
+        records: Vec<aws_sdk_kinesis::types::Record>,
+    ) -> Result<Vec<Record>, SourceError> {
+        let convert = |record: aws_sdk_kinesis::types::Record| {
+            let sequence = record.sequence_number.parse();
+            let sequence =
+                sequence.map_err(|e: ivs_core::stream::SequenceNumberError| e.to_string())?;
+            let arrival = record.approximate_arrival_timestamp;
+            let arrival =
+                arrival.ok_or_else(|| format!("record {sequence} has no arrival time"))?;
+            let arrival = arrival.to_millis().map_err(|error| error.to_string())?;
+            Ok(Record {
+                sequence,
+                // The API model has it optional; every record of a shard carries one.
+                partition_key: Arc::from(record.partition_key.unwrap_or_default()),
+                arrival: EpochMs(arrival),
+                data: Bytes::from(record.data.into_inner()),
+            })
+        };
+        let records: Result<_, String> = records.into_iter().map(convert).collect();
+        records.map_err(|problem| self.malformed(problem))
+    }
+
+    pub(super) async fn list_children(&self) -> Result<Shape, SourceError> {
+        children::of_shard(&self.client, &self.stream, &self.shard, self.settings.retry)
+            .await
+            .map_err(|(operation, reason)| SourceError::Refused {
+                stream: self.stream.clone(),
+                shard: self.shard.clone(),
+                operation,
+                reason,
+            })
+    }
+
+    pub(super) fn malformed(&self, problem: String) -> SourceError {
+        let (stream, shard) = (self.stream.clone(), self.shard.clone());
+        SourceError::Malformed { stream, shard, problem }
+    }
+
+    /// Waits before another try, or says why there is none.
+    pub(super) async fn retry_or_fail<E>(
+        &self,
+        operation: &'static str,
+        error: &SdkError<E>,
+        backoff: &mut Backoff,
+    ) -> Result<(), SourceError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if aws::code(error) == Some("ResourceNotFoundException") {
+            return Err(self.gone(operation, aws::explain(error)).await);
+        }
+        if aws::is_transient(error) {
+            return self.wait(operation, error, backoff).await;
+        }
+        let (stream, shard) = (self.stream.clone(), self.shard.clone());
+        Err(SourceError::Refused { stream, shard, operation, reason: aws::explain(error) })
+    }
+
+    async fn wait<E>(
+        &self,
+        operation: &'static str,
+        error: &SdkError<E>,
+        backoff: &mut Backoff,
+    ) -> Result<(), SourceError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if backoff.wait().await {
+            return Ok(());
+        }
+        Err(SourceError::Unreachable {
+            stream: self.stream.clone(),
+            shard: self.shard.clone(),
+            operation,
+            attempts: self.settings.retry.attempts,
+            last: aws::explain(error),
+        })
+    }
+
+    /// Tells a shard that retention removed from a stream that is not there at all: only the
+    /// first is the end of the shard.
+    async fn gone(&self, operation: &'static str, reason: String) -> SourceError {
+        let (stream, shard) = (self.stream.clone(), self.shard.clone());
+        match self.list_children().await {
+            Ok(Shape { listed: false, children }) => SourceError::Gone { stream, shard, children },
+            Ok(Shape { listed: true, .. }) => {
+                SourceError::Refused { stream, shard, operation, reason }
+            }
+            Err(error) => error,
+        }
+    }
+}

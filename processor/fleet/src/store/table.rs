@@ -1,0 +1,104 @@
+//! Creating the lease table, and how its errors are told apart.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
+
+use super::{LeaseStore, StoreError, attributes};
+use crate::aws;
+use crate::retry::Backoff;
+
+/// A new table is ACTIVE within seconds; KCL gives up after 600 s too.
+const ACTIVE_POLLS_MAX: u32 = 600;
+const ACTIVE_POLL: Duration = Duration::from_secs(1);
+
+impl LeaseStore {
+    /// Creates the table as KCL does (key `leaseKey`, on-demand) unless it exists, and waits
+    /// until it is ACTIVE.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn ensure_table(&self) -> Result<(), StoreError> {
+        for _ in 0..ACTIVE_POLLS_MAX {
+            match self.table_status().await? {
+                Some(TableStatus::Active | TableStatus::Updating) => return Ok(()),
+                Some(_) => tokio::time::sleep(ACTIVE_POLL).await,
+                None => self.create_table().await?,
+            }
+        }
+        Err(self.refused("DescribeTable", "the table does not become ACTIVE".to_owned()))
+    }
+
+    async fn table_status(&self) -> Result<Option<TableStatus>, StoreError> {
+        let mut backoff = self.retry.start();
+        loop {
+            let reply = self.client.describe_table().table_name(&self.table).send().await;
+            let error = match reply {
+                Ok(output) => {
+                    let status = output.table.and_then(|table| table.table_status);
+                    return Ok(Some(status.unwrap_or(TableStatus::Creating)));
+                }
+                Err(error) => error,
+            };
+            if aws::code(&error) == Some("ResourceNotFoundException") {
+                return Ok(None);
+            }
+            self.retry_or_fail("DescribeTable", &error, &mut backoff).await?;
+        }
+    }
+
+    async fn create_table(&self) -> Result<(), StoreError> {
+        let key = attributes::LEASE_KEY;
+        let element = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
+        let definition = AttributeDefinition::builder()
+            .attribute_name(key)
+            .attribute_type(ScalarAttributeType::S);
+        let request = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(element.build().expect("name and type are set"))
+            .attribute_definitions(definition.build().expect("name and type are set"));
+        let mut backoff = self.retry.start();
+        loop {
+            match request.clone().send().await {
+                Ok(_) => return Ok(()),
+                // Another worker was faster.
+                Err(error) if aws::code(&error) == Some("ResourceInUseException") => return Ok(()),
+                Err(error) => self.retry_or_fail("CreateTable", &error, &mut backoff).await?,
+            }
+        }
+    }
+
+    /// Waits before another try, or says why there is none.
+    pub(super) async fn retry_or_fail<E>(
+        &self,
+        operation: &'static str,
+        error: &SdkError<E>,
+        backoff: &mut Backoff,
+    ) -> Result<(), StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if !aws::is_transient(error) {
+            return Err(self.refused(operation, aws::explain(error)));
+        }
+        if backoff.wait().await {
+            return Ok(());
+        }
+        Err(StoreError::Unreachable {
+            table: self.table.clone(),
+            operation,
+            attempts: self.retry.attempts,
+            last: aws::explain(error),
+        })
+    }
+
+    pub(super) fn refused(&self, operation: &'static str, reason: String) -> StoreError {
+        StoreError::Refused { table: self.table.clone(), operation, reason }
+    }
+}

@@ -1,0 +1,174 @@
+//! Conflicts, lost answers, throttles.
+
+use ivs_local::{FaultKind, FaultRule};
+use kinesis_fleet::admin::{self, Changed};
+use kinesis_fleet::store::expressions::Change;
+use kinesis_fleet::store::{Creation, Write};
+use kinesis_fleet::{Checkpoint, EpochMs, Lease, Position, ShardId, StoreError, WorkerId};
+
+use crate::aws::Aws;
+
+pub(crate) fn fault(operation: &str, kind: FaultKind, count: Option<u64>) -> FaultRule {
+    FaultRule {
+        service: Some("dynamodb".into()),
+        operation: Some(operation.into()),
+        kind,
+        every_nth: None,
+        probability: None,
+        seed: 0,
+        count,
+    }
+}
+
+async fn with_lease() -> (Aws, Lease) {
+    let aws = Aws::start().await;
+    aws.store().ensure_table().await.unwrap();
+    let lease = Lease::new(ShardId::new("s"), Checkpoint::TrimHorizon);
+    aws.store().create(&lease).await.unwrap();
+    (aws, lease)
+}
+
+fn take(worker: &str) -> Change {
+    Change::Take(WorkerId::new(worker))
+}
+
+async fn done(aws: &Aws, lease: &Lease, change: Change) -> Lease {
+    match aws.store().apply(lease, &change).await.unwrap() {
+        Write::Done(lease) => *lease,
+        lost @ Write::Lost(_) => panic!("{change:?}: {lost:?}"),
+    }
+}
+
+fn at(n: u128) -> Position {
+    Position { sequence: n.into(), sub: 0 }
+}
+
+#[tokio::test]
+async fn of_two_takers_one_wins_and_the_other_sees_who() {
+    let (aws, lease) = with_lease().await;
+    let won = done(&aws, &lease, take("a")).await;
+    let lost = aws.store().apply(&lease, &take("b")).await.unwrap();
+    assert_eq!(lost, Write::Lost(Some(Box::new(won))));
+}
+
+#[tokio::test]
+async fn a_write_on_a_lease_that_moved_on_changes_nothing() {
+    let (aws, lease) = with_lease().await;
+    let old = done(&aws, &lease, take("a")).await;
+    let new = done(&aws, &old, take("b")).await;
+    for change in [
+        Change::Renew,
+        Change::Prepare(at(1)),
+        Change::Commit { to: at(1), arrival: EpochMs(0) },
+        Change::Finish(Vec::new()),
+        Change::Release(None),
+    ] {
+        let outcome = aws.store().apply(&old, &change).await.unwrap();
+        assert_eq!(outcome, Write::Lost(Some(Box::new(new.clone()))), "{change:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_lease_is_lost() {
+    let (aws, lease) = with_lease().await;
+    let lease = done(&aws, &lease, take("a")).await;
+    aws.store().delete(&lease.key).await.unwrap();
+    assert_eq!(aws.store().apply(&lease, &Change::Renew).await.unwrap(), Write::Lost(None));
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_recognised_as_our_own_write() {
+    let (aws, seen) = with_lease().await;
+    let mut lease = seen;
+    for change in [
+        take("a"),
+        Change::Renew,
+        Change::Prepare(at(5)),
+        Change::Commit { to: at(5), arrival: EpochMs(9) },
+        Change::Finish(vec![ShardId::new("child")]),
+        Change::Release(None),
+    ] {
+        let rule = fault("UpdateItem", FaultKind::DropReply, Some(1));
+        aws.add_fault(&rule).await;
+        let after = done(&aws, &lease, change.clone()).await;
+        assert_eq!(after.counter, lease.counter + 1, "{change:?} was stored once");
+        lease = after;
+    }
+    assert_eq!(lease.children, [ShardId::new("child")]);
+}
+
+#[tokio::test]
+async fn a_late_heartbeat_of_ours_does_not_pass_for_a_checkpoint() {
+    let (aws, lease) = with_lease().await;
+    let seen = done(&aws, &lease, take("a")).await;
+    // A heartbeat whose answer never came is stored behind our back.
+    done(&aws, &seen, Change::Renew).await;
+    let prepared = done(&aws, &seen, Change::Prepare(at(7))).await;
+    assert_eq!(prepared.pending, Some(Checkpoint::Sequence(at(7))));
+    assert_eq!(prepared.counter, seen.counter + 2);
+}
+
+#[tokio::test]
+async fn throttles_are_waited_out_and_then_reported() {
+    let (aws, lease) = with_lease().await;
+    aws.add_fault(&fault("UpdateItem", FaultKind::Throttle, Some(2))).await;
+    let lease = done(&aws, &lease, take("a")).await;
+    aws.add_fault(&fault("UpdateItem", FaultKind::Error500, Some(3))).await;
+    let error = aws.store().apply(&lease, &Change::Renew).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { attempts: 3, .. }), "{error}");
+    assert_eq!(aws.store().get(&lease.key).await.unwrap(), Some(lease));
+}
+
+#[tokio::test]
+async fn a_missing_table_is_refused_without_retries() {
+    let aws = Aws::start().await;
+    let error = aws.store().list().await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("ResourceNotFoundException"), "{error}");
+}
+
+#[tokio::test]
+async fn an_existing_lease_is_not_created_again() {
+    let (aws, lease) = with_lease().await;
+    let taken = done(&aws, &lease, take("a")).await;
+    assert_eq!(aws.store().create(&lease).await.unwrap(), Creation::Existed);
+    assert_eq!(aws.store().get(&lease.key).await.unwrap(), Some(taken));
+}
+
+#[tokio::test]
+async fn a_thousand_leases_are_listed_page_by_page() {
+    let (aws, _) = with_lease().await;
+    // Rows of about 3 KB: more than one page of 1 MB.
+    let padding = |n: u32| ShardId::new(&format!("parent-{n}-{}", "x".repeat(3_000)));
+    for n in 0..500 {
+        let mut lease = Lease::new(ShardId::new(&format!("{n}")), Checkpoint::TrimHorizon);
+        lease.parents = vec![padding(n)];
+        aws.store().create(&lease).await.unwrap();
+    }
+    assert_eq!(aws.store().list().await.unwrap().len(), 501);
+}
+
+#[tokio::test]
+async fn an_operator_moves_a_checkpoint_and_frees_a_lease() {
+    let (aws, lease) = with_lease().await;
+    let (store, key) = (aws.store(), lease.key.clone());
+    let taken = done(&aws, &lease, take("a")).await;
+    let to = Checkpoint::Sequence(at(99));
+    let refused = admin::seek(&store, &key, to, None, false).await.unwrap();
+    assert_eq!(refused, Changed::Owned(WorkerId::new("a")));
+    let Changed::Done(row) = admin::seek(&store, &key, to, None, true).await.unwrap() else {
+        panic!("not moved")
+    };
+    assert_eq!((row.owner, row.checkpoint), (None, to));
+    assert!(matches!(store.apply(&taken, &Change::Renew).await.unwrap(), Write::Lost(Some(_))));
+
+    let now = store.get(&key).await.unwrap().unwrap();
+    let held = done(&aws, &now, take("b")).await;
+    let Changed::Done(row) = admin::release(&store, &key).await.unwrap() else {
+        panic!("not released")
+    };
+    assert_eq!((row.owner, row.checkpoint), (None, to));
+    assert!(matches!(store.apply(&held, &Change::Renew).await.unwrap(), Write::Lost(Some(_))));
+    let missing = admin::release(&store, &ShardId::new("none")).await.unwrap();
+    assert_eq!(missing, Changed::NoLease);
+}
