@@ -1,0 +1,159 @@
+//! The embedded DynamoDB: `dynoxide` (SQLite) on a listener and a thread of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{Request, Uri, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::oneshot;
+
+use crate::endpoint::StartError;
+use crate::service::{AwsError, Call};
+
+/// The file inside the state folder.
+const FILE: &str = "dynamodb.sqlite";
+
+/// How often items past their time to live are deleted. AWS promises days; a minute shows that
+/// it happens.
+const TTL_SWEEP: Duration = Duration::from_secs(60);
+
+/// A running store. Dropping it closes its connections and its file.
+#[derive(Debug)]
+pub(crate) struct DynamoDb {
+    url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl DynamoDb {
+    /// Opens `dir/dynamodb.sqlite`, or a store in memory, and serves it.
+    pub(crate) async fn start(dir: Option<&Path>, listen: SocketAddr) -> Result<Self, StartError> {
+        let database = open(dir).map_err(|error| StartError::DynamoDb(error.to_string()))?;
+        let listen_error = |source| StartError::Listen { address: listen, source };
+        let listener = std::net::TcpListener::bind(listen).map_err(listen_error)?;
+        listener.set_nonblocking(true).map_err(listen_error)?;
+        let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
+        let (stop, stopped) = oneshot::channel();
+        // The store runs one statement at a time under a lock and blocks on it. One thread of its
+        // own means that nobody waits for that lock and no caller's runtime is held up.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(listen_error)?;
+        let thread = std::thread::Builder::new()
+            .name("local-dynamodb".to_owned())
+            .spawn(move || runtime.block_on(serve(listener, database, stopped)))
+            .map_err(listen_error)?;
+        Ok(Self { url, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for DynamoDb {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // One statement at most is still running, so this is a matter of milliseconds.
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the embedded dynamodb had panicked");
+        }
+    }
+}
+
+fn open(dir: Option<&Path>) -> dynoxide::Result<dynoxide::Database> {
+    let Some(dir) = dir else { return dynoxide::Database::memory() };
+    let database = dynoxide::Database::new(&dir.join(FILE).to_string_lossy())?;
+    // Write-ahead log without fsync: the operating system has every committed write, so the end of
+    // the process loses nothing; only a power cut could.
+    database.enable_bulk_loading()?;
+    Ok(database)
+}
+
+/// Serves until `stopped` is sent or dropped; returning drops the runtime and all connections.
+async fn serve(
+    listener: std::net::TcpListener,
+    database: dynoxide::Database,
+    stopped: oneshot::Receiver<()>,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the embedded dynamodb cannot serve");
+            return;
+        }
+    };
+    tokio::spawn(sweep(database.clone()));
+    let server = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
+    tokio::select! {
+        result = server => {
+            if let Err(error) = result {
+                tracing::error!(%error, "the embedded dynamodb stopped");
+            }
+        }
+        _ = stopped => {}
+    }
+}
+
+async fn sweep(database: dynoxide::Database) {
+    loop {
+        tokio::time::sleep(TTL_SWEEP).await;
+        if let Err(error) = database.sweep_ttl() {
+            tracing::warn!(%error, "dynamodb time-to-live sweep failed");
+        }
+    }
+}
+
+/// Hands DynamoDB calls that arrived at the endpoint's own listener on to the store.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    client: Client<HttpConnector, Body>,
+    url: String,
+}
+
+impl Forwarder {
+    pub(crate) fn new(url: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Self { client, url: url.to_owned() }
+    }
+
+    pub(crate) async fn call(&self, call: Call) -> Response {
+        match self.forward(call).await {
+            Ok(response) => response,
+            Err(error) => {
+                let message = format!("the embedded dynamodb did not answer: {error}");
+                AwsError { status: 500, code: "InternalServerError", message }.json_response()
+            }
+        }
+    }
+
+    async fn forward(&self, call: Call) -> io::Result<Response> {
+        let uri = Uri::try_from(format!("{}{}", self.url, call.path)).map_err(io::Error::other)?;
+        let mut request =
+            Request::post(uri).body(Body::from(call.body)).map_err(io::Error::other)?;
+        *request.headers_mut() = call.headers;
+        // These belong to the hop the caller made; the body may have been gunzipped since.
+        for hop in [
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+            header::EXPECT,
+        ] {
+            request.headers_mut().remove(hop);
+        }
+        let response = self.client.request(request).await.map_err(io::Error::other)?;
+        Ok(response.map(Body::new))
+    }
+}

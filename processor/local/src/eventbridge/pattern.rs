@@ -1,0 +1,223 @@
+//! Event patterns: AWS's syntax, matched by the `quamina` automaton.
+//!
+//! `$or` is expanded into several patterns. What `quamina` has beyond AWS is refused, and so are
+//! AWS's operators within `anything-but`, `prefix` and `suffix`, which it lacks.
+
+use std::fmt;
+
+use quamina::Quamina;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+
+use crate::service::AwsError;
+
+/// Patterns that one pattern with `$or` may come to; AWS allows as many.
+const EXPANDED_MAX: usize = 1_000;
+
+/// AWS takes up to 4,096 characters, by default 2,048.
+const LENGTH_MAX: usize = 4_096;
+
+const OPERATORS: [&str; 8] = [
+    "anything-but",
+    "cidr",
+    "equals-ignore-case",
+    "exists",
+    "numeric",
+    "prefix",
+    "suffix",
+    "wildcard",
+];
+
+/// A valid pattern.
+pub(super) struct Pattern {
+    text: String,
+    matcher: Quamina<()>,
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.text).finish()
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+fn refused(reason: impl fmt::Display) -> AwsError {
+    AwsError::bad_request(
+        "InvalidEventPatternException",
+        format!("Event pattern is not valid. Reason: {reason}"),
+    )
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub(super) fn parse(text: &str) -> Result<Self, AwsError> {
+        if text.len() > LENGTH_MAX {
+            return Err(refused(format!("it is longer than {LENGTH_MAX} characters")));
+        }
+        let document: Value = serde_json::from_str(text).map_err(refused)?;
+        let fields = document.as_object().ok_or_else(|| refused("it is not an object"))?;
+        let mut matcher = Quamina::new();
+        for pattern in expand(fields)? {
+            matcher.add_pattern((), &Value::Object(pattern).to_string()).map_err(refused)?;
+        }
+        Ok(Self { text: text.to_owned(), matcher })
+    }
+
+    /// Whether the event, a JSON object, matches.
+    pub(super) fn matches(&self, event: &str) -> bool {
+        self.matcher.has_matches(event.as_bytes()).unwrap_or(false)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The patterns without `$or` that a pattern stands for.
+fn expand(fields: &Map<String, Value>) -> Result<Vec<Map<String, Value>>, AwsError> {
+    if fields.is_empty() {
+        return Err(refused("an object in it is empty"));
+    }
+    let mut expanded = vec![Map::new()];
+    for (key, value) in fields {
+        let alternatives = match value {
+            Value::Array(choices) if key == "$or" => {
+                if choices.len() < 2 {
+                    return Err(refused("$or needs two alternatives at least"));
+                }
+                let mut alternatives = Vec::new();
+                for choice in choices {
+                    let choice =
+                        choice.as_object().ok_or_else(|| refused("$or holds objects only"))?;
+                    alternatives.extend(expand(choice)?);
+                }
+                alternatives
+            }
+            Value::Object(inner) => {
+                let single = |inner| Map::from_iter([(key.clone(), Value::Object(inner))]);
+                expand(inner)?.into_iter().map(single).collect()
+            }
+            Value::Array(values) => {
+                check_values(key, values)?;
+                vec![Map::from_iter([(key.clone(), value.clone())])]
+            }
+            _ => return Err(refused(format!("\"{key}\" must be an object or an array"))),
+        };
+        if expanded.len() * alternatives.len() > EXPANDED_MAX {
+            return Err(refused(format!("$or combines to more than {EXPANDED_MAX} patterns")));
+        }
+        let mut product = Vec::with_capacity(expanded.len() * alternatives.len());
+        for base in &expanded {
+            for alternative in &alternatives {
+                let mut merged = base.clone();
+                merge(&mut merged, alternative)?;
+                product.push(merged);
+            }
+        }
+        expanded = product;
+    }
+    Ok(expanded)
+}
+
+fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) -> Result<(), AwsError> {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (None, _) => drop(into.insert(key.clone(), value.clone())),
+            (Some(Value::Object(into)), Value::Object(from)) => merge(into, from)?,
+            (Some(_), _) => {
+                return Err(refused(format!("\"{key}\" is tested within and beside an $or")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_values(key: &str, values: &[Value]) -> Result<(), AwsError> {
+    if values.is_empty() {
+        return Err(refused(format!("the array of \"{key}\" is empty")));
+    }
+    for value in values {
+        let sound = match value {
+            Value::Array(_) => false,
+            Value::Object(operator) => {
+                operator.len() == 1
+                    && operator.keys().all(|name| OPERATORS.contains(&name.as_str()))
+            }
+            _ => true,
+        };
+        if !sound {
+            return Err(refused(format!("unrecognized match type {value} of \"{key}\"")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"version":"0","source":"aws.ivs","detail-type":"IVS Stream Health Change",
+        "resources":["arn:a","arn:b"],"detail":{"event_name":"Starvation Start","n":7.0,"ip":"10.1.2.3"}}"#;
+
+    #[test]
+    fn the_operators_match_as_documented() {
+        let cases = [
+            (r#"{"source":["aws.ivs","x"]}"#, true),
+            (r#"{"source":["x"]}"#, false),
+            (r#"{"resources":["arn:b"]}"#, true),
+            (r#"{"detail":{"event_name":[{"prefix":"Starv"}]}}"#, true),
+            (r#"{"detail":{"event_name":[{"suffix":"End"}]}}"#, false),
+            (r#"{"detail":{"event_name":[{"anything-but":["Starvation End"]}]}}"#, true),
+            (r#"{"detail":{"event_name":[{"wildcard":"*tion*"}]}}"#, true),
+            (r#"{"detail":{"event_name":[{"equals-ignore-case":"starvation start"}]}}"#, true),
+            (r#"{"detail":{"n":[{"numeric":[">",5,"<=",7]}]}}"#, true),
+            (r#"{"detail":{"n":[7]}}"#, true),
+            (r#"{"detail":{"ip":[{"cidr":"10.0.0.0/8"}]}}"#, true),
+            (r#"{"detail":{"gone":[{"exists":false}],"n":[{"exists":true}]}}"#, true),
+            (r#"{"source":["aws.ivs"],"detail":{"gone":["x"]}}"#, false),
+            (r#"{"source":["x"],"$or":[{"source2":["a"]},{"detail":{"n":[7]}}]}"#, false),
+            (r#"{"source":["aws.ivs"],"$or":[{"account":["1"]},{"detail":{"n":[7]}}]}"#, true),
+            (
+                r#"{"detail":{"$or":[{"n":[8]},{"ip":[{"prefix":"10."}]}],"event_name":[{"exists":true}]}}"#,
+                true,
+            ),
+        ];
+        for (pattern, expected) in cases {
+            let found = Pattern::parse(pattern).map(|pattern| pattern.matches(EVENT));
+            assert_eq!(found, Ok(expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_aws_or_the_matcher_do_not_know_are_refused() {
+        for pattern in [
+            "",
+            "[]",
+            "{}",
+            r#"{"a":{}}"#,
+            r#"{"a":"b"}"#,
+            r#"{"a":[]}"#,
+            r#"{"a":[["b"]]}"#,
+            r#"{"a":[{"regexp":"b"}]}"#,
+            r#"{"a":[{"prefix":"b","suffix":"c"}]}"#,
+            r#"{"a":[{"anything-but":{"prefix":"b"}}]}"#,
+            r#"{"$or":[{"a":["b"]}]}"#,
+            r#"{"a":["b"],"$or":[{"a":["c"]},{"d":["e"]}]}"#,
+        ] {
+            let code = Pattern::parse(pattern).map(|_| ()).map_err(|error| error.code);
+            assert_eq!(code, Err("InvalidEventPatternException"), "{pattern}");
+        }
+    }
+}

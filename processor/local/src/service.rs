@@ -1,0 +1,169 @@
+//! What the listener hands to a service: one call, decoded as far as the wire protocols agree.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+
+/// The services of the endpoint, by the name in the SigV4 credential scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServiceName {
+    /// `kinesis`, JSON 1.1.
+    Kinesis,
+    /// `dynamodb`, JSON 1.0, forwarded to the embedded DynamoDB.
+    DynamoDb,
+    /// `monitoring`: CloudWatch, rpc-v2-cbor (older clients: form-encoded).
+    Monitoring,
+    /// `events`: EventBridge, JSON 1.1.
+    Events,
+    /// `sns`, form-encoded in, XML out.
+    Sns,
+    /// `sts`, form-encoded in, XML out.
+    Sts,
+}
+
+impl ServiceName {
+    /// Reads the signing name of a service.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "kinesis" => Self::Kinesis,
+            "dynamodb" => Self::DynamoDb,
+            "monitoring" => Self::Monitoring,
+            "events" => Self::Events,
+            "sns" => Self::Sns,
+            "sts" => Self::Sts,
+            _ => return None,
+        })
+    }
+
+    /// The signing name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kinesis => "kinesis",
+            Self::DynamoDb => "dynamodb",
+            Self::Monitoring => "monitoring",
+            Self::Events => "events",
+            Self::Sns => "sns",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// One request to a service.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// From the SigV4 credential scope in `authorization`; unsigned calls are known by their target.
+    pub service: ServiceName,
+    /// From `x-amz-target` after the dot, or from the path `/service/X/operation/Y` (rpc-v2-cbor),
+    /// or from `Action=` of a form body. Empty if none names one.
+    pub operation: String,
+    /// All request headers.
+    pub headers: HeaderMap,
+    /// The request path, without the query.
+    pub path: String,
+    /// At most 16 MiB, already gunzipped if `content-encoding: gzip`.
+    pub body: Bytes,
+}
+
+/// A refusal as AWS words it. Each service writes it in its own wire form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct AwsError {
+    /// HTTP status: 400 for the caller's errors, 500 for the service's.
+    pub status: u16,
+    /// The error's shape name, for example `ResourceNotFoundException`.
+    pub code: &'static str,
+    /// Text for people.
+    pub message: String,
+}
+
+impl AwsError {
+    /// A caller's error, HTTP 400.
+    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: 400, code, message: message.into() }
+    }
+
+    /// The error of an operation that the service does not have.
+    #[must_use]
+    pub fn unknown_operation(call: &Call) -> Self {
+        let (service, operation) = (call.service.as_str(), &call.operation);
+        Self::bad_request(
+            "UnknownOperationException",
+            format!("{service} has no operation `{operation}` here"),
+        )
+    }
+
+    /// The error in AWS's JSON protocols (1.0 and 1.1 agree on it).
+    #[must_use]
+    pub fn json_response(&self) -> Response {
+        let body = serde_json::json!({"__type": self.code, "message": self.message});
+        let mut response = json_response(body.to_string());
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response
+    }
+}
+
+/// A successful answer in JSON 1.1.
+pub(crate) fn json_response(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    let json = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// What all services of one endpoint share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) region: String,
+    pub(crate) account: String,
+    /// `http://host:port` of the endpoint, without a slash at the end.
+    pub(crate) base_url: String,
+    /// Where services may keep files of their own; `None` keeps everything in memory.
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Held locked for as long as any service lives.
+    _lock: Option<File>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        clock: Clock,
+        region: String,
+        account: String,
+        base_url: String,
+        state_dir: Option<PathBuf>,
+        lock: Option<File>,
+    ) -> Arc<Self> {
+        let tasks = Mutex::new(JoinSet::new());
+        Arc::new(Self { clock, region, account, base_url, state_dir, _lock: lock, tasks })
+    }
+
+    /// `arn:aws:<service>:<region>:<account>:<resource>`.
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
+
+    /// Runs a background task that ends with the endpoint: it is aborted at shutdown.
+    /// The task must hold services only by `Weak`, or it would keep them alive for ever.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Ends all background tasks.
+    pub(crate) fn abort_tasks(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}
