@@ -1,0 +1,84 @@
+//! SDK clients: one HTTP client, one region, endpoints from the configuration or the environment.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_smithy_http_client::{Builder, tls};
+use std::time::Duration;
+
+use crate::config;
+
+/// The clients of the program. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// The stream.
+    pub kinesis: aws_sdk_kinesis::Client,
+    /// Rows and leases.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Metrics.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// Domain events.
+    pub eventbridge: aws_sdk_eventbridge::Client,
+}
+
+/// A request that takes longer is given up and tried again; KCL's DynamoDB timeout is 60 s, far
+/// beyond any lease we could still hold.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Builds the clients. Credentials come from the SDK's chain (environment, profile, container,
+/// instance); a loopback endpoint without any gets fixed ones, because nothing checks them there.
+pub async fn clients(aws: &config::Aws) -> Clients {
+    let sdk = sdk_config(aws).await;
+    let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk);
+    if !aws.dynamodb_endpoint_url.is_empty() {
+        dynamodb = dynamodb.endpoint_url(&aws.dynamodb_endpoint_url);
+    }
+    Clients {
+        kinesis: aws_sdk_kinesis::Client::new(&sdk),
+        dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+        cloudwatch: aws_sdk_cloudwatch::Client::new(&sdk),
+        eventbridge: aws_sdk_eventbridge::Client::new(&sdk),
+    }
+}
+
+async fn sdk_config(aws: &config::Aws) -> SdkConfig {
+    // Retries are ours (bounded, counted, jittered); the SDK's would multiply them.
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        );
+    loader = if is_plain(&aws.endpoint_url) {
+        loader.http_client(Builder::new().build_http())
+    } else {
+        loader.http_client(
+            Builder::new()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+                .build_https(),
+        )
+    };
+    if !aws.region.is_empty() {
+        loader = loader.region(Region::new(aws.region.clone()));
+    }
+    if !aws.endpoint_url.is_empty() {
+        loader = loader.endpoint_url(&aws.endpoint_url);
+    }
+    if is_plain(&aws.endpoint_url) && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+        loader = loader.credentials_provider(aws_credential_types::Credentials::new(
+            "local", "local", None, None, "local",
+        ));
+        if aws.region.is_empty() && std::env::var_os("AWS_REGION").is_none() {
+            loader = loader.region(Region::new(ivs_schemas::names::LOCAL_REGION));
+        }
+    }
+    loader.load().await
+}
+
+/// Plain HTTP goes to endpoints that were named so; AWS itself is always TLS.
+fn is_plain(endpoint_url: &str) -> bool {
+    endpoint_url.starts_with("http://")
+}

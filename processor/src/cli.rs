@@ -1,0 +1,184 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Layers;
+
+/// Stream processor for Amazon IVS events and player telemetry: Kinesis in, exact per-minute rows
+/// in DynamoDB, CloudWatch metrics and domain events out.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Where configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML)
+    #[arg(long, global = true, env = "IVS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one value: section.key=value; may be repeated, and wins over file and environment
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// One endpoint for all AWS services, instead of AWS itself
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Log as JSON lines
+    #[arg(long, global = true)]
+    pub log_json: bool,
+}
+
+impl ConfigArgs {
+    /// The layers that the arguments and the process's environment give.
+    #[must_use]
+    pub fn layers(&self) -> Layers {
+        let mut settings = self.settings.clone();
+        if let Some(url) = &self.endpoint_url {
+            settings.push(format!("aws.endpoint_url={url}"));
+        }
+        // These two are not configuration of a section.
+        let environment = std::env::vars()
+            .filter(|(name, _)| !matches!(name.as_str(), "IVS_CONFIG" | "IVS_LOG"))
+            .collect();
+        Layers { file: self.config.clone(), environment, settings }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything on this machine: an embedded AWS, traffic, and a worker
+    Local(LocalArgs),
+    /// Run one worker of the fleet until it is told to stop
+    Worker(WorkerArgs),
+    /// Make realistic traffic, or send a file, into a stream or into a file
+    Generate(GenerateArgs),
+    /// Write the rows of the metrics table as CSV
+    Rows(RowsArgs),
+    /// Check records against the JSON Schemas and the decoder
+    Validate(ValidateArgs),
+    /// Look at the configuration
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// `local`.
+#[derive(Args, Debug)]
+pub struct LocalArgs {
+    /// Stop after this long, such as 60s or 5m; without it, at ctrl-C
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// Send these NDJSON files (plain, .gz, .zst) instead of made-up traffic, wait until all is
+    /// committed, and exit
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub input: Vec<PathBuf>,
+    /// At the end write the metric rows to this CSV file
+    #[arg(long, value_name = "FILE")]
+    pub rows_out: Option<PathBuf>,
+    /// Folder that keeps everything, or `:memory:`
+    #[arg(long, default_value = ".ivs-local", value_name = "DIR")]
+    pub state: String,
+    /// Empty the state folder first
+    #[arg(long)]
+    pub fresh: bool,
+    /// Only the embedded AWS, for workers and tools that run by themselves
+    #[arg(long, conflicts_with_all = ["input", "rows_out"])]
+    pub endpoint_only: bool,
+    /// Port of the embedded AWS on loopback; 0 takes any free one
+    #[arg(long, default_value_t = 4566)]
+    pub port: u16,
+    /// Shards of the stream, when it is created
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub shards: u16,
+    /// What the traffic looks like.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
+
+/// What made-up traffic looks like.
+#[derive(Args, Clone, Debug)]
+pub struct TrafficArgs {
+    /// Seed: the same seed makes the same traffic
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Channels, by Zipf popularity
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub channels: u32,
+    /// Viewers over all channels, about
+    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub viewers: u32,
+}
+
+/// `worker`.
+#[derive(Args, Debug)]
+pub struct WorkerArgs {
+    /// Stop once every shard of the stream was read to its tip and all of it is committed
+    #[arg(long)]
+    pub until_drained: bool,
+}
+
+/// `generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// Send these NDJSON files instead of made-up traffic
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub input: Vec<PathBuf>,
+    /// Where sending notes what was acknowledged, so that a run that was cut off can go on
+    #[arg(long, requires = "input", value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Write to this NDJSON file instead of the stream
+    #[arg(long, conflicts_with = "input", value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How much time the traffic covers
+    #[arg(long = "for", default_value = "60s", value_name = "TIME", value_parser = duration)]
+    pub run_for: Duration,
+    /// As fast as possible instead of in real time
+    #[arg(long)]
+    pub fast: bool,
+    /// Write what was produced, for a later check, to this JSON file
+    #[arg(long, conflicts_with = "input", value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// What the traffic looks like.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
+
+/// `rows`.
+#[derive(Args, Debug)]
+pub struct RowsArgs {
+    /// The CSV file; standard output if absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `validate`.
+#[derive(Args, Debug)]
+pub struct ValidateArgs {
+    /// NDJSON files (plain, .gz, .zst)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether the configuration is valid, and what it comes to
+    Check,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let signed: jiff::SignedDuration = text.parse().map_err(|e: jiff::Error| e.to_string())?;
+    Duration::try_from(signed).map_err(|_| "expected a time that is not negative".to_owned())
+}

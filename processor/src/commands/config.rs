@@ -1,0 +1,17 @@
+//! `config check`.
+
+use crate::cli::ConfigCommand;
+use crate::config::Config;
+
+/// Prints the configuration that results from all layers; loading it has checked it already.
+///
+/// # Errors
+/// When it cannot be written as TOML.
+pub(super) fn run(config: &Config, command: &ConfigCommand) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Check => {
+            println!("# valid; the values in effect:\n{}", toml::to_string(config)?);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `worker`.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::cli::WorkerArgs;
+use crate::config::Config;
+use crate::local::signals;
+use crate::worker::Worker;
+use crate::{aws, local};
+
+/// Joins the fleet until SIGTERM or ctrl-C, then commits and releases everything.
+///
+/// # Errors
+/// When the worker cannot start, or leases had to be taken away at the deadline.
+pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()> {
+    let clients = aws::clients(&config.aws).await;
+    let worker = Worker::start(config, &clients).await.context("the worker did not start")?;
+    tracing::info!(worker = %worker.id(), stream = config.stream.name, "worker started");
+    let stop = signals::stop();
+    tokio::select! {
+        biased;
+        () = stop => tracing::info!("stopping: closing epochs and releasing leases"),
+        () = local::drained(&worker), if args.until_drained => tracing::info!("every shard was read to its tip"),
+    }
+    let stats = std::sync::Arc::clone(worker.stats());
+    let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
+    println!("{}", serde_json::to_string(&stats.snapshot())?);
+    anyhow::ensure!(
+        report.forced == 0,
+        "{} leases were not given back within {} ms; their epochs will be done again",
+        report.forced,
+        config.shutdown.deadline_ms
+    );
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! What the program is told: defaults, then a TOML file, then the environment, then flags.
+//!
+//! Unknown keys are refused wherever they come from, so that a typing error never becomes a
+//! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
+
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use layers::{ConfigError, Layers, load};
+
+/// The whole configuration; every section has defaults.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Region and endpoints.
+    pub aws: Aws,
+    /// The stream that is read.
+    pub stream: Stream,
+    /// How shards are shared among workers.
+    pub fleet: Fleet,
+    /// When epochs close, and what counts as a duplicate.
+    pub epoch: Epoch,
+    /// The two tables.
+    pub tables: Tables,
+    /// CloudWatch.
+    pub cloudwatch: CloudWatch,
+    /// Domain events.
+    pub events: Events,
+    /// Archive and rejects.
+    pub objects: Objects,
+    /// The status server.
+    pub server: Server,
+    /// How the program stops.
+    pub shutdown: Shutdown,
+}
+
+/// Region and endpoints. Credentials come from the SDK's own chain, never from here.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Aws {
+    /// Region; empty leaves it to the SDK (environment, profile, instance).
+    pub region: String,
+    /// One endpoint for all services; empty means AWS, or what `AWS_ENDPOINT_URL` says.
+    pub endpoint_url: String,
+    /// Another endpoint for DynamoDB alone; empty means the one above.
+    pub dynamodb_endpoint_url: String,
+}
+
+/// Where reading starts when a shard has no lease yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialPosition {
+    /// At the oldest record the stream still holds.
+    #[default]
+    TrimHorizon,
+    /// At the time the lease was created.
+    Latest,
+}
+
+/// How records are fetched.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Consumer {
+    /// GetRecords: 5 calls/s and 2 MB/s per shard, shared with all other pollers.
+    #[default]
+    Polling,
+    /// SubscribeToShard: 2 MB/s per shard of our own.
+    Enhanced,
+}
+
+/// The stream that is read.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Where reading starts without a lease.
+    pub initial_position: InitialPosition,
+    /// How records are fetched.
+    pub consumer: Consumer,
+    /// Pause between two empty polls of a shard.
+    pub poll_interval_ms: u64,
+    /// Whether to keep to 5 calls/s and 2 MB/s per shard, as Kinesis demands.
+    pub shard_budget: bool,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            name: ivs_schemas::names::STREAM.to_owned(),
+            initial_position: InitialPosition::default(),
+            consumer: Consumer::default(),
+            poll_interval_ms: 1_000,
+            shard_budget: true,
+        }
+    }
+}
+
+/// How shards are shared among workers.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fleet {
+    /// The lease table, KCL's application name.
+    pub lease_table: String,
+    /// This worker's id; empty makes one from host, process and start time.
+    pub worker_id: String,
+    /// A lease that was not renewed for this long may be taken.
+    pub failover_ms: u64,
+    /// Most shards this worker takes.
+    pub max_leases: usize,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            lease_table: ivs_schemas::names::LEASE_TABLE.to_owned(),
+            worker_id: String::new(),
+            failover_ms: 10_000,
+            max_leases: 1_000,
+        }
+    }
+}
+
+/// When epochs close, and what counts as a duplicate.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Epoch {
+    /// An epoch closes this long after its first record.
+    pub interval_ms: i64,
+    /// Most rows it may touch.
+    pub max_rows: usize,
+    /// Most records it may hold.
+    pub max_records: u64,
+    /// Most payload it may hold.
+    pub max_bytes: u64,
+    /// How long an event id is remembered, by arrival; 0 turns it off.
+    pub dedupe_horizon_ms: i64,
+    /// How far an event may lie ahead of its arrival before it is rejected as `clock_skew`.
+    pub max_ahead_ms: i64,
+}
+
+impl Default for Epoch {
+    fn default() -> Self {
+        let core = ivs_core::epoch::ShardConfig::default();
+        Self {
+            interval_ms: core.interval_ms,
+            max_rows: core.max_rows,
+            max_records: core.max_records,
+            max_bytes: core.max_bytes,
+            dedupe_horizon_ms: core.dedupe_horizon_ms,
+            max_ahead_ms: core.decode.max_ahead_ms,
+        }
+    }
+}
+
+/// The two tables.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tables {
+    /// Session facts and summaries.
+    pub sessions: String,
+    /// Per-minute rows.
+    pub metrics: String,
+    /// Most conditional puts in flight, over all shards of this worker.
+    pub write_concurrency: usize,
+    /// Most conditional puts a second, over all shards of this worker; 0 is no limit.
+    pub writes_per_s: u32,
+    /// Rows expire this long after their minute; 0 keeps them.
+    pub ttl_days: u32,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            sessions: ivs_schemas::names::SESSIONS_TABLE.to_owned(),
+            metrics: ivs_schemas::names::METRICS_TABLE.to_owned(),
+            write_concurrency: 64,
+            writes_per_s: 2_000,
+            ttl_days: 0,
+        }
+    }
+}
+
+/// CloudWatch.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CloudWatch {
+    /// Whether metrics are sent.
+    pub enabled: bool,
+    /// Datums in one PutMetricData call, at most 1,000.
+    pub metrics_batch: usize,
+    /// PutMetricData calls a second; AWS allows 500 per region to start with.
+    pub calls_per_s: u32,
+}
+
+impl Default for CloudWatch {
+    fn default() -> Self {
+        Self { enabled: true, metrics_batch: 20, calls_per_s: 50 }
+    }
+}
+
+/// Domain events.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// Whether domain events are sent.
+    pub enabled: bool,
+    /// The bus they go to.
+    pub bus: String,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { enabled: true, bus: ivs_schemas::names::DOMAIN_BUS.to_owned() }
+    }
+}
+
+/// Archive and rejects, as URLs (`file:///…` or `s3://bucket/prefix`).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objects {
+    /// Where rejected records are kept. They are never dropped, so this may not be empty.
+    pub rejects: String,
+    /// Where epochs are archived; empty archives nothing.
+    pub archive: String,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { rejects: "file:rejects".to_owned(), archive: String::new() }
+    }
+}
+
+/// The status server: `/metrics`, `/healthz`, `/readyz`, `/status`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where it listens; port 0 takes any free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+    }
+}
+
+/// How the program stops.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// How long open epochs may take to be committed; ECS kills after 120 s at the latest.
+    pub deadline_ms: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { deadline_ms: 60_000 }
+    }
+}
+
+impl Config {
+    /// Everything that is wrong with the values, each as one sentence that names the key.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |right: bool, text: &str| {
+            if !right {
+                problems.push(text.to_owned());
+            }
+        };
+        check(!self.stream.name.is_empty(), "stream.name is empty");
+        check(self.stream.poll_interval_ms >= 10, "stream.poll_interval_ms is below 10");
+        check(!self.fleet.lease_table.is_empty(), "fleet.lease_table is empty");
+        check(self.fleet.failover_ms >= 500, "fleet.failover_ms is below 500");
+        check(self.fleet.max_leases > 0, "fleet.max_leases is 0");
+        check(self.epoch.interval_ms >= 100, "epoch.interval_ms is below 100");
+        check(self.epoch.max_rows > 0, "epoch.max_rows is 0");
+        check(self.epoch.max_records > 0, "epoch.max_records is 0");
+        check(self.epoch.max_bytes > 0, "epoch.max_bytes is 0");
+        check(self.epoch.dedupe_horizon_ms >= 0, "epoch.dedupe_horizon_ms is negative");
+        check(self.epoch.max_ahead_ms >= 0, "epoch.max_ahead_ms is negative");
+        check(!self.tables.sessions.is_empty(), "tables.sessions is empty");
+        check(!self.tables.metrics.is_empty(), "tables.metrics is empty");
+        check(self.tables.write_concurrency > 0, "tables.write_concurrency is 0");
+        check(
+            (1..=1_000).contains(&self.cloudwatch.metrics_batch),
+            "cloudwatch.metrics_batch is not between 1 and 1000, CloudWatch's limit",
+        );
+        check(self.cloudwatch.calls_per_s > 0, "cloudwatch.calls_per_s is 0");
+        check(!self.events.enabled || !self.events.bus.is_empty(), "events.bus is empty");
+        check(!self.objects.rejects.is_empty(), "objects.rejects is empty: rejects are kept");
+        problems
+    }
+}

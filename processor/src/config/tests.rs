@@ -1,0 +1,63 @@
+use super::*;
+
+fn layers(environment: &[(&str, &str)], settings: &[&str]) -> Layers {
+    Layers {
+        file: None,
+        environment: environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+        settings: settings.iter().map(|s| (*s).to_owned()).collect(),
+    }
+}
+
+fn error(layers: &Layers) -> String {
+    load(layers).unwrap_err().to_string()
+}
+
+#[test]
+fn the_defaults_are_valid() {
+    assert_eq!(Config::default().problems(), Vec::<String>::new());
+}
+
+#[test]
+fn later_layers_win_key_by_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    std::fs::write(&file, "[epoch]\ninterval_ms = 1000\nmax_rows = 7\n").unwrap();
+    let mut layers = layers(
+        &[("IVS_EPOCH__INTERVAL_MS", "2000"), ("IVS_STREAM__NAME", "from-env"), ("HOME", "/")],
+        &["epoch.interval_ms=3000"],
+    );
+    layers.file = Some(file);
+    let config = load(&layers).unwrap();
+    assert_eq!(config.epoch.interval_ms, 3000);
+    assert_eq!(config.epoch.max_rows, 7);
+    assert_eq!(config.stream.name, "from-env");
+}
+
+#[test]
+fn unknown_keys_are_refused_and_named_with_their_origin() {
+    let text = error(&layers(&[("IVS_EPOCH__INTERVALL_MS", "1")], &[]));
+    assert!(text.contains("IVS_EPOCH__INTERVALL_MS") && text.contains("intervall_ms"), "{text}");
+    let text = error(&layers(&[], &["epochs.interval_ms=1"]));
+    assert!(text.contains("--set") && text.contains("epochs"), "{text}");
+}
+
+#[test]
+fn ill_typed_values_are_refused() {
+    let text = error(&layers(&[], &["epoch.interval_ms=soon"]));
+    assert!(text.contains("soon"), "{text}");
+}
+
+#[test]
+fn values_out_of_range_name_their_key() {
+    let text = error(&layers(&[], &["cloudwatch.metrics_batch=1001"]));
+    assert!(text.contains("cloudwatch.metrics_batch"), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let layers = Layers { file: Some("/no/such/file.toml".into()), ..Layers::default() };
+    assert!(error(&layers).contains("/no/such/file.toml"));
+}

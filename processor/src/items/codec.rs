@@ -1,0 +1,179 @@
+//! Reading and writing attributes, with errors that name them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use ivs_core::row::Row;
+use ivs_core::stream::{Position, ShardId};
+
+/// An item as DynamoDB has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// An item that this program did not write, or that was altered by hand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("attribute `{attribute}` {reason}")]
+pub struct ItemError {
+    /// The attribute.
+    pub attribute: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Builds an item.
+#[derive(Debug, Default)]
+pub struct Writer(Item);
+
+impl Writer {
+    /// N.
+    pub fn number(&mut self, name: &str, value: impl Display) -> &mut Self {
+        self.put(name, AttributeValue::N(value.to_string()))
+    }
+
+    /// N, or nothing.
+    pub fn number_if(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
+        match value {
+            Some(value) => self.number(name, value),
+            None => self,
+        }
+    }
+
+    /// S; an empty text is left out, because key attributes of an index may not be empty.
+    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        if value.is_empty() {
+            return self;
+        }
+        self.put(name, AttributeValue::S(value.to_owned()))
+    }
+
+    /// M of B with what is there; nothing if there is nothing.
+    pub fn blobs(&mut self, name: &str, blobs: &[(&str, Option<Vec<u8>>)]) -> &mut Self {
+        let map: HashMap<_, _> = blobs
+            .iter()
+            .filter_map(|(key, bytes)| {
+                let bytes = bytes.clone()?;
+                Some(((*key).to_owned(), AttributeValue::B(Blob::new(bytes))))
+            })
+            .collect();
+        if map.is_empty() {
+            return self;
+        }
+        self.put(name, AttributeValue::M(map))
+    }
+
+    /// Any value.
+    pub fn put(&mut self, name: &str, value: AttributeValue) -> &mut Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The bookkeeping of a merged row.
+    pub fn row<A>(&mut self, row: &Row<A>) -> &mut Self {
+        use ivs_schemas::items::metrics::{APPLIED, SCHEMA_VERSION, VERSION};
+        let applied = row
+            .applied
+            .iter()
+            .map(|(shard, at)| (shard.as_str().to_owned(), AttributeValue::S(at.to_string())))
+            .collect();
+        self.put(APPLIED, AttributeValue::M(applied));
+        self.number(VERSION, row.version);
+        self.number(SCHEMA_VERSION, ivs_schemas::items::SCHEMA_VERSION)
+    }
+
+    /// The item.
+    #[must_use]
+    pub fn finish(self) -> Item {
+        self.0
+    }
+}
+
+/// Reads an item.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a>(pub &'a Item);
+
+impl<'a> Reader<'a> {
+    /// N, if it is there.
+    ///
+    /// # Errors
+    /// When the attribute is no N, or no `T`.
+    pub fn number_if<T: FromStr>(&self, name: &str) -> Result<Option<T>, ItemError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(text)) => match text.parse() {
+                Ok(value) => Ok(Some(value)),
+                Err(_) => Err(error(name, format!("is {text}, not the number expected"))),
+            },
+            Some(_) => Err(error(name, "is not a number")),
+        }
+    }
+
+    /// N.
+    ///
+    /// # Errors
+    /// When the attribute is missing, no N, or no `T`.
+    pub fn number<T: FromStr>(&self, name: &str) -> Result<T, ItemError> {
+        self.number_if(name)?.ok_or_else(|| error(name, "is missing"))
+    }
+
+    /// N, or the default of `T` where it is missing.
+    ///
+    /// # Errors
+    /// When the attribute is no N, or no `T`.
+    pub fn number_or_default<T: FromStr + Default>(&self, name: &str) -> Result<T, ItemError> {
+        Ok(self.number_if(name)?.unwrap_or_default())
+    }
+
+    /// S, empty where it is missing.
+    ///
+    /// # Errors
+    /// When the attribute is no S.
+    pub fn text(&self, name: &str) -> Result<&'a str, ItemError> {
+        match self.0.get(name) {
+            None => Ok(""),
+            Some(AttributeValue::S(text)) => Ok(text),
+            Some(_) => Err(error(name, "is not a text")),
+        }
+    }
+
+    /// A B inside an M.
+    ///
+    /// # Errors
+    /// When the attribute is no M, or its entry no B.
+    pub fn blob(&self, name: &str, key: &str) -> Result<Option<&'a [u8]>, ItemError> {
+        let Some(map) = self.0.get(name) else { return Ok(None) };
+        let map = map.as_m().map_err(|_| error(name, "is not a map"))?;
+        match map.get(key) {
+            None => Ok(None),
+            Some(AttributeValue::B(blob)) => Ok(Some(blob.as_ref())),
+            Some(_) => Err(error(&format!("{name}.{key}"), "is not binary")),
+        }
+    }
+
+    /// A merged row around its aggregate.
+    ///
+    /// # Errors
+    /// When the bookkeeping is missing or ill-typed.
+    pub fn row<A>(&self, agg: A) -> Result<Row<A>, ItemError> {
+        use ivs_schemas::items::metrics::{APPLIED, VERSION};
+        let applied = match self.0.get(APPLIED) {
+            Some(AttributeValue::M(map)) => map,
+            _ => return Err(error(APPLIED, "is missing or no map")),
+        };
+        let applied = applied
+            .iter()
+            .map(|(shard, at)| {
+                let at: Option<Position> = at.as_s().ok().and_then(|text| text.parse().ok());
+                let bad = || error(&format!("{APPLIED}.{shard}"), "is no position");
+                Ok((ShardId::new(shard), at.ok_or_else(bad)?))
+            })
+            .collect::<Result<BTreeMap<_, _>, ItemError>>()?;
+        Ok(Row { agg, applied, version: self.number(VERSION)? })
+    }
+}
+
+/// An error about one attribute.
+pub fn error(attribute: &str, reason: impl Into<String>) -> ItemError {
+    ItemError { attribute: attribute.to_owned(), reason: reason.into() }
+}

@@ -1,0 +1,133 @@
+//! The summary of a session, in `StreamingSessions` under sort key 0.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ivs_core::row::Row;
+use ivs_core::session::{Lifecycle, SummaryAgg, Telemetry};
+use ivs_core::sketch::Distinct;
+use ivs_schemas::items::metrics::sketch::PLAYERS;
+use ivs_schemas::items::sessions as names;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::{Item, ItemError, Reader, Writer, error};
+use super::timeline::to_dynamodb;
+
+/// The item of a summary: what readers want by name, and the state behind it.
+#[must_use]
+pub fn encode(session_id: &Arc<str>, row: &Row<SummaryAgg>) -> Item {
+    let agg = &row.agg;
+    let mut item = Writer::default();
+    item.text(names::SESSION_ID, session_id)
+        .number(names::TIMESTAMP, names::SUMMARY_TIMESTAMP)
+        .text(names::CHANNEL_ID, &agg.channel_id)
+        .number(names::RECORDS, agg.telemetry.records)
+        .put(names::FACTS, state(&agg.lifecycle))
+        .put(names::TELEMETRY, state(&agg.telemetry))
+        .blobs(names::SKETCHES, &[(PLAYERS, agg.telemetry.players.to_bytes())])
+        .row(row);
+    for (name, value) in agg.attributes() {
+        item.put(name, to_dynamodb(&value));
+    }
+    item.finish()
+}
+
+fn state(part: &impl Serialize) -> AttributeValue {
+    serde_dynamo::to_attribute_value(part).expect("plain structs of texts, numbers and lists")
+}
+
+/// The summary of an item.
+///
+/// # Errors
+/// Names the attribute that is missing or ill-typed.
+pub fn decode(item: &Item) -> Result<(Arc<str>, Row<SummaryAgg>), ItemError> {
+    let reader = Reader(item);
+    let session_id = reader.text(names::SESSION_ID)?;
+    if session_id.is_empty() {
+        return Err(error(names::SESSION_ID, "is missing"));
+    }
+    let lifecycle: Lifecycle = part(item, names::FACTS)?;
+    let mut telemetry: Telemetry = part(item, names::TELEMETRY)?;
+    if let Some(bytes) = reader.blob(names::SKETCHES, PLAYERS)? {
+        telemetry.players = Distinct::from_bytes(bytes)
+            .map_err(|e| error(&format!("{}.{PLAYERS}", names::SKETCHES), e.to_string()))?;
+    }
+    let channel_id = Arc::from(reader.text(names::CHANNEL_ID)?);
+    let row = reader.row(SummaryAgg { channel_id, lifecycle, telemetry })?;
+    Ok((Arc::from(session_id), row))
+}
+
+fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, ItemError> {
+    let value = item.get(name).ok_or_else(|| error(name, "is missing"))?;
+    serde_dynamo::from_attribute_value(value.clone()).map_err(|e| error(name, e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ivs_core::decode::{DecodeLimits, Event, decode as decode_line};
+    use ivs_core::session::SessionFold;
+    use ivs_core::stream::{EpochMs, Position, ShardId};
+    use ivs_core::window::WindowFold;
+
+    use super::*;
+
+    fn fold(lines: &[String]) -> SummaryAgg {
+        let (mut windows, mut sessions) = (WindowFold::default(), SessionFold::default());
+        for line in lines {
+            let at = EpochMs(1_772_366_500_000);
+            match decode_line(line.as_bytes(), at, &DecodeLimits::default()).unwrap() {
+                Event::Player(sample) => windows.add_player(&sample),
+                Event::Gauge(gauge) => windows.add_gauge(&gauge),
+                Event::Fact(fact) => sessions.add_fact(&fact),
+                Event::Chat(message) => windows.add_chat(&message),
+            }
+        }
+        for (key, agg) in windows.drain() {
+            sessions.absorb_window(&key, &agg);
+        }
+        sessions.drain().summaries.remove(0).1
+    }
+
+    fn ivs(name: &str, detail_type: &str, extra: &str, second: u32) -> String {
+        format!(
+            r#"{{"version":"0","id":"i{second}","detail-type":"{detail_type}","source":"aws.ivs","account":"111122223333","time":"2026-03-01T12:00:{second:02}Z","region":"r","resources":["arn:aws:ivs:r:111122223333:channel/c"],"detail":{{{name}"channel_name":"n","stream_id":"st-1"{extra}}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_summary_with_every_kind_of_fact_comes_back_exactly() {
+        let named = |name: &str| format!(r#""event_name":"{name}","#);
+        let state = "IVS Stream State Change";
+        let health = "IVS Stream Health Change";
+        let agg = fold(&[
+            ivs(&named("Session Created"), state, "", 0),
+            ivs(&named("Stream Start"), state, "", 1),
+            ivs(&named("Starvation Start"), health, "", 2),
+            ivs(&named("Starvation End"), health, "", 5),
+            ivs(&named("Stream Takeover"), state, "", 6),
+            ivs("", "IVS Limit Breach", r#","limit_name":"Ingest Bitrate","limit_value":8500000,"exceeded_by":120000,"limit_unit":"bits per second""#, 7),
+            ivs("", "IVS Recording State Change", r#","recording_status":"Recording Start","recording_status_reason":"","recording_s3_bucket_name":"b","recording_s3_key_prefix":"p","recording_duration_ms":0,"recording_session_id":"r""#, 8),
+            ivs(&named("Something New"), state, "", 9),
+            ivs(&named("Stream End"), state, "", 30),
+            ivs(&named("Session Ended"), state, r#","code":"MultitrackInputNotAllowed""#, 31),
+            r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"e","sessionId":"st-1","channelId":"c","playerId":"p1","timestamp":"2026-03-01T12:00:10.5Z","state":"PLAYING","bitrate":3000000,"frameRate":29.97,"bufferingMs":10,"playingMs":9990,"latencyMs":2100}"#.to_owned(),
+            r#"{"eventType":"stream_end","sessionId":"st-1","channelId":"c","timestamp":"2026-03-01T12:00:30Z","duration":29,"peakViewers":7,"totalChatMessages":3,"avgBitrate":4000000.5}"#.to_owned(),
+        ]);
+        let applied =
+            [(ShardId::new("s"), Position { sequence: 5u128.into(), sub: 0 })].into();
+        let row = Row { agg, applied, version: 2 };
+        let item = encode(&Arc::from("st-1"), &row);
+        assert_eq!(item["status"].as_s().unwrap(), "ended");
+        assert_eq!(item["timestamp"].as_n().unwrap(), "0");
+        let (session_id, back) = decode(&item).unwrap();
+        assert_eq!((&*session_id, back), ("st-1", row));
+    }
+
+    #[test]
+    fn an_empty_summary_comes_back_too() {
+        let row = Row { agg: SummaryAgg::default(), applied: [].into(), version: 1 };
+        let item = encode(&Arc::from("s"), &row);
+        assert_eq!(decode(&item).unwrap().1, row);
+    }
+}

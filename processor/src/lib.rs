@@ -1,0 +1,19 @@
+//! The program: configuration, commands, sources, sinks and the shard task, around `ivs-core`.
+//!
+//! A library only so that the tests can drive it; the program is the interface.
+
+pub mod aws;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod items;
+pub mod local;
+pub mod logging;
+pub mod rows;
+pub mod shard_status;
+pub mod shard_task;
+pub mod sink;
+pub mod stats;
+pub mod store_url;
+pub mod worker;

@@ -1,0 +1,193 @@
+//! `local`: the whole path on one machine. An embedded AWS on loopback, the resources, traffic or
+//! a file, and a worker that does exactly what it does in the cloud.
+
+pub mod input;
+pub mod lines;
+mod report;
+pub mod send;
+mod setup;
+pub mod signals;
+pub mod traffic;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ivs_local::generate::Ledger;
+use ivs_local::{Endpoint, State};
+use kinesis_fleet::Checkpoint;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::{self, Clients};
+use crate::cli::LocalArgs;
+use crate::config::Config;
+use crate::rows;
+use crate::worker::Worker;
+
+/// How often the drain is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs `local`.
+///
+/// # Errors
+/// When the endpoint, the resources or the worker cannot be started, when sending fails, or when
+/// the tables do not hold what was sent.
+pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
+    let state = open_state(&args)?;
+    let endpoint = Endpoint::start(ivs_local::Config {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        state: state.clone().map_or(State::Memory, State::Dir),
+        ..ivs_local::Config::default()
+    })
+    .await
+    .context("the embedded AWS did not start")?;
+    let config = local_config(config, &endpoint, state.as_deref());
+    let clients = aws::clients(&config.aws).await;
+    setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
+    report::banner(&endpoint, &config, state.as_deref());
+    let outcome = if args.endpoint_only {
+        signals::stop_or_after(args.run_for).await;
+        Ok(())
+    } else {
+        work(&config, &clients, &args, state.as_deref()).await
+    };
+    endpoint.shutdown().await;
+    outcome
+}
+
+/// Worker and traffic, from start to summary.
+async fn work(
+    config: &Config,
+    clients: &Clients,
+    args: &LocalArgs,
+    state: Option<&Path>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let worker = Worker::start(config, clients).await.context("the worker did not start")?;
+    let ledger = if args.input.is_empty() {
+        Some(make_traffic(config, clients, args, &worker).await?)
+    } else {
+        let journal = state.map(|dir| dir.join("input.journal"));
+        let sending = input::send(clients, &config.stream.name, &args.input, journal.as_deref());
+        report::sent(&until_stopped(report::show_while(&worker, sending)).await??);
+        None
+    };
+    until_stopped(report::show_while(&worker, drained(&worker))).await?;
+    let stats = Arc::clone(worker.stats());
+    let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
+    anyhow::ensure!(report.forced == 0, "{} leases were not given back in time", report.forced);
+    report::summary(&stats.snapshot(), started.elapsed())?;
+    if let Some(out) = &args.rows_out {
+        let written = rows::export(&clients.dynamodb, &config.tables.metrics, Some(out)).await?;
+        println!("  rows              {written:>10}   in {}", out.display());
+    }
+    match ledger {
+        None => Ok(()),
+        Some(ledger) => report::check_ledger(clients, config, &ledger).await,
+    }
+}
+
+/// Sends made-up traffic until the time is over or a signal comes; returns what was sent.
+async fn make_traffic(
+    config: &Config,
+    clients: &Clients,
+    args: &LocalArgs,
+    worker: &Worker,
+) -> anyhow::Result<Ledger> {
+    let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
+    let stop = CancellationToken::new();
+    let sending = traffic::run(clients, config, &args.traffic, &ledger, &stop);
+    let timer = async {
+        signals::stop_or_after(args.run_for).await;
+        println!("stopping: what was sent is being read and committed");
+        stop.cancel();
+    };
+    let ((), sent) =
+        report::show_while(worker, futures::future::join(timer, sending)).await;
+    sent?;
+    Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What `work` comes to, or an error at a signal: the state is kept, and a later run goes on.
+async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    tokio::select! {
+        biased;
+        () = signals::stop() => anyhow::bail!("stopped; the same command goes on from here"),
+        done = work => Ok(done),
+    }
+}
+
+/// The state folder, made and, if asked for, emptied; `None` for `:memory:`.
+fn open_state(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
+    if args.state == ":memory:" {
+        return Ok(None);
+    }
+    let dir = PathBuf::from(&args.state);
+    if args.fresh && dir.exists() {
+        // Only a folder that this program made is emptied.
+        anyhow::ensure!(
+            dir.join("lock").exists() || dir.read_dir()?.next().is_none(),
+            "{} is no state folder of this program, so --fresh leaves it alone",
+            dir.display()
+        );
+        std::fs::remove_dir_all(&dir)
+            .with_context(|| format!("cannot empty {}", dir.display()))?;
+    }
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(Some(std::path::absolute(dir)?))
+}
+
+/// The configuration of a worker beside its endpoint: short epochs, no shard budget, files for
+/// rejects. Values that were set by hand win.
+fn local_config(mut config: Config, endpoint: &Endpoint, state: Option<&Path>) -> Config {
+    let defaults = Config::default();
+    config.aws.endpoint_url = endpoint.url().to_owned();
+    config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
+    if config.epoch.interval_ms == defaults.epoch.interval_ms {
+        config.epoch.interval_ms = 5_000;
+    }
+    if config.fleet.failover_ms == defaults.fleet.failover_ms {
+        config.fleet.failover_ms = 3_000;
+    }
+    if config.stream.poll_interval_ms == defaults.stream.poll_interval_ms {
+        config.stream.poll_interval_ms = 200;
+    }
+    config.stream.shard_budget = false;
+    if config.tables.writes_per_s == defaults.tables.writes_per_s {
+        config.tables.writes_per_s = 0;
+    }
+    if config.objects.rejects == defaults.objects.rejects {
+        let dir = state.map_or_else(
+            || std::env::temp_dir().join(format!("ivs-local-{}", std::process::id())),
+            Path::to_owned,
+        );
+        config.objects.rejects = format!("file://{}/rejects", dir.display());
+    }
+    config
+}
+
+/// Returns once the worker holds every open shard, has read each to its tip, twice empty since the
+/// call, and nothing read is uncommitted. Whatever was put before the call is in the rows then.
+pub async fn drained(worker: &Worker) {
+    let empty_reads = |worker: &Worker| {
+        worker.shards().into_iter().map(|(id, view)| (id, view.empty_reads)).collect::<Vec<_>>()
+    };
+    let before: std::collections::BTreeMap<_, _> = empty_reads(worker).into_iter().collect();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let leases = worker.leases();
+        let views = worker.shards();
+        let is_done = |id: &ivs_core::stream::ShardId| {
+            views.get(id).is_some_and(|view| {
+                let seen = before.get(id).copied().unwrap_or_default();
+                view.idle && view.ended.is_none() && view.empty_reads >= seen + 2
+            })
+        };
+        let mut open = leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
+        if !leases.is_empty() && open.all(|lease| is_done(&lease.shard)) {
+            return;
+        }
+    }
+}

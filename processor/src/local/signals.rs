@@ -1,0 +1,31 @@
+//! When to stop.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Returns at SIGTERM (what an orchestrator sends) or SIGINT (ctrl-C).
+///
+/// # Panics
+/// When the system lets no handler be installed; without one the program could not stop in order.
+pub async fn stop() {
+    let mut terminate = signal(SignalKind::terminate()).expect("a SIGTERM handler");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a SIGINT handler");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Returns at a signal or after a time, whichever is first.
+pub async fn stop_or_after(time: Option<Duration>) {
+    match time {
+        None => stop().await,
+        Some(time) => {
+            tokio::select! {
+                () = stop() => {}
+                () = tokio::time::sleep(time) => {}
+            }
+        }
+    }
+}

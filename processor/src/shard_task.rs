@@ -1,0 +1,274 @@
+//! The shell of one shard: a loop that answers the core's effects.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ivs_core::epoch::{Effect, Ending, Input, ReadFrom, Resume, Shard, ShardConfig};
+use ivs_core::stream::HashRange;
+use kinesis_fleet::source::{Batch, ShardReader, SourceError};
+use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLease, StartAt};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now;
+use crate::shard_status::ShardStatus;
+use crate::sink::rows::RowCache;
+use crate::sink::{Judged, SinkError, Sinks};
+
+/// How often the machine is told the time, by which epochs close: the shortest interval allowed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Batches read ahead of the fold. Reading pauses when the machine wants no records (E8), so at
+/// most this many batches of 10 MiB wait outside it.
+const READ_AHEAD: usize = 1;
+
+/// How a shard's task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The shard is finished; its children may start.
+    ShardEnd,
+    /// Everything read is committed and the lease is free.
+    HandedOver,
+    /// Someone else holds the lease, or may: nothing more was written.
+    LeaseLost,
+}
+
+/// Why a shard's task gave up. Its lease lapses, and whoever takes it does the epoch again.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// An effect did not happen.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The lease table did not answer.
+    #[error("lease: {0}")]
+    Lease(#[from] kinesis_fleet::StoreError),
+    /// The stream could not be read.
+    #[error("stream: {0}")]
+    Source(#[from] SourceError),
+}
+
+/// What an effect came to.
+enum Answer {
+    /// Tell the machine.
+    Input(Input),
+    /// The lease is lost.
+    Lost,
+}
+
+/// Where the machine goes on, from what the lease says.
+#[must_use]
+pub fn resume_of(point: &ResumePoint) -> Resume {
+    let checkpoint = match point.checkpoint {
+        Checkpoint::Sequence(position) => Some(position),
+        _ => None,
+    };
+    Resume {
+        checkpoint,
+        pending: point.pending,
+        checkpoint_arrival: checkpoint.and(point.checkpoint_arrival),
+    }
+}
+
+/// Where the reader starts, from what the machine wants.
+#[must_use]
+pub fn start_of(point: &ResumePoint, from: ReadFrom) -> StartAt {
+    match from {
+        ReadFrom::Beginning => point.start(),
+        ReadFrom::Arrival(at) => StartAt::AtTimestamp(at),
+        ReadFrom::At(position) => StartAt::At(position),
+    }
+}
+
+/// Processes a shard until it ends, is handed over or is lost.
+///
+/// # Errors
+/// See [`TaskError`].
+pub async fn run(
+    lease: ShardLease,
+    open: impl FnOnce(StartAt) -> ShardReader,
+    config: ShardConfig,
+    sinks: &Sinks,
+    status: Arc<ShardStatus>,
+) -> Result<Ended, TaskError> {
+    let point = lease.resume_point();
+    let range = lease.hash_range().unwrap_or(HashRange::ALL);
+    let shard = Shard::resume(lease.shard().clone(), range, resume_of(&point), config);
+    let start = start_of(&point, shard.read_from());
+    tracing::info!(shard = %lease.shard(), ?start, pending = ?point.pending, "shard started");
+    let (mut batches, reading) = read_ahead(open(start));
+    let executor = Executor { lease: &lease, sinks, memory: Mutex::default(), status: &status };
+    let ended = drive(shard, &executor, &mut batches).await;
+    reading.cancel();
+    match ended? {
+        Ended::HandedOver => {
+            let outcome = lease.release().await?;
+            Ok(if outcome == LeaseOutcome::Done { Ended::HandedOver } else { Ended::LeaseLost })
+        }
+        ended => Ok(ended),
+    }
+}
+
+/// Reads on a task of its own, so that an answered effect never cuts a call to Kinesis short.
+fn read_ahead(
+    mut reader: ShardReader,
+) -> (mpsc::Receiver<Result<Batch, SourceError>>, CancellationToken) {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(stopped.run_until_cancelled_owned(async move {
+        loop {
+            let batch = reader.next().await;
+            // Kinesis being away for a while is no reason to give the shard up.
+            let goes_on = match &batch {
+                Ok(batch) => batch.end.is_none(),
+                Err(SourceError::Unreachable { .. }) => true,
+                Err(_) => false,
+            };
+            if sender.send(batch).await.is_err() || !goes_on {
+                break;
+            }
+        }
+    }));
+    (receiver, stop)
+}
+
+/// The loop: one effect at a time, while reading goes on.
+async fn drive(
+    mut shard: Shard,
+    executor: &Executor<'_>,
+    batches: &mut mpsc::Receiver<Result<Batch, SourceError>>,
+) -> Result<Ended, TaskError> {
+    let (lost, hand_over) = (executor.lease.lost(), executor.lease.hand_over());
+    let mut tick = tokio::time::interval(TICK);
+    let mut handing_over = false;
+    let mut children = Vec::new();
+    let mut effects = Vec::new();
+    let mut waiting = VecDeque::new();
+    let mut running: Option<BoxFuture<'_, Result<Answer, TaskError>>> = None;
+    loop {
+        waiting.extend(effects.drain(..));
+        if running.is_none() {
+            match waiting.pop_front() {
+                None => {}
+                Some(Effect::Finish(ending)) => return executor.finish(ending, &children).await,
+                Some(effect) => running = Some(executor.execute(effect).boxed()),
+            }
+        }
+        // Lost first: nothing may follow it. Then finished work, then time, and new work last.
+        let input = tokio::select! {
+            biased;
+            () = lost.cancelled() => return Ok(Ended::LeaseLost),
+            answer = answer_of(&mut running) => {
+                running = None;
+                match answer? {
+                    Answer::Lost => return Ok(Ended::LeaseLost),
+                    Answer::Input(input) => input,
+                }
+            }
+            () = hand_over.cancelled(), if !handing_over => {
+                handing_over = true;
+                Input::HandOver
+            }
+            _ = tick.tick() => Input::Tick(now()),
+            Some(batch) = batches.recv(), if shard.wants_records() => {
+                let batch = batch.or_else(|error| passing(error, executor.lease))?;
+                executor.status.read(&batch);
+                shard.step(Input::Records(batch.records), &mut effects);
+                let Some(end) = batch.end else { continue };
+                children = end;
+                Input::ShardEnd
+            }
+        };
+        shard.step(input, &mut effects);
+        executor.status.idle(shard.is_idle());
+    }
+}
+
+/// The running effect's answer; never ready while none runs.
+async fn answer_of<T>(running: &mut Option<BoxFuture<'_, T>>) -> T {
+    match running {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A stream that does not answer for a while gives an empty batch; the reader goes on by itself.
+fn passing(error: SourceError, lease: &ShardLease) -> Result<Batch, TaskError> {
+    match error {
+        SourceError::Unreachable { .. } => {
+            tracing::warn!(shard = %lease.shard(), %error, "the stream cannot be read, going on");
+            Ok(Batch { millis_behind: 1, ..Batch::default() })
+        }
+        error => Err(error.into()),
+    }
+}
+
+/// What makes effects cheaper, and may be lost at any time.
+#[derive(Default)]
+struct Memory {
+    rows: RowCache,
+    judged: Judged,
+}
+
+/// Carries effects out.
+struct Executor<'a> {
+    lease: &'a ShardLease,
+    sinks: &'a Sinks,
+    /// Only one effect runs at a time, so nobody ever waits for it.
+    memory: Mutex<Memory>,
+    status: &'a ShardStatus,
+}
+
+impl Executor<'_> {
+    async fn execute(&self, effect: Effect) -> Result<Answer, TaskError> {
+        let shard = self.lease.shard();
+        let input = match effect {
+            Effect::Prepare(to) => match self.lease.prepare(to).await? {
+                LeaseOutcome::Lost => return Ok(Answer::Lost),
+                LeaseOutcome::Done => Input::Prepared,
+            },
+            Effect::PutRows { rows, to } => {
+                let cache = &mut self.memory.lock().await.rows;
+                Input::RowsStored(self.sinks.rows.store(&rows, shard, to, cache).await?)
+            }
+            Effect::Store(objects) => {
+                self.sinks.objects.store(shard, &objects).await?;
+                Input::ObjectsStored
+            }
+            Effect::Emit(emission) => {
+                self.sinks.emit(&emission, &mut self.memory.lock().await.judged).await?;
+                Input::Emitted
+            }
+            Effect::Commit(commit) => {
+                let arrival = commit.arrival.unwrap_or_default();
+                if self.lease.commit(commit.to, arrival).await? == LeaseOutcome::Lost {
+                    return Ok(Answer::Lost);
+                }
+                self.sinks.stats.commit(&commit.counts);
+                self.status.committed(&commit);
+                tracing::debug!(%shard, to = %commit.to, read = commit.counts.read, "committed");
+                Input::Committed
+            }
+            Effect::Finish(_) => unreachable!("the loop ends at Finish"),
+        };
+        Ok(Answer::Input(input))
+    }
+
+    async fn finish(
+        &self,
+        ending: Ending,
+        children: &[ChildShard],
+    ) -> Result<Ended, TaskError> {
+        if ending == Ending::HandOver {
+            return Ok(Ended::HandedOver);
+        }
+        tracing::info!(shard = %self.lease.shard(), children = children.len(), "shard end");
+        Ok(match self.lease.finish(children).await? {
+            LeaseOutcome::Done => Ended::ShardEnd,
+            LeaseOutcome::Lost => Ended::LeaseLost,
+        })
+    }
+}

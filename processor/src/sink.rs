@@ -1,0 +1,155 @@
+//! Where an epoch's effects go. Each sink answers only when AWS has acknowledged everything (E3);
+//! each is bounded in concurrency, rate and retries.
+
+mod emit;
+pub mod events;
+pub mod metrics;
+pub mod objects;
+pub mod rows;
+
+pub use emit::Judged;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
+use kinesis_fleet::aws::{explain, is_transient};
+use kinesis_fleet::retry::RetryPolicy;
+
+use crate::aws::Clients;
+use crate::config::Config;
+use crate::items::codec::ItemError;
+use crate::stats::Stats;
+use crate::store_url::StoreUrlError;
+
+/// For effects of an epoch: about half a minute, after which the shard's task gives up and whoever
+/// holds the lease next starts the epoch again.
+pub const EFFECT: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 5_000, attempts: 12 };
+
+/// Why an effect did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// AWS refused, or did not answer in all tries.
+    #[error("{operation} on {target} failed: {reason}")]
+    Aws {
+        /// The API operation.
+        operation: &'static str,
+        /// The table, namespace, bus or object.
+        target: String,
+        /// AWS's words.
+        reason: String,
+    },
+    /// A stored row cannot be read, so nothing can be merged into it.
+    #[error("row {key} of {table} is not ours to merge into: {source}")]
+    Row {
+        /// The table.
+        table: String,
+        /// The row's key.
+        key: String,
+        /// The attribute that is wrong.
+        source: ItemError,
+    },
+    /// Others kept writing the row in between.
+    #[error("row {key} of {table} was contended in {tries} tries")]
+    Contended {
+        /// The table.
+        table: String,
+        /// The row's key.
+        key: String,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// An object could not be stored.
+    #[error("cannot store {path}: {reason}")]
+    Object {
+        /// Its path below the configured URL.
+        path: String,
+        /// The store's words.
+        reason: String,
+    },
+}
+
+/// All sinks of a process.
+#[derive(Clone, Debug)]
+pub struct Sinks {
+    /// The two tables.
+    pub rows: rows::RowSink,
+    /// Rejects and archive.
+    pub objects: objects::ObjectSink,
+    /// CloudWatch.
+    pub metrics: metrics::MetricSink,
+    /// The domain bus.
+    pub events: events::EventSink,
+    /// What they have done.
+    pub stats: Arc<Stats>,
+}
+
+impl Sinks {
+    /// Sinks with the configured limits.
+    ///
+    /// # Errors
+    /// When the archive or the rejects cannot be opened.
+    pub fn new(
+        config: &Config,
+        clients: &Clients,
+        stats: Arc<Stats>,
+    ) -> Result<Self, StoreUrlError> {
+        let share = || Arc::clone(&stats);
+        Ok(Self {
+            rows: rows::RowSink::new(clients.dynamodb.clone(), &config.tables, share()),
+            objects: objects::ObjectSink::open(&config.objects, &config.stream.name, share())?,
+            metrics: metrics::MetricSink::new(
+                clients.cloudwatch.clone(),
+                &config.cloudwatch,
+                share(),
+            ),
+            events: events::EventSink::new(clients.eventbridge.clone(), &config.events, share()),
+            stats,
+        })
+    }
+}
+
+/// A rate limit shared by all shard tasks; 0 calls a second means none.
+#[derive(Clone, Debug)]
+pub struct Rate(Option<Arc<DefaultDirectRateLimiter>>);
+
+impl Rate {
+    /// A limit of `per_s` cells a second, with a burst of one second's worth.
+    #[must_use]
+    pub fn per_second(per_s: u32) -> Self {
+        let limiter = |per_s| Arc::new(RateLimiter::direct(Quota::per_second(per_s)));
+        Self(NonZeroU32::new(per_s).map(limiter))
+    }
+
+    /// Waits for a cell. Up to 5 ms of jitter keeps tasks that wait together from waking together.
+    pub async fn ready(&self) {
+        if let Some(limiter) = &self.0 {
+            limiter.until_ready_with_jitter(Jitter::up_to(std::time::Duration::from_millis(5))).await;
+        }
+    }
+}
+
+/// Sends a request until it succeeds, is refused for good, or the tries are used up.
+async fn persist<T, E, F>(
+    stats: &Stats,
+    mut send: impl FnMut() -> F,
+) -> Result<T, SdkError<E, Response>>
+where
+    F: Future<Output = Result<T, SdkError<E, Response>>>,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let mut backoff = EFFECT.start();
+    loop {
+        match send().await {
+            Err(error) if is_transient(&error) && backoff.wait().await => {
+                stats.retries.fetch_add(1, Relaxed);
+                tracing::debug!(error = explain(&error), "trying again");
+            }
+            result => return result,
+        }
+    }
+}

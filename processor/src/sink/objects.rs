@@ -1,0 +1,200 @@
+//! Rejected records and archive segments, as objects with deterministic names.
+//!
+//! A second write of an epoch has the same name and the same bytes, so it is the same write.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use ivs_core::epoch::{Objects, Rejected};
+use ivs_core::stream::{EpochMs, Position, Record, ShardId};
+use object_store::path::Path;
+use object_store::{DynObjectStore, ObjectStoreExt as _};
+use serde_json::{Value, json};
+
+use super::{EFFECT, SinkError};
+use crate::config;
+use crate::stats::Stats;
+use crate::store_url::{StoreUrl, StoreUrlError};
+
+/// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Where rejects and archive go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ObjectSink {
+    stream: Arc<str>,
+    rejects: StoreUrl,
+    archive: Option<StoreUrl>,
+    stats: Arc<Stats>,
+}
+
+impl ObjectSink {
+    /// Opens the configured URLs.
+    ///
+    /// # Errors
+    /// Names the URL that cannot be used.
+    pub fn open(
+        objects: &config::Objects,
+        stream: &str,
+        stats: Arc<Stats>,
+    ) -> Result<Self, StoreUrlError> {
+        let archive = match objects.archive.as_str() {
+            "" => None,
+            url => Some(StoreUrl::open(url)?),
+        };
+        let rejects = StoreUrl::open(&objects.rejects)?;
+        Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
+    }
+
+    /// Stores what an epoch leaves beside its rows.
+    ///
+    /// # Errors
+    /// When an object is not acknowledged in all tries.
+    pub async fn store(&self, shard: &ShardId, objects: &Objects) -> Result<(), SinkError> {
+        let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
+        if !objects.rejected.is_empty() {
+            let body = rejects_body(shard, &objects.rejected);
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), body).await?;
+        }
+        if let Some(archive) = &self.archive
+            && !objects.segment.is_empty()
+        {
+            let path = format!("{name}.ndjson.zst");
+            let body = segment_body(&objects.segment)
+                .map_err(|e| SinkError::Object { path: path.clone(), reason: e.to_string() })?;
+            self.put(archive, &path, body).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, url: &StoreUrl, name: &str, body: Bytes) -> Result<(), SinkError> {
+        let path: Path = url.path(name);
+        let store: &Arc<DynObjectStore> = url.store();
+        let mut backoff = EFFECT.start();
+        loop {
+            match store.put(&path, body.clone().into()).await {
+                Ok(_) => {
+                    self.stats.objects.fetch_add(1, Relaxed);
+                    return Ok(());
+                }
+                Err(_) if backoff.wait().await => {
+                    self.stats.retries.fetch_add(1, Relaxed);
+                }
+                Err(e) => {
+                    let (path, reason) = (path.to_string(), e.to_string());
+                    return Err(SinkError::Object { path, reason });
+                }
+            }
+        }
+    }
+}
+
+/// `<stream>/<shard>/YYYY/MM/DD/HH/<from>-<to>`, the hour that of the epoch's first arrival.
+/// `from` is exclusive and `start` at the beginning of a shard.
+#[must_use]
+pub fn epoch_name(
+    stream: &str,
+    shard: &ShardId,
+    first_arrival: EpochMs,
+    from: Option<Position>,
+    to: Position,
+) -> String {
+    let hour = jiff::Timestamp::from_millisecond(first_arrival.0).unwrap_or_default();
+    let hour = hour.strftime("%Y/%m/%d/%H");
+    let flat = |position: Position| position.to_string().replace('/', ".");
+    let from = from.map_or_else(|| "start".to_owned(), flat);
+    format!("{stream}/{shard}/{hour}/{from}-{}", flat(to))
+}
+
+/// One JSON object a line: where the record stands, why it was refused, and its bytes.
+fn rejects_body(shard: &ShardId, rejected: &[Rejected]) -> Bytes {
+    let mut body = Vec::new();
+    for record in rejected {
+        let mut line = json!({
+            "shardId": shard.as_str(),
+            "sequenceNumber": record.position.sequence.to_string(),
+            "subSequenceNumber": record.position.sub,
+            "line": record.line,
+            "partitionKey": &*record.partition_key,
+            "arrivalMs": record.arrival.0,
+            "reason": record.rejection.reason.as_str(),
+            "error": record.rejection.to_string(),
+        });
+        put_data(&mut line, &record.data);
+        body.extend(line.to_string().bytes());
+        body.push(b'\n');
+    }
+    body.into()
+}
+
+/// One JSON object a line, compressed: what `replay` needs to do it all again.
+fn segment_body(records: &[Record]) -> std::io::Result<Bytes> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    for record in records {
+        let mut line = json!({
+            "sequenceNumber": record.sequence.to_string(),
+            "partitionKey": &*record.partition_key,
+            "arrivalMs": record.arrival.0,
+        });
+        put_data(&mut line, &record.data);
+        writeln!(encoder, "{line}")?;
+    }
+    Ok(encoder.finish()?.into())
+}
+
+/// `data` as text where it is text, else `dataBase64`.
+fn put_data(line: &mut Value, data: &[u8]) {
+    match std::str::from_utf8(data) {
+        Ok(text) => line["data"] = text.into(),
+        Err(_) => line["dataBase64"] = STANDARD.encode(data).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ivs_core::decode::{DecodeLimits, decode};
+
+    use super::*;
+
+    fn at(sequence: u128, sub: u64) -> Position {
+        Position { sequence: sequence.into(), sub }
+    }
+
+    #[test]
+    fn names_tell_stream_shard_hour_and_range() {
+        let shard = ShardId::new("shardId-000000000003");
+        let first = EpochMs(1_772_366_407_000);
+        assert_eq!(
+            epoch_name("ivs-events", &shard, first, None, at(9, 0)),
+            "ivs-events/shardId-000000000003/2026/03/01/12/start-9"
+        );
+        assert_eq!(
+            epoch_name("s", &shard, first, Some(at(9, 0)), at(12, 4)),
+            "s/shardId-000000000003/2026/03/01/12/9-12.4"
+        );
+    }
+
+    #[test]
+    fn a_reject_is_kept_whole_even_when_it_is_not_text() {
+        let data = Bytes::from_static(b"\xff{");
+        let rejection = decode(&data, EpochMs(5), &DecodeLimits::default()).unwrap_err();
+        let rejected = Rejected {
+            position: at(7, 1),
+            line: 2,
+            partition_key: Arc::from("k"),
+            arrival: EpochMs(5),
+            rejection,
+            data,
+        };
+        let body = rejects_body(&ShardId::new("s"), &[rejected]);
+        let line: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(line["sequenceNumber"], "7");
+        assert_eq!(line["subSequenceNumber"], 1);
+        assert_eq!(line["reason"], "not_json");
+        assert_eq!(STANDARD.decode(line["dataBase64"].as_str().unwrap()).unwrap(), b"\xff{");
+    }
+}

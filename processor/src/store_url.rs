@@ -1,0 +1,83 @@
+//! Object stores by URL: `file:///absolute`, `file:relative`, `s3://bucket/prefix`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::DynObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+
+/// A store and the prefix below which we work. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StoreUrl {
+    store: Arc<DynObjectStore>,
+    prefix: Path,
+}
+
+/// Why a URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("`{url}` cannot be used: {reason}")]
+pub struct StoreUrlError {
+    url: String,
+    reason: String,
+}
+
+impl StoreUrl {
+    /// Opens a URL. A folder is created when it is missing; S3 takes region, endpoint and
+    /// credentials from the environment, container or instance, as the SDK does.
+    ///
+    /// # Errors
+    /// When the scheme is unknown, the folder cannot be created or S3 is not configured.
+    pub fn open(url: &str) -> Result<Self, StoreUrlError> {
+        let error = |reason: String| StoreUrlError { url: url.to_owned(), reason };
+        if let Some(path) = url.strip_prefix("file:") {
+            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+            std::fs::create_dir_all(&path).map_err(|e| error(e.to_string()))?;
+            let store =
+                LocalFileSystem::new_with_prefix(path).map_err(|e| error(e.to_string()))?;
+            return Ok(Self { store: Arc::new(store), prefix: Path::default() });
+        }
+        let Some(rest) = url.strip_prefix("s3://") else {
+            return Err(error("expected file:… or s3://bucket/prefix".to_owned()));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        // reqwest is built without a default TLS provider; a second install is harmless.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let store = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .build()
+            .map_err(|e| error(e.to_string()))?;
+        Ok(Self { store: Arc::new(store), prefix: Path::from(prefix) })
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<DynObjectStore> {
+        &self.store
+    }
+
+    /// A path below the prefix.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Path {
+        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_scheme_is_refused_by_name() {
+        let text = StoreUrl::open("ftp://x").unwrap_err().to_string();
+        assert!(text.contains("ftp://x") && text.contains("s3://"), "{text}");
+    }
+
+    #[test]
+    fn paths_lie_below_the_prefix() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = StoreUrl::open(&format!("file://{}/a", dir.path().display())).unwrap();
+        assert_eq!(url.path("x/y.z").to_string(), "x/y.z");
+    }
+}

@@ -1,0 +1,228 @@
+//! One worker: a member of the fleet that runs a task for every shard it holds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ivs_core::decode::DecodeLimits;
+use ivs_core::epoch::ShardConfig;
+use ivs_core::stream::ShardId;
+use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader};
+use kinesis_fleet::{
+    Fleet, FleetConfig, FleetError, InitialPosition, LeaseStatus, Leases, ShardLease,
+    ShutdownReport, WorkerId,
+};
+use tokio::task::JoinSet;
+
+use crate::aws::Clients;
+use crate::config::{self, Config};
+use crate::shard_status::{ShardStatus, View};
+use crate::shard_task;
+use crate::sink::Sinks;
+use crate::stats::Stats;
+use crate::store_url::StoreUrlError;
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The fleet refused.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// Archive or rejects cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreUrlError),
+    /// The enhanced consumer cannot be registered.
+    #[error(transparent)]
+    Register(#[from] kinesis_fleet::source::enhanced::RegisterError),
+}
+
+/// A running worker. Dropping it stops everything at once, as a crash would.
+#[derive(Debug)]
+pub struct Worker {
+    fleet: Fleet,
+    shards: Arc<Shards>,
+    stats: Arc<Stats>,
+    tasks: tokio::task::JoinHandle<()>,
+}
+
+/// The shards this worker has or had, with what their tasks are doing.
+#[derive(Debug, Default)]
+struct Shards(Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>);
+
+impl Shards {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<ShardStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What every shard task of a worker needs.
+struct Shared {
+    config: Config,
+    clients: Clients,
+    sinks: Sinks,
+    consumer: Consumer,
+    reader: ReaderSettings,
+    shards: Arc<Shards>,
+}
+
+impl Worker {
+    /// Joins the fleet.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    pub async fn start(config: &Config, clients: &Clients) -> Result<Self, WorkerError> {
+        let stats = Arc::new(Stats::default());
+        let sinks = Sinks::new(config, clients, Arc::clone(&stats))?;
+        let fleet = fleet_config(config);
+        let (fleet, leases) =
+            Fleet::start(fleet, clients.kinesis.clone(), clients.dynamodb.clone()).await?;
+        let shards = Arc::new(Shards::default());
+        let shared = Arc::new(Shared {
+            consumer: consumer(config, clients).await?,
+            reader: reader_settings(&config.stream),
+            config: config.clone(),
+            clients: clients.clone(),
+            sinks,
+            shards: Arc::clone(&shards),
+        });
+        let tasks = tokio::spawn(run_leases(shared, leases));
+        Ok(Self { fleet, shards, stats, tasks })
+    }
+
+    /// What has been done so far.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// The lease table as this worker last saw it.
+    #[must_use]
+    pub fn leases(&self) -> Vec<LeaseStatus> {
+        self.fleet.status()
+    }
+
+    /// This worker's id.
+    #[must_use]
+    pub fn id(&self) -> &WorkerId {
+        self.fleet.worker_id()
+    }
+
+    /// What the shard tasks of this worker are doing.
+    #[must_use]
+    pub fn shards(&self) -> BTreeMap<ShardId, View> {
+        self.shards.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
+    }
+
+    /// Closes every open epoch, commits and releases, at most `deadline` long.
+    pub async fn shutdown(self, deadline: Duration) -> ShutdownReport {
+        let report = self.fleet.shutdown(deadline).await;
+        // The lease channel is closed now, so the runner ends with its last task.
+        if let Err(error) = self.tasks.await {
+            tracing::error!(%error, "a shard task did not end in order");
+        }
+        report
+    }
+}
+
+/// Runs a task for every lease that arrives, until the fleet shuts down.
+async fn run_leases(shared: Arc<Shared>, mut leases: Leases) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(done) = tasks.join_next() => {
+                if let Err(error) = done {
+                    tracing::error!(%error, "a shard task panicked; its lease lapses");
+                }
+            }
+            lease = leases.recv() => match lease {
+                Some(lease) => drop(tasks.spawn(run_shard(Arc::clone(&shared), lease))),
+                None => break,
+            },
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
+    let shard = lease.shard().clone();
+    let status = Arc::new(ShardStatus::default());
+    shared.shards.lock().insert(shard.clone(), Arc::clone(&status));
+    let open = |start| {
+        ShardReader::open_with(
+            &shared.clients.kinesis,
+            &shared.config.stream.name,
+            shard.clone(),
+            start,
+            shared.reader.clone(),
+            &shared.consumer,
+        )
+    };
+    let config = shard_config(&shared.config);
+    let ended = shard_task::run(lease, open, config, &shared.sinks, Arc::clone(&status)).await;
+    match ended {
+        Ok(ended) => {
+            tracing::info!(%shard, ?ended, "shard task ended");
+            status.ended(format!("{ended:?}"));
+        }
+        Err(error) => {
+            tracing::error!(%shard, %error, "shard task failed; the epoch will be done again");
+            status.ended(error.to_string());
+        }
+    }
+}
+
+fn fleet_config(config: &Config) -> FleetConfig {
+    let defaults = FleetConfig::default();
+    FleetConfig {
+        table: config.fleet.lease_table.clone(),
+        stream: config.stream.name.clone(),
+        worker_id: match config.fleet.worker_id.as_str() {
+            "" => defaults.worker_id.clone(),
+            id => WorkerId::new(id),
+        },
+        failover_ms: config.fleet.failover_ms,
+        max_leases: config.fleet.max_leases,
+        initial_position: match config.stream.initial_position {
+            config::InitialPosition::TrimHorizon => InitialPosition::TrimHorizon,
+            config::InitialPosition::Latest => InitialPosition::Latest,
+        },
+        ..defaults
+    }
+}
+
+fn reader_settings(stream: &config::Stream) -> ReaderSettings {
+    let budgets =
+        if stream.shard_budget { ReadBudgets::service() } else { ReadBudgets::unlimited() };
+    ReaderSettings {
+        poll_idle_ms: stream.poll_interval_ms,
+        budgets,
+        ..ReaderSettings::default()
+    }
+}
+
+async fn consumer(config: &Config, clients: &Clients) -> Result<Consumer, WorkerError> {
+    match config.stream.consumer {
+        config::Consumer::Polling => Ok(Consumer::Polling),
+        config::Consumer::Enhanced => {
+            let (stream, name) = (&config.stream.name, &config.fleet.lease_table);
+            let registered =
+                kinesis_fleet::source::enhanced::register(&clients.kinesis, stream, name).await?;
+            Ok(Consumer::Enhanced { consumer_arn: registered })
+        }
+    }
+}
+
+fn shard_config(config: &Config) -> ShardConfig {
+    let epoch = &config.epoch;
+    ShardConfig {
+        interval_ms: epoch.interval_ms,
+        max_rows: epoch.max_rows,
+        max_records: epoch.max_records,
+        max_bytes: epoch.max_bytes,
+        dedupe_horizon_ms: epoch.dedupe_horizon_ms,
+        archive: !config.objects.archive.is_empty(),
+        decode: DecodeLimits { max_ahead_ms: epoch.max_ahead_ms, ..DecodeLimits::default() },
+        ..ShardConfig::default()
+    }
+}

@@ -1,0 +1,3 @@
+//! Shared ground of the test suites: a seeded generator.
+
+pub mod rng;

@@ -1,0 +1,139 @@
+//! The invariants, checked against the oracle.
+
+use std::collections::BTreeMap;
+
+use ivs_core::epoch::Counts;
+use ivs_core::session::SessionFold;
+use ivs_core::window::WindowFold;
+
+use crate::oracle::{self, Class, Key};
+use crate::world::World;
+
+/// E1: every row equals the fold of all its accepted records up to each shard's checkpoint, or up
+/// to what the row says it holds of an epoch that is still being written.
+pub(crate) fn every_row(world: &World) -> Result<(), String> {
+    let judged: Vec<_> = world.log.iter().map(oracle::judge).collect();
+    let stored: BTreeMap<Key, _> = world
+        .metrics
+        .iter()
+        .map(|(key, row)| ((session_number(&key.session_id), key.minute.start_s()), row))
+        .collect();
+    let expected = oracle::rows(&judged, |key, shard| {
+        let applied =
+            stored.get(&key).and_then(|row| row.applied.get(&world.log[shard].id)).copied();
+        applied.max(world.leases[shard].checkpoint)
+    });
+    for key in stored.keys() {
+        if !expected.contains_key(key) {
+            return Err(format!("E1: row {key:?} should not exist"));
+        }
+    }
+    for (key, want) in &expected {
+        match stored.get(key) {
+            None => return Err(format!("E1: row {key:?} is missing: {want:?}")),
+            Some(row) if !want.agrees(&row.agg) => {
+                return Err(format!("E1: row {key:?} differs: want {want:?}, have {row:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn session_number(session_id: &str) -> u64 {
+    session_id.trim_start_matches("st-").parse().expect("the world's own session names")
+}
+
+/// What must hold once everything has been read and committed.
+pub(crate) fn at_rest(world: &World) -> Result<(), String> {
+    every_row(world)?;
+    every_record_counted(world)?;
+    same_as_one_pass(world)?;
+    let twice: u32 = world.emitted.values().map(|&times| times - 1).sum();
+    if twice > world.dropped_after_emit {
+        return Err(format!(
+            "E7: {twice} emissions were repeated, {} drops allow it",
+            world.dropped_after_emit
+        ));
+    }
+    Ok(())
+}
+
+/// E6: the committed counts add up to the log, and every rejected line is kept.
+fn every_record_counted(world: &World) -> Result<(), String> {
+    let mut have = Counts::default();
+    world.committed.values().for_each(|counts| have.add(counts));
+    let judged: Vec<_> = world.log.iter().flat_map(|shard| oracle::judge(shard)).collect();
+    let count = |class| judged.iter().filter(|j| j.class == class).count() as u64;
+    let late = judged.iter().filter(|j| j.late).count() as u64;
+    let want = [
+        judged.len() as u64,
+        count(Class::Accepted),
+        count(Class::Duplicate),
+        count(Class::Rejected),
+        late,
+    ];
+    let have = [have.read, have.accepted, have.duplicate, have.rejected_total(), have.late];
+    let kept: usize = world
+        .committed
+        .keys()
+        .map(|epoch| world.rejected.get(epoch).map_or(0, Vec::len))
+        .sum();
+    if have != want || kept as u64 != want[3] {
+        return Err(format!(
+            "E6: read, accepted, duplicate, rejected, late: want {want:?}, have {have:?}, kept {kept}"
+        ));
+    }
+    Ok(())
+}
+
+/// E4: folding every accepted record once, in one go, gives the same rows to the last byte.
+fn same_as_one_pass(world: &World) -> Result<(), String> {
+    use ivs_core::decode::{DecodeLimits, Event, decode, lines};
+    use ivs_core::kpl::{Aggregate, deaggregate};
+
+    let mut windows = WindowFold::default();
+    let mut sessions = SessionFold::default();
+    for shard in &world.log {
+        let mut judged = oracle::judge(shard).into_iter();
+        for record in &shard.records {
+            let payloads = match deaggregate(&record.data) {
+                Aggregate::Records(users) => users.into_iter().map(|u| u.data).collect(),
+                _ => vec![record.data.clone()],
+            };
+            for payload in payloads {
+                let class = judged.next().expect("a line for every payload").class;
+                for line in lines(&payload).filter(|_| class == Class::Accepted) {
+                    match decode(line, record.arrival, &DecodeLimits::default())
+                        .map_err(|e| format!("E6: the oracle accepts what decode refuses: {e}"))?
+                    {
+                        Event::Gauge(gauge) => windows.add_gauge(&gauge),
+                        Event::Player(sample) => windows.add_player(&sample),
+                        Event::Chat(message) => windows.add_chat(&message),
+                        Event::Fact(fact) => sessions.add_fact(&fact),
+                    }
+                }
+            }
+        }
+    }
+    let rows = windows.drain();
+    rows.iter().for_each(|(key, agg)| sessions.absorb_window(key, agg));
+    let sessions = sessions.drain();
+    let one_pass: BTreeMap<_, _> = rows.into_iter().collect();
+    let stored: BTreeMap<_, _> =
+        world.metrics.iter().map(|(key, row)| (key.clone(), row.agg.clone())).collect();
+    if one_pass != stored {
+        return Err("E4: the metric rows differ from a fold in one pass".to_owned());
+    }
+    let summaries: BTreeMap<_, _> = sessions.summaries.into_iter().collect();
+    let stored: BTreeMap<_, _> =
+        world.summaries.iter().map(|(key, row)| (key.clone(), row.agg.clone())).collect();
+    if summaries != stored {
+        return Err(format!("E4: the summaries differ: {summaries:?}, have {stored:?}"));
+    }
+    let timeline: Vec<_> = world.timeline.values().cloned().collect();
+    if sessions.timeline != timeline {
+        return Err("E4: the timeline differs from a fold in one pass".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The stream as the world knows it: shards, their lineage, and every record with its meaning.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ivs_core::kpl::aggregate;
+use ivs_core::stream::{EpochMs, Record, SequenceNumber, ShardId};
+use ivs_tests::rng::Rng;
+
+/// Duplicates count within this arrival distance; small, so that both sides of it are hit.
+pub(crate) const HORIZON_MS: i64 = 60_000;
+const START_MS: i64 = 1_750_000_000_000;
+const SESSIONS: u64 = 3;
+
+/// What a line means, known before it is written as bytes.
+#[derive(Clone, Debug)]
+pub(crate) enum Meaning {
+    Gauge { session: u64, time_ms: i64, viewers: i64 },
+    Player { session: u64, time_ms: i64, id: u64, player: u64, latency_ms: i64, buffering_ms: i64 },
+    Fact { session: u64, time_ms: i64, start: bool },
+    Malformed,
+}
+
+/// One line of one Kinesis record.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) sequence: u128,
+    pub(crate) sub: u64,
+    pub(crate) arrival_ms: i64,
+    pub(crate) meaning: Meaning,
+}
+
+pub(crate) struct ShardLog {
+    pub(crate) id: ShardId,
+    pub(crate) parents: Vec<usize>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// Draws a stream: one to three roots, often a split or a merge, up to 40 records a shard.
+pub(crate) fn draw(rng: &mut Rng) -> Vec<ShardLog> {
+    let roots = 1 + rng.index(3);
+    let mut lineage: Vec<Vec<usize>> = vec![vec![]; roots];
+    match rng.below(4) {
+        0 => {}
+        1 if roots > 1 => lineage.push(vec![0, 1]),
+        2 => lineage.extend([vec![0], vec![0], vec![roots, roots + 1]]),
+        _ => lineage.extend([vec![0], vec![0]]),
+    }
+    let mut draw = Draw { rng, next_id: 0, sequence: 0 };
+    lineage.into_iter().enumerate().map(|(i, parents)| draw.shard(i, parents)).collect()
+}
+
+struct Draw<'a> {
+    rng: &'a mut Rng,
+    next_id: u64,
+    sequence: u128,
+}
+
+impl Draw<'_> {
+    fn shard(&mut self, index: usize, parents: Vec<usize>) -> ShardLog {
+        let mut shard = ShardLog {
+            id: ShardId::new(&format!("shardId-{index:012}")),
+            parents,
+            records: vec![],
+            lines: vec![],
+        };
+        let mut arrival_ms = START_MS;
+        for _ in 0..self.rng.below(40) {
+            arrival_ms += match self.rng.below(10) {
+                0 => 50_000 + i64::try_from(self.rng.below(20_000)).expect("small"),
+                // Kinesis does not promise that arrival times increase.
+                1 => -400,
+                _ => i64::try_from(self.rng.below(3_000)).expect("small"),
+            };
+            self.record(&mut shard, arrival_ms);
+        }
+        shard
+    }
+
+    fn record(&mut self, shard: &mut ShardLog, arrival_ms: i64) {
+        self.sequence += 1 + u128::from(self.rng.below(3));
+        let users = if self.rng.chance(15) { 2 + self.rng.index(2) } else { 1 };
+        let mut payloads = vec![];
+        for sub in 0..users {
+            let meaning = self.meaning(shard, arrival_ms);
+            payloads.push(text(&meaning));
+            let sub = sub as u64;
+            shard.lines.push(Line { sequence: self.sequence, sub, arrival_ms, meaning });
+        }
+        let data = if users == 1 {
+            Bytes::from(payloads.remove(0))
+        } else {
+            let parts: Vec<(&str, Option<u128>, &[u8])> =
+                payloads.iter().map(|p| ("k", None, p.as_bytes())).collect();
+            Bytes::from(aggregate(&parts))
+        };
+        shard.records.push(Record {
+            sequence: SequenceNumber::from(self.sequence),
+            partition_key: Arc::from("k"),
+            arrival: EpochMs(arrival_ms),
+            data,
+        });
+    }
+
+    fn meaning(&mut self, shard: &ShardLog, arrival_ms: i64) -> Meaning {
+        let repeats = shard.lines.iter().rev().find(|l| matches!(l.meaning, Meaning::Player { .. }));
+        if let Some(line) = repeats
+            && self.rng.chance(15)
+        {
+            return line.meaning.clone();
+        }
+        let session = self.rng.below(SESSIONS);
+        let mut small = |bound| i64::try_from(self.rng.below(bound)).expect("small");
+        let time_ms = match small(10) {
+            0 => arrival_ms - small(20 * 24 * 3_600_000),
+            1 => arrival_ms - small(90_000),
+            _ => arrival_ms - small(1_000),
+        };
+        match small(10) {
+            0 => Meaning::Malformed,
+            1 => Meaning::Fact { session, time_ms, start: small(2) == 0 },
+            2..=4 => Meaning::Gauge { session, time_ms, viewers: small(1_000) },
+            _ => {
+                self.next_id += 1;
+                let (player, latency_ms) = (small(6).unsigned_abs(), 1_000 + small(50));
+                let (id, buffering_ms) = (self.next_id, small(500));
+                Meaning::Player { session, time_ms, id, player, latency_ms, buffering_ms }
+            }
+        }
+    }
+}
+
+/// A line's bytes.
+fn text(meaning: &Meaning) -> String {
+    match meaning {
+        Meaning::Gauge { session, time_ms, viewers } => format!(
+            r#"{{"eventType":"metrics_update","sessionId":"st-{session}","channelId":"c{session}","timestamp":{time_ms},"currentViewers":{viewers}}}"#
+        ),
+        Meaning::Player { session, time_ms, id, player, latency_ms, buffering_ms } => format!(
+            r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{id}","sessionId":"st-{session}","channelId":"c{session}","playerId":"p{player}","timestamp":{time_ms},"state":"PLAYING","latencyMs":{latency_ms},"bufferingMs":{buffering_ms}}}"#
+        ),
+        Meaning::Fact { session, time_ms, start } => {
+            let event_type = if *start { "stream_start" } else { "stream_end" };
+            format!(
+                r#"{{"eventType":"{event_type}","sessionId":"st-{session}","channelId":"c{session}","timestamp":{time_ms}}}"#
+            )
+        }
+        Meaning::Malformed => r#"{"type":"player_telemetry","#.to_owned(),
+    }
+}

@@ -1,0 +1,198 @@
+//! The epoch protocol under every misfortune: several workers, crashes at every step, zombies,
+//! steals, lost replies after stored writes, throttles, reshards, duplicates, late records.
+//!
+//! A run is a function of its seed. `SIM_SEEDS` says how many (default 20,000), `SIM_START` where
+//! to begin (any text, for instance a commit hash), `SIM_SEED` replays one.
+
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the oracle ranks a handful of values in floating point, as the definition does"
+)]
+
+mod check;
+mod log;
+mod oracle;
+mod worker;
+mod world;
+
+use ivs_tests::rng::Rng;
+use worker::{Hold, Holder, take};
+use world::{Marks, Variant, World};
+
+/// Steps after which a run that has not come to rest is stuck.
+const MAX_STEPS: u64 = 400_000;
+
+/// Runs one seed to rest.
+fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
+    let mut rng = Rng::new(seed);
+    let mut world = World::new(variant, log::draw(&mut rng));
+    let workers = 1 + rng.index(4);
+    let chaos_until = 200 + rng.below(1_500);
+    let mut held: Vec<Holder> = vec![];
+    for step in 0..MAX_STEPS {
+        if world.leases.iter().all(|lease| lease.done) && held.is_empty() {
+            check::at_rest(&world)?;
+            return Ok((world.marks, format!("{:?} {:?}", world.metrics, world.leases)));
+        }
+        act(&mut world, &mut held, workers, step < chaos_until, &mut rng)?;
+    }
+    Err("liveness: the world does not come to rest".to_owned())
+}
+
+/// One action of one worker, chosen by chance.
+fn act(
+    world: &mut World,
+    held: &mut Vec<Holder>,
+    workers: usize,
+    chaos: bool,
+    rng: &mut Rng,
+) -> Result<(), String> {
+    let worker = rng.index(workers);
+    if chaos && rng.chance(1) {
+        world.mark("a worker crashed");
+        let (lost, kept) = std::mem::take(held).into_iter().partition(|h| h.worker == worker);
+        *held = kept;
+        let lost: Vec<Holder> = lost;
+        lost.iter().for_each(|holder| forget(world, holder));
+        return Ok(());
+    }
+    let shard = rng.index(world.log.len());
+    let mine = held.iter().any(|h| h.worker == worker && h.shard == shard);
+    let free = !held
+        .iter()
+        .any(|h| h.shard == shard && h.counter == world.leases[shard].counter);
+    if !mine && (free || chaos && rng.chance(4)) {
+        if let Some(holder) = take(world, worker, shard, rng) {
+            if !free {
+                world.mark("a shard was stolen from a living owner (E10)");
+            }
+            held.push(holder);
+        }
+        return Ok(());
+    }
+    let own: Vec<usize> = (0..held.len()).filter(|&i| held[i].worker == worker).collect();
+    if own.is_empty() {
+        return Ok(());
+    }
+    let i = own[rng.index(own.len())];
+    if held[i].advance(world, rng)? == Hold::Dropped {
+        let holder = held.swap_remove(i);
+        forget(world, &holder);
+    }
+    Ok(())
+}
+
+fn forget(world: &mut World, holder: &Holder) {
+    if holder.between_emit_and_commit() {
+        world.dropped_after_emit += 1;
+        world.mark("a hold was dropped between emission and commit");
+    }
+}
+
+/// How many seeds to run, and the first.
+fn seeds() -> std::ops::Range<u64> {
+    let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    if let Some(seed) = variable("SIM_SEED") {
+        let seed = seed.parse().expect("SIM_SEED is a number");
+        return seed..seed + 1;
+    }
+    let count =
+        variable("SIM_SEEDS").map_or(20_000, |text| text.parse().expect("SIM_SEEDS is a number"));
+    // FNV-1a of the text, kept below 2^40 so that seeds stay readable.
+    let start = variable("SIM_START").map_or(1, |text| {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        }) >> 24
+    });
+    start..start + count
+}
+
+const RARE: [&str; 17] = [
+    "a child shard was finished",
+    "a commit was refused",
+    "a commit was stored, its reply lost",
+    "a hold was dropped between emission and commit",
+    "a prepare was refused",
+    "a prepare was stored, its reply lost",
+    "a prepared epoch was recovered",
+    "a put was refused",
+    "a put was stored, its reply lost, and sent again",
+    "a put was stored, its reply lost, the shard given up",
+    "a put was throttled",
+    "a shard was handed over",
+    "a shard was stolen from a living owner (E10)",
+    "a worker crashed",
+    "a zombie wrote",
+    "an epoch found itself already applied",
+    "two shards met in one row",
+];
+
+#[test]
+fn every_seed_keeps_every_invariant_and_the_rare_branches_are_reached() {
+    let seeds = seeds();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let mut marks = Marks::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let seeds = seeds.clone();
+                scope.spawn(move || {
+                    let mut marks = Marks::new();
+                    for seed in seeds.skip(thread as usize).step_by(threads as usize) {
+                        match run(seed, Variant::Full) {
+                            Ok((more, _)) => marks.extend(more),
+                            Err(e) => panic!("SIM_SEED={seed}: {e}"),
+                        }
+                    }
+                    marks
+                })
+            })
+            .collect();
+        for worker in workers {
+            marks.extend(worker.join().expect("a seed failed; its number is above"));
+        }
+    });
+    if seeds.end - seeds.start >= 1_000 {
+        let missed: Vec<_> = RARE.iter().filter(|mark| !marks.contains(**mark)).collect();
+        assert!(missed.is_empty(), "branches that no seed reached: {missed:?}");
+    }
+    println!("simulated {} seeds from {}", seeds.end - seeds.start, seeds.start);
+}
+
+/// Each broken protocol must be caught, or the simulation could not catch it in the product.
+fn is_caught(variant: Variant) {
+    let caught = (1..=2_000).find_map(|seed| run(seed, variant).err().map(|e| (seed, e)));
+    let (seed, error) = caught.expect("no seed caught the broken variant");
+    assert!(error.starts_with("E1") || error.starts_with("E9"), "seed {seed}: {error}");
+    println!("{variant:?} is caught by seed {seed}: {}", &error[..error.len().min(90)]);
+}
+
+#[test]
+fn writing_without_prepare_is_caught() {
+    is_caught(Variant::NoPrepare);
+}
+
+#[test]
+fn merging_without_applied_is_caught() {
+    is_caught(Variant::NoApplied);
+}
+
+#[test]
+fn ignoring_the_pending_checkpoint_is_caught() {
+    is_caught(Variant::PendingIgnored);
+}
+
+#[test]
+fn writing_a_cached_row_blindly_is_caught() {
+    is_caught(Variant::StaleCacheBlind);
+}
+
+#[test]
+fn two_runs_of_a_seed_are_identical() {
+    for seed in 1..=50 {
+        let (first, second) = (run(seed, Variant::Full), run(seed, Variant::Full));
+        assert_eq!(first.unwrap(), second.unwrap(), "seed {seed}");
+    }
+}

@@ -1,0 +1,343 @@
+//! One worker's hold on one shard: the real state machine, driven by chance.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use ivs_core::epoch::{
+    Commit, Effect, Emission, Ending, Input, Objects, ReadFrom, Resume, Rows, Shard, ShardConfig,
+    StoredRows,
+};
+use ivs_core::row::Row;
+use ivs_core::session::SummaryAgg;
+use ivs_core::stream::{EpochMs, HashRange, Position};
+use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_tests::rng::Rng;
+
+use crate::log::HORIZON_MS;
+use crate::world::{Put, Variant, World, put};
+
+/// Whether the worker still holds the shard after a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hold {
+    Kept,
+    Dropped,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Metric(usize),
+    Summary(usize),
+    Timeline(usize),
+}
+
+/// The rows of an epoch that are still to be written, and what is known of them.
+struct Writing {
+    rows: Arc<Rows>,
+    to: Position,
+    todo: Vec<Target>,
+    /// What a refusal returned for the row tried last; `None` before the first try.
+    metric_seen: Option<Option<Row<WindowAgg>>>,
+    summary_seen: Option<Option<Row<SummaryAgg>>>,
+    stored: StoredRows,
+}
+
+/// A hold on a shard.
+pub(crate) struct Holder {
+    pub(crate) worker: usize,
+    pub(crate) shard: usize,
+    pub(crate) counter: u64,
+    machine: Shard,
+    next_record: usize,
+    now: EpochMs,
+    effects: VecDeque<Effect>,
+    writing: Option<Writing>,
+    emitted: bool,
+    handing_over: bool,
+    cache: BTreeMap<WindowKey, Row<WindowAgg>>,
+}
+
+/// Takes a shard's lease; refuses while a parent is unfinished (E5).
+pub(crate) fn take(world: &mut World, worker: usize, shard: usize, rng: &mut Rng) -> Option<Holder> {
+    if world.leases[shard].done || !world.parents_done(shard) {
+        return None;
+    }
+    let lease = &mut world.leases[shard];
+    lease.counter += 1;
+    let (counter, mut resume) = (lease.counter, Resume {
+        checkpoint: lease.checkpoint,
+        pending: lease.pending,
+        checkpoint_arrival: lease.arrival,
+    });
+    if resume.pending.is_some() {
+        world.mark("a prepared epoch was recovered");
+    }
+    if world.variant == Variant::PendingIgnored {
+        resume.pending = None;
+    }
+    let config = ShardConfig {
+        interval_ms: 1_000,
+        max_rows: 1 + rng.index(12),
+        max_records: 1 + rng.below(25),
+        dedupe_horizon_ms: HORIZON_MS,
+        ..ShardConfig::default()
+    };
+    let log = &world.log[shard];
+    let machine = Shard::resume(log.id.clone(), HashRange::ALL, resume, config);
+    let next_record = match machine.read_from() {
+        ReadFrom::Beginning => 0,
+        ReadFrom::Arrival(at) => {
+            log.records.iter().position(|r| r.arrival >= at).unwrap_or(log.records.len())
+        }
+        ReadFrom::At(at) => log.records.partition_point(|r| r.sequence < at.sequence),
+    };
+    Some(Holder {
+        worker,
+        shard,
+        counter,
+        machine,
+        next_record,
+        now: EpochMs(0),
+        effects: VecDeque::new(),
+        writing: None,
+        emitted: false,
+        handing_over: false,
+        cache: BTreeMap::new(),
+    })
+}
+
+impl Holder {
+    /// Whether dropping this hold now may cause an epoch to be emitted twice.
+    pub(crate) fn between_emit_and_commit(&self) -> bool {
+        self.emitted
+    }
+
+    /// One random step.
+    pub(crate) fn advance(&mut self, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
+        if self.writing.is_some() && rng.chance(60) {
+            return self.write_one(world, rng);
+        }
+        if self.writing.is_none() && rng.chance(60)
+            && let Some(effect) = self.effects.pop_front()
+        {
+            return self.execute(effect, world, rng);
+        }
+        if rng.chance(1) && !self.handing_over {
+            self.handing_over = true;
+            world.mark("a shard was handed over");
+            self.step(Input::HandOver);
+        } else if rng.chance(30) {
+            self.now.0 += 400;
+            self.step(Input::Tick(self.now));
+        } else if self.machine.wants_records() {
+            self.read(world, rng);
+        } else if !self.handing_over {
+            world.mark("reading waited for the epoch in flight");
+        }
+        Ok(Hold::Kept)
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut effects = vec![];
+        self.machine.step(input, &mut effects);
+        self.effects.extend(effects);
+    }
+
+    fn read(&mut self, world: &mut World, rng: &mut Rng) {
+        let records = &world.log[self.shard].records;
+        if self.next_record == records.len() {
+            self.step(Input::ShardEnd);
+            return;
+        }
+        let until = records.len().min(self.next_record + 1 + rng.index(6));
+        let batch = records[self.next_record..until].to_vec();
+        self.next_record = until;
+        self.step(Input::Records(batch));
+    }
+
+    fn execute(
+        &mut self,
+        effect: Effect,
+        world: &mut World,
+        rng: &mut Rng,
+    ) -> Result<Hold, String> {
+        match effect {
+            Effect::Prepare(to) => return Ok(self.prepare(to, world, rng)),
+            Effect::PutRows { rows, to } => self.begin_writing(rows, to),
+            Effect::Store(objects) => self.store(objects, world)?,
+            Effect::Emit(emission) => self.emit(&emission, world)?,
+            Effect::Commit(commit) => return self.commit(commit, world, rng),
+            Effect::Finish(ending) => return Ok(self.finish(ending, world)),
+        }
+        Ok(Hold::Kept)
+    }
+
+    fn owns(&self, world: &World) -> bool {
+        world.leases[self.shard].counter == self.counter
+    }
+
+    fn prepare(&mut self, to: Position, world: &mut World, rng: &mut Rng) -> Hold {
+        if world.variant != Variant::NoPrepare {
+            if !self.owns(world) {
+                world.mark("a prepare was refused");
+                return Hold::Dropped;
+            }
+            let lease = &mut world.leases[self.shard];
+            lease.counter += 1;
+            lease.pending = Some(to);
+            self.counter = lease.counter;
+            if rng.chance(3) {
+                world.mark("a prepare was stored, its reply lost");
+                world.prepared.insert((self.shard, to));
+                return Hold::Dropped;
+            }
+        }
+        world.prepared.insert((self.shard, to));
+        self.step(Input::Prepared);
+        Hold::Kept
+    }
+
+    fn begin_writing(&mut self, rows: Arc<Rows>, to: Position) {
+        let todo = (0..rows.metrics.len())
+            .map(Target::Metric)
+            .chain((0..rows.summaries.len()).map(Target::Summary))
+            .chain((0..rows.timeline.len()).map(Target::Timeline))
+            .collect();
+        self.writing = Some(Writing {
+            rows,
+            to,
+            todo,
+            metric_seen: None,
+            summary_seen: None,
+            stored: StoredRows::default(),
+        });
+    }
+
+    fn write_one(&mut self, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
+        let Some(writing) = &mut self.writing else { return Ok(Hold::Kept) };
+        if !world.prepared.contains(&(self.shard, writing.to)) {
+            return Err(format!("E2: a row of {} was written unprepared", writing.to));
+        }
+        if !self.owns(world) {
+            world.mark("a zombie wrote");
+        }
+        let Some(writing) = &mut self.writing else { return Ok(Hold::Kept) };
+        let Some(&target) = writing.todo.last() else {
+            let stored = std::mem::take(&mut writing.stored);
+            self.writing = None;
+            self.step(Input::RowsStored(stored));
+            return Ok(Hold::Kept);
+        };
+        let shard_id = world.log[self.shard].id.clone();
+        let place = (&shard_id, writing.to);
+        let faults = (world.variant, rng, &mut world.marks);
+        match target {
+            Target::Metric(i) => {
+                let (key, delta) = &writing.rows.metrics[i];
+                let image = writing.metric_seen.take().unwrap_or(self.cache.get(key).cloned());
+                match put(&mut world.metrics, (key, delta), image.as_ref(), place, faults) {
+                    Put::GivenUp => return Ok(Hold::Dropped),
+                    Put::Retry(image) => writing.metric_seen = Some(image),
+                    Put::Done(row) => {
+                        self.cache.insert(key.clone(), row.clone());
+                        writing.stored.metrics.push((key.clone(), Arc::new(row)));
+                        writing.todo.pop();
+                    }
+                }
+            }
+            Target::Summary(i) => {
+                let (key, delta) = &writing.rows.summaries[i];
+                let image = writing.summary_seen.take().flatten();
+                match put(&mut world.summaries, (key, delta), image.as_ref(), place, faults) {
+                    Put::GivenUp => return Ok(Hold::Dropped),
+                    Put::Retry(image) => writing.summary_seen = Some(image),
+                    Put::Done(_) => drop(writing.todo.pop()),
+                }
+            }
+            Target::Timeline(i) => {
+                let item = &writing.rows.timeline[i];
+                let key = (item.session_id.clone(), item.sort_key_ms);
+                let stored = world.timeline.get(&key);
+                if stored.is_none_or(|stored| item.replaces(stored.fingerprint)) {
+                    world.timeline.insert(key, item.clone());
+                }
+                writing.todo.pop();
+            }
+        }
+        Ok(Hold::Kept)
+    }
+
+
+    fn store(&mut self, objects: Objects, world: &mut World) -> Result<(), String> {
+        let epoch = (self.shard, objects.to);
+        if !world.prepared.contains(&epoch) {
+            return Err(format!("E2: objects of {} were stored unprepared", objects.to));
+        }
+        // Names are deterministic: the second write of an epoch must be the same write.
+        if let Some(before) = world.rejected.insert(epoch, objects.rejected.clone())
+            && before != objects.rejected
+        {
+            return Err(format!("E9: two runs of epoch {} rejected differently", objects.to));
+        }
+        self.step(Input::ObjectsStored);
+        Ok(())
+    }
+
+    fn emit(&mut self, emission: &Emission, world: &mut World) -> Result<(), String> {
+        let epoch = (self.shard, emission.to);
+        if !world.prepared.contains(&epoch) {
+            return Err(format!("E2: {} was emitted unprepared", emission.to));
+        }
+        *world.emitted.entry(epoch).or_default() += 1;
+        self.emitted = true;
+        self.step(Input::Emitted);
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        commit: Commit,
+        world: &mut World,
+        rng: &mut Rng,
+    ) -> Result<Hold, String> {
+        if !self.owns(world) {
+            world.mark("a commit was refused");
+            return Ok(Hold::Dropped);
+        }
+        let epoch = (self.shard, commit.to);
+        if !world.emitted.contains_key(&epoch) || !world.rejected.contains_key(&epoch) {
+            return Err(format!("E3: {} was committed before its effects", commit.to));
+        }
+        let lease = &mut world.leases[self.shard];
+        if lease.checkpoint >= Some(commit.to) {
+            return Err(format!("E3: the checkpoint moved back to {}", commit.to));
+        }
+        lease.counter += 1;
+        lease.checkpoint = Some(commit.to);
+        lease.pending = None;
+        lease.arrival = commit.arrival;
+        self.counter = lease.counter;
+        self.emitted = false;
+        if world.committed.insert(epoch, commit.counts).is_some() {
+            return Err(format!("E6: {} was committed twice", commit.to));
+        }
+        crate::check::every_row(world)?;
+        if rng.chance(3) {
+            world.mark("a commit was stored, its reply lost");
+            return Ok(Hold::Dropped);
+        }
+        self.step(Input::Committed);
+        Ok(Hold::Kept)
+    }
+
+    fn finish(&self, ending: Ending, world: &mut World) -> Hold {
+        if ending == Ending::ShardEnd && self.owns(world) {
+            let lease = &mut world.leases[self.shard];
+            lease.counter += 1;
+            lease.done = true;
+            if !world.log[self.shard].parents.is_empty() {
+                world.mark("a child shard was finished");
+            }
+        }
+        Hold::Dropped
+    }
+}
