@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 
 use crate::input::envelope::Envelope;
 use crate::input::{application, chat, ivs, player, qos, stage};
-use crate::{domain, names};
+use crate::{domain, names, report};
 
 /// Which way the described objects travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Into the stream.
     Input,
-    /// Out on the domain bus.
+    /// Out: on the domain bus, or as a file.
     Output,
 }
 
@@ -24,7 +24,7 @@ pub enum Mark {
     Text(&'static str, &'static str),
     /// This field is there.
     Present(&'static str),
-    /// None: the envelope's `detail-type` tells, outside the described object.
+    /// None: the envelope's `detail-type` or the file's name tells, outside the described object.
     Outside(&'static str),
 }
 
@@ -218,4 +218,5 @@ pub const CONTRACTS: &[Contract] = &[
         "domain-account-limit-breached",
         "Account Limit Breached",
     ),
+    output::<report::Report>("report", "Report of a channel"),
 ];

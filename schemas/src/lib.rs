@@ -11,5 +11,6 @@ pub mod domain;
 pub mod input;
 pub mod items;
 pub mod names;
+pub mod report;
 pub mod resources;
 pub mod tables;

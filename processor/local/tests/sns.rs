@@ -6,7 +6,7 @@ mod clients;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use ivs_local::{Config, Endpoint, State};
+use ivs_local::{Clock, Config, Endpoint, State};
 use serde_json::Value;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alerts";
@@ -67,7 +67,9 @@ fn listen(listener: TcpListener, statuses: &[u16]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscriber_on_loopback_gets_the_envelope_and_refusals_are_repeated() {
-    let endpoint = Endpoint::start(Config::default()).await.unwrap();
+    let clock = Clock::manual(1_772_366_400_000);
+    let config = Config { clock: clock.clone(), ..Config::default() };
+    let endpoint = Endpoint::start(config).await.unwrap();
     assert_eq!(inside(&sns(&endpoint, "Action=CreateTopic&Name=alerts"), "TopicArn"), TOPIC);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -84,6 +86,10 @@ async fn a_subscriber_on_loopback_gets_the_envelope_and_refusals_are_repeated() 
         &endpoint,
         &format!("Action=Publish&TopicArn={TOPIC}&Subject=Hot+news&Message=%7B%22a%22%3A1%7D+%26"),
     );
+    while !receiver.is_finished() {
+        clock.advance(100);
+        tokio::task::yield_now().await;
+    }
     let bodies = receiver.await.unwrap();
     assert_eq!(bodies[0], bodies[1], "the refused message comes again");
     let envelope: Value = serde_json::from_str(&bodies[1]).unwrap();

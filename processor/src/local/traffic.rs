@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use ivs_local::generate::{BusEvent, Generator, GeneratorConfig, Ledger, Produced, Route};
+use ivs_local::generate::{BusEvent, Generator, GeneratorConfig, Ledger, Produced, Route, Sample};
 use ivs_schemas::names;
 
 use super::send::{MAX_RECORDS, Outgoing, PACE, put_events, put_records};
@@ -30,8 +30,29 @@ pub fn generator(traffic: &TrafficArgs) -> GeneratorConfig {
     }
 }
 
-/// Sends until it is dropped, and notes what was accepted in the ledger. Dropped in the middle of
-/// a call, the ledger does not know what became of it; `sending` tells.
+/// How long the made-up world has been running when the first line is sent: long enough that every
+/// channel has its audience.
+const WARM_UP_MS: i64 = 10 * 60_000;
+/// A repeat comes at most 20 s after its original.
+const REPEATS_MS: i64 = 20_000;
+
+/// A world that is in full swing by `now_ms`, and the facts of what is going on in it. What players
+/// and encoders said before is skipped, and so are the repeats of it.
+fn warm_up(traffic: &TrafficArgs, now_ms: i64) -> (Generator, Vec<Produced>) {
+    let mut settings = generator(traffic);
+    settings.start_ms = now_ms - WARM_UP_MS;
+    let mut generator = Generator::new(settings);
+    let mut facts = Vec::new();
+    let mut until_ms = now_ms - WARM_UP_MS;
+    while until_ms < now_ms {
+        until_ms += 1_000;
+        let produced = generator.next_batch(until_ms);
+        facts.extend(produced.into_iter().filter(|line| line.sample == Sample::Fact));
+    }
+    (generator, facts)
+}
+
+/// Sends until `stop` is cancelled, and notes what was accepted in the ledger.
 ///
 /// # Errors
 /// When Kinesis or EventBridge refuses.
@@ -42,13 +63,17 @@ pub async fn run(
     ledger: &Mutex<Ledger>,
     stop: &tokio_util::sync::CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut generator = Generator::new(generator(traffic));
+    let started_ms = now().0;
+    let (mut generator, mut produced) = warm_up(traffic, started_ms);
     while !stop.is_cancelled() {
-        let produced = generator.next_batch(now().0);
+        produced.extend(generator.next_batch(now().0).into_iter().filter(|line| {
+            !(line.is_duplicate && line.arrival_ms < started_ms + REPEATS_MS)
+        }));
         deliver(clients, &config.stream.name, &produced).await?;
         let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
         produced.iter().for_each(|line| ledger.record(line));
         drop(ledger);
+        produced.clear();
         tokio::time::sleep(PACE).await;
     }
     Ok(())

@@ -39,12 +39,15 @@ impl Samples {
         })
     }
 
-    /// Every sample of a figure whose ends are not kept: the mean stands for both, so of such a
+    /// Every sample of a figure whose ends are not kept: the mean stands for both, rounded down
+    /// and up so that the sum lies between their multiples, as CloudWatch wants it. Of such a
     /// metric only count, sum and average are to be read.
     pub(super) fn of_total(total: &Total) -> Option<Self> {
-        let mean = total.mean()?;
+        let divisor = i128::from(total.count);
+        let down = total.sum.0.checked_div_euclid(divisor)?;
+        let up = down + i128::from(total.sum.0.rem_euclid(divisor) != 0);
         let (count, sum) = (whole(total.count), total.sum);
-        Some(Self::Statistics { count, sum, min: mean, max: mean })
+        Some(Self::Statistics { count, sum, min: FixedSum(down), max: FixedSum(up) })
     }
 
     /// A share in percent, weighted by the seconds it is a share of: so the average over any parts

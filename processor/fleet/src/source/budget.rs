@@ -59,8 +59,11 @@ impl ReadBudgets {
 
     /// Notes what a call brought.
     pub(crate) fn received(&self, shard: &ShardId, bytes: u64) {
+        self.charge(shard, bytes, Instant::now());
+    }
+
+    fn charge(&self, shard: &ShardId, bytes: u64, now: Instant) {
         let Some(shards) = &self.shards else { return };
-        let now = Instant::now();
         let mut shards = shards.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = shards.entry(shard.clone()).or_insert(Spent { calls: now, bytes: now });
         let cost = Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_S);
@@ -72,28 +75,36 @@ impl ReadBudgets {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn five_calls_a_second_are_shared_by_all_readers_of_a_shard() {
-        let (one, shard) = (ReadBudgets::service(), ShardId::new("s"));
+    #[test]
+    fn five_calls_a_second_are_shared_by_all_readers_of_a_shard() {
+        let (one, shard, now) = (ReadBudgets::service(), ShardId::new("s"), Instant::now());
         let other = one.clone();
-        let start = Instant::now();
-        for _ in 0..10 {
-            one.call(&shard).await;
-            other.call(&shard).await;
-        }
+        let turns: Vec<_> = [&one, &other]
+            .into_iter()
+            .cycle()
+            .take(20)
+            .map(|budgets| budgets.reserve(&shard, now).unwrap().max(now) - now)
+            .collect();
         // 20 calls: a burst of five, then one every 200 ms.
-        assert_eq!(start.elapsed().as_millis(), 3_000);
+        assert_eq!(turns[4], Duration::ZERO);
+        assert_eq!(turns[5], Duration::from_millis(200));
+        assert_eq!(turns[19], Duration::from_millis(3_000));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_large_answer_is_paid_off_before_the_next_call() {
-        let (budgets, shard) = (ReadBudgets::service(), ShardId::new("s"));
-        let start = Instant::now();
-        budgets.call(&shard).await;
-        budgets.received(&shard, 10 * 1024 * 1024);
-        budgets.call(&shard).await;
-        assert_eq!(start.elapsed().as_millis(), 5_000);
-        budgets.call(&ShardId::new("other")).await;
-        assert_eq!(start.elapsed().as_millis(), 5_000);
+    #[test]
+    fn a_large_answer_is_paid_off_before_the_next_call() {
+        let (budgets, shard, now) = (ReadBudgets::service(), ShardId::new("s"), Instant::now());
+        assert!(budgets.reserve(&shard, now).unwrap() <= now);
+        budgets.charge(&shard, 10 * 1024 * 1024, now);
+        let paid = now + Duration::from_secs(5);
+        assert_eq!(budgets.reserve(&shard, now), Some(paid));
+        assert!(budgets.reserve(&ShardId::new("other"), now).unwrap() <= now);
+    }
+
+    #[test]
+    fn without_limits_nothing_waits() {
+        let (budgets, shard) = (ReadBudgets::unlimited(), ShardId::new("s"));
+        budgets.received(&shard, u64::MAX);
+        assert_eq!(budgets.reserve(&shard, Instant::now()), None);
     }
 }
