@@ -1,8 +1,8 @@
 //! SDK clients: one HTTP client, one region, endpoints from the configuration or the environment.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::{Builder, tls};
 use std::time::Duration;
 

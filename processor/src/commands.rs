@@ -8,8 +8,8 @@ mod worker;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::{aws, local, logging, rows};
 use crate::config::load;
+use crate::{aws, local, logging, rows};
 
 /// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
 /// every refused condition, which is how rows are merged.

@@ -104,8 +104,7 @@ async fn make_traffic(
         println!("stopping: what was sent is being read and committed");
         stop.cancel();
     };
-    let ((), sent) =
-        report::show_while(worker, futures::future::join(timer, sending)).await;
+    let ((), sent) = report::show_while(worker, futures::future::join(timer, sending)).await;
     sent?;
     Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -132,8 +131,7 @@ fn open_state(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
             "{} is no state folder of this program, so --fresh leaves it alone",
             dir.display()
         );
-        std::fs::remove_dir_all(&dir)
-            .with_context(|| format!("cannot empty {}", dir.display()))?;
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
     }
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(Some(std::path::absolute(dir)?))

@@ -257,11 +257,7 @@ impl Executor<'_> {
         Ok(Answer::Input(input))
     }
 
-    async fn finish(
-        &self,
-        ending: Ending,
-        children: &[ChildShard],
-    ) -> Result<Ended, TaskError> {
+    async fn finish(&self, ending: Ending, children: &[ChildShard]) -> Result<Ended, TaskError> {
         if ending == Ending::HandOver {
             return Ok(Ended::HandedOver);
         }

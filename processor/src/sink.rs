@@ -128,7 +128,9 @@ impl Rate {
     /// Waits for a cell. Up to 5 ms of jitter keeps tasks that wait together from waking together.
     pub async fn ready(&self) {
         if let Some(limiter) = &self.0 {
-            limiter.until_ready_with_jitter(Jitter::up_to(std::time::Duration::from_millis(5))).await;
+            limiter
+                .until_ready_with_jitter(Jitter::up_to(std::time::Duration::from_millis(5)))
+                .await;
         }
     }
 }

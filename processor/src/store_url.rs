@@ -34,8 +34,7 @@ impl StoreUrl {
         if let Some(path) = url.strip_prefix("file:") {
             let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
             std::fs::create_dir_all(&path).map_err(|e| error(e.to_string()))?;
-            let store =
-                LocalFileSystem::new_with_prefix(path).map_err(|e| error(e.to_string()))?;
+            let store = LocalFileSystem::new_with_prefix(path).map_err(|e| error(e.to_string()))?;
             return Ok(Self { store: Arc::new(store), prefix: Path::default() });
         }
         let Some(rest) = url.strip_prefix("s3://") else {
@@ -60,7 +59,7 @@ impl StoreUrl {
     /// A path below the prefix.
     #[must_use]
     pub fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        name.split('/').fold(self.prefix.clone(), Path::join)
     }
 }
 

@@ -194,11 +194,7 @@ fn fleet_config(config: &Config) -> FleetConfig {
 fn reader_settings(stream: &config::Stream) -> ReaderSettings {
     let budgets =
         if stream.shard_budget { ReadBudgets::service() } else { ReadBudgets::unlimited() };
-    ReaderSettings {
-        poll_idle_ms: stream.poll_interval_ms,
-        budgets,
-        ..ReaderSettings::default()
-    }
+    ReaderSettings { poll_idle_ms: stream.poll_interval_ms, budgets, ..ReaderSettings::default() }
 }
 
 async fn consumer(config: &Config, clients: &Clients) -> Result<Consumer, WorkerError> {

@@ -1,7 +1,10 @@
 //! The program as a user runs it: processes, files, the embedded AWS.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 mod golden;
 mod process;
+mod resources;
 
 use std::time::Duration;
 
@@ -15,7 +18,8 @@ fn the_sample_gives_exactly_the_expected_rows_and_a_second_run_changes_none() {
     let rows = dir.path().join("rows.csv");
     let out = local(&dir, &rows).run_to_end();
     compare(&rows, EXPECTED);
-    for line in ["records read          200000", "duplicate             1963", "rejected                20"]
+    for line in
+        ["records read          200000", "duplicate             1963", "rejected                20"]
     {
         assert!(out.contains(line), "{line} is not in:\n{out}");
     }
@@ -30,11 +34,15 @@ fn the_sample_gives_exactly_the_expected_rows_and_a_second_run_changes_none() {
 fn killing_the_whole_program_twice_changes_no_row() {
     let dir = state();
     let rows = dir.path().join("rows.csv");
-    for millis in [1_500, 3_500] {
-        let mut program = local(&dir, &rows).start();
-        std::thread::sleep(Duration::from_millis(millis));
-        program.kill_9();
-    }
+    // While lines are still being sent, and then in the middle of writing rows.
+    let mut program = local(&dir, &rows).start();
+    program.wait_for(|line| line.starts_with("rejects"));
+    std::thread::sleep(Duration::from_millis(700));
+    program.kill_9();
+    let mut program = local(&dir, &rows).start();
+    program.wait_for(|line| line.contains("row writes") && !line.contains(" 0 row writes"));
+    program.kill_9();
+    assert!(!rows.exists(), "the program came to its end before it was killed");
     local(&dir, &rows).run_to_end();
     compare(&rows, EXPECTED);
 }
@@ -47,7 +55,7 @@ fn killing_the_worker_twice_changes_no_row() {
     let endpoint = Program::new(&["local", "--endpoint-only", "--port", "0", "--state"])
         .arg(dir.path().join("state"))
         .start();
-    let url = endpoint.wait_for_url();
+    let url = endpoint.wait_for_ready();
     let at = ["--endpoint-url", &url];
     Program::new(&["generate"]).args(&at).arg("--input").args(SAMPLE).run_to_end();
     let settings = ["--set", "fleet.failover_ms=1500", "--set", "epoch.interval_ms=1000"];
@@ -59,21 +67,30 @@ fn killing_the_worker_twice_changes_no_row() {
             .args(&["--set", "tables.writes_per_s=0", "--set"])
             .arg(format!("objects.rejects=file://{}", dir.path().join("rejects").display()))
     };
-    for millis in [4_000, 4_000] {
+    let rows_now = || {
+        Program::new(&["rows"]).args(&at).arg("--out").arg(&rows).run_to_end();
+        std::fs::read_to_string(&rows).unwrap().lines().count() - 1
+    };
+    let mut before = 0;
+    for _ in 0..2 {
         let mut running = worker().start();
-        std::thread::sleep(Duration::from_millis(millis));
+        while rows_now() <= before {
+            std::thread::sleep(Duration::from_millis(200));
+        }
         running.kill_9();
+        before = rows_now();
     }
+    assert!(before < 24_688, "the workers were killed in the middle of their work");
     worker().run_to_end();
-    Program::new(&["rows"]).args(&at).arg("--out").arg(&rows).run_to_end();
+    rows_now();
     compare(&rows, EXPECTED);
 }
 
 /// Traffic in real time: what the generator's ledger says was sent is what the rows hold.
 #[test]
 fn made_up_traffic_is_in_the_rows_exactly() {
-    let out = Program::new(&["local", "--for", "8s", "--state", ":memory:", "--port", "0"])
-        .run_to_end();
+    let out =
+        Program::new(&["local", "--for", "8s", "--state", ":memory:", "--port", "0"]).run_to_end();
     assert!(out.contains("rows hold exactly what was sent"), "{out}");
 }
 

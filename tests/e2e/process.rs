@@ -68,14 +68,26 @@ impl Running {
         drop(self.0.wait());
     }
 
-    /// The endpoint's URL, once it is printed.
-    pub(crate) fn wait_for_url(mut self) -> String {
+    /// Reads what it prints until a line satisfies; then it may be killed in the middle of its work.
+    pub(crate) fn wait_for(&mut self, satisfies: impl Fn(&str) -> bool) {
+        let reader = BufReader::new(self.0.stdout.as_mut().expect("stdout is piped"));
+        let found = reader.lines().map_while(Result::ok).any(|line| satisfies(&line));
+        assert!(found, "the program ended before it printed what was waited for");
+    }
+
+    /// The endpoint's URL, once everything is created. It lives as long as the test process.
+    pub(crate) fn wait_for_ready(mut self) -> String {
         let mut reader = BufReader::new(self.0.stdout.take().expect("stdout is piped"));
-        let mut line = String::new();
-        reader.read_line(&mut line).expect("the endpoint prints its URL");
-        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
-        let url = url.unwrap_or_else(|| panic!("no URL in {line:?}")).to_owned();
-        // It lives as long as the test process; its state folder goes with the test.
+        let mut url = String::new();
+        for line in reader.by_ref().lines().map_while(Result::ok) {
+            if let Some(found) = line.split_whitespace().find(|word| word.starts_with("http://")) {
+                url = found.to_owned();
+            }
+            if line.starts_with("rejects") {
+                break;
+            }
+        }
+        assert!(!url.is_empty(), "the endpoint ended before it was ready");
         std::thread::spawn(move || {
             drop(reader.read_to_string(&mut String::new()));
             drop(self);

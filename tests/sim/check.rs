@@ -74,11 +74,8 @@ fn every_record_counted(world: &World) -> Result<(), String> {
         late,
     ];
     let have = [have.read, have.accepted, have.duplicate, have.rejected_total(), have.late];
-    let kept: usize = world
-        .committed
-        .keys()
-        .map(|epoch| world.rejected.get(epoch).map_or(0, Vec::len))
-        .sum();
+    let kept: usize =
+        world.committed.keys().map(|epoch| world.rejected.get(epoch).map_or(0, Vec::len)).sum();
     if have != want || kept as u64 != want[3] {
         return Err(format!(
             "E6: read, accepted, duplicate, rejected, late: want {want:?}, have {have:?}, kept {kept}"

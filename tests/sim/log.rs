@@ -104,7 +104,8 @@ impl Draw<'_> {
     }
 
     fn meaning(&mut self, shard: &ShardLog, arrival_ms: i64) -> Meaning {
-        let repeats = shard.lines.iter().rev().find(|l| matches!(l.meaning, Meaning::Player { .. }));
+        let repeats =
+            shard.lines.iter().rev().find(|l| matches!(l.meaning, Meaning::Player { .. }));
         if let Some(line) = repeats
             && self.rng.chance(15)
         {

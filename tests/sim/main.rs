@@ -60,9 +60,7 @@ fn act(
     }
     let shard = rng.index(world.log.len());
     let mine = held.iter().any(|h| h.worker == worker && h.shard == shard);
-    let free = !held
-        .iter()
-        .any(|h| h.shard == shard && h.counter == world.leases[shard].counter);
+    let free = !held.iter().any(|h| h.shard == shard && h.counter == world.leases[shard].counter);
     if !mine && (free || chaos && rng.chance(4)) {
         if let Some(holder) = take(world, worker, shard, rng) {
             if !free {

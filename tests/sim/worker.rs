@@ -57,17 +57,25 @@ pub(crate) struct Holder {
 }
 
 /// Takes a shard's lease; refuses while a parent is unfinished (E5).
-pub(crate) fn take(world: &mut World, worker: usize, shard: usize, rng: &mut Rng) -> Option<Holder> {
+pub(crate) fn take(
+    world: &mut World,
+    worker: usize,
+    shard: usize,
+    rng: &mut Rng,
+) -> Option<Holder> {
     if world.leases[shard].done || !world.parents_done(shard) {
         return None;
     }
     let lease = &mut world.leases[shard];
     lease.counter += 1;
-    let (counter, mut resume) = (lease.counter, Resume {
-        checkpoint: lease.checkpoint,
-        pending: lease.pending,
-        checkpoint_arrival: lease.arrival,
-    });
+    let (counter, mut resume) = (
+        lease.counter,
+        Resume {
+            checkpoint: lease.checkpoint,
+            pending: lease.pending,
+            checkpoint_arrival: lease.arrival,
+        },
+    );
     if resume.pending.is_some() {
         world.mark("a prepared epoch was recovered");
     }
@@ -116,7 +124,8 @@ impl Holder {
         if self.writing.is_some() && rng.chance(60) {
             return self.write_one(world, rng);
         }
-        if self.writing.is_none() && rng.chance(60)
+        if self.writing.is_none()
+            && rng.chance(60)
             && let Some(effect) = self.effects.pop_front()
         {
             return self.execute(effect, world, rng);
@@ -266,7 +275,6 @@ impl Holder {
         Ok(Hold::Kept)
     }
 
-
     fn store(&mut self, objects: Objects, world: &mut World) -> Result<(), String> {
         let epoch = (self.shard, objects.to);
         if !world.prepared.contains(&epoch) {
@@ -293,12 +301,7 @@ impl Holder {
         Ok(())
     }
 
-    fn commit(
-        &mut self,
-        commit: Commit,
-        world: &mut World,
-        rng: &mut Rng,
-    ) -> Result<Hold, String> {
+    fn commit(&mut self, commit: Commit, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
         if !self.owns(world) {
             world.mark("a commit was refused");
             return Ok(Hold::Dropped);

@@ -103,8 +103,7 @@ pub fn hash_key(partition_key: &str) -> u128 {
 /// The protobuf message of an aggregate whose checksum is right.
 fn message(data: &Bytes) -> Option<Bytes> {
     let end = data.len().checked_sub(DIGEST_BYTES).filter(|end| *end > MAGIC.len())?;
-    let whole = data.starts_with(&MAGIC)
-        && Md5::digest(&data[MAGIC.len()..end])[..] == data[end..];
+    let whole = data.starts_with(&MAGIC) && Md5::digest(&data[MAGIC.len()..end])[..] == data[end..];
     whole.then(|| data.slice(MAGIC.len()..end))
 }
 
@@ -175,9 +174,10 @@ fn user_record(
     explicit: &[u128],
 ) -> Result<UserRecord, String> {
     let missing = |what: &str| format!("user record {at} has no {what}");
-    let Some(key) = entry.partition_key.ok_or_else(|| missing("partition key")).map(|index| {
-        usize::try_from(index).ok().and_then(|index| keys.get(index))
-    })?
+    let Some(key) = entry
+        .partition_key
+        .ok_or_else(|| missing("partition key"))
+        .map(|index| usize::try_from(index).ok().and_then(|index| keys.get(index)))?
     else {
         return Err(format!("user record {at} refers to a partition key that does not exist"));
     };

@@ -120,12 +120,16 @@ impl FromStr for Position {
 }
 
 /// Milliseconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct EpochMs(pub i64);
 
 /// The start of a one-minute window, in seconds since the Unix epoch; a multiple of 60.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Minute(i64);
 
@@ -193,11 +197,7 @@ mod tests {
         sorted.reverse();
         sorted.sort_unstable();
         let texts = sorted.map(|s| s.to_string());
-        assert_eq!(texts, [
-            "9",
-            "10",
-            "49590338271490256608559692538361571095921575989136588898"
-        ]);
+        assert_eq!(texts, ["9", "10", "49590338271490256608559692538361571095921575989136588898"]);
     }
 
     #[test]

@@ -31,14 +31,15 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
     }
     let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
     if let Some(path) = &args.out {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let mut out = BufWriter::new(file);
         for batch in slices(&args) {
             for line in &batch {
                 out.write_all(&line.line)?;
                 out.write_all(b"\n")?;
             }
-            note(&ledger, &batch);
+            traffic::note(&ledger, &batch);
         }
         out.flush()?;
     } else {
@@ -64,7 +65,8 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
 fn slices(args: &GenerateArgs) -> impl Iterator<Item = Vec<ivs_local::generate::Produced>> {
     let settings = traffic::generator(&args.traffic);
     let start_ms = settings.start_ms;
-    let end_ms = start_ms.saturating_add(i64::try_from(args.run_for.as_millis()).unwrap_or(i64::MAX));
+    let end_ms =
+        start_ms.saturating_add(i64::try_from(args.run_for.as_millis()).unwrap_or(i64::MAX));
     let mut generator = Generator::new(settings);
     let mut until_ms = start_ms;
     std::iter::from_fn(move || {
@@ -84,7 +86,7 @@ async fn send_fast(
 ) -> anyhow::Result<()> {
     for batch in slices(args) {
         traffic::deliver(clients, &config.stream.name, &batch).await?;
-        note(ledger, &batch);
+        traffic::note(ledger, &batch);
     }
     Ok(())
 }
@@ -105,9 +107,4 @@ async fn send_paced(
     let sending = traffic::run(clients, config, &args.traffic, ledger, &stop);
     let ((), sent) = futures::join!(timer, sending);
     sent
-}
-
-fn note(ledger: &Mutex<Ledger>, batch: &[ivs_local::generate::Produced]) {
-    let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-    batch.iter().for_each(|line| ledger.record(line));
 }

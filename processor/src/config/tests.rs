@@ -3,10 +3,7 @@ use super::*;
 fn layers(environment: &[(&str, &str)], settings: &[&str]) -> Layers {
     Layers {
         file: None,
-        environment: environment
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect(),
+        environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         settings: settings.iter().map(|s| (*s).to_owned()).collect(),
     }
 }

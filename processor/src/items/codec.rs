@@ -157,9 +157,8 @@ impl<'a> Reader<'a> {
     /// When the bookkeeping is missing or ill-typed.
     pub fn row<A>(&self, agg: A) -> Result<Row<A>, ItemError> {
         use ivs_schemas::items::metrics::{APPLIED, VERSION};
-        let applied = match self.0.get(APPLIED) {
-            Some(AttributeValue::M(map)) => map,
-            _ => return Err(error(APPLIED, "is missing or no map")),
+        let Some(AttributeValue::M(applied)) = self.0.get(APPLIED) else {
+            return Err(error(APPLIED, "is missing or no map"));
         };
         let applied = applied
             .iter()

@@ -99,11 +99,14 @@ fn player_side(item: &mut Writer, agg: &WindowAgg) {
         .number_if(names::LATENCY_P99_MS, agg.latency.quantile_ms(0.99))
         .number_if(names::STARTUP_P50_MS, agg.startup.quantile_ms(0.5))
         .number_if(names::STARTUP_P95_MS, agg.startup.quantile_ms(0.95))
-        .blobs(names::SKETCHES, &[
-            (names::sketch::PLAYERS, agg.players.to_bytes()),
-            (names::sketch::LATENCY, agg.latency.to_bytes()),
-            (names::sketch::STARTUP, agg.startup.to_bytes()),
-        ]);
+        .blobs(
+            names::SKETCHES,
+            &[
+                (names::sketch::PLAYERS, agg.players.to_bytes()),
+                (names::sketch::LATENCY, agg.latency.to_bytes()),
+                (names::sketch::STARTUP, agg.startup.to_bytes()),
+            ],
+        );
 }
 
 fn put_total(item: &mut Writer, (sum, count): TotalNames, total: &Total) {

@@ -114,8 +114,7 @@ mod tests {
             r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"e","sessionId":"st-1","channelId":"c","playerId":"p1","timestamp":"2026-03-01T12:00:10.5Z","state":"PLAYING","bitrate":3000000,"frameRate":29.97,"bufferingMs":10,"playingMs":9990,"latencyMs":2100}"#.to_owned(),
             r#"{"eventType":"stream_end","sessionId":"st-1","channelId":"c","timestamp":"2026-03-01T12:00:30Z","duration":29,"peakViewers":7,"totalChatMessages":3,"avgBitrate":4000000.5}"#.to_owned(),
         ]);
-        let applied =
-            [(ShardId::new("s"), Position { sequence: 5u128.into(), sub: 0 })].into();
+        let applied = [(ShardId::new("s"), Position { sequence: 5u128.into(), sub: 0 })].into();
         let row = Row { agg, applied, version: 2 };
         let item = encode(&Arc::from("st-1"), &row);
         assert_eq!(item["status"].as_s().unwrap(), "ended");

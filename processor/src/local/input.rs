@@ -118,7 +118,11 @@ impl Plan {
         let mut records = Vec::new();
         for line in batch.lines {
             if line.len() + 256 > MAX_RECORD_BYTES {
-                eprintln!("batch {}: a line of {} bytes is no Kinesis record", batch.number, line.len());
+                eprintln!(
+                    "batch {}: a line of {} bytes is no Kinesis record",
+                    batch.number,
+                    line.len()
+                );
                 self.sent.too_large += 1;
             } else if known || self.past.is_unknown(batch.number) && self.stored.take(&line) {
                 self.sent.earlier += 1;

@@ -86,7 +86,10 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()>
     println!();
     println!("summary of this run, {:.1} s", elapsed.as_secs_f64());
     println!("  records read      {:>10}", stats.read);
-    println!("    accepted        {:>10}   of these {} late for CloudWatch", stats.accepted, stats.late);
+    println!(
+        "    accepted        {:>10}   of these {} late for CloudWatch",
+        stats.accepted, stats.late
+    );
     println!("    duplicate       {:>10}", stats.duplicate);
     println!("    rejected        {:>10}", stats.rejected);
     for (reason, count) in &stats.rejected_by_reason {
@@ -140,10 +143,7 @@ pub(super) async fn check_ledger(
     Ok(())
 }
 
-fn window_of(
-    key: &ivs_core::window::WindowKey,
-    agg: &ivs_core::window::WindowAgg,
-) -> StoredWindow {
+fn window_of(key: &ivs_core::window::WindowKey, agg: &ivs_core::window::WindowAgg) -> StoredWindow {
     let whole = |micros: i128| u64::try_from(micros / 1_000_000).unwrap_or(u64::MAX);
     let value = |fixed: ivs_core::fixed::Fixed| whole(i128::from(fixed.micros()));
     StoredWindow {

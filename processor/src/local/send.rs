@@ -55,8 +55,7 @@ pub async fn put_records(
     let error = |reason| SendError { operation: "PutRecords", reason };
     let mut backoff = RETRY.start();
     loop {
-        let request =
-            kinesis.put_records().stream_name(stream).set_records(Some(entries.clone()));
+        let request = kinesis.put_records().stream_name(stream).set_records(Some(entries.clone()));
         let last = match request.send().await {
             Ok(answer) => {
                 let results = answer.records;

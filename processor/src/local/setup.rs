@@ -159,10 +159,7 @@ async fn create_stream(
     bail!("is not active after {POLLS} looks")
 }
 
-async fn create_bus(
-    eventbridge: &aws_sdk_eventbridge::Client,
-    name: &str,
-) -> anyhow::Result<()> {
+async fn create_bus(eventbridge: &aws_sdk_eventbridge::Client, name: &str) -> anyhow::Result<()> {
     match eventbridge.create_event_bus().name(name).send().await {
         Err(error) if code(&error) == Some("ResourceAlreadyExistsException") => Ok(()),
         Err(error) => bail!("{}", explain(&error)),

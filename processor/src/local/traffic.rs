@@ -66,28 +66,31 @@ pub async fn run(
     let started_ms = now().0;
     let (mut generator, mut produced) = warm_up(traffic, started_ms);
     while !stop.is_cancelled() {
-        produced.extend(generator.next_batch(now().0).into_iter().filter(|line| {
-            !(line.is_duplicate && line.arrival_ms < started_ms + REPEATS_MS)
-        }));
+        produced.extend(
+            generator
+                .next_batch(now().0)
+                .into_iter()
+                .filter(|line| !(line.is_duplicate && line.arrival_ms < started_ms + REPEATS_MS)),
+        );
         deliver(clients, &config.stream.name, &produced).await?;
-        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        produced.iter().for_each(|line| ledger.record(line));
-        drop(ledger);
+        note(ledger, &produced);
         produced.clear();
         tokio::time::sleep(PACE).await;
     }
     Ok(())
 }
 
+/// Notes delivered lines in the ledger.
+pub fn note(ledger: &Mutex<Ledger>, produced: &[Produced]) {
+    let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    produced.iter().for_each(|line| ledger.record(line));
+}
+
 /// Delivers lines, each on its route.
 ///
 /// # Errors
 /// When Kinesis or EventBridge refuses.
-pub async fn deliver(
-    clients: &Clients,
-    stream: &str,
-    produced: &[Produced],
-) -> anyhow::Result<()> {
+pub async fn deliver(clients: &Clients, stream: &str, produced: &[Produced]) -> anyhow::Result<()> {
     let mut records = Vec::new();
     let mut events = Vec::new();
     for line in produced {

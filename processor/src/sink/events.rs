@@ -69,7 +69,8 @@ impl EventSink {
             let request = self.eventbridge.put_events().set_entries(Some(entries.clone()));
             let sent = persist(&self.stats, || request.clone().send()).await;
             let answer = sent.map_err(|error| self.error(explain(&error)))?;
-            let accepted = entries.len() as u64 - u64::from(answer.failed_entry_count.unsigned_abs());
+            let accepted =
+                entries.len() as u64 - u64::from(answer.failed_entry_count.unsigned_abs());
             self.stats.domain_events.fetch_add(accepted, Relaxed);
             let failed: Vec<(PutEventsRequestEntry, PutEventsResultEntry)> = entries
                 .into_iter()

@@ -143,7 +143,7 @@ impl Condition<'_> {
             Self::Version(Some(version)) => request
                 .condition_expression("#version = :seen")
                 .expression_attribute_names("#version", metrics::VERSION)
-                .expression_attribute_values(":seen", number(version)),
+                .expression_attribute_values(":seen", number(*version)),
             Self::Fact(fact) => request
                 .condition_expression("attribute_not_exists(#key) OR #print > :print")
                 .expression_attribute_names("#key", metrics::SESSION_ID)
@@ -243,7 +243,10 @@ impl RowSink {
                 }
                 (Applied::Already, None) => unreachable!("no row holds nothing"),
             };
-            match self.put(table, M::encode(key, &row, &self.tables), Condition::Version(seen)).await? {
+            match self
+                .put(table, M::encode(key, &row, &self.tables), Condition::Version(seen))
+                .await?
+            {
                 PutOutcome::Stored => return Ok(Arc::new(row)),
                 PutOutcome::Refused(item) => {
                     self.stats.conflicts.fetch_add(1, Relaxed);
@@ -310,12 +313,9 @@ impl RowSink {
             .set_item(Some(item))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let request = condition.on(request);
-        let error = match persist(&self.stats, || request.clone().send()).await {
-            Ok(_) => {
-                self.stats.rows_written.fetch_add(1, Relaxed);
-                return Ok(PutOutcome::Stored);
-            }
-            Err(error) => error,
+        let Err(error) = persist(&self.stats, || request.clone().send()).await else {
+            self.stats.rows_written.fetch_add(1, Relaxed);
+            return Ok(PutOutcome::Stored);
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
@@ -369,6 +369,6 @@ impl RowSink {
     }
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }

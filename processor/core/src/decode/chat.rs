@@ -31,10 +31,7 @@ slots! {
 }
 
 /// `MESSAGE` or `EVENT`.
-pub(super) fn message<'a>(
-    line: &'a str,
-    fields: Fields<'_>,
-) -> Result<ChatMessage<'a>, Rejection> {
+pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessage<'a>, Rejection> {
     let slots = Chat::read(line)?;
     let messages = match word("type", slots.r#type)?.as_deref() {
         Some("MESSAGE") => 1,

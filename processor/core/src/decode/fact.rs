@@ -22,9 +22,7 @@ pub struct Fact {
 }
 
 /// Who reports a fact.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FactOrigin {
     /// Amazon IVS, through EventBridge.
     Ivs,
@@ -159,9 +157,7 @@ pub struct LimitBreach {
 }
 
 /// The stages of a recording (`recording_status`).
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RecordingPhase {
     /// `Recording Start`.
     Start,

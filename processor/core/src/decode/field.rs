@@ -110,10 +110,7 @@ fn plain_id(value: Value<'_>) -> Option<&str> {
 }
 
 /// An id that may be absent.
-pub(super) fn optional_id<'a>(
-    name: &'static str,
-    value: Value<'a>,
-) -> Field<Option<Cow<'a, str>>> {
+pub(super) fn optional_id<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>>> {
     match bounded(name, value, MAX_ID_BYTES)? {
         Some(id) if id.is_empty() => Err(empty(name)),
         id => Ok(id),

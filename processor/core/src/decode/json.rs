@@ -73,7 +73,11 @@ pub(super) fn object<'a>(
     if scanner.rest.first() != Some(&b'{') {
         scanner.value(0)?;
         scanner.end()?;
-        return Err(Fault { reason: Reason::NotAnObject, what: "a value that is no object", at: 0 });
+        return Err(Fault {
+            reason: Reason::NotAnObject,
+            what: "a value that is no object",
+            at: 0,
+        });
     }
     scanner.members(1, |name, value| {
         if let Some(text) = name.text.plain() {

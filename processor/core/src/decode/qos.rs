@@ -35,10 +35,7 @@ slots! {
 }
 
 /// `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED` or `STOP`.
-pub(super) fn sample<'a>(
-    line: &'a str,
-    fields: Fields<'_>,
-) -> Result<PlayerSample<'a>, Rejection> {
+pub(super) fn sample<'a>(line: &'a str, fields: Fields<'_>) -> Result<PlayerSample<'a>, Rejection> {
     let slots = Qos::read(line)?;
     let metric_type =
         word("metric_type", slots.metric_type)?.ok_or_else(|| fields.missing("metric_type"))?;

@@ -32,7 +32,8 @@ fn data_splits_at_newlines_and_blank_lines_do_not_count() {
 
 #[test]
 fn a_record_without_content_is_rejected_once() {
-    let rejections: Vec<_> = split(" \n ").into_iter().map(|line| read(line).unwrap_err()).collect();
+    let rejections: Vec<_> =
+        split(" \n ").into_iter().map(|line| read(line).unwrap_err()).collect();
     let texts: Vec<_> = rejections.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["not_json: the text ends where a value is due at byte 3"]);
 }

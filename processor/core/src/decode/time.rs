@@ -25,9 +25,8 @@ pub(super) fn rfc3339(text: &[u8]) -> Option<EpochMs> {
         && minute < 60
         && second < 60;
     let (millis, zone) = fraction(tail)?;
-    let local = days(year, month, day) * DAY_MS
-        + ((hour * 60 + minute) * 60 + second) * 1000
-        + millis;
+    let local =
+        days(year, month, day) * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + millis;
     valid.then_some(EpochMs(local - offset_ms(zone)?))
 }
 

@@ -44,18 +44,15 @@ fn uuid_bits(text: &[u8]) -> Option<u128> {
 /// The value of each hexadecimal digit; 16 for every other byte.
 const HEX_VALUE: [u8; 256] = {
     let mut table = [16; 256];
-    let digits = b"0123456789";
-    let letters = b"abcdef";
-    let mut i = 0;
-    while i < digits.len() {
-        table[digits[i] as usize] = i as u8;
-        i += 1;
-    }
-    i = 0;
-    while i < letters.len() {
-        table[letters[i] as usize] = 10 + i as u8;
-        table[letters[i].to_ascii_uppercase() as usize] = 10 + i as u8;
-        i += 1;
+    let mut byte = 0u8;
+    while byte < u8::MAX {
+        table[byte as usize] = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => 16,
+        };
+        byte += 1;
     }
     table
 };

@@ -240,12 +240,7 @@ impl OpenEpoch {
 }
 
 /// Notes the event ids of a record that was committed before, and folds nothing.
-pub(super) fn warm_up(
-    dedupe: &mut Dedupe,
-    data: &[u8],
-    arrival: EpochMs,
-    limits: &DecodeLimits,
-) {
+pub(super) fn warm_up(dedupe: &mut Dedupe, data: &[u8], arrival: EpochMs, limits: &DecodeLimits) {
     for line in decode::lines(data) {
         if let Ok(event) = decode::decode(line, arrival, limits)
             && let Some(id) = event.event_id()

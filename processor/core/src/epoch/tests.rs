@@ -67,13 +67,10 @@ fn an_epoch_goes_through_its_steps_in_order_when_its_interval_is_over() {
     assert!(run(&mut shard, Input::Tick(EpochMs(5_000))).is_empty());
     assert!(run(&mut shard, Input::Records(vec![record(1, 0, "a"), record(2, 1, "b")])).is_empty());
     assert!(run(&mut shard, Input::Tick(EpochMs(5_999))).is_empty());
-    assert_eq!(run(&mut shard, Input::Tick(EpochMs(6_000))), [
-        "prepare 2",
-        "put 2 to 2",
-        "store 0 and 2",
-        "emit 2",
-        "commit 2 gaps 0"
-    ]);
+    assert_eq!(
+        run(&mut shard, Input::Tick(EpochMs(6_000))),
+        ["prepare 2", "put 2 to 2", "store 0 and 2", "emit 2", "commit 2 gaps 0"]
+    );
     assert!(shard.is_idle());
 }
 
@@ -164,7 +161,10 @@ fn an_aggregate_is_one_place_with_many_records() {
     aggregate.data = crate::kpl::aggregate(&parts).into();
     let mut shard = shard(Resume::default());
     step(&mut shard, Input::Records(vec![aggregate]));
-    assert_eq!(run(&mut shard, Input::HandOver)[..3], ["prepare 1/2", "put 3 to 1/2", "store 0 and 1"]);
+    assert_eq!(
+        run(&mut shard, Input::HandOver)[..3],
+        ["prepare 1/2", "put 3 to 1/2", "store 0 and 1"]
+    );
 }
 
 #[test]

@@ -90,14 +90,23 @@ fn what_is_no_aggregate_is_plain() {
 #[test]
 fn a_sealed_message_with_wrong_content_is_broken() {
     for (message, detail) in [
-        (&b"\x1a\x04\x08\x00\x1a\x00"[..], "user record 0 refers to a partition key that does not exist"),
-        (b"\x0a\x01k\x1a\x06\x08\x00\x10\x00\x1a\x00", "user record 0 refers to a hash key that does not exist"),
+        (
+            &b"\x1a\x04\x08\x00\x1a\x00"[..],
+            "user record 0 refers to a partition key that does not exist",
+        ),
+        (
+            b"\x0a\x01k\x1a\x06\x08\x00\x10\x00\x1a\x00",
+            "user record 0 refers to a hash key that does not exist",
+        ),
         (b"\x0a\x01k\x1a\x02\x1a\x00", "user record 0 has no partition key"),
         (b"\x0a\x01k\x1a\x02\x08\x00", "user record 0 has no data"),
         (b"\x0a\x01\xff", "a partition key is not UTF-8"),
         (b"\x12\x02-1", "an explicit hash key is no 128-bit number"),
         (b"\x12\x00", "an explicit hash key is no 128-bit number"),
-        (b"\x12\x27340282366920938463463374607431768211456", "an explicit hash key is no 128-bit number"),
+        (
+            b"\x12\x27340282366920938463463374607431768211456",
+            "an explicit hash key is no 128-bit number",
+        ),
         (b"\x08\x01", "field 1 has the wrong wire type"),
         (b"\x1a\x03\x0a\x01k", "record field 1 has the wrong wire type"),
         (b"\x0a\x05k", "the message ends inside a field"),
@@ -109,7 +118,8 @@ fn a_sealed_message_with_wrong_content_is_broken() {
         (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "the message has a malformed varint"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x81\x00", "the message has a malformed varint"),
     ] {
-        let expected = Rejection { reason: Reason::BadAggregate, field: None, detail: detail.into() };
+        let expected =
+            Rejection { reason: Reason::BadAggregate, field: None, detail: detail.into() };
         assert_eq!(deaggregate(&sealed(message)), Aggregate::Broken(expected), "{message:?}");
     }
 }
@@ -117,7 +127,8 @@ fn a_sealed_message_with_wrong_content_is_broken() {
 #[test]
 fn unknown_fields_and_late_tables_are_fine() {
     // Record first, with a tag (field 4), then its key, then fields of every wire type.
-    let message = b"\x1a\x08\x08\x00\x1a\x01x\x22\x01t\x0a\x01k\x28\x05\x31abcdefgh\x3dabcd\x42\x00";
+    let message =
+        b"\x1a\x08\x08\x00\x1a\x01x\x22\x01t\x0a\x01k\x28\x05\x31abcdefgh\x3dabcd\x42\x00";
     let [record] = &records(&sealed(message))[..] else {
         panic!("one record is expected");
     };
@@ -126,7 +137,8 @@ fn unknown_fields_and_late_tables_are_fine() {
 
 #[test]
 fn the_number_of_user_records_is_bounded() {
-    let message = |count: usize| [b"\x0a\x01k".to_vec(), b"\x1a\x04\x08\x00\x1a\x00".repeat(count)].concat();
+    let message =
+        |count: usize| [b"\x0a\x01k".to_vec(), b"\x1a\x04\x08\x00\x1a\x00".repeat(count)].concat();
     assert_eq!(records(&sealed(&message(1 << 18))).len(), 1 << 18);
     let Aggregate::Broken(rejection) = deaggregate(&sealed(&message((1 << 18) + 1))) else {
         panic!("it has too many");

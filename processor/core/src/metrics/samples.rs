@@ -22,6 +22,13 @@ pub(super) enum Samples {
     Distribution(BTreeMap<u32, u64>),
 }
 
+/// A quotient, rounded down and up to a millionth; `None` by 0.
+fn around(dividend: i128, divisor: i128) -> Option<(FixedSum, FixedSum)> {
+    let down = dividend.checked_div_euclid(divisor)?;
+    let up = down + i128::from(dividend.rem_euclid(divisor) != 0);
+    Some((FixedSum(down), FixedSum(up)))
+}
+
 impl Samples {
     /// One sample.
     pub(super) fn single(value: FixedSum) -> Self {
@@ -43,11 +50,8 @@ impl Samples {
     /// and up so that the sum lies between their multiples, as CloudWatch wants it. Of such a
     /// metric only count, sum and average are to be read.
     pub(super) fn of_total(total: &Total) -> Option<Self> {
-        let divisor = i128::from(total.count);
-        let down = total.sum.0.checked_div_euclid(divisor)?;
-        let up = down + i128::from(total.sum.0.rem_euclid(divisor) != 0);
-        let (count, sum) = (whole(total.count), total.sum);
-        Some(Self::Statistics { count, sum, min: FixedSum(down), max: FixedSum(up) })
+        let (min, max) = around(total.sum.0, i128::from(total.count))?;
+        Some(Self::Statistics { count: whole(total.count), sum: total.sum, min, max })
     }
 
     /// A share in percent, weighted by the seconds it is a share of: so the average over any parts
@@ -57,16 +61,11 @@ impl Samples {
         if whole_ms.0 <= 0 {
             return None;
         }
-        let (part, whole) = (part_ms.0, whole_ms.0);
-        let percent = FixedSum(part.saturating_mul(100_000_000) / whole);
-        let weight_s = FixedSum((whole / 1_000).max(1));
         // Percent × seconds = 100 × part in seconds.
-        Some(Self::Statistics {
-            count: weight_s,
-            sum: FixedSum(part / 10),
-            min: percent,
-            max: percent,
-        })
+        let (weight_s, sum) = ((whole_ms.0 / 1_000).max(1), part_ms.0 / 10);
+        let (down, up) = around(sum.saturating_mul(1_000_000), weight_s)?;
+        let (count, sum) = (FixedSum(weight_s), FixedSum(sum));
+        Some(Self::Statistics { count, sum, min: down, max: up })
     }
 
     /// A sketch's values; `None` of none.

@@ -306,8 +306,8 @@ mod tests {
     fn metrics_survive_a_restart_and_a_rewritten_journal() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(Some(dir.path())).unwrap();
-        for minute in 0..100 {
-            store.add(&[datum("a", minute * 60, &[1.0, 2.5])], 7).unwrap();
+        for put in 0..100 {
+            store.add(&[datum("a", put % 10 * 60, &[1.0, 2.5])], 7).unwrap();
         }
         assert_eq!(sum(&Store::open(Some(dir.path())).unwrap(), "a"), 350.0);
         let before = store.journal.as_ref().unwrap().bytes();

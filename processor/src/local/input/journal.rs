@@ -73,10 +73,7 @@ pub(super) struct Journal(Option<Mutex<File>>);
 
 impl Journal {
     /// Opens a journal and reads what it says about these files.
-    pub(super) fn open(
-        path: Option<&Path>,
-        files: &[PathBuf],
-    ) -> anyhow::Result<(Self, Past)> {
+    pub(super) fn open(path: Option<&Path>, files: &[PathBuf]) -> anyhow::Result<(Self, Past)> {
         let identity = identity(files)?;
         let Some(path) = path else { return Ok((Self(None), Past::default())) };
         let context = || format!("cannot use the journal {}", path.display());
@@ -143,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_journal_tells_what_was_begun_and_what_was_acknowledged() {
-        let text = "files a 10\nbegin 1\nbegin 2\nack 1\nfiles b 20\nack 2\nfiles a 30\nack 3\nack 4";
+        let text =
+            "files a 10\nbegin 1\nbegin 2\nack 1\nfiles b 20\nack 2\nfiles a 30\nack 3\nack 4";
         let past = Past::parse(text, "a");
         assert_eq!(past.started, EpochMs(10));
         assert!(past.is_acknowledged(1) && past.is_acknowledged(3));

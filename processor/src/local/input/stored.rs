@@ -67,7 +67,6 @@ impl Stored {
         }
     }
 
-
     /// Takes one out; whether there was one.
     pub(super) fn take(&mut self, line: &[u8]) -> bool {
         match self.0.get_mut(&key(line)) {

@@ -110,9 +110,8 @@ fn a_fault_says_where() {
 
 #[test]
 fn nesting_is_bounded() {
-    let nested = |depth: usize| {
-        format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1))
-    };
+    let nested =
+        |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
     assert_eq!(reason(&nested(MAX_DEPTH)), None);
     assert_eq!(reason(&nested(MAX_DEPTH + 1)), Some(Reason::TooLarge));
     let objects = "{\"a\":".repeat(MAX_DEPTH + 1) + "1" + &"}".repeat(MAX_DEPTH + 1);
@@ -127,8 +126,7 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
         any::<bool>().prop_map(Into::into),
         any::<i64>().prop_map(Into::into),
         any::<f64>().prop_map(Into::into),
-        "\\PC{0,20}|[\\x00-\\x7f]{0,20}|[a-z\\\\\"/\u{e9}\u{1f600}]{0,40}"
-            .prop_map(Into::into),
+        "\\PC{0,20}|[\\x00-\\x7f]{0,20}|[a-z\\\\\"/\u{e9}\u{1f600}]{0,40}".prop_map(Into::into),
     ];
     leaf.prop_recursive(5, 40, 6, |inner| {
         prop_oneof![

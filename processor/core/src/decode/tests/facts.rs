@@ -97,7 +97,13 @@ fn limit_breaches_of_streams_and_accounts() {
     };
     let numbers = r#""limit_value":100,"exceeded_by":3"#;
     for (name, resources, rest, unit, scope) in [
-        ("limit_name", CHANNEL, r#","limit_unit":"bps","stream_id":"st-7""#, Some("bps"), session()),
+        (
+            "limit_name",
+            CHANNEL,
+            r#","limit_unit":"bps","stream_id":"st-7""#,
+            Some("bps"),
+            session(),
+        ),
         ("limit", CHANNEL, "", None, FactScope::Channel { channel_id: "Qw3r".into() }),
         ("limit_name", "", r#","limit_unit":"viewers""#, Some("viewers"), account()),
         ("limit", "", "", None, account()),
@@ -221,7 +227,10 @@ fn what_is_new_is_kept_as_unknown() {
 #[test]
 fn api_calls_are_ignored_and_substitute_sources_are_not() {
     let call = fact(&envelope("AWS API Call via CloudTrail", "", r#""eventName":"GetStream""#));
-    assert_eq!((call.kind.event_type(), call.kind, call.scope), (None, FactKind::Ignored, account()));
+    assert_eq!(
+        (call.kind.event_type(), call.kind, call.scope),
+        (None, FactKind::Ignored, account())
+    );
 
     let detail = r#""event_name":"Stream Start","stream_id":"st-7""#;
     let line = envelope("IVS Stream State Change", CHANNEL, detail);

@@ -41,10 +41,7 @@ fn cases() -> Vec<(String, &'static str)> {
             "{}".into(),
             "no_kind: none of detail-type, eventType, type, metric_type, event_timestamp",
         ),
-        (
-            r#"{"type":"x"}"#.into(),
-            "no_kind: type: `x` names no kind of record known here",
-        ),
+        (r#"{"type":"x"}"#.into(), "no_kind: type: `x` names no kind of record known here"),
         (
             r#"{"eventType":"stream_pause"}"#.into(),
             "no_kind: eventType: `stream_pause` names no kind of record known here",
@@ -53,19 +50,13 @@ fn cases() -> Vec<(String, &'static str)> {
             qos(r#""metric_type":"QUIZ_ANSWER""#),
             "no_kind: metric_type: `QUIZ_ANSWER` names no kind of record known here",
         ),
-        (
-            chat(r#""type":"OTHER""#),
-            "no_kind: type: `OTHER` names no kind of record known here",
-        ),
+        (chat(r#""type":"OTHER""#), "no_kind: type: `OTHER` names no kind of record known here"),
         (r#"{"type":7}"#.into(), "ill_typed: type: a string is expected, not the number 7"),
         (
             player(r#""sessionId":null"#),
             "missing_field: sessionId: a player_telemetry record needs it",
         ),
-        (
-            player(r#""state":null"#),
-            "missing_field: state: a player_telemetry record needs it",
-        ),
+        (player(r#""state":null"#), "missing_field: state: a player_telemetry record needs it"),
         (
             player(r#""timestamp":null"#),
             "missing_field: timestamp: a player_telemetry record needs it",
@@ -87,22 +78,13 @@ fn cases() -> Vec<(String, &'static str)> {
             qos(r#""channel_watched":null"#),
             "missing_field: channel_watched: a QoS sample record needs it",
         ),
-        (
-            player(r#""playerId":5"#),
-            "ill_typed: playerId: a string is expected, not the number 5",
-        ),
+        (player(r#""playerId":5"#), "ill_typed: playerId: a string is expected, not the number 5"),
         (
             player(r#""bitrate":"5""#),
             "ill_typed: bitrate: a number is expected, not the string `5`",
         ),
-        (
-            player(r#""bitrate":[5]"#),
-            "ill_typed: bitrate: a number is expected, not an array",
-        ),
-        (
-            player(r#""bitrate":true"#),
-            "ill_typed: bitrate: a number is expected, not a boolean",
-        ),
+        (player(r#""bitrate":[5]"#), "ill_typed: bitrate: a number is expected, not an array"),
+        (player(r#""bitrate":true"#), "ill_typed: bitrate: a number is expected, not a boolean"),
         (
             player(r#""timestamp":"2025-06-01 12:00, \u00e9t\u00e9 and then some more text""#),
             "ill_typed: timestamp: `2025-06-01 12:00, \\u{e9}t\\u{e9} and t...` is neither an RFC 3339 \
@@ -110,10 +92,16 @@ fn cases() -> Vec<(String, &'static str)> {
         ),
         (player(r#""timestamp":{}"#), "ill_typed: timestamp: a time is expected, not an object"),
         (ivs(r#""detail":"x""#), "ill_typed: detail: an object is expected, not the string `x`"),
-        (ivs(r#""resources":"x""#), "ill_typed: resources: an array is expected, not the string `x`"),
+        (
+            ivs(r#""resources":"x""#),
+            "ill_typed: resources: an array is expected, not the string `x`",
+        ),
         (ivs(r#""resources":[1]"#), "ill_typed: resources: a string is expected, not the number 1"),
         (ivs(r#""resources":[null]"#), "ill_typed: resources: a string is expected, not null"),
-        (qos(r#""error_count":"x""#), "ill_typed: error_count: a number is expected, not the string `x`"),
+        (
+            qos(r#""error_count":"x""#),
+            "ill_typed: error_count: a number is expected, not the string `x`",
+        ),
         (player(r#""sessionId":"""#), "empty_id: sessionId: the id is empty"),
         (player(r#""eventId":"""#), "empty_id: eventId: the id is empty"),
         (
@@ -127,10 +115,7 @@ fn cases() -> Vec<(String, &'static str)> {
         ),
         (player(r#""latencyMs":-0.5"#), "negative: latencyMs: -0.5 is below zero"),
         (gauge(r#""currentViewers":-1"#), "negative: currentViewers: -1 is below zero"),
-        (
-            qos(r#""startup_latency_ms":"-3""#),
-            "negative: startup_latency_ms: -3 is below zero",
-        ),
+        (qos(r#""startup_latency_ms":"-3""#), "negative: startup_latency_ms: -3 is below zero"),
         (
             gauge(r#""bitrate":1000000000000.000001"#),
             "out_of_range: bitrate: the number is beyond 10^12",
@@ -173,10 +158,7 @@ fn cases() -> Vec<(String, &'static str)> {
             ivs(&format!(r#""resources":{many}"#)),
             "too_large: resources: 2001 elements, the limit is 2000",
         ),
-        (
-            format!("{{\"a\":{}", "[".repeat(100)),
-            "too_large: nesting deeper than 64 at byte 68",
-        ),
+        (format!("{{\"a\":{}", "[".repeat(100)), "too_large: nesting deeper than 64 at byte 68"),
     ]
 }
 
@@ -191,7 +173,8 @@ fn each_rejection_reads_well() {
 #[test]
 fn the_cases_cover_every_reason_of_a_line() {
     let seen: BTreeSet<Reason> = cases().iter().map(|(l, _)| read(l).unwrap_err().reason).collect();
-    let all = Reason::ALL.into_iter().filter(|r| !matches!(r, Reason::BadAggregate | Reason::HashRange));
+    let all =
+        Reason::ALL.into_iter().filter(|r| !matches!(r, Reason::BadAggregate | Reason::HashRange));
     assert_eq!(seen, all.collect());
 }
 

@@ -203,10 +203,7 @@ fn chat_log_records() {
             format!(r#""type":"MESSAGE","room_arn":{arn},"payload":{{"Id":"m1","Content":"hi"}}"#),
             base.clone(),
         ),
-        (
-            format!(r#""type":"MESSAGE","payload":{{"Id":"m1","RoomArn":{arn}}}"#),
-            base.clone(),
-        ),
+        (format!(r#""type":"MESSAGE","payload":{{"Id":"m1","RoomArn":{arn}}}"#), base.clone()),
         (
             r#""type":"EVENT","room_id":"room1","payload":"gone""#.to_owned(),
             ChatMessage { messages: 0, event_id: None, ..base.clone() },
