@@ -63,7 +63,7 @@ pub(crate) fn at_rest(world: &World) -> Result<(), String> {
 fn every_record_counted(world: &World) -> Result<(), String> {
     let mut have = Counts::default();
     world.committed.values().for_each(|counts| have.add(counts));
-    let judged: Vec<_> = world.log.iter().flat_map(|shard| oracle::judge(shard)).collect();
+    let judged: Vec<_> = world.log.iter().flat_map(oracle::judge).collect();
     let count = |class| judged.iter().filter(|j| j.class == class).count() as u64;
     let late = judged.iter().filter(|j| j.late).count() as u64;
     let want = [

@@ -172,7 +172,7 @@ impl Holder {
         match effect {
             Effect::Prepare(to) => return Ok(self.prepare(to, world, rng)),
             Effect::PutRows { rows, to } => self.begin_writing(rows, to),
-            Effect::Store(objects) => self.store(objects, world)?,
+            Effect::Store(objects) => self.store(&objects, world)?,
             Effect::Emit(emission) => self.emit(&emission, world)?,
             Effect::Commit(commit) => return self.commit(commit, world, rng),
             Effect::Finish(ending) => return Ok(self.finish(ending, world)),
@@ -275,7 +275,7 @@ impl Holder {
         Ok(Hold::Kept)
     }
 
-    fn store(&mut self, objects: Objects, world: &mut World) -> Result<(), String> {
+    fn store(&mut self, objects: &Objects, world: &mut World) -> Result<(), String> {
         let epoch = (self.shard, objects.to);
         if !world.prepared.contains(&epoch) {
             return Err(format!("E2: objects of {} were stored unprepared", objects.to));

@@ -19,10 +19,13 @@ const ROUNDS: usize = 7;
 /// Ids remembered: far more than the duplicates of the sample need.
 const MAX_IDS: usize = 1 << 20;
 
+/// Folds all lines; returns how many it folded.
+type Contestant = fn(&[Vec<u8>]) -> u64;
+
 fn main() {
     let lines = lines();
     println!("{} lines, {} bytes", lines.len(), lines.iter().map(Vec::len).sum::<usize>());
-    let contestants: [(&str, fn(&[Vec<u8>]) -> u64); 3] = [
+    let contestants: [(&str, Contestant); 3] = [
         ("ivs-core: decode + dedupe + window", ours),
         ("serde_json typed + the same windows by hash map", typed),
         ("serde_json::Value + the same windows by hash map", untyped),

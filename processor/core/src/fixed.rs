@@ -256,7 +256,7 @@ impl Digits {
         } else {
             // A power beyond `u128` exceeds every mantissa, so it does not divide one either.
             let power = power.ok_or(FixedError::Inexact)?;
-            if self.mantissa % power != 0 {
+            if !self.mantissa.is_multiple_of(power) {
                 return Err(FixedError::Inexact);
             }
             self.mantissa / power

@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = FleetConfig { table: "consume".into(), stream, ..FleetConfig::default() };
     let stop = async {
         // Without a signal handler there is no way to stop but to be killed, which is safe too.
-        let _ = tokio::signal::ctrl_c().await;
+        drop(tokio::signal::ctrl_c().await);
     };
     let print = |shard, records: Vec<kinesis_fleet::Record>| async move {
         for record in records {

@@ -148,8 +148,7 @@ impl Endpoint {
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
         let dynamodb = DynamoDb::start(state_dir.as_deref(), config.dynamodb_listen).await?;
-        let shared =
-            Shared::new(config.clock, config.region, config.account, url.clone(), state_dir, lock);
+        let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock);
         let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
         let app = App::new(shared, faults, kinesis, config.admit_aws_sources, dynamodb.url())?;
         let (stop, stopped) = oneshot::channel();
@@ -173,7 +172,7 @@ impl Endpoint {
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {
             // A receiver that is gone has already stopped.
-            let _ = stop.send(());
+            let _already_stopped = stop.send(()).is_err();
         }
         if let Err(error) = (&mut self.accepting).await {
             tracing::warn!(%error, "the embedded endpoint's listener had failed");

@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::response::Response;
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -263,8 +262,7 @@ impl EventBridge {
     fn attempt(&self, delivery: &Delivery) -> Outcome {
         let sent = match &delivery.destination {
             Destination::Stream { name, partition_key } => {
-                let data = Bytes::from(delivery.payload.clone());
-                self.kinesis.put(name, partition_key, data).map(drop)
+                self.kinesis.put(name, partition_key, delivery.payload.as_bytes()).map(drop)
             }
             Destination::Topic { arn } => self.sns.publish(arn, None, &delivery.payload).map(drop),
         };

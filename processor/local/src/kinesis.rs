@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::response::Response;
-use bytes::Bytes;
 
 use crate::endpoint::StartError;
 use crate::service::{AwsError, Call, Shared, json_response};
@@ -67,11 +66,11 @@ pub(crate) struct Kinesis {
 
 impl Kinesis {
     /// Reads the streams of the state folder and starts the sweeping of expired records.
-    pub(crate) fn open(shared: Arc<Shared>, settings: Settings) -> Result<Arc<Self>, StartError> {
+    pub(crate) fn open(shared: &Arc<Shared>, settings: Settings) -> Result<Arc<Self>, StartError> {
         let root = shared.state_dir.as_ref().map(|dir| dir.join("kinesis"));
         let mut kinesis = Self {
             memory: Memory::new(settings.memory_bytes),
-            shared: Arc::clone(&shared),
+            shared: Arc::clone(shared),
             settings,
             root,
             streams: RwLock::default(),
@@ -162,14 +161,14 @@ impl Kinesis {
         &self,
         stream: &str,
         partition_key: &str,
-        data: Bytes,
+        data: &[u8],
     ) -> Result<(String, String), AwsError> {
         let name = if stream.starts_with("arn:") {
             wire::stream_name(None, Some(stream))?
         } else {
             wire::stream_name(Some(stream), None)?
         };
-        let record = Incoming::new(Cow::Borrowed(partition_key), None, Cow::Borrowed(&data), None)?;
+        let record = Incoming::new(Cow::Borrowed(partition_key), None, Cow::Borrowed(data), None)?;
         self.put_one(name, record)
     }
 

@@ -57,7 +57,7 @@ impl App {
         admit_aws_sources: bool,
         dynamodb_url: &str,
     ) -> Result<Arc<Self>, StartError> {
-        let kinesis = Kinesis::open(Arc::clone(&shared), kinesis)?;
+        let kinesis = Kinesis::open(&shared, kinesis)?;
         let sns = Sns::open(Arc::clone(&shared))?;
         let cloudwatch = CloudWatch::open(Arc::clone(&shared), Arc::clone(&sns))?;
         let eventbridge = EventBridge::open(

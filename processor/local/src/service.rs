@@ -127,8 +127,6 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) region: String,
     pub(crate) account: String,
-    /// `http://host:port` of the endpoint, without a slash at the end.
-    pub(crate) base_url: String,
     /// Where services may keep files of their own; `None` keeps everything in memory.
     pub(crate) state_dir: Option<PathBuf>,
     /// Held locked for as long as any service lives.
@@ -141,12 +139,11 @@ impl Shared {
         clock: Clock,
         region: String,
         account: String,
-        base_url: String,
         state_dir: Option<PathBuf>,
         lock: Option<File>,
     ) -> Arc<Self> {
         let tasks = Mutex::new(JoinSet::new());
-        Arc::new(Self { clock, region, account, base_url, state_dir, _lock: lock, tasks })
+        Arc::new(Self { clock, region, account, state_dir, _lock: lock, tasks })
     }
 
     /// `arn:aws:<service>:<region>:<account>:<resource>`.

@@ -1,5 +1,7 @@
 //! What the processor asks of DynamoDB, through the real SDK, at both URLs of the endpoint.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 #[path = "support/clients.rs"]
 mod clients;
 

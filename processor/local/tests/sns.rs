@@ -1,5 +1,7 @@
 //! The contract of the embedded SNS and STS, over plain HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 #[path = "support/clients.rs"]
 mod clients;
 
@@ -40,7 +42,7 @@ fn messages(endpoint: &Endpoint) -> Vec<Value> {
 }
 
 /// Answers each request on a listener with the next status and returns the bodies.
-fn listen(listener: TcpListener, statuses: &[u16]) -> Vec<String> {
+fn listen(listener: &TcpListener, statuses: &[u16]) -> Vec<String> {
     let mut bodies = Vec::new();
     for status in statuses {
         let (mut socket, _) = listener.accept().unwrap();
@@ -81,7 +83,7 @@ async fn a_subscriber_on_loopback_gets_the_envelope_and_refusals_are_repeated() 
         inside(&sns(&endpoint, &subscribe), "SubscriptionArn"),
         inside(&first, "SubscriptionArn")
     );
-    let receiver = tokio::task::spawn_blocking(|| listen(listener, &[500, 200]));
+    let receiver = tokio::task::spawn_blocking(move || listen(&listener, &[500, 200]));
     let published = sns(
         &endpoint,
         &format!("Action=Publish&TopicArn={TOPIC}&Subject=Hot+news&Message=%7B%22a%22%3A1%7D+%26"),

@@ -240,12 +240,12 @@ fn exhaust(cooperative: bool, interleaved: bool) -> usize {
 
 #[test]
 fn every_small_fleet_settles_evenly_by_asking() {
-    assert_eq!(exhaust(true, true), 229_852);
+    assert_eq!(exhaust(true, true), 218_232);
 }
 
 #[test]
 fn every_small_fleet_settles_evenly_by_taking() {
-    assert_eq!(exhaust(false, false), 229_852);
+    assert_eq!(exhaust(false, false), 218_232);
 }
 
 fn rounds_for(starts: &[Start], workers: usize) -> Vec<usize> {

@@ -44,9 +44,10 @@ impl<'a> Queries<'a> {
             }
             match (&query.metric_stat, &query.expression) {
                 (Some(metric), None) => {
-                    stat(&metric.stat)?;
-                    period(metric.period.0)?;
-                    unit(metric.unit.as_deref())?;
+                    let sound = stat(&metric.stat)
+                        .and_then(|_| period(metric.period.0))
+                        .and_then(|()| unit(metric.unit.as_deref()));
+                    sound.map_err(|error| refused(error.message))?;
                     periods_s.push(metric.period.0);
                 }
                 (None, Some(expression)) => {

@@ -254,7 +254,7 @@ mod tests {
         Event { id: "e1".to_owned(), time_s: 0, json: json.to_owned() }
     }
 
-    fn target(members: Value) -> Target {
+    fn target(members: &Value) -> Target {
         let mut target =
             json!({"Id": "1", "Arn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"});
         target.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -271,7 +271,7 @@ mod tests {
             ("$.detail.x", "e1"),
             ("$.nowhere.at.all", "e1"),
         ] {
-            let target = target(json!({"KinesisParameters": {"PartitionKeyPath": path}}));
+            let target = target(&json!({"KinesisParameters": {"PartitionKeyPath": path}}));
             target.check().unwrap();
             let (destination, payload) = target.address(&event(), ORIGIN);
             let name = "s".to_owned();
@@ -283,15 +283,15 @@ mod tests {
 
     #[test]
     fn inputs_are_selected_and_transformed() {
-        let sent = |members| target(members).address(&event(), ORIGIN).1;
-        assert_eq!(sent(json!({"Input": "{\"a\":1}"})), "{\"a\":1}");
-        assert_eq!(sent(json!({"InputPath": "$.detail.x"})), "{\"y\":5}");
+        let sent = |members: &Value| target(members).address(&event(), ORIGIN).1;
+        assert_eq!(sent(&json!({"Input": "{\"a\":1}"})), "{\"a\":1}");
+        assert_eq!(sent(&json!({"InputPath": "$.detail.x"})), "{\"y\":5}");
         let template = r#"{"q":<q>,"text":"<q> of <x> <gone> <y","all":<x>,"no":<gone>,"rule":"<aws.events.rule-name>"}"#;
         let transformer = json!({"InputTransformer": {
             "InputPathsMap": {"q": "$.detail.q", "x": "$.detail.x", "gone": "$.detail.gone"},
             "InputTemplate": template,
         }});
-        let sent: Value = serde_json::from_str(&sent(transformer)).unwrap();
+        let sent: Value = serde_json::from_str(&sent(&transformer)).unwrap();
         assert_eq!(
             sent,
             json!({"q": "a\"b", "text": "a\"b of {\"y\":5}  <y", "all": {"y": 5}, "no": null, "rule": "r"})
@@ -309,13 +309,13 @@ mod tests {
             json!({"Input": "{}", "InputPath": "$"}),
             json!({"RetryPolicy": {"MaximumRetryAttempts": 186}}),
         ] {
-            assert!(target(members.clone()).check().is_err(), "{members}");
+            assert!(target(&members).check().is_err(), "{members}");
         }
     }
 
     #[test]
     fn what_is_not_understood_is_still_shown() {
-        let shown = serde_json::to_value(target(json!({"RoleArn": "arn:role"}))).unwrap();
+        let shown = serde_json::to_value(target(&json!({"RoleArn": "arn:role"}))).unwrap();
         assert_eq!(shown["RoleArn"], "arn:role");
     }
 }

@@ -3,7 +3,8 @@
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::builders::MetricDatumBuilder;
 use aws_sdk_cloudwatch::types::{
-    ComparisonOperator, MetricDataQuery, MetricDatum, StandardUnit, Statistic, StatisticSet,
+    ComparisonOperator, Metric, MetricDataQuery, MetricDatum, MetricStat, StandardUnit, Statistic,
+    StatisticSet,
 };
 
 use crate::clients::code;
@@ -155,6 +156,13 @@ async fn wrong_alarms_are_refused() {
     };
     assert!(alarm().send().await.is_ok());
     let query = |id: &str, text: &str| MetricDataQuery::builder().id(id).expression(text).build();
+    let metric = Metric::builder().namespace(NAMESPACE).metric_name("n").build();
+    let stat = MetricStat::builder().metric(metric).period(60).stat("Sum").build();
+    let hidden = MetricDataQuery::builder().id("m").metric_stat(stat).return_data(false).build();
+    let math = |text: &str| {
+        alarm().set_metric_name(None).metrics(hidden.clone()).metrics(query("e", text))
+    };
+    assert!(math("m * 2").send().await.is_ok());
     let wrong = [
         ("m above n", alarm().datapoints_to_alarm(4)),
         ("no periods", alarm().evaluation_periods(0)),
@@ -167,7 +175,9 @@ async fn wrong_alarms_are_refused() {
         ("metric and metrics", alarm().metrics(query("e", "1"))),
         ("two statistics", alarm().extended_statistic("p50")),
         ("no metric at all", alarm().set_metric_name(None)),
-        ("a search", alarm().set_metric_name(None).metrics(query("e", "SEARCH('{N}', 'Sum', 60)"))),
+        ("a search", math("m + SUM(SEARCH('{N}', 'Sum', 60))")),
+        ("an unknown id", math("m + n")),
+        ("two results", math("m").metrics(query("f", "m"))),
     ];
     for (what, request) in wrong {
         assert_eq!(code(request.send().await), "ValidationError", "{what}");

@@ -82,7 +82,7 @@ async fn dimensions_are_matched_exactly_and_units_kept_apart() {
         let request = request.start_time(at(0)).end_time(at(1)).period(60);
         let request = request.set_dimensions(Some(dimensions)).statistics(Statistic::Sum);
         let answer = request.send().await.unwrap();
-        answer.datapoints().iter().filter_map(|point| point.sum()).collect()
+        answer.datapoints().iter().filter_map(aws_sdk_cloudwatch::types::Datapoint::sum).collect()
     };
     assert_eq!(sum(&[("ChannelId", "a")]).await, [1.0]);
     assert_eq!(sum(&[("ChannelId", "b")]).await, [2.0]);

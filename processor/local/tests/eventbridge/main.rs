@@ -1,5 +1,7 @@
 //! The contract of the embedded EventBridge, told through the real SDK.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 #[path = "../support/clients.rs"]
 mod clients;
 
@@ -68,7 +70,7 @@ impl Local {
         let iterator = iterator.shard_id("shardId-000000000000");
         let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon);
         let mut iterator = iterator.send().await.unwrap().shard_iterator;
-        let mut received = Vec::new();
+        let mut received: Vec<Received> = Vec::new();
         while let Some(from) = iterator {
             let page = self.kinesis.get_records().shard_iterator(from).send().await.unwrap();
             if page.records.is_empty() {
@@ -76,7 +78,7 @@ impl Local {
             }
             received.extend(page.records.iter().map(|record| {
                 let event = serde_json::from_slice(record.data.as_ref()).unwrap();
-                (record.partition_key.clone(), event)
+                (record.partition_key.clone().unwrap_or_default(), event)
             }));
             iterator = page.next_shard_iterator;
         }

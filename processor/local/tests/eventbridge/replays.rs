@@ -111,6 +111,8 @@ async fn a_replay_goes_on_after_an_abrupt_end() {
     local.start_replay("again", 0, 9, &[]).await;
     drop(local);
     let local = Local::start_with(config()).await;
+    // The clock begins anew: the stream was made ACTIVE a moment later.
+    local.clock.advance(100);
     local.local("POST /_local/tick");
     assert_eq!(local.replay_state("again").await, ReplayState::Completed);
     assert_eq!(local.numbers(Some("again")).await, [0, 1, 2, 3, 4]);

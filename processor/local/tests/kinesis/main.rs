@@ -1,5 +1,7 @@
 //! The contract of the embedded Kinesis, told through the real SDK.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 #[path = "../support/clients.rs"]
 mod clients;
 

@@ -18,7 +18,7 @@ async fn a_record_comes_back_as_it_went_in() {
     let page = local.get(&local.iterator(&shard, ShardIteratorType::TrimHorizon).await).await;
     let [record] = page.records.as_slice() else { panic!("{page:?}") };
     assert_eq!(record.data.as_ref(), data);
-    assert_eq!(record.partition_key, "schlüssel \"1\"");
+    assert_eq!(record.partition_key.as_deref(), Some("schlüssel \"1\""));
     assert_eq!(record.sequence_number, sequence);
     let arrival = record.approximate_arrival_timestamp.unwrap().to_millis().unwrap();
     assert_eq!(u64::try_from(arrival).unwrap(), START_MS + 100);
@@ -108,7 +108,7 @@ async fn larger_records_are_taken_once_the_stream_allows_them() {
     let summary = local.client.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
     let arn = summary.stream_description_summary.unwrap().stream_arn;
     let request = local.client.update_max_record_size().stream_arn(arn);
-    request.max_record_size_in_ki_b(4_096).send().await.unwrap();
+    request.max_record_size_in_kib(4_096).send().await.unwrap();
     local.put("k", &vec![7; 3 * MIB]).await;
     assert_eq!(local.read_all(&shard_id(0)).await[0].len(), 3 * MIB);
 }

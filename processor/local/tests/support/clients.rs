@@ -9,7 +9,7 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 
 /// A Kinesis client that never retries, so that every error is seen.
 #[allow(dead_code, reason = "each test target uses its part")]
-pub fn kinesis(url: &str) -> aws_sdk_kinesis::Client {
+pub(crate) fn kinesis(url: &str) -> aws_sdk_kinesis::Client {
     let config = aws_sdk_kinesis::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -23,7 +23,7 @@ pub fn kinesis(url: &str) -> aws_sdk_kinesis::Client {
 
 /// A DynamoDB client that never retries.
 #[allow(dead_code, reason = "each test target uses its part")]
-pub fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
+pub(crate) fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
@@ -37,7 +37,7 @@ pub fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
 
 /// The code of the error that a call must have ended with.
 #[allow(dead_code, reason = "each test target uses its part")]
-pub fn code<T, E>(result: Result<T, E>) -> String
+pub(crate) fn code<T, E>(result: Result<T, E>) -> String
 where
     T: std::fmt::Debug,
     E: aws_sdk_kinesis::error::ProvideErrorMetadata,
@@ -47,7 +47,7 @@ where
 
 /// One request over a connection of its own; returns status and body. Blocks.
 #[allow(dead_code, reason = "each test target uses its part")]
-pub fn http(url: &str, head: &str, body: &[u8]) -> (u16, Vec<u8>) {
+pub(crate) fn http(url: &str, head: &str, body: &[u8]) -> (u16, Vec<u8>) {
     let host = url.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(host).unwrap();
     let length = body.len();

@@ -165,9 +165,9 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let (a, b, c) = (write("a", "x"), write("b", "x"), write("c", "y"));
-        assert_eq!(identity(&[a.clone()]).unwrap(), identity(&[b.clone()]).unwrap());
-        assert_ne!(identity(&[a.clone()]).unwrap(), identity(&[c]).unwrap());
-        assert_ne!(identity(&[a.clone()]).unwrap(), identity(&[a, b]).unwrap());
+        let known = |name: &str, text: &str| identity(&[write(name, text)]).unwrap();
+        assert_eq!(known("a", "x"), known("b", "x"));
+        assert_ne!(known("a", "x"), known("c", "y"));
+        assert_ne!(known("a", "x"), identity(&[write("a", "x"), write("b", "x")]).unwrap());
     }
 }

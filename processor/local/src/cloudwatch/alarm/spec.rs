@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Comparison, Missing, Rule};
-use crate::cloudwatch::math::Expr;
-use crate::cloudwatch::metric_data::Queries;
+use crate::cloudwatch::math::{Expr, Value};
+use crate::cloudwatch::metric_data::{Evaluation, Queries};
 use crate::cloudwatch::model::{
     Dimension, Flag, Metric, MetricDataQuery, MetricStat, Number, Whole,
 };
+use crate::cloudwatch::store::{Store, Window};
 use crate::service::AwsError;
 
 /// The id of the one query that a plain metric alarm stands for.
@@ -163,7 +164,18 @@ impl AlarmSpec {
         if searches {
             return Err(refused("SEARCH is not supported on Metric Alarms."));
         }
-        Ok(())
+        self.check_result(&parsed)
+    }
+
+    /// A computation without data finds unknown ids and functions, and what is no time series.
+    fn check_result(&self, queries: &Queries<'_>) -> Result<(), AwsError> {
+        let (store, period_s) = (Store::default(), queries.period_s);
+        let window = Window { start_s: 0, end_s: 0, period_s };
+        match Evaluation::new(&store, queries, window).value(&self.result_id()) {
+            Ok(Value::Series(_)) => Ok(()),
+            Ok(_) => Err(refused("The result of Metrics must be one time series.")),
+            Err(error) => Err(refused(format!("Error in an expression: {error}"))),
+        }
     }
 
     /// N, at least 1.
