@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod heartbeat;
 pub mod items;
 pub mod local;
 pub mod logging;

@@ -5,7 +5,7 @@ pub mod input;
 pub mod lines;
 mod report;
 pub mod send;
-mod setup;
+pub(crate) mod setup;
 pub mod signals;
 pub mod traffic;
 

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ivs_core::epoch::{Effect, Ending, Input, ReadFrom, Resume, Shard, ShardConfig};
+use ivs_core::epoch::{Effect, Emission, Ending, Input, ReadFrom, Resume, Shard, ShardConfig};
+use ivs_core::metrics::{Datum, EpochFigures, epoch_datums};
 use ivs_core::stream::HashRange;
 use kinesis_fleet::source::{Batch, ShardReader, SourceError};
 use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLease, StartAt};
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::shard_status::ShardStatus;
-use crate::sink::rows::RowCache;
+use crate::sink::rows::{EpochWrite, RowCache};
 use crate::sink::{Judged, SinkError, Sinks};
 
 /// How often the machine is told the time, by which epochs close: the shortest interval allowed.
@@ -211,6 +212,20 @@ fn passing(error: SourceError, lease: &ShardLease) -> Result<Batch, TaskError> {
 struct Memory {
     rows: RowCache,
     judged: Judged,
+    flight: Flight,
+}
+
+/// The epoch in flight, as its metrics tell it.
+struct Flight {
+    prepared: Instant,
+    rows_written: u64,
+    row_conflicts: u64,
+}
+
+impl Default for Flight {
+    fn default() -> Self {
+        Self { prepared: Instant::now(), rows_written: 0, row_conflicts: 0 }
+    }
 }
 
 /// Carries effects out.
@@ -228,18 +243,27 @@ impl Executor<'_> {
         let input = match effect {
             Effect::Prepare(to) => match self.lease.prepare(to).await? {
                 LeaseOutcome::Lost => return Ok(Answer::Lost),
-                LeaseOutcome::Done => Input::Prepared,
+                LeaseOutcome::Done => {
+                    self.memory.lock().await.flight = Flight::default();
+                    Input::Prepared
+                }
             },
             Effect::PutRows { rows, to } => {
-                let cache = &mut self.memory.lock().await.rows;
-                Input::RowsStored(self.sinks.rows.store(&rows, shard, to, cache).await?)
+                let memory = &mut *self.memory.lock().await;
+                let epoch = EpochWrite::new(shard, to);
+                let stored = self.sinks.rows.store(&rows, &epoch, &mut memory.rows).await?;
+                memory.flight.rows_written = epoch.written();
+                memory.flight.row_conflicts = epoch.conflicts();
+                Input::RowsStored(stored)
             }
             Effect::Store(objects) => {
                 self.sinks.objects.store(shard, &objects).await?;
                 Input::ObjectsStored
             }
             Effect::Emit(emission) => {
-                self.sinks.emit(&emission, &mut self.memory.lock().await.judged).await?;
+                let memory = &mut *self.memory.lock().await;
+                let figures = self.figures(&emission, &memory.flight);
+                self.sinks.emit(&emission, figures, &mut memory.judged).await?;
                 Input::Emitted
             }
             Effect::Commit(commit) => {
@@ -255,6 +279,19 @@ impl Executor<'_> {
             Effect::Finish(_) => unreachable!("the loop ends at Finish"),
         };
         Ok(Answer::Input(input))
+    }
+
+    /// What the epoch says about the processor.
+    fn figures(&self, emission: &Emission, flight: &Flight) -> Vec<Datum> {
+        epoch_datums(&EpochFigures {
+            shard: self.lease.shard(),
+            counts: &emission.counts,
+            rows_written: flight.rows_written,
+            row_conflicts: flight.row_conflicts,
+            duration_ms: u64::try_from(flight.prepared.elapsed().as_millis()).unwrap_or(u64::MAX),
+            recovered: self.lease.resume_point().pending == Some(emission.to),
+            time: emission.arrival,
+        })
     }
 
     async fn finish(&self, ending: Ending, children: &[ChildShard]) -> Result<Ended, TaskError> {

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::aws::Clients;
 use crate::config::{self, Config};
+use crate::heartbeat;
 use crate::shard_status::{ShardStatus, View};
 use crate::shard_task;
 use crate::sink::Sinks;
@@ -43,15 +44,25 @@ pub struct Worker {
     shards: Arc<Shards>,
     stats: Arc<Stats>,
     tasks: tokio::task::JoinHandle<()>,
+    heartbeat: tokio::task::JoinHandle<()>,
 }
 
 /// The shards this worker has or had, with what their tasks are doing.
 #[derive(Debug, Default)]
-struct Shards(Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>);
+pub(crate) struct Shards(Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>);
 
 impl Shards {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<ShardStatus>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn views(&self) -> BTreeMap<ShardId, View> {
+        self.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
+    }
+
+    /// The shards whose tasks are running.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (ShardId, View)> {
+        self.views().into_iter().filter(|(_, view)| view.ended.is_none())
     }
 }
 
@@ -77,6 +88,12 @@ impl Worker {
         let (fleet, leases) =
             Fleet::start(fleet, clients.kinesis.clone(), clients.dynamodb.clone()).await?;
         let shards = Arc::new(Shards::default());
+        let heartbeat = tokio::spawn(heartbeat::run(
+            sinks.metrics.clone(),
+            Arc::clone(&stats),
+            fleet.observer(),
+            Arc::clone(&shards),
+        ));
         let shared = Arc::new(Shared {
             consumer: consumer(config, clients).await?,
             reader: reader_settings(&config.stream),
@@ -86,7 +103,7 @@ impl Worker {
             shards: Arc::clone(&shards),
         });
         let tasks = tokio::spawn(run_leases(shared, leases));
-        Ok(Self { fleet, shards, stats, tasks })
+        Ok(Self { fleet, shards, stats, tasks, heartbeat })
     }
 
     /// What has been done so far.
@@ -110,11 +127,12 @@ impl Worker {
     /// What the shard tasks of this worker are doing.
     #[must_use]
     pub fn shards(&self) -> BTreeMap<ShardId, View> {
-        self.shards.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
+        self.shards.views()
     }
 
     /// Closes every open epoch, commits and releases, at most `deadline` long.
     pub async fn shutdown(self, deadline: Duration) -> ShutdownReport {
+        self.heartbeat.abort();
         let report = self.fleet.shutdown(deadline).await;
         // The lease channel is closed now, so the runner ends with its last task.
         if let Err(error) = self.tasks.await {

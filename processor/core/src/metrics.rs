@@ -4,6 +4,7 @@ mod batch;
 mod building;
 mod datum;
 mod events;
+mod processor;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use events::{
     CHAT_SPIKE_PER_MINUTE, HIGH_REBUFFER_PERCENT, LOW_BITRATE_BPS, LOW_FRAME_RATE,
     VIEWER_DROP_PERCENT, account_events, closed_window_events, session_events,
 };
+pub use processor::{EpochFigures, WorkerFigures, epoch_datums, worker_datums};
 pub use windows::{
     AUDIENCE_FLOOR, ClosedWindow, GRACE_MS, WINDOW_MS, minutes_needed, viewer_drop_percent,
     windows_to_judge,

@@ -100,6 +100,24 @@ pub struct Fleet {
     loops: JoinSet<()>,
 }
 
+/// A view of a worker.
+#[derive(Clone, Debug)]
+pub struct Observer(Arc<Shared>);
+
+impl Observer {
+    /// How many leases the worker holds.
+    #[must_use]
+    pub fn leases_held(&self) -> usize {
+        self.0.held().len()
+    }
+
+    /// How many leases it has lost since its start.
+    #[must_use]
+    pub fn leases_lost(&self) -> u64 {
+        self.0.counters.lost()
+    }
+}
+
 /// What the loops share.
 #[derive(Debug)]
 struct Shared {
@@ -206,6 +224,12 @@ impl Fleet {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// A view of this worker that outlives borrowing it, for metrics.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer(Arc::clone(&self.shared))
     }
 
     /// This worker's id.

@@ -38,6 +38,51 @@ const BUFFERING: TotalNames = (names::BUFFERING_MS, names::BUFFERING_COUNT);
 const PLAYING: TotalNames = (names::PLAYING_MS, names::PLAYING_COUNT);
 const REBUFFERS: TotalNames = (names::REBUFFER_COUNT, names::REBUFFER_RECORDS);
 
+/// The attributes that [`decode_agg`] reads: the key, what is summed, and the sketches. Means and
+/// quantiles follow from these.
+pub const COUNTED: [&str; 40] = [
+    names::SESSION_ID,
+    names::METRIC_TIMESTAMP,
+    names::CHANNEL_ID,
+    names::RECORDS,
+    names::GAUGES,
+    names::PLAYER_RECORDS,
+    names::CURRENT_VIEWERS,
+    names::CURRENT_VIEWERS_AT_MS,
+    names::VIEWERS_SUM,
+    names::VIEWERS_COUNT,
+    names::VIEWERS_MIN,
+    names::VIEWERS_MAX,
+    names::BITRATE_SUM,
+    names::BITRATE_COUNT,
+    names::BITRATE_MIN,
+    names::BITRATE_MAX,
+    names::FRAME_RATE_SUM,
+    names::FRAME_RATE_COUNT,
+    names::CHAT_RATE_SUM,
+    names::CHAT_RATE_COUNT,
+    names::CHAT_RATE_MIN,
+    names::CHAT_RATE_MAX,
+    names::PLAYER_BITRATE_SUM,
+    names::PLAYER_BITRATE_COUNT,
+    names::PLAYER_BITRATE_MIN,
+    names::PLAYER_BITRATE_MAX,
+    names::PLAYER_FRAME_RATE_SUM,
+    names::PLAYER_FRAME_RATE_COUNT,
+    names::DROPPED_FRAMES,
+    names::DROPPED_FRAMES_COUNT,
+    names::BUFFERING_MS,
+    names::BUFFERING_COUNT,
+    names::PLAYING_MS,
+    names::PLAYING_COUNT,
+    names::WATCH_BUFFERING_MS,
+    names::REBUFFER_COUNT,
+    names::REBUFFER_RECORDS,
+    names::PLAYER_ERRORS,
+    names::CHAT_MESSAGES,
+    names::SKETCHES,
+];
+
 /// The item of a row. `expires_at_s` sets its time to live.
 #[must_use]
 pub fn encode(key: &WindowKey, row: &Row<WindowAgg>, expires_at_s: Option<i64>) -> Item {
@@ -125,6 +170,15 @@ fn put_stat(item: &mut Writer, (total, min, max): StatNames, stat: &Stat) {
 /// # Errors
 /// Names the attribute that is missing, ill-typed or contradicts another.
 pub fn decode(item: &Item) -> Result<(WindowKey, Row<WindowAgg>), ItemError> {
+    let (key, agg) = decode_agg(item)?;
+    Ok((key, Reader(item).row(agg)?))
+}
+
+/// What a row holds, without its bookkeeping, which [`COUNTED`] leaves out too.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_agg(item: &Item) -> Result<(WindowKey, WindowAgg), ItemError> {
     let reader = Reader(item);
     let start_s: i64 = reader.number(names::METRIC_TIMESTAMP)?;
     let minute = Minute::of(EpochMs(start_s.saturating_mul(1_000)));
@@ -136,7 +190,7 @@ pub fn decode(item: &Item) -> Result<(WindowKey, Row<WindowAgg>), ItemError> {
         return Err(error(names::SESSION_ID, "is missing"));
     }
     let key = WindowKey { session_id: Arc::from(session_id), minute };
-    Ok((key, reader.row(aggregate(reader)?)?))
+    Ok((key, aggregate(reader)?))
 }
 
 fn aggregate(reader: Reader<'_>) -> Result<WindowAgg, ItemError> {
@@ -238,6 +292,16 @@ mod tests {
         let (key, row) = row();
         let item = encode(&key, &row, Some(1_800_000_000));
         assert_eq!(decode(&item).unwrap(), (key, row));
+    }
+
+    #[test]
+    fn what_is_counted_needs_no_other_attribute() {
+        let (key, mut row) = row();
+        // The encoder's own load is of no use to a reader of COUNTED.
+        (row.agg.cpu, row.agg.memory) = Default::default();
+        let mut item = encode(&key, &row, Some(1_800_000_000));
+        item.retain(|name, _| COUNTED.contains(&name.as_str()));
+        assert_eq!(decode_agg(&item).unwrap(), (key, row.agg));
     }
 
     #[test]

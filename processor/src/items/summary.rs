@@ -42,6 +42,15 @@ fn state(part: &impl Serialize) -> AttributeValue {
 /// # Errors
 /// Names the attribute that is missing or ill-typed.
 pub fn decode(item: &Item) -> Result<(Arc<str>, Row<SummaryAgg>), ItemError> {
+    let (session_id, agg) = decode_agg(item)?;
+    Ok((session_id, Reader(item).row(agg)?))
+}
+
+/// What a summary holds, without its bookkeeping.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_agg(item: &Item) -> Result<(Arc<str>, SummaryAgg), ItemError> {
     let reader = Reader(item);
     let session_id = reader.text(names::SESSION_ID)?;
     if session_id.is_empty() {
@@ -54,8 +63,7 @@ pub fn decode(item: &Item) -> Result<(Arc<str>, Row<SummaryAgg>), ItemError> {
             .map_err(|e| error(&format!("{}.{PLAYERS}", names::SKETCHES), e.to_string()))?;
     }
     let channel_id = Arc::from(reader.text(names::CHANNEL_ID)?);
-    let row = reader.row(SummaryAgg { channel_id, lifecycle, telemetry })?;
-    Ok((Arc::from(session_id), row))
+    Ok((Arc::from(session_id), SummaryAgg { channel_id, lifecycle, telemetry }))
 }
 
 fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, ItemError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ivs_core::epoch::Emission;
 use ivs_core::metrics::{
-    ClosedWindow, OLDEST_MS, account_datums, account_events, closed_window_datums,
+    ClosedWindow, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
     closed_window_events, minutes_needed, session_datums, session_events, stored_datums,
     window_datums, windows_to_judge,
 };
@@ -33,16 +33,22 @@ impl Judged {
 }
 
 impl Sinks {
-    /// Sends an epoch's metrics and domain events.
+    /// Sends an epoch's metrics, `figures` about the processor among them, and its domain events.
     ///
     /// # Errors
     /// When AWS does not acknowledge all of it.
-    pub async fn emit(&self, emission: &Emission, judged: &mut Judged) -> Result<(), SinkError> {
+    pub async fn emit(
+        &self,
+        emission: &Emission,
+        figures: Vec<Datum>,
+        judged: &mut Judged,
+    ) -> Result<(), SinkError> {
         let summaries: HashMap<&str, &SummaryAgg> =
             emission.stored.summaries.iter().map(|(id, row)| (&**id, &row.agg)).collect();
         let summary_of = |id: &str| summaries.get(id).copied();
         let stored = &emission.stored;
-        let mut datums = window_datums(&emission.partials.metrics);
+        let mut datums = figures;
+        datums.extend(window_datums(&emission.partials.metrics));
         datums.extend(stored_datums(stored.metrics.iter().map(|(key, row)| (key, &row.agg))));
         datums.extend(session_datums(&stored.inserted, summary_of));
         datums.extend(account_datums(&emission.partials.account_facts));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
@@ -116,6 +116,35 @@ impl<K: Clone + Eq + Hash, V> Generations<K, V> {
     }
 }
 
+/// The epoch that is being written, and what its writes have come to.
+#[derive(Debug)]
+pub struct EpochWrite<'a> {
+    shard: &'a ShardId,
+    to: Position,
+    written: AtomicU64,
+    conflicts: AtomicU64,
+}
+
+impl<'a> EpochWrite<'a> {
+    /// An epoch of which nothing is written yet.
+    #[must_use]
+    pub fn new(shard: &'a ShardId, to: Position) -> Self {
+        Self { shard, to, written: AtomicU64::new(0), conflicts: AtomicU64::new(0) }
+    }
+
+    /// Puts that were stored.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// Puts that were refused and merged again.
+    #[must_use]
+    pub fn conflicts(&self) -> u64 {
+        self.conflicts.load(Relaxed)
+    }
+}
+
 /// The table writer of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RowSink {
@@ -185,21 +214,19 @@ impl RowSink {
     pub async fn store(
         &self,
         rows: &Rows,
-        shard: &ShardId,
-        to: Position,
+        epoch: &EpochWrite<'_>,
         cache: &mut RowCache,
     ) -> Result<StoredRows, SinkError> {
-        let stored_metrics =
-            self.merge_all::<Metric>(&rows.metrics, &cache.metrics, shard, to).await?;
+        let stored_metrics = self.merge_all::<Metric>(&rows.metrics, &cache.metrics, epoch).await?;
         let stored_summaries =
-            self.merge_all::<Summary>(&rows.summaries, &cache.summaries, shard, to).await?;
+            self.merge_all::<Summary>(&rows.summaries, &cache.summaries, epoch).await?;
         let reached = rows
             .summaries
             .iter()
             .zip(&stored_summaries)
             .flat_map(|((id, delta), (_, row))| milestones(id, delta, &row.agg));
         let facts: Vec<TimelineItem> = rows.timeline.iter().cloned().chain(reached).collect();
-        let inserted = self.insert_all(&facts, shard, to).await?;
+        let inserted = self.insert_all(&facts, epoch).await?;
         cache.metrics.turn(&stored_metrics);
         cache.summaries.turn(&stored_summaries);
         Ok(StoredRows { metrics: stored_metrics, summaries: stored_summaries, inserted })
@@ -209,14 +236,13 @@ impl RowSink {
         &self,
         deltas: &[(M::Key, M::Agg)],
         cache: &Generations<M::Key, Row<M::Agg>>,
-        shard: &ShardId,
-        to: Position,
+        epoch: &EpochWrite<'_>,
     ) -> Result<Vec<(M::Key, Arc<Row<M::Agg>>)>, SinkError> {
         // By index: a closure over references would not be general enough for a boxed future.
         stream::iter(0..deltas.len())
             .map(|i| async move {
                 let (key, delta) = &deltas[i];
-                let row = self.merge::<M>(key, delta, cache.get(key), shard, to).await?;
+                let row = self.merge::<M>(key, delta, cache.get(key), epoch).await?;
                 Ok((key.clone(), row))
             })
             .buffered(self.tables.write_concurrency)
@@ -230,12 +256,12 @@ impl RowSink {
         key: &M::Key,
         delta: &M::Agg,
         mut image: Option<Arc<Row<M::Agg>>>,
-        shard: &ShardId,
-        to: Position,
+        epoch: &EpochWrite<'_>,
     ) -> Result<Arc<Row<M::Agg>>, SinkError> {
         let table = M::table(&self.tables);
         for _ in 0..MAX_TRIES {
-            let (row, seen) = match (apply(image.as_deref(), delta, shard, to), image) {
+            let applied = apply(image.as_deref(), delta, epoch.shard, epoch.to);
+            let (row, seen) = match (applied, image) {
                 (Applied::Put { row, seen }, _) => (row, seen),
                 (Applied::Already, Some(stored)) => {
                     self.stats.rows_already.fetch_add(1, Relaxed);
@@ -244,12 +270,13 @@ impl RowSink {
                 (Applied::Already, None) => unreachable!("no row holds nothing"),
             };
             match self
-                .put(table, M::encode(key, &row, &self.tables), Condition::Version(seen))
+                .put(table, M::encode(key, &row, &self.tables), Condition::Version(seen), epoch)
                 .await?
             {
                 PutOutcome::Stored => return Ok(Arc::new(row)),
                 PutOutcome::Refused(item) => {
                     self.stats.conflicts.fetch_add(1, Relaxed);
+                    epoch.conflicts.fetch_add(1, Relaxed);
                     let decode = |item| {
                         M::decode(&item).map(Arc::new).map_err(|source| SinkError::Row {
                             table: table.to_owned(),
@@ -270,12 +297,10 @@ impl RowSink {
     async fn insert_all(
         &self,
         items: &[TimelineItem],
-        shard: &ShardId,
-        to: Position,
+        epoch: &EpochWrite<'_>,
     ) -> Result<Vec<TimelineItem>, SinkError> {
-        let origin = timeline::origin(shard, to);
         let inserted: Vec<Option<TimelineItem>> = stream::iter(0..items.len())
-            .map(|i| self.insert(&items[i], &origin))
+            .map(|i| self.insert(&items[i], epoch))
             .buffered(self.tables.write_concurrency)
             .try_collect()
             .await?;
@@ -286,13 +311,15 @@ impl RowSink {
     async fn insert(
         &self,
         fact: &TimelineItem,
-        origin: &str,
+        epoch: &EpochWrite<'_>,
     ) -> Result<Option<TimelineItem>, SinkError> {
-        let item = timeline::encode(fact, origin, &self.tables);
-        let ours = match self.put(&self.tables.sessions, item, Condition::Fact(fact)).await? {
+        let origin = timeline::origin(epoch.shard, epoch.to);
+        let item = timeline::encode(fact, &origin, &self.tables);
+        let put = self.put(&self.tables.sessions, item, Condition::Fact(fact), epoch);
+        let ours = match put.await? {
             PutOutcome::Stored => true,
             PutOutcome::Refused(stored) => {
-                stored.is_some_and(|stored| timeline::is_from(&stored, origin))
+                stored.is_some_and(|stored| timeline::is_from(&stored, &origin))
             }
         };
         Ok(ours.then(|| fact.clone()))
@@ -303,6 +330,7 @@ impl RowSink {
         table: &str,
         item: Item,
         condition: Condition<'_>,
+        epoch: &EpochWrite<'_>,
     ) -> Result<PutOutcome, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.rate.ready().await;
@@ -315,6 +343,7 @@ impl RowSink {
         let request = condition.on(request);
         let Err(error) = persist(&self.stats, || request.clone().send()).await else {
             self.stats.rows_written.fetch_add(1, Relaxed);
+            epoch.written.fetch_add(1, Relaxed);
             return Ok(PutOutcome::Stored);
         };
         match error.as_service_error() {

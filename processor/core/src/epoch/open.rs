@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Dedupe, EventId, Objects, Rows};
-use crate::decode::{self, DecodeLimits, Event, Reason, Rejection};
+use crate::decode::{self, DecodeLimits, Event, FactKind, Reason, Rejection};
 use crate::session::SessionFold;
 use crate::stream::{EpochMs, Position, Record};
 use crate::window::WindowFold;
@@ -26,6 +26,8 @@ pub struct Counts {
     pub rejected: BTreeMap<Reason, u64>,
     /// Accepted records too old for CloudWatch: in the rows, not in the metrics.
     pub late: u64,
+    /// Accepted IVS events of a type this version does not know.
+    pub unknown: u64,
     /// Times the end of a prepared epoch was gone from the stream when it was to be recovered.
     pub retention_gaps: u64,
 }
@@ -43,6 +45,7 @@ impl Counts {
         self.accepted += other.accepted;
         self.duplicate += other.duplicate;
         self.late += other.late;
+        self.unknown += other.unknown;
         self.retention_gaps += other.retention_gaps;
         for (&reason, count) in &other.rejected {
             *self.rejected.entry(reason).or_default() += count;
@@ -163,7 +166,11 @@ impl OpenEpoch {
                 Event::Gauge(gauge) => self.windows.add_gauge(gauge),
                 Event::Player(sample) => self.windows.add_player(sample),
                 Event::Chat(message) => self.windows.add_chat(message),
-                Event::Fact(fact) => self.sessions.add_fact(fact),
+                Event::Fact(fact) => {
+                    let unknown = matches!(fact.kind, FactKind::Unknown { .. });
+                    self.counts.unknown += u64::from(unknown);
+                    self.sessions.add_fact(fact);
+                }
             }
         }
     }

@@ -220,4 +220,34 @@ mod tests {
             assert_eq!(code, Err("InvalidEventPatternException"), "{pattern}");
         }
     }
+
+    #[test]
+    fn damaged_patterns_are_refused_or_work_but_never_panic() {
+        let whole = r#"{"source":["aws.ivs",{"prefix":"x"}],"$or":[{"a":[{"numeric":[">",5,"<=",7e3]}]},{"detail":{"b":[{"cidr":"10.0.0.0/8"},{"wildcard":"a*\\*b"}]}}]}"#;
+        assert!(Pattern::parse(whole).is_ok());
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let junk = b"{}[]\",:*\\0eE-+.";
+        let mut accepted = 0;
+        for _ in 0..3_000 {
+            let mut damaged = whole.as_bytes().to_vec();
+            for _ in 0..=random(3) {
+                let at = random(damaged.len());
+                match random(3) {
+                    0 => damaged[at] = junk[random(junk.len())],
+                    1 => drop(damaged.remove(at)),
+                    _ => damaged.insert(at, whole.as_bytes()[random(whole.len())]),
+                }
+            }
+            if let Ok(pattern) = Pattern::parse(&String::from_utf8_lossy(&damaged)) {
+                pattern.matches(EVENT);
+                pattern.matches(whole);
+                accepted += 1;
+            }
+        }
+        assert!(accepted > 100, "only {accepted} damaged patterns got past the parser");
+    }
 }

@@ -267,6 +267,7 @@ impl Kinesis {
             if let Some(message) = refusal(hours, meta.retention_hours, &meta.name) {
                 return Err(wire::invalid_argument(message));
             }
+            meta.expired_before_ms = meta.horizon_ms(now_ms);
             meta.retention_hours = hours;
             Ok(())
         })?;

@@ -26,6 +26,9 @@ pub(super) struct Meta {
     /// Set by the first change after creation: UPDATING, not CREATING.
     pub(super) updated: bool,
     pub(super) retention_hours: u32,
+    /// What had expired when the retention was changed last stays expired.
+    #[serde(default)]
+    pub(super) expired_before_ms: u64,
     pub(super) on_demand: bool,
     pub(super) max_record_kib: u32,
     /// The last count given out; see [`ids::sequence`].
@@ -105,6 +108,7 @@ impl Meta {
             ready_ms: now_ms + SETTLE_MS,
             updated: false,
             retention_hours: 24,
+            expired_before_ms: 0,
             on_demand,
             max_record_kib: 1_024,
             // Above the numbers of any earlier stream of the name; 2^20 a millisecond to spare.
@@ -146,7 +150,8 @@ impl Meta {
 
     /// Records that came before this have expired.
     pub(super) fn horizon_ms(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(u64::from(self.retention_hours) * HOUR_MS)
+        let by_age_ms = now_ms.saturating_sub(u64::from(self.retention_hours) * HOUR_MS);
+        by_age_ms.max(self.expired_before_ms)
     }
 
     /// Whether a shard is still listed: closed ones vanish when their last record has expired.

@@ -44,6 +44,7 @@ async fn everything_acknowledged_is_there_after_a_kill() {
     local.put_hash(0, b"two").await;
     let request = local.client.increase_stream_retention_period().stream_name(STREAM);
     request.retention_period_hours(48).send().await.unwrap();
+    local.settle();
     let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/events";
     let request = local.client.register_stream_consumer().stream_arn(arn).consumer_name("c");
     let consumer = request.send().await.unwrap().consumer.unwrap();

@@ -202,3 +202,57 @@ fn a_search_finds_by_schema_and_terms() {
     let fleet = Search::parse("{LiveStreaming/Metrics}", "Sum", 300.0).unwrap();
     assert!(fleet.finds(&metric("CurrentViewers", None)));
 }
+
+#[test]
+fn random_expressions_are_computed_or_refused_but_never_panic() {
+    let words = [
+        "m1",
+        "m2",
+        "e1",
+        "e3",
+        "1",
+        ".5",
+        "1e",
+        "+",
+        "-",
+        "*",
+        "/",
+        "^",
+        "<",
+        ">=",
+        "==",
+        "AND",
+        "OR",
+        "&&",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "IF(",
+        "FILL(",
+        "REPEAT",
+        "LINEAR",
+        "METRICS()",
+        "SUM(",
+        "DIFF(",
+        "RATE(",
+        "TIME_SERIES(",
+        "SEARCH(",
+        "'{N,A} x=\"y\"'",
+        "'Sum'",
+        "\"",
+    ];
+    let mut state = 1_u64;
+    let mut computed = 0;
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..1 + (state >> 40) % 9 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            text.push_str(words[usize::try_from(state >> 33).unwrap() % words.len()]);
+            text.push(' ');
+        }
+        computed += usize::from(compute(&text).is_ok());
+    }
+    assert!(computed > 100, "only {computed} random expressions made sense");
+}
