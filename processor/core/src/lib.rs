@@ -5,7 +5,8 @@
 //!
 //! The modules follow the flow: [`stream`] names positions, [`kpl`] and [`decode`] turn bytes into
 //! events, [`window`] and [`session`] fold them, [`row`] merges folds into stored rows, and
-//! [`epoch`] is the state machine that decides when each of these may be written.
+//! [`epoch`] is the state machine that decides when each of these may be written. [`report`] is what
+//! stored rows add up to.
 
 pub mod csv;
 pub mod decode;
@@ -14,6 +15,7 @@ pub mod fixed;
 pub mod kpl;
 pub mod merge;
 pub mod metrics;
+pub mod report;
 pub mod row;
 pub mod session;
 pub mod sketch;

@@ -1,0 +1,127 @@
+//! What the rows of some time add up to: of one row, an hour, a session or the whole period.
+
+use ivs_schemas::report::Figures;
+
+use crate::fixed::{Fixed, FixedSum};
+use crate::merge::{Merge, Range, Total};
+use crate::window::WindowAgg;
+
+/// Sums over rows. A [`Total`] here sums the rows' means, so that every minute weighs the same,
+/// however many samples it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bucket {
+    /// Rows: minutes of sessions.
+    pub(super) rows: u64,
+    pub(super) viewers: Total,
+    pub(super) viewers_max: Option<Fixed>,
+    pub(super) players: Total,
+    pub(super) bitrate: Total,
+    pub(super) bitrate_range: Option<Range>,
+    pub(super) frame_rate: Total,
+    pub(super) chat_rate: Total,
+    pub(super) chat_rate_max: Option<FixedSum>,
+    /// Messages counted from the chat log.
+    pub(super) chat_counted: u64,
+    pub(super) playing_ms: FixedSum,
+    /// Stalls of the players whose playing time is known.
+    pub(super) stalled_ms: FixedSum,
+}
+
+impl Bucket {
+    /// The bucket of one row.
+    pub(super) fn of(row: &WindowAgg) -> Self {
+        let logged = (row.chat_messages > 0).then(|| whole(row.chat_messages));
+        let players = (!row.players.is_empty()).then(|| whole(row.active_players()));
+        Self {
+            rows: 1,
+            viewers: one(row.viewers.stat.total.mean()),
+            viewers_max: row.viewers.stat.max(),
+            players: one(players),
+            bitrate: one(row.bitrate.total.mean()),
+            bitrate_range: row.bitrate.range,
+            frame_rate: one(row.frame_rate.mean()),
+            // A reported rate may be 0; a log tells nothing of minutes without a message.
+            chat_rate: one(row.chat_rate.total.mean().or(logged)),
+            chat_rate_max: row.chat_rate.max().map(FixedSum::from).or(logged),
+            chat_counted: row.chat_messages,
+            playing_ms: row.playing_ms.sum,
+            stalled_ms: row.watch_buffering_ms,
+        }
+    }
+
+    /// Stalled time over watch time.
+    pub(super) fn rebuffer_ratio(&self) -> Option<f64> {
+        let mut watched = self.playing_ms;
+        watched += self.stalled_ms;
+        (!watched.is_zero()).then(|| rounded(self.stalled_ms.to_f64() / watched.to_f64()))
+    }
+
+    /// Viewers summed over minutes.
+    pub(super) fn viewer_minutes(&self) -> Option<f64> {
+        (!self.viewers.is_empty()).then(|| self.viewers.sum.to_f64())
+    }
+
+    /// The report's figures.
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            minutes: self.rows,
+            avg_viewers: mean(&self.viewers),
+            max_viewers: self.viewers_max.map(Fixed::to_f64),
+            avg_active_players: mean(&self.players),
+            avg_bitrate: mean(&self.bitrate),
+            avg_frame_rate: mean(&self.frame_rate),
+            avg_chat_activity: mean(&self.chat_rate),
+            rebuffer_ratio: self.rebuffer_ratio(),
+        }
+    }
+}
+
+impl Merge for Bucket {
+    fn merge(&mut self, other: &Self) {
+        let Self {
+            rows,
+            viewers,
+            viewers_max,
+            players,
+            bitrate,
+            bitrate_range,
+            frame_rate,
+            chat_rate,
+            chat_rate_max,
+            chat_counted,
+            playing_ms,
+            stalled_ms,
+        } = other;
+        self.rows.merge(rows);
+        self.viewers.merge(viewers);
+        self.viewers_max = self.viewers_max.max(*viewers_max);
+        self.players.merge(players);
+        self.bitrate.merge(bitrate);
+        self.bitrate_range.merge(bitrate_range);
+        self.frame_rate.merge(frame_rate);
+        self.chat_rate.merge(chat_rate);
+        self.chat_rate_max = self.chat_rate_max.max(*chat_rate_max);
+        self.chat_counted.merge(chat_counted);
+        self.playing_ms += *playing_ms;
+        self.stalled_ms += *stalled_ms;
+    }
+}
+
+/// The mean, to a millionth.
+pub(super) fn mean(total: &Total) -> Option<f64> {
+    total.mean().map(FixedSum::to_f64)
+}
+
+/// To a millionth: further digits are noise of floating point.
+pub(super) fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+/// A total of one mean, or of none.
+fn one(mean: Option<FixedSum>) -> Total {
+    Total { sum: mean.unwrap_or_default(), count: u64::from(mean.is_some()) }
+}
+
+fn whole(count: u64) -> FixedSum {
+    FixedSum(i128::from(count) * 1_000_000)
+}

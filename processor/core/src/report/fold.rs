@@ -1,0 +1,243 @@
+//! The fold of a channel's rows and sessions into a report.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ivs_schemas::report::{
+    ChatAnalytics, PlayerExperience, QualityMetrics, Quantiles, REPORT_VERSION, Report, Summary,
+};
+
+use super::bucket::{Bucket, mean, rounded};
+use super::period::Period;
+use super::score;
+use super::session::{Clipped, SessionPart, seconds};
+use super::slots::Slots;
+use crate::fixed::{Fixed, FixedSum};
+use crate::merge::{Merge as _, Total};
+use crate::session::SummaryAgg;
+use crate::sketch;
+use crate::stream::EpochMs;
+use crate::window::{WindowAgg, WindowKey};
+
+/// Most sessions kept apart, less than 1 KB each: one every four minutes of a month. Rows of
+/// further ones count in every figure but those by session, and the report says so.
+pub const MAX_SESSIONS: usize = 10_000;
+/// Sessions that the report shows.
+pub const LATEST_SESSIONS: usize = 10;
+
+/// A report in the making.
+#[derive(Debug)]
+pub struct ReportFold {
+    channel_id: String,
+    period: Period,
+    now: EpochMs,
+    all: Bucket,
+    hours: Slots,
+    steps: Slots,
+    players: Players,
+    sessions: BTreeMap<Arc<str>, SessionPart>,
+    truncated: bool,
+}
+
+/// What players saw, over the period.
+#[derive(Debug, Default)]
+struct Players {
+    records: u64,
+    distinct: sketch::Distinct,
+    latency: sketch::Quantiles,
+    startup: sketch::Quantiles,
+    bitrate: Total,
+    rebuffers: Total,
+    dropped_frames: Total,
+    errors: u64,
+}
+
+impl ReportFold {
+    /// An empty report. `now` ends the sessions that are live.
+    #[must_use]
+    pub fn new(channel_id: &str, period: Period, now: EpochMs) -> Self {
+        Self {
+            channel_id: channel_id.to_owned(),
+            all: Bucket::default(),
+            hours: Slots::hours(&period),
+            steps: Slots::steps(&period),
+            players: Players::default(),
+            sessions: BTreeMap::new(),
+            truncated: false,
+            period,
+            now,
+        }
+    }
+
+    /// Adds a row, those of a session in ascending order; rows outside the period are left out.
+    pub fn add_row(&mut self, key: &WindowKey, row: &WindowAgg) {
+        let minute = key.minute.start();
+        if !self.period.contains(minute) {
+            return;
+        }
+        let bucket = Bucket::of(row);
+        self.all.merge(&bucket);
+        self.hours.add(minute, &bucket);
+        self.steps.add(minute, &bucket);
+        self.players.add(row);
+        if let Some(session) = self.session(&key.session_id) {
+            session.add(minute, &bucket);
+        }
+    }
+
+    /// Adds the summary of a session; sessions outside the period are left out in the end.
+    pub fn add_session(&mut self, session_id: &Arc<str>, summary: &SummaryAgg) {
+        let now = self.now;
+        if let Some(session) = self.session(session_id) {
+            session.know(summary, now);
+        }
+    }
+
+    /// The sessions seen in rows so far.
+    pub fn session_ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sessions.keys()
+    }
+
+    fn session(&mut self, id: &Arc<str>) -> Option<&mut SessionPart> {
+        if !self.sessions.contains_key(id) {
+            if self.sessions.len() >= MAX_SESSIONS {
+                self.truncated = true;
+                return None;
+            }
+            self.sessions.insert(Arc::clone(id), SessionPart::default());
+        }
+        self.sessions.get_mut(id)
+    }
+
+    /// The report.
+    #[must_use]
+    pub fn finish(self) -> Report {
+        let period = &self.period;
+        let clipped = |(id, part): (&'_ Arc<str>, &'_ SessionPart)| {
+            Some((Arc::clone(id), part.clip(period)?))
+        };
+        let mut live: Vec<_> = self.sessions.iter().filter_map(clipped).collect();
+        live.sort_by_key(|(_, clipped)| Reverse(clipped.start));
+        let shown = live.iter().take(LATEST_SESSIONS);
+        Report {
+            report_type: period.kind(),
+            channel_id: self.channel_id.clone(),
+            period: period.describe(),
+            summary: self.summary(&live),
+            sessions: shown
+                .map(|(id, clipped)| self.sessions[id].describe(id, clipped, period))
+                .collect(),
+            hourly_breakdown: self.hours.breakdown(period),
+            quality_metrics: self.quality(),
+            chat_analytics: self.chat(&live),
+            player_experience: self.players.describe(&self.all),
+            series: self.steps.series(period),
+            schema_version: REPORT_VERSION,
+            as_of: period.rfc3339(self.now),
+            truncated: self.truncated,
+        }
+    }
+
+    fn summary(&self, live: &[(Arc<str>, Clipped)]) -> Summary {
+        let lengths_ms = live.iter().map(|(_, clipped)| clipped.length_ms).filter(|ms| *ms > 0);
+        let (total_ms, count) = lengths_ms.fold((0, 0), |(sum, count), ms| (sum + ms, count + 1));
+        let total = FixedSum(i128::from(total_ms) * 1_000);
+        let reported = live.iter().filter_map(|(_, clipped)| clipped.peak_viewers);
+        Summary {
+            total_sessions: live.len() as u64,
+            total_stream_time: seconds(total_ms),
+            avg_session_duration: total.mean_fixed(count).map(FixedSum::to_f64),
+            max_concurrent_viewers: self
+                .all
+                .viewers_max
+                .map(Fixed::to_f64)
+                .into_iter()
+                .chain(reported)
+                .reduce(f64::max),
+            total_chat_messages: messages(live),
+            viewer_minutes: self.all.viewer_minutes(),
+            avg_viewers: mean(&self.all.viewers),
+        }
+    }
+
+    fn quality(&self) -> QualityMetrics {
+        let parts = || self.sessions.values();
+        let bitrate_stability = score::stability(parts().map(|part| &part.bitrate));
+        let frame_rate_stability = score::stability(parts().map(|part| &part.frame_rate));
+        let (avg_bitrate, avg_frame_rate) = (mean(&self.all.bitrate), mean(&self.all.frame_rate));
+        let stabilities = (bitrate_stability, frame_rate_stability);
+        let quality_score_parts = score::quality(avg_bitrate, avg_frame_rate, stabilities);
+        QualityMetrics {
+            avg_bitrate,
+            min_bitrate: self.all.bitrate_range.map(|range| range.min.to_f64()),
+            max_bitrate: self.all.bitrate_range.map(|range| range.max.to_f64()),
+            avg_frame_rate,
+            bitrate_stability,
+            frame_rate_stability,
+            quality_score: score::total(&quality_score_parts),
+            quality_score_parts,
+        }
+    }
+
+    fn chat(&self, live: &[(Arc<str>, Clipped)]) -> ChatAnalytics {
+        // Time and messages of the same sessions, or the rate would mean nothing.
+        let known = live.iter().filter(|(_, clipped)| clipped.chat_messages.is_some());
+        let known_ms: i64 = known.map(|(_, clipped)| clipped.length_ms).sum();
+        let total = messages(live);
+        let messages_per_minute =
+            (known_ms > 0).then(|| rounded(total as f64 * 60.0 / seconds(known_ms)));
+        ChatAnalytics {
+            total_messages: total,
+            messages_per_minute,
+            peak_chat_rate: self.all.chat_rate_max.map(FixedSum::to_f64),
+            avg_chat_rate: mean(&self.all.chat_rate),
+            chat_engagement_score: messages_per_minute.map(score::engagement),
+        }
+    }
+}
+
+impl Players {
+    fn add(&mut self, row: &WindowAgg) {
+        self.records.merge(&row.player_records);
+        self.distinct.merge(&row.players);
+        self.latency.merge(&row.latency);
+        self.startup.merge(&row.startup);
+        if let Some(mean) = row.player_bitrate.total.mean() {
+            self.bitrate.merge(&Total { sum: mean, count: 1 });
+        }
+        self.rebuffers.merge(&row.rebuffers);
+        self.dropped_frames.merge(&row.dropped_frames);
+        self.errors.merge(&row.player_errors);
+    }
+
+    fn describe(&self, all: &Bucket) -> PlayerExperience {
+        let sum = |total: &Total| (!total.is_empty()).then(|| total.sum.to_f64());
+        let any = self.records > 0;
+        let watch_minutes = || rounded(all.playing_ms.to_f64() / 60_000.0);
+        PlayerExperience {
+            unique_players: any.then(|| self.distinct.estimate()),
+            watch_minutes: (!all.playing_ms.is_zero()).then(watch_minutes),
+            rebuffer_ratio: all.rebuffer_ratio(),
+            rebuffer_count: sum(&self.rebuffers),
+            player_errors: any.then_some(self.errors),
+            dropped_frames: sum(&self.dropped_frames),
+            avg_bitrate: mean(&self.bitrate),
+            latency_ms: quantiles(&self.latency),
+            startup_ms: quantiles(&self.startup),
+        }
+    }
+}
+
+fn quantiles(sketch: &sketch::Quantiles) -> Option<Quantiles> {
+    Some(Quantiles {
+        p50: sketch.quantile_ms(0.5)?,
+        p95: sketch.quantile_ms(0.95)?,
+        p99: sketch.quantile_ms(0.99)?,
+        max: sketch.max_ms()?,
+    })
+}
+
+fn messages(live: &[(Arc<str>, Clipped)]) -> u64 {
+    live.iter().filter_map(|(_, clipped)| clipped.chat_messages).sum()
+}
