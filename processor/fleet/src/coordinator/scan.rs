@@ -69,6 +69,7 @@ async fn round(
         max_leases: config.max_leases,
         steals: config.steals_for(leases.len()),
     };
+    notice_requests(shared, &leases);
     let snapshot = Snapshot { leases: &leases, seen, limits };
     let actions = planner::plan(&snapshot, &config.worker_id, begun);
     let rows: HashMap<_, _> = leases.iter().map(|lease| (&lease.key, lease)).collect();
@@ -80,6 +81,18 @@ async fn round(
     let next = next_expiry(shared, &leases, seen, begun).map_or(regular, |at| at.min(regular));
     *shared.table() = leases;
     Ok(next)
+}
+
+/// Tells the application of requests that the table shows before the next heartbeat does. A row
+/// older than our last write may show a request that was answered long ago.
+fn notice_requests(shared: &Shared, leases: &[Lease]) {
+    let all = shared.held();
+    for row in leases.iter().filter(|row| row.hand_over_to.is_some()) {
+        let Some(held) = all.get(&row.key) else { continue };
+        if held.row_if_idle().is_some_and(|known| row.counter >= known.counter) {
+            held.notice_request(row, &shared.config.worker_id);
+        }
+    }
 }
 
 /// When the first lease of another worker would expire, so that it is looked at then and not a

@@ -14,8 +14,10 @@ use tokio::net::TcpStream;
 
 pub(crate) const STREAM: &str = "ivs-events";
 pub(crate) const TABLE: &str = "ivs-processor";
-/// Long enough for a busy machine, short enough to wait for.
-pub(crate) const FAILOVER_MS: u64 = 4_000;
+/// So long that no lease is lost on a machine that is busy with other tests.
+const CALM_FAILOVER_MS: u64 = 20_000;
+/// So short that a test can wait for a lease to expire.
+const QUICK_FAILOVER_MS: u64 = 6_000;
 
 pub(crate) struct Aws {
     endpoint: Endpoint,
@@ -114,7 +116,7 @@ impl Aws {
             table: TABLE.into(),
             stream: STREAM.into(),
             worker_id: WorkerId::new(worker),
-            failover_ms: FAILOVER_MS,
+            failover_ms: CALM_FAILOVER_MS,
             scan_interval_ms: Some(300),
             sync_interval_ms: 1_000,
             ..FleetConfig::default()
@@ -122,8 +124,16 @@ impl Aws {
     }
 
     pub(crate) async fn worker(&self, name: &str) -> (Fleet, Leases) {
-        let (kinesis, dynamodb) = (self.kinesis.clone(), self.dynamodb.clone());
-        Fleet::start(self.config(name), kinesis, dynamodb).await.unwrap()
+        self.worker_with(self.config(name)).await
+    }
+
+    /// A worker whose leases expire soon.
+    pub(crate) async fn quick_worker(&self, name: &str) -> (Fleet, Leases) {
+        self.worker_with(FleetConfig { failover_ms: QUICK_FAILOVER_MS, ..self.config(name) }).await
+    }
+
+    pub(crate) async fn worker_with(&self, config: FleetConfig) -> (Fleet, Leases) {
+        Fleet::start(config, self.kinesis.clone(), self.dynamodb.clone()).await.unwrap()
     }
 }
 

@@ -130,11 +130,11 @@ async fn children_follow_their_parent_and_a_merged_shard_waits_for_both() {
 #[tokio::test]
 async fn after_a_crash_a_successor_takes_over_when_the_lease_has_expired() {
     let aws = Aws::with_stream(1).await;
-    let (crashed, mut leases) = aws.worker("a").await;
+    let (crashed, mut leases) = aws.quick_worker("a").await;
     let lease = soon(leases.recv()).await.unwrap();
     let to = Position { sequence: 5.into(), sub: 0 };
     let _done = lease.prepare(to).await.unwrap();
-    let (_successor, mut next) = aws.worker("b").await;
+    let (_successor, mut next) = aws.quick_worker("b").await;
     // Dropping a fleet stops its heartbeats, as a killed process would.
     drop(crashed);
     let taken = soon(next.recv()).await.unwrap();
@@ -148,7 +148,7 @@ async fn after_a_crash_a_successor_takes_over_when_the_lease_has_expired() {
 #[tokio::test]
 async fn a_lease_is_lost_before_it_expires_when_the_table_is_out_of_reach() {
     let aws = Aws::with_stream(1).await;
-    let (_fleet, mut leases) = aws.worker("a").await;
+    let (_fleet, mut leases) = aws.quick_worker("a").await;
     let lease = soon(leases.recv()).await.unwrap();
     aws.add_fault(&fault("UpdateItem", FaultKind::Reset, None)).await;
     soon(lease.lost().cancelled()).await;
@@ -159,7 +159,7 @@ async fn a_lease_is_lost_before_it_expires_when_the_table_is_out_of_reach() {
 #[tokio::test]
 async fn a_lease_taken_by_a_java_worker_is_lost_at_the_next_heartbeat() {
     let aws = Aws::with_stream(1).await;
-    let (_fleet, mut leases) = aws.worker("a").await;
+    let (_fleet, mut leases) = aws.quick_worker("a").await;
     let lease = soon(leases.recv()).await.unwrap();
     let java = Change::Take(WorkerId::new("java"));
     soon(async {
@@ -183,16 +183,13 @@ async fn latest_is_pinned_so_that_a_restart_skips_nothing() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut config = aws.config("a");
     config.initial_position = InitialPosition::Latest;
-    let clients = || (aws.kinesis.clone(), aws.dynamodb.clone());
-    let (kinesis, dynamodb) = clients();
-    let (fleet, leases) = Fleet::start(config.clone(), kinesis, dynamodb).await.unwrap();
+    let (fleet, leases) = aws.worker_with(config.clone()).await;
     drop(leases);
     fleet.shutdown(Duration::from_secs(5)).await;
     aws.put("k", "while nobody was there").await;
 
     config.worker_id = WorkerId::new("b");
-    let (kinesis, dynamodb) = clients();
-    let (_fleet, mut leases) = Fleet::start(config, kinesis, dynamodb).await.unwrap();
+    let (_fleet, mut leases) = aws.worker_with(config).await;
     let lease = soon(leases.recv()).await.unwrap();
     assert_eq!(lease.resume_point().checkpoint, Checkpoint::AtTimestamp);
     let (shard, start) = (lease.shard().clone(), lease.resume_point().start());

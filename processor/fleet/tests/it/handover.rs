@@ -69,7 +69,7 @@ async fn workers_that_come_and_go_share_the_shards_evenly() {
     let report = second.shutdown(Duration::from_secs(20)).await;
     assert_eq!((report.released, report.forced), (2, 0));
     wait_for_loads(&aws, &[3, 3]).await;
-    drop(third);
+    third.shutdown(Duration::from_secs(20)).await;
     wait_for_loads(&aws, &[6]).await;
 }
 
