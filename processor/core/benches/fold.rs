@@ -1,5 +1,6 @@
 //! Records folded per second by one core, from memory: decode, duplicates, windows; next to two
-//! baselines over the same lines in the same run. `cargo bench -p ivs-core --bench fold [FILES]`.
+//! baselines over the same lines in the same run. `cargo bench -p ivs-core --bench fold [FILES]`;
+//! for a profile, `FOLD_ONLY=window` runs only the contestants with that word in their name.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of records, for rates")]
 
@@ -25,26 +26,29 @@ type Contestant = fn(&[Vec<u8>]) -> u64;
 fn main() {
     let lines = lines();
     println!("{} lines, {} bytes", lines.len(), lines.iter().map(Vec::len).sum::<usize>());
-    let contestants: [(&str, Contestant); 3] = [
+    let contestants: [(&str, Contestant); 5] = [
         ("ivs-core: decode + dedupe + window", ours),
+        ("ivs-core: of that, decode + dedupe", decode_and_dedupe),
+        ("ivs-core: of that, decode", decode_only),
         ("serde_json typed + the same windows by hash map", typed),
         ("serde_json::Value + the same windows by hash map", untyped),
     ];
-    let mut best = [f64::MAX; 3];
+    let mut best = [f64::MAX; 5];
+    let only = std::env::var("FOLD_ONLY").unwrap_or_default();
     for _ in 0..ROUNDS {
-        for (i, (_, run)) in contestants.iter().enumerate() {
+        for (i, (_, run)) in contestants.iter().enumerate().filter(|(_, c)| c.0.contains(&only)) {
             let started = Instant::now();
             black_box(run(&lines));
             best[i] = best[i].min(started.elapsed().as_secs_f64());
         }
     }
     let count = lines.len() as f64;
-    for (i, (name, run)) in contestants.iter().enumerate() {
+    for (i, (name, run)) in contestants.iter().enumerate().filter(|(_, c)| c.0.contains(&only)) {
         println!(
             "{name:<50} {:>10.0} records/s  {:>6.3} s per million  {:>5.2} x  ({} folded)",
             count / best[i],
             best[i] / count * 1e6,
-            best[2] / best[i],
+            best[4] / best[i],
             run(&lines)
         );
     }
@@ -64,6 +68,27 @@ fn lines() -> Vec<Vec<u8>> {
         decoder.read_to_end(&mut text).expect("a whole zstd file");
     }
     text.split(|&b| b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+fn decode_only(lines: &[Vec<u8>]) -> u64 {
+    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let mut decoded = 0;
+    for line in lines {
+        decoded += u64::from(black_box(decode(line, EpochMs(0), &limits)).is_ok());
+    }
+    decoded
+}
+
+fn decode_and_dedupe(lines: &[Vec<u8>]) -> u64 {
+    let mut dedupe = Dedupe::new(60_000, MAX_IDS);
+    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let mut first = 0;
+    dedupe.arrive(EpochMs(0));
+    for line in lines {
+        let Ok(event) = decode(line, EpochMs(0), &limits) else { continue };
+        first += u64::from(!event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))));
+    }
+    first
 }
 
 fn ours(lines: &[Vec<u8>]) -> u64 {
