@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Layers;
+use crate::report::Format;
+use crate::report::html::Lang;
 
 /// Stream processor for Amazon IVS events and player telemetry: Kinesis in, exact per-minute rows
 /// in DynamoDB, CloudWatch metrics and domain events out.
@@ -64,6 +66,12 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Write the rows of the metrics table as CSV
     Rows(RowsArgs),
+    /// Report on channels over a day, a week or a month
+    Report {
+        /// Which.
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
     /// Check records against the JSON Schemas and the decoder
     Validate(ValidateArgs),
     /// Look at the configuration
@@ -161,6 +169,64 @@ pub struct RowsArgs {
     /// The CSV file; standard output if absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `report …`.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// From midnight to midnight
+    Daily(ReportArgs),
+    /// From Monday to Monday
+    Weekly(ReportArgs),
+    /// A calendar month
+    Monthly(ReportArgs),
+    /// Answer requests as an AWS Lambda function
+    Lambda(LambdaArgs),
+}
+
+/// `report daily`, `weekly` and `monthly`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Channel, by its ARN or the last part of it
+    #[arg(long, value_name = "ID", required_unless_present = "all_channels")]
+    pub channel: Option<String>,
+    /// Every channel that was live, one report each; JSON without --out is one line each
+    #[arg(long, conflicts_with = "channel")]
+    pub all_channels: bool,
+    /// A date in the period, YYYY-MM-DD; without it, the latest period that is over
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<jiff::civil::Date>,
+    /// Zone whose calendar counts, by its IANA name
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    pub tz: String,
+    /// Language of the page
+    #[arg(long, default_value = "en")]
+    pub lang: Lang,
+    /// What to write
+    #[arg(long, default_value = "json")]
+    pub format: Format,
+    /// Write reports/ID/TYPE_PERIOD.EXT below this URL (file:DIR, s3://BUCKET) instead of to
+    /// standard output
+    #[arg(
+        long,
+        value_name = "URL",
+        required_if_eq_all([("all_channels", "true"), ("format", "html")])
+    )]
+    pub out: Option<String>,
+}
+
+/// `report lambda`.
+#[derive(Args, Debug)]
+pub struct LambdaArgs {
+    /// Where reports go, as JSON and as pages
+    #[arg(long, env = "REPORT_OUT", value_name = "URL")]
+    pub out: String,
+    /// Zone whose calendar counts, by its IANA name
+    #[arg(long, env = "REPORT_TZ", default_value = "UTC", value_name = "ZONE")]
+    pub tz: String,
+    /// Language of the pages
+    #[arg(long, env = "REPORT_LANG", default_value = "en")]
+    pub lang: Lang,
 }
 
 /// `validate`.

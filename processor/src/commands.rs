@@ -2,6 +2,7 @@
 
 mod config;
 mod generate;
+mod report;
 mod validate;
 mod worker;
 
@@ -19,7 +20,8 @@ const USAGE: u8 = 64;
 
 /// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration.
 pub async fn run(cli: Cli) -> ExitCode {
-    let quiet = matches!(cli.command, Command::Local(_) | Command::Generate(_));
+    let quiet =
+        matches!(cli.command, Command::Local(_) | Command::Generate(_) | Command::Report { .. });
     logging::start(if quiet { QUIET } else { "info" }, cli.config.log_json);
     let config = match load(&cli.config.layers()) {
         Ok(config) => config,
@@ -38,6 +40,7 @@ pub async fn run(cli: Cli) -> ExitCode {
                 .await
                 .map(|written| eprintln!("{written} rows"))
         }
+        Command::Report { command } => report::run(&config, &command).await,
         Command::Validate(args) => validate::run(&args),
         Command::Config { command } => config::run(&config, &command),
     };

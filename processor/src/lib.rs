@@ -11,6 +11,7 @@ mod heartbeat;
 pub mod items;
 pub mod local;
 pub mod logging;
+pub mod report;
 pub mod rows;
 pub mod shard_status;
 pub mod shard_task;

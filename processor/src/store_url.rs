@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use object_store::DynObjectStore;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{Attribute, DynObjectStore, ObjectStore as _, PutOptions};
 
 /// A store and the prefix below which we work. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StoreUrl {
     store: Arc<DynObjectStore>,
     prefix: Path,
+    /// Files have no content type, and the client refuses to be told one.
+    has_content_types: bool,
 }
 
 /// Why a URL cannot be used.
@@ -35,7 +37,8 @@ impl StoreUrl {
             let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
             std::fs::create_dir_all(&path).map_err(|e| error(e.to_string()))?;
             let store = LocalFileSystem::new_with_prefix(path).map_err(|e| error(e.to_string()))?;
-            return Ok(Self { store: Arc::new(store), prefix: Path::default() });
+            let store = Arc::new(store);
+            return Ok(Self { store, prefix: Path::default(), has_content_types: false });
         }
         let Some(rest) = url.strip_prefix("s3://") else {
             return Err(error("expected file:… or s3://bucket/prefix".to_owned()));
@@ -47,13 +50,30 @@ impl StoreUrl {
             .with_bucket_name(bucket)
             .build()
             .map_err(|e| error(e.to_string()))?;
-        Ok(Self { store: Arc::new(store), prefix: Path::from(prefix) })
+        Ok(Self { store: Arc::new(store), prefix: Path::from(prefix), has_content_types: true })
     }
 
     /// The store.
     #[must_use]
     pub fn store(&self) -> &Arc<DynObjectStore> {
         &self.store
+    }
+
+    /// Writes an object below the prefix, over an earlier one.
+    ///
+    /// # Errors
+    /// When the store does not acknowledge it.
+    pub async fn put(
+        &self,
+        name: &str,
+        body: String,
+        content_type: &'static str,
+    ) -> object_store::Result<()> {
+        let mut options = PutOptions::default();
+        if self.has_content_types {
+            options.attributes.insert(Attribute::ContentType, content_type.into());
+        }
+        self.store.put_opts(&self.path(name), body.into(), options).await.map(drop)
     }
 
     /// A path below the prefix.

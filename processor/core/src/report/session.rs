@@ -46,18 +46,23 @@ struct Digest {
 impl Digest {
     /// `None` of a session that was never live.
     fn of(summary: &SummaryAgg, now: EpochMs) -> Option<Self> {
-        let start = summary.started_at()?;
-        let ended_at = summary.ended_at();
+        let (mut start, mut ended_at) = (summary.started_at()?, summary.ended_at());
+        let records = summary.telemetry.span;
+        let after_records = records.map(|span| EpochMs(span.last.start().0 + MINUTE_MS));
+        let last_sign = after_records.unwrap_or(start);
         let (status, until) = match (ended_at, summary.overdue_at()) {
-            (Some(end), _) if summary.status() == session::SessionStatus::Failed => {
-                (SessionStatus::Failed, end)
+            (Some(end), _) => {
+                let is_failed = summary.status() == session::SessionStatus::Failed;
+                let status = if is_failed { SessionStatus::Failed } else { SessionStatus::Ended };
+                // Start and end that contradict each other tell less than the records.
+                let is_contradiction = end < start;
+                if is_contradiction {
+                    start = records.map_or(start, |span| span.first.start());
+                    ended_at = None;
+                }
+                (status, if is_contradiction { last_sign } else { end })
             }
-            (Some(end), _) => (SessionStatus::Ended, end),
-            (None, Some(overdue)) if overdue <= now => {
-                let last = summary.telemetry.span.map(|span| span.last.start());
-                let until = last.map_or(start, |last| EpochMs(last.0 + MINUTE_MS));
-                (SessionStatus::Lost, until)
-            }
+            (None, Some(overdue)) if overdue <= now => (SessionStatus::Lost, last_sign),
             (None, _) => (SessionStatus::Live, now),
         };
         let facts = &summary.lifecycle;

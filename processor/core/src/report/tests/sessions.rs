@@ -73,6 +73,18 @@ fn a_session_whose_end_was_lost_counts_up_to_its_last_record() {
 }
 
 #[test]
+fn a_session_whose_end_is_stated_before_its_start_is_known_by_its_rows() {
+    let mut fold = fold_at(24 * HOUR_S);
+    let rows = [(600, row(3, 3.0, 30.0, 4)), (900, row(3, 3.0, 30.0, 4))];
+    add(&mut fold, "a", &rows, summary(800, Some(700)));
+    let report = fold.finish();
+    assert_eq!(report.summary.total_stream_time, 360.0, "from minute 10 to the end of minute 15");
+    let session = &report.sessions[0];
+    assert_eq!((session.status, session.ended_at.as_deref()), (SessionStatus::Ended, None));
+    assert_eq!(session.started_at, "2026-03-01T00:10:00+00:00");
+}
+
+#[test]
 fn a_session_without_any_event_is_known_by_its_rows() {
     let mut fold = fold_at(24 * HOUR_S);
     fold.add_row(&key("a", 120), &row(3, 3.0, 30.0, 4));

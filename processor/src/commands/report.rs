@@ -1,0 +1,62 @@
+//! `report`.
+
+use ivs_schemas::report::{Report, ReportType};
+
+use crate::aws;
+use crate::cli::{LambdaArgs, ReportArgs, ReportCommand};
+use crate::clock::now;
+use crate::config::Config;
+use crate::report::lambda::Handler;
+use crate::report::{self, Source};
+use crate::store_url::StoreUrl;
+
+/// Writes the report of a channel, or of each channel that was live; or serves Lambda.
+///
+/// # Errors
+/// When the tables cannot be read or a report cannot be written. Of all channels the others are
+/// still done.
+pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Result<()> {
+    let (kind, args) = match command {
+        ReportCommand::Daily(args) => (ReportType::Daily, args),
+        ReportCommand::Weekly(args) => (ReportType::Weekly, args),
+        ReportCommand::Monthly(args) => (ReportType::Monthly, args),
+        ReportCommand::Lambda(args) => return serve(config, args).await,
+    };
+    let now = now();
+    let period = report::period(kind, args.date, &args.tz, now)?;
+    let out = args.out.as_deref().map(StoreUrl::open).transpose()?;
+    let source = source(config).await;
+    if let Some(channel) = &args.channel {
+        let channel_id = report::channel_id(channel);
+        let report = source.report(channel_id, &period, now).await?;
+        if !report::has_data(&report) {
+            eprintln!("channel {channel_id} has no session and no row in {}", period.name());
+        }
+        return deliver(&report, args, out.as_ref()).await;
+    }
+    let each = async |report: &Report| deliver(report, args, out.as_ref()).await;
+    let batch = report::all_channels(&source, &period, now, each).await?;
+    for (channel_id, error) in &batch.failed {
+        eprintln!("channel {channel_id}: {error:#}");
+    }
+    eprintln!("{} reports of {}", batch.written, period.name());
+    anyhow::ensure!(batch.failed.is_empty(), "{} reports failed", batch.failed.len());
+    Ok(())
+}
+
+async fn source(config: &Config) -> Source {
+    Source::new(&aws::clients(&config.aws).await.dynamodb, &config.tables)
+}
+
+async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {
+    Handler::new(source(config).await, &args.out, &args.tz, args.lang)?.serve().await
+}
+
+/// Below the URL, or on standard output: JSON as one line.
+async fn deliver(report: &Report, args: &ReportArgs, out: Option<&StoreUrl>) -> anyhow::Result<()> {
+    match out {
+        Some(url) => eprintln!("{}", report::store(url, report, args.format, args.lang).await?),
+        None => println!("{}", report::render(report, args.format, args.lang)?.trim_end()),
+    }
+    Ok(())
+}

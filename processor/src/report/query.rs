@@ -1,0 +1,265 @@
+//! What a report needs of the two tables: pages of `ChannelIdIndex`, projected, one at a time.
+//!
+//! Reading grows with the period, not with the channel's history: rows by their minute, sessions
+//! by the facts of their timelines. A session reaches into the period only if one of its rows or
+//! its start does, and no stream starts earlier than [`LONGEST_STREAM_MS`] before it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+use aws_smithy_runtime_api::http::Response;
+use futures::stream::{self, StreamExt as _};
+use ivs_core::report::{MAX_SESSIONS, Period, ReportFold};
+use ivs_core::session::{LONGEST_STREAM_MS, SummaryAgg};
+use ivs_core::stream::EpochMs;
+use ivs_schemas::items::{metrics, sessions};
+use ivs_schemas::names::CHANNEL_INDEX;
+use ivs_schemas::report::Report;
+use kinesis_fleet::aws::{explain, is_transient};
+use kinesis_fleet::retry::RetryPolicy;
+
+use crate::config::Tables;
+use crate::items::codec::{Item, Reader};
+use crate::items::{metric, summary};
+
+/// Summaries read at once: a month of a channel has some dozens, each a request of its own.
+const SUMMARIES_IN_FLIGHT: usize = 8;
+
+/// Where reports read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Source {
+    dynamodb: Client,
+    sessions: String,
+    metrics: String,
+}
+
+/// A page of items, and where the next begins.
+struct Page {
+    items: Vec<Item>,
+    next: Option<Item>,
+}
+
+impl Page {
+    fn new(items: Option<Vec<Item>>, next: Option<Item>) -> Self {
+        Self { items: items.unwrap_or_default(), next }
+    }
+}
+
+impl Source {
+    /// Reads the configured tables.
+    #[must_use]
+    pub fn new(dynamodb: &Client, tables: &Tables) -> Self {
+        Self {
+            dynamodb: dynamodb.clone(),
+            sessions: tables.sessions.clone(),
+            metrics: tables.metrics.clone(),
+        }
+    }
+
+    /// The report of a channel.
+    ///
+    /// # Errors
+    /// When a table cannot be read, or an item is not ours; the item is named.
+    pub async fn report(
+        &self,
+        channel_id: &str,
+        period: &Period,
+        now: EpochMs,
+    ) -> anyhow::Result<Report> {
+        let mut fold = ReportFold::new(channel_id, period.clone(), now);
+        self.rows(channel_id, period, &mut fold).await?;
+        let mut ids: BTreeSet<Arc<str>> = fold.session_ids().cloned().collect();
+        self.starts(channel_id, period, &mut ids).await?;
+        let mut found =
+            stream::iter(ids).map(|id| self.summary(id)).buffer_unordered(SUMMARIES_IN_FLIGHT);
+        while let Some(found) = found.next().await {
+            if let Some((id, summary)) = found? {
+                fold.add_session(&id, &summary);
+            }
+        }
+        Ok(fold.finish())
+    }
+
+    /// Every channel with a session that may reach into the period. Reads the whole sessions
+    /// table: there is no index by time alone.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn channels(&self, period: &Period) -> anyhow::Result<BTreeSet<String>> {
+        let scan = self
+            .dynamodb
+            .scan()
+            .table_name(&self.sessions)
+            .filter_expression(
+                "#t = :summary AND #s < :end AND (attribute_not_exists(#e) OR #e >= :start)",
+            )
+            .projection_expression("#c")
+            .expression_attribute_names("#t", sessions::TIMESTAMP)
+            .expression_attribute_names("#s", sessions::STARTED_AT)
+            .expression_attribute_names("#e", sessions::ENDED_AT)
+            .expression_attribute_names("#c", sessions::CHANNEL_ID)
+            .expression_attribute_values(":summary", N(sessions::SUMMARY_TIMESTAMP.to_string()))
+            .expression_attribute_values(":start", N(seconds(period.start()).to_string()))
+            .expression_attribute_values(":end", N(seconds(period.end()).to_string()));
+        let fetch = async |from| {
+            let page = scan.clone().set_exclusive_start_key(from).send().await;
+            page.map(|page| Page::new(page.items, page.last_evaluated_key))
+        };
+        let mut found = BTreeSet::new();
+        pages(&self.sessions, fetch, |item| {
+            let channel_id = Reader(item).text(sessions::CHANNEL_ID)?;
+            if !channel_id.is_empty() {
+                found.insert(channel_id.to_owned());
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Folds the channel's rows of the period, in order of time.
+    async fn rows(
+        &self,
+        channel_id: &str,
+        period: &Period,
+        fold: &mut ReportFold,
+    ) -> anyhow::Result<()> {
+        let (projection, names) = projection(&metric::COUNTED);
+        // Minutes are whole seconds, so the last one of a half-open period is before its end.
+        let last = seconds(period.end()) - 1;
+        let query = self
+            .dynamodb
+            .query()
+            .table_name(&self.metrics)
+            .index_name(CHANNEL_INDEX)
+            .key_condition_expression("#channel = :channel AND #time BETWEEN :first AND :last")
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(names))
+            .expression_attribute_names("#channel", metrics::CHANNEL_ID)
+            .expression_attribute_names("#time", metrics::METRIC_TIMESTAMP)
+            .expression_attribute_values(":channel", S(channel_id.to_owned()))
+            .expression_attribute_values(":first", N(seconds(period.start()).to_string()))
+            .expression_attribute_values(":last", N(last.to_string()));
+        let fetch = async |from| {
+            let page = query.clone().set_exclusive_start_key(from).send().await;
+            page.map(|page| Page::new(page.items, page.last_evaluated_key))
+        };
+        pages(&self.metrics, fetch, |item| {
+            let (key, row) = metric::decode_agg(item)?;
+            fold.add_row(&key, &row);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Adds the sessions with a fact in the period or in the longest stream's time before it.
+    async fn starts(
+        &self,
+        channel_id: &str,
+        period: &Period,
+        ids: &mut BTreeSet<Arc<str>>,
+    ) -> anyhow::Result<()> {
+        let first = seconds(EpochMs(period.start().0.saturating_sub(LONGEST_STREAM_MS)));
+        // Keys have up to three decimals, by which facts of one second are told apart.
+        let last = format!("{}.999", seconds(period.end()) - 1);
+        let query = self
+            .dynamodb
+            .query()
+            .table_name(&self.sessions)
+            .index_name(CHANNEL_INDEX)
+            .key_condition_expression("#channel = :channel AND #time BETWEEN :first AND :last")
+            .projection_expression("#id")
+            .expression_attribute_names("#id", sessions::SESSION_ID)
+            .expression_attribute_names("#channel", sessions::CHANNEL_ID)
+            .expression_attribute_names("#time", sessions::TIMESTAMP)
+            .expression_attribute_values(":channel", S(channel_id.to_owned()))
+            .expression_attribute_values(":first", N(first.max(1).to_string()))
+            .expression_attribute_values(":last", N(last));
+        let fetch = async |from| {
+            let page = query.clone().set_exclusive_start_key(from).send().await;
+            page.map(|page| Page::new(page.items, page.last_evaluated_key))
+        };
+        pages(&self.sessions, fetch, |item| {
+            // One more than are kept lets the report say that there were more.
+            if ids.len() <= MAX_SESSIONS {
+                ids.insert(Arc::from(Reader(item).text(sessions::SESSION_ID)?));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn summary(&self, id: Arc<str>) -> anyhow::Result<Option<(Arc<str>, SummaryAgg)>> {
+        let wanted =
+            [sessions::SESSION_ID, sessions::CHANNEL_ID, sessions::FACTS, sessions::TELEMETRY];
+        let (projection, names) = projection(&wanted);
+        let query = self
+            .dynamodb
+            .query()
+            .table_name(&self.sessions)
+            .key_condition_expression("#session = :session AND #time = :summary")
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(names))
+            .expression_attribute_names("#session", sessions::SESSION_ID)
+            .expression_attribute_names("#time", sessions::TIMESTAMP)
+            .expression_attribute_values(":session", S(id.to_string()))
+            .expression_attribute_values(":summary", N(sessions::SUMMARY_TIMESTAMP.to_string()));
+        let fetch = async |from| {
+            let page = query.clone().set_exclusive_start_key(from).send().await;
+            page.map(|page| Page::new(page.items, page.last_evaluated_key))
+        };
+        let mut found = None;
+        pages(&self.sessions, fetch, |item| {
+            found = Some(summary::decode_agg(item)?);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+}
+
+/// Hands out every item of every page. A page that is throttled is asked for again.
+async fn pages<E>(
+    table: &str,
+    fetch: impl AsyncFn(Option<Item>) -> Result<Page, SdkError<E, Response>>,
+    mut each: impl FnMut(&Item) -> anyhow::Result<()>,
+) -> anyhow::Result<()>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let mut from = None;
+    loop {
+        let mut backoff = RetryPolicy::READ.start();
+        let page = loop {
+            match fetch(from.clone()).await {
+                Ok(page) => break page,
+                Err(error) if is_transient(&error) && backoff.wait().await => {}
+                Err(error) => anyhow::bail!("cannot read {table}: {}", explain(&error)),
+            }
+        };
+        for item in &page.items {
+            each(item).with_context(|| format!("{table}: {:?}", item.get(sessions::SESSION_ID)))?;
+        }
+        match page.next {
+            Some(next) => from = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// A projection of attributes, by placeholders: many names are words of DynamoDB's own.
+fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
+    let placeholder = |at: usize| format!("#p{at}");
+    let expression = (0..attributes.len()).map(placeholder).collect::<Vec<_>>().join(", ");
+    let names =
+        attributes.iter().enumerate().map(|(at, name)| (placeholder(at), (*name).to_owned()));
+    (expression, names.collect())
+}
+
+fn seconds(time: EpochMs) -> i64 {
+    time.0.div_euclid(1_000)
+}

@@ -1,0 +1,143 @@
+//! The page of a report, and reading it from tables of more than one page.
+
+mod tables;
+
+use std::sync::Arc;
+
+use ivs_core::decode::FactOrigin;
+use ivs_core::fixed::Fixed;
+use ivs_core::report::ReportFold;
+use ivs_core::session::SummaryAgg;
+use ivs_core::stream::{EpochMs, Minute};
+use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_schemas::report::{Report, ReportType};
+
+use super::html::{Lang, page};
+use super::{Format, key, period};
+
+/// 2026-03-01T00:00:00Z.
+const DAY_S: i64 = 1_772_323_200;
+const HOSTILE: &str = r#"</td><script>alert("x")</script>&'"#;
+
+fn row(viewers: i64) -> WindowAgg {
+    let mut row = WindowAgg { channel_id: "ch-1".into(), records: 1, ..WindowAgg::default() };
+    row.viewers.add_some(EpochMs(0), Fixed::from_int(viewers));
+    row.bitrate.add_some(Fixed::from_int(5_000_000));
+    row.frame_rate.add_some(Fixed::from_int(30));
+    row.chat_rate.add_some(Fixed::from_int(6));
+    row.player_records = 1;
+    row.playing_ms.add_some(Fixed::from_int(57_000));
+    row.watch_buffering_ms += Fixed::from_int(3_000).unwrap();
+    row
+}
+
+fn window(session: &str, second: i64) -> WindowKey {
+    let minute = Minute::of(EpochMs((DAY_S + second) * 1_000));
+    WindowKey { session_id: Arc::from(session), minute }
+}
+
+/// A session from start to end, in seconds after [`DAY_S`].
+fn summary(start: i64, end: i64) -> SummaryAgg {
+    let mut summary = SummaryAgg { channel_id: "ch-1".into(), ..SummaryAgg::default() };
+    let facts = &mut summary.lifecycle;
+    facts.started.note(EpochMs((DAY_S + start) * 1_000), FactOrigin::Ivs);
+    facts.stream_ended.note(EpochMs((DAY_S + end) * 1_000), FactOrigin::Ivs);
+    facts.stream_title.note(EpochMs(0), Arc::from(HOSTILE));
+    summary
+}
+
+/// A day with one session from 20:00 to 20:10, of 1,000 to 1,009 viewers.
+fn report(kind: ReportType) -> Report {
+    let period = period(kind, Some(jiff::civil::date(2026, 3, 1)), "UTC", EpochMs(0)).unwrap();
+    let mut fold = ReportFold::new("ch-1", period, EpochMs((DAY_S + 90_000) * 1_000));
+    for minute in 0..10 {
+        fold.add_row(&window("st-1", 72_000 + minute * 60), &row(1_000 + minute));
+    }
+    fold.add_session(&Arc::from("st-1"), &summary(72_000, 72_600));
+    fold.finish()
+}
+
+#[test]
+fn the_page_has_every_chart_and_the_figures() {
+    for kind in [ReportType::Daily, ReportType::Weekly, ReportType::Monthly] {
+        let html = page(&report(kind), Lang::En);
+        assert_eq!(html.matches("<svg ").count(), 6, "{kind:?}");
+        for title in [
+            "Viewers over time",
+            "Viewers by hour of the day",
+            "Ingest bitrate (bit/s)",
+            "Ingest frame rate",
+            "Chat messages per minute",
+            "Stalled share of watch time",
+        ] {
+            assert!(html.contains(&format!("aria-label=\"{title}")), "{kind:?}: {title}");
+        }
+        for figure in [
+            "<b>1,009</b><span>Peak viewers",
+            "<b>10,045</b><span>Viewer minutes",
+            "<b>10 min</b><span>Stream time",
+            "<b>60</b><span>Chat messages",
+            "<b>100 / 100</b><span>Quality score",
+            "<b>4 / 10</b><span>Chat engagement",
+            "5.00 Mbit/s",
+            "5.00 %",
+            "2026-03-01 20:00",
+        ] {
+            assert!(html.contains(figure), "{kind:?}: {figure}");
+        }
+    }
+}
+
+#[test]
+fn the_page_loads_and_runs_nothing_and_escapes_what_came_from_outside() {
+    let html = page(&report(ReportType::Daily), Lang::En);
+    for forbidden in ["<script", "http://", "https://", "src=", "url(", "@import", "<link"] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+    assert!(
+        html.contains("&lt;/td&gt;&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;&#39;")
+    );
+}
+
+#[test]
+fn the_page_speaks_japanese() {
+    let html = page(&report(ReportType::Weekly), Lang::Ja);
+    for text in
+        ["<html lang=\"ja\">", "週次レポート · 2026-W09", "視聴者数の推移", ">2/24<", "10分"]
+    {
+        assert!(html.contains(text), "{text}");
+    }
+    assert!(!html.contains("Viewers"));
+}
+
+#[test]
+fn a_page_without_data_says_so() {
+    let period = period(ReportType::Daily, None, "UTC", EpochMs(DAY_S * 1_000)).unwrap();
+    let html = page(&ReportFold::new("ch-1", period, EpochMs(DAY_S * 1_000)).finish(), Lang::En);
+    assert!(!html.contains("<svg "));
+    assert_eq!(html.matches("class=\"empty\">No data").count(), 6);
+    assert!(html.contains("Not enough data for a score."));
+    assert!(!html.contains("NaN") && !html.contains("null"));
+}
+
+#[test]
+fn the_key_names_channel_type_and_period() {
+    let keys = [ReportType::Daily, ReportType::Weekly, ReportType::Monthly]
+        .map(|kind| key(&report(kind), Format::Json));
+    assert_eq!(
+        keys,
+        [
+            "reports/ch-1/daily_2026-03-01.json",
+            "reports/ch-1/weekly_2026-W09.json",
+            "reports/ch-1/monthly_2026-03.json",
+        ]
+    );
+    assert_eq!(super::channel_id("arn:aws:ivs:us-east-1:111122223333:channel/AbC"), "AbC");
+    assert_eq!(super::channel_id("AbC"), "AbC");
+}
+
+#[test]
+fn an_unknown_zone_is_named() {
+    let error = period(ReportType::Daily, None, "Mars/Olympus", EpochMs(0)).unwrap_err();
+    assert!(format!("{error:#}").contains("Mars/Olympus"), "{error:#}");
+}
