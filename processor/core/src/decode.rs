@@ -22,6 +22,7 @@ mod fact;
 mod field;
 mod flat;
 mod json;
+mod keys;
 mod number;
 mod qos;
 mod reject;
@@ -73,7 +74,8 @@ pub fn decode<'a>(
         let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
         Rejection::of_record(Reason::NotJson, detail)
     })?;
-    let flat = Flat::read(text)?;
+    let mut flat = Flat::EMPTY;
+    flat.fill(text)?;
     let kind = flat.kind()?;
     let fields = Fields { record: name(kind), arrival, limits };
     Ok(match kind {

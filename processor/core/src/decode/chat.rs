@@ -32,29 +32,30 @@ slots! {
 
 /// `MESSAGE` or `EVENT`.
 pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessage<'a>, Rejection> {
-    let slots = Chat::read(line)?;
-    let messages = match word("type", slots.r#type)?.as_deref() {
+    let mut slots = Chat::EMPTY;
+    slots.fill(line)?;
+    let messages = match word("type", slots.r#type())?.as_deref() {
         Some("MESSAGE") => 1,
         Some("EVENT") => 0,
         Some(other) => return Err(no_kind("type", other)),
         None => return Err(fields.missing("type")),
     };
     // A review handler may have replaced the payload by text, so other types are let pass.
-    let payload = match slots.payload {
-        Value::Object(payload) => Payload::read(payload)?,
-        _ => Payload::default(),
-    };
-    let room = if slots.room == Value::Null { payload.room } else { slots.room };
+    let mut payload = Payload::EMPTY;
+    if let Value::Object(text) = slots.payload() {
+        payload.fill(text)?;
+    }
+    let room = if slots.room() == Value::Null { payload.room() } else { slots.room() };
     let room_id = fields.resource_id("room_arn", room)?;
-    let session_id = optional_id("sessionId", slots.session_id)?
+    let session_id = optional_id("sessionId", slots.session_id())?
         .unwrap_or_else(|| Cow::Owned(format!("{SESSION_PREFIX}{room_id}")));
-    let channel_id = optional_id("channelId", slots.channel_id)?.map(resource_id);
+    let channel_id = optional_id("channelId", slots.channel_id())?.map(resource_id);
     Ok(ChatMessage {
         session_id,
         channel_id: channel_id.unwrap_or_else(|| room_id.clone()),
         room_id,
-        event_id: optional_id("Id", payload.id)?,
-        time: fields.time("event_timestamp", slots.time)?,
+        event_id: optional_id("Id", payload.id())?,
+        time: fields.time("event_timestamp", slots.time())?,
         messages,
     })
 }

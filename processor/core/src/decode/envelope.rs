@@ -61,42 +61,44 @@ slots! {
 }
 
 pub(super) fn fact(line: &str, fields: Fields<'_>) -> Result<Fact, Rejection> {
-    let envelope = Envelope::read(line)?;
-    let source = word("source", envelope.source)?.ok_or_else(|| fields.missing("source"))?;
+    let mut envelope = Envelope::EMPTY;
+    envelope.fill(line)?;
+    let source = word("source", envelope.source())?.ok_or_else(|| fields.missing("source"))?;
     if source != SOURCE && !source.ends_with(SOURCE_SUFFIX) {
         return Err(no_kind("source", &source));
     }
-    let detail_type = fields.id("detail-type", envelope.detail_type)?;
-    let detail = match envelope.detail {
-        Value::Object(detail) => Detail::read(detail)?,
+    let detail_type = fields.id("detail-type", envelope.detail_type())?;
+    let mut detail = Detail::EMPTY;
+    match envelope.detail() {
+        Value::Object(text) => detail.fill(text)?,
         Value::Null => return Err(fields.missing("detail")),
         other => return Err(ill_typed("detail", "an object", other)),
-    };
+    }
     let kind = kind(&detail_type, &detail, fields)?;
     Ok(Fact {
         scope: scope(&kind, &envelope, &detail, fields)?,
-        time: fields.time("time", envelope.time)?,
+        time: fields.time("time", envelope.time())?,
         kind,
-        event_id: optional_id("id", envelope.id)?.map(Into::into),
+        event_id: optional_id("id", envelope.id())?.map(Into::into),
         origin: FactOrigin::Ivs,
     })
 }
 
 fn kind(detail_type: &str, detail: &Detail<'_>, fields: Fields<'_>) -> Result<FactKind, Rejection> {
-    let event_name = word("event_name", detail.event_name)?;
+    let event_name = word("event_name", detail.event_name())?;
     Ok(match (detail_type, event_name.as_deref()) {
         ("IVS Stream State Change", Some("Session Created")) => FactKind::SessionCreated,
         ("IVS Stream State Change", Some("Session Ended")) => {
-            FactKind::SessionEnded { code: text("code", detail.code)? }
+            FactKind::SessionEnded { code: text("code", detail.code())? }
         }
         ("IVS Stream State Change", Some("Stream Start")) => FactKind::StreamStart,
         ("IVS Stream State Change", Some("Stream End")) => FactKind::StreamEnd,
         ("IVS Stream State Change", Some("Stream Failure")) => {
-            FactKind::StreamFailure { reason: text("reason", detail.reason)? }
+            FactKind::StreamFailure { reason: text("reason", detail.reason())? }
         }
         ("IVS Stream State Change", Some("Stream Takeover")) => FactKind::Takeover,
         ("IVS Stream State Change", Some("Stream Takeover Failure")) => {
-            FactKind::TakeoverFailure { code: text("code", detail.code)? }
+            FactKind::TakeoverFailure { code: text("code", detail.code())? }
         }
         ("IVS Stream Health Change", Some("Starvation Start")) => FactKind::StarvationStart,
         ("IVS Stream Health Change", Some("Starvation End")) => FactKind::StarvationEnd,
@@ -112,7 +114,7 @@ fn kind(detail_type: &str, detail: &Detail<'_>, fields: Fields<'_>) -> Result<Fa
             _,
         ) => FactKind::Stage(stage_event(detail_type, detail)?),
         ("AWS API Call via CloudTrail", _) => FactKind::Ignored,
-        _ => unknown(detail_type, text("event_name", detail.event_name)?),
+        _ => unknown(detail_type, text("event_name", detail.event_name())?),
     })
 }
 
@@ -122,15 +124,15 @@ fn unknown(detail_type: &str, name: Option<String>) -> FactKind {
 
 fn limit_breach(detail: &Detail<'_>, fields: Fields<'_>) -> Result<LimitBreach, Rejection> {
     Ok(LimitBreach {
-        limit: fields.id("limit_name", detail.limit_name)?.into_owned(),
-        value: metric("limit_value", detail.limit_value)?,
-        exceeded_by: metric("exceeded_by", detail.exceeded_by)?,
-        unit: text("limit_unit", detail.limit_unit)?,
+        limit: fields.id("limit_name", detail.limit_name())?.into_owned(),
+        value: metric("limit_value", detail.limit_value())?,
+        exceeded_by: metric("exceeded_by", detail.exceeded_by())?,
+        unit: text("limit_unit", detail.limit_unit())?,
     })
 }
 
 fn recording(detail_type: &str, detail: &Detail<'_>) -> Result<FactKind, Rejection> {
-    let status = text("recording_status", detail.recording_status)?;
+    let status = text("recording_status", detail.recording_status())?;
     let phase = match status.as_deref() {
         Some("Recording Start") => RecordingPhase::Start,
         Some("Recording End") => RecordingPhase::End,
@@ -140,30 +142,30 @@ fn recording(detail_type: &str, detail: &Detail<'_>) -> Result<FactKind, Rejecti
     };
     Ok(FactKind::Recording(Recording {
         phase,
-        reason: text("recording_status_reason", detail.recording_status_reason)?,
-        bucket: text("recording_s3_bucket_name", detail.bucket)?,
-        key_prefix: text("recording_s3_key_prefix", detail.key_prefix)?,
-        duration_ms: metric("recording_duration_ms", detail.recording_duration_ms)?,
-        recording_id: text("recording_session_id", detail.recording_session_id)?,
-        stream_ids: ids("recording_session_stream_ids", detail.recording_stream_ids)?,
+        reason: text("recording_status_reason", detail.recording_status_reason())?,
+        bucket: text("recording_s3_bucket_name", detail.bucket())?,
+        key_prefix: text("recording_s3_key_prefix", detail.key_prefix())?,
+        duration_ms: metric("recording_duration_ms", detail.recording_duration_ms())?,
+        recording_id: text("recording_session_id", detail.recording_session_id())?,
+        stream_ids: ids("recording_session_stream_ids", detail.recording_stream_ids())?,
     }))
 }
 
 fn ad_break(detail: &Detail<'_>) -> Result<AdBreak, Rejection> {
     Ok(AdBreak {
-        ad_break_id: text("ad_break_id", detail.ad_break_id)?,
-        duration_s: metric("duration_seconds", detail.duration_seconds)?,
-        target_start: text("target_start_time", detail.target_start_time)?,
+        ad_break_id: text("ad_break_id", detail.ad_break_id())?,
+        duration_s: metric("duration_seconds", detail.duration_seconds())?,
+        target_start: text("target_start_time", detail.target_start_time())?,
     })
 }
 
 fn stage_event(detail_type: &str, detail: &Detail<'_>) -> Result<StageEvent, Rejection> {
     Ok(StageEvent {
         detail_type: detail_type.to_owned(),
-        name: text("event_name", detail.event_name)?,
-        participant_id: text("participant_id", detail.participant_id)?,
-        error_code: text("error_code", detail.error_code)?,
-        reason: text("reason", detail.reason)?,
+        name: text("event_name", detail.event_name())?,
+        participant_id: text("participant_id", detail.participant_id())?,
+        error_code: text("error_code", detail.error_code())?,
+        reason: text("reason", detail.reason())?,
     })
 }
 
@@ -173,7 +175,7 @@ fn scope(
     detail: &Detail<'_>,
     fields: Fields<'_>,
 ) -> Result<FactScope, Rejection> {
-    let resource = ids("resources", envelope.resources)?.into_iter().next();
+    let resource = ids("resources", envelope.resources())?.into_iter().next();
     let resource = resource.map(|arn| resource_id(arn.into()).into_owned());
     let resource = resource.filter(|id| !id.is_empty());
     if let FactKind::Stage(stage) = kind {
@@ -181,11 +183,11 @@ fn scope(
         return Ok(if stage.detail_type == "IVS Composition State Change" {
             FactScope::Composition { composition_id: id }
         } else {
-            let session_id = optional_id("session_id", detail.session_id)?.map(Into::into);
+            let session_id = optional_id("session_id", detail.session_id())?.map(Into::into);
             FactScope::Stage { stage_id: id, session_id }
         });
     }
-    let session = optional_id("stream_id", detail.stream_id)?;
+    let session = optional_id("stream_id", detail.stream_id())?;
     match (session, resource) {
         (Some(session), Some(channel_id)) => {
             Ok(FactScope::Session { session_id: session.into_owned(), channel_id })
@@ -194,8 +196,8 @@ fn scope(
         (_, None) => match kind {
             FactKind::LimitBreach(_) | FactKind::Unknown { .. } | FactKind::Ignored => {
                 Ok(FactScope::Account {
-                    account: text("account", envelope.account)?.unwrap_or_default(),
-                    region: text("region", envelope.region)?.unwrap_or_default(),
+                    account: text("account", envelope.account())?.unwrap_or_default(),
+                    region: text("region", envelope.region())?.unwrap_or_default(),
                 })
             }
             _ => Err(fields.missing("resources")),

@@ -60,10 +60,10 @@ pub(super) enum Kind {
 
 impl<'a> Flat<'a> {
     pub(super) fn kind(&self) -> Result<Kind, Rejection> {
-        if self.detail_type != Value::Null {
+        if self.detail_type() != Value::Null {
             return Ok(Kind::Envelope);
         }
-        if let Some(name) = word("eventType", self.event_type)? {
+        if let Some(name) = word("eventType", self.event_type())? {
             return match &*name {
                 "metrics_update" => Ok(Kind::Gauge),
                 "stream_start" => Ok(Kind::AppStart),
@@ -71,13 +71,13 @@ impl<'a> Flat<'a> {
                 other => Err(no_kind("eventType", other)),
             };
         }
-        if self.event_timestamp != Value::Null {
+        if self.event_timestamp() != Value::Null {
             return Ok(Kind::Chat);
         }
-        if self.metric_type != Value::Null {
+        if self.metric_type() != Value::Null {
             return Ok(Kind::Qos);
         }
-        match word("type", self.r#type)?.as_deref() {
+        match word("type", self.r#type())?.as_deref() {
             Some("player_telemetry") => Ok(Kind::Player),
             Some(other) => Err(no_kind("type", other)),
             None => {
@@ -90,38 +90,38 @@ impl<'a> Flat<'a> {
     #[inline]
     pub(super) fn gauge(&self, fields: Fields<'_>) -> Result<Gauge<'a>, Rejection> {
         Ok(Gauge {
-            session_id: fields.id("sessionId", self.session_id)?,
-            channel_id: fields.resource_id("channelId", self.channel_id)?,
-            event_id: optional_id("eventId", self.event_id)?,
-            time: fields.time_or_arrival("timestamp", self.time)?,
-            viewers: metric("currentViewers", self.viewers)?,
-            bitrate_bps: metric("bitrate", self.bitrate)?,
-            frame_rate: metric("frameRate", self.frame_rate)?,
-            chat_rate: metric("chatMessagesPerMinute", self.chat_rate)?,
-            cpu: metric("cpuUsage", self.cpu)?,
-            memory: metric("memoryUsage", self.memory)?,
+            session_id: fields.id("sessionId", self.session_id())?,
+            channel_id: fields.resource_id("channelId", self.channel_id())?,
+            event_id: optional_id("eventId", self.event_id())?,
+            time: fields.time_or_arrival("timestamp", self.time())?,
+            viewers: metric("currentViewers", self.viewers())?,
+            bitrate_bps: metric("bitrate", self.bitrate())?,
+            frame_rate: metric("frameRate", self.frame_rate())?,
+            chat_rate: metric("chatMessagesPerMinute", self.chat_rate())?,
+            cpu: metric("cpuUsage", self.cpu())?,
+            memory: metric("memoryUsage", self.memory())?,
         })
     }
 
     #[inline]
     pub(super) fn player(&self, fields: Fields<'_>) -> Result<PlayerSample<'a>, Rejection> {
         Ok(PlayerSample {
-            session_id: fields.id("sessionId", self.session_id)?,
-            channel_id: fields.resource_id("channelId", self.channel_id)?,
-            player_id: fields.id("playerId", self.player_id)?,
-            event_id: optional_id("eventId", self.event_id)?,
-            time: fields.time("timestamp", self.time)?,
-            state: state(fields, self.state)?,
-            bitrate_bps: metric("bitrate", self.bitrate)?,
-            frame_rate: metric("frameRate", self.frame_rate)?,
-            dropped_frames: metric("droppedFrames", self.dropped_frames)?,
-            buffering_ms: metric("bufferingMs", self.buffering_ms)?,
-            latency_ms: metric("latencyMs", self.latency_ms)?,
-            playing_ms: metric("playingMs", self.playing_ms)?,
-            rebuffer_count: metric("rebufferCount", self.rebuffer_count)?,
-            startup_ms: metric("startupMs", self.startup_ms)?,
-            error_code: error_code(self.error_code)?,
-            error_count: metric("errorCount", self.error_count)?,
+            session_id: fields.id("sessionId", self.session_id())?,
+            channel_id: fields.resource_id("channelId", self.channel_id())?,
+            player_id: fields.id("playerId", self.player_id())?,
+            event_id: optional_id("eventId", self.event_id())?,
+            time: fields.time("timestamp", self.time())?,
+            state: state(fields, self.state())?,
+            bitrate_bps: metric("bitrate", self.bitrate())?,
+            frame_rate: metric("frameRate", self.frame_rate())?,
+            dropped_frames: metric("droppedFrames", self.dropped_frames())?,
+            buffering_ms: metric("bufferingMs", self.buffering_ms())?,
+            latency_ms: metric("latencyMs", self.latency_ms())?,
+            playing_ms: metric("playingMs", self.playing_ms())?,
+            rebuffer_count: metric("rebufferCount", self.rebuffer_count())?,
+            startup_ms: metric("startupMs", self.startup_ms())?,
+            error_code: error_code(self.error_code())?,
+            error_count: metric("errorCount", self.error_count())?,
         })
     }
 }

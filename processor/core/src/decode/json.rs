@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
+use super::keys::{HEAD, Tag};
 use super::number;
 use super::reject::Reason;
 use crate::fixed::Fixed;
@@ -61,12 +64,13 @@ pub(super) struct Fault {
     pub(super) at: usize,
 }
 
-/// Walks the one object that `text` holds: `each` is given the tag of a name ([`tag_of`]), the name and the value. The whole text is checked, whatever `each` makes
-/// of it; after a fault, what `each` has seen is void.
+/// Walks the one object that `text` holds: `each` is given the tag of a name, the name and the
+/// value. The whole text is checked, whatever `each` makes of it; after a fault, what `each` has
+/// seen is void.
 #[inline(always)]
 pub(super) fn object<'a>(
     text: &'a str,
-    mut each: impl FnMut(u64, &str, Value<'a>),
+    mut each: impl FnMut(Tag, &str, Value<'a>),
 ) -> Result<(), Fault> {
     let mut scanner = Scanner::new(text);
     scanner.space();
@@ -84,7 +88,7 @@ pub(super) fn object<'a>(
             each(name.tag, text, value);
         } else {
             let text = name.text.get();
-            each(tag_of(text.as_bytes()), &text, value);
+            each(Tag::of(text.as_bytes()), &text, value);
         }
     })?;
     scanner.end()
@@ -102,10 +106,11 @@ struct Scanner<'a> {
     rest: &'a [u8],
 }
 
-/// A string, and its first eight bytes as one number (see [`tag_of`]).
+/// A string that may name a member.
 struct Name<'a> {
     text: Text<'a>,
-    tag: u64,
+    /// Its tag, unless it has escapes.
+    tag: Tag,
 }
 
 impl<'a> Scanner<'a> {
@@ -255,13 +260,17 @@ impl<'a> Scanner<'a> {
             return Err(self.fault("no string where one is due"));
         }
         let start = self.at();
-        let tag = self.tag();
+        let head = self.rest.first_chunk().copied();
         self.plain_run();
         let escaped = self.rest.first() == Some(&b'\\');
         if escaped {
             self.escapes()?;
         }
         let raw = &self.text[start..self.at()];
+        let tag = match head {
+            Some(head) => Tag::new(head, raw.len()),
+            None => Tag::of(raw.as_bytes()),
+        };
         if self.take(b'"') {
             Ok(Name { text: Text { raw, escaped }, tag })
         } else if self.rest.is_empty() {
@@ -271,25 +280,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The first eight bytes of the string that begins here, up to its first stop.
-    #[inline(always)]
-    fn tag(&self) -> u64 {
-        let Some(chunk) = self.rest.first_chunk::<8>() else {
-            return tag_of(&self.rest[..self.rest.iter().take_while(|b| !is_stop(**b)).count()]);
-        };
-        let word = u64::from_le_bytes(*chunk);
-        // All bits below the lowest stop; all bits if there is none.
-        let stops = stops(word) >> 7;
-        word & stops.wrapping_sub(1) & !stops
-    }
-
-    /// Passes bytes that are neither `"`, `\` nor control characters, eight at a time.
+    /// Passes bytes that are neither `"`, `\` nor control characters, sixteen at a time.
     #[inline(always)]
     fn plain_run(&mut self) {
-        while let Some((chunk, rest)) = self.rest.split_first_chunk::<8>() {
-            let stops = stops(u64::from_le_bytes(*chunk));
+        while let Some((chunk, rest)) = self.rest.split_first_chunk() {
+            let stops = stops(*chunk);
             if stops != 0 {
-                self.rest = &self.rest[(stops.trailing_zeros() / 8) as usize..];
+                self.rest = &self.rest[stops.trailing_zeros() as usize..];
                 return;
             }
             self.rest = rest;
@@ -315,30 +312,20 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The first eight bytes of a name, or all of it and then zeros, as one number: a cheap first test
-/// of which name it is.
-pub(super) const fn tag_of(name: &[u8]) -> u64 {
-    let (mut tag, mut at) = (0, if name.len() < 8 { name.len() } else { 8 });
-    while at > 0 {
-        at -= 1;
-        tag = tag << 8 | name[at] as u64;
-    }
-    tag
-}
-
 /// Whether a plain run ends at `byte`.
 fn is_stop(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
-/// Sets the high bit of bytes that end a plain run; the lowest set bit is exact (a borrow can only
-/// mark bytes above a true stop).
-fn stops(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES * 0x80;
-    let below = |x: u64, bound: u64| x.wrapping_sub(ONES * bound) & !x;
-    let equals = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equals(b'"') | equals(b'\\')) & HIGHS
+/// A bit for each byte that ends a plain run, the first byte's lowest. (SSE2 and NEON, which every
+/// x86-64 and ARM64 has, do this in a few instructions.)
+#[inline(always)]
+fn stops(chunk: [u8; HEAD]) -> u32 {
+    let bytes = u8x16::new(chunk);
+    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    let quote = bytes.simd_eq(u8x16::splat(b'"'));
+    let escape = bytes.simd_eq(u8x16::splat(b'\\'));
+    (control | quote | escape).to_bitmask()
 }
 
 /// The character of the escape that starts `bytes`, and its length in bytes.

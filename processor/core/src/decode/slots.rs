@@ -1,34 +1,50 @@
 //! Tables of the members a kind reads.
 
-/// Declares a struct of [`Value`](super::json::Value) slots and its `read`.
+/// Declares a table of [`Value`](super::json::Value) slots, with a method for each.
 ///
-/// `read(text)` walks one JSON object: a known member fills its slot (the last one wins), others
-/// are skipped, absent ones stay `Null`. The whole text is checked as JSON.
+/// `fill(text)` walks one JSON object: a known member fills its slot (the last one wins), others
+/// are skipped, absent ones stay `Null`. The whole text is checked as JSON. It fills in place,
+/// since a table is large and one is made for every record.
 macro_rules! slots {
     ($(#[$meta:meta])* $name:ident { $($slot:ident: $($key:literal)|+),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub(super) struct $name<'a> {
-            $(pub(super) $slot: $crate::decode::json::Value<'a>,)+
-        }
+        #[derive(Clone, Debug)]
+        pub(super) struct $name<'a>(
+            [$crate::decode::json::Value<'a>; [$(stringify!($slot)),+].len()],
+        );
 
-        impl<'a> $name<'a> {
-            #[inline(always)]
-            pub(super) fn read(text: &'a str) -> Result<Self, $crate::decode::json::Fault> {
-                let mut slots = Self::default();
-                $crate::decode::json::object(text, |tag, name, value| {
-                    $($(
-                        if tag == const { $crate::decode::json::tag_of($key.as_bytes()) }
-                            && name == $key
-                        {
-                            slots.$slot = value;
-                            return;
+        const _: () = {
+            use $crate::decode::json::{Fault, Value, object};
+            use $crate::decode::keys::Keys;
+
+            #[allow(non_camel_case_types, reason = "named as the slots are")]
+            #[derive(Clone, Copy)]
+            enum Slot { $($slot),+ }
+            const NAMES: [&str; [$($($key),+),+].len()] = [$($($key),+),+];
+            static KEYS: Keys<{ NAMES.len() }> = Keys::new(NAMES);
+            /// The slot of each name.
+            const SLOTS: [Slot; NAMES.len()] = [$($({ let _ = $key; Slot::$slot }),+),+];
+
+            impl<'a> $name<'a> {
+                pub(super) const EMPTY: Self = Self([Value::Null; [$(stringify!($slot)),+].len()]);
+
+                #[inline(always)]
+                pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Fault> {
+                    object(text, |tag, name, value| {
+                        if let Some(index) = KEYS.find(tag, name) {
+                            self.0[SLOTS[index] as usize] = value;
                         }
-                    )+)+
-                })?;
-                Ok(slots)
+                    })
+                }
+
+                $(
+                    #[inline(always)]
+                    pub(super) fn $slot(&self) -> Value<'a> {
+                        self.0[Slot::$slot as usize]
+                    }
+                )+
             }
-        }
+        };
     };
 }
 

@@ -9,7 +9,7 @@ use crate::stream::EpochMs;
 
 /// A record's event id as 128 bits: a UUID's own bits, any other text's MD5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EventId(u128);
+pub struct EventId([u64; 2]);
 
 impl EventId {
     /// Condenses an event id. Two texts that spell the same UUID in another case are one id.
@@ -19,47 +19,48 @@ impl EventId {
     }
 }
 
-/// The bits of `8-4-4-4-12` hexadecimal text. The nil UUID is left to the digest.
-fn uuid_bits(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 {
+/// The bits of `8-4-4-4-12` hexadecimal text.
+fn uuid_bits(text: &[u8]) -> Option<[u64; 2]> {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    if [8, 13, 18, 23].iter().any(|&dash| text[dash] != b'-') {
         return None;
     }
-    let mut bits = 0u128;
-    for (i, &byte) in text.iter().enumerate() {
-        if matches!(i, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let nibble = HEX_VALUE[usize::from(byte)];
-        if nibble > 15 {
-            return None;
-        }
-        bits = bits << 4 | u128::from(nibble);
-    }
-    Some(bits)
+    let eight = |high: usize, low: usize| {
+        let mut digits = [0; 8];
+        digits[..4].copy_from_slice(&text[high..high + 4]);
+        digits[4..].copy_from_slice(&text[low..low + 4]);
+        hex_value(u64::from_be_bytes(digits))
+    };
+    Some([(eight(0, 4)? << 32) | eight(9, 14)?, (eight(19, 24)? << 32) | eight(28, 32)?])
 }
 
-/// The value of each hexadecimal digit; 16 for every other byte.
-const HEX_VALUE: [u8; 256] = {
-    let mut table = [16; 256];
-    let mut byte = 0u8;
-    while byte < u8::MAX {
-        table[byte as usize] = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'A'..=b'F' => byte - b'A' + 10,
-            _ => 16,
-        };
-        byte += 1;
+/// The 32 bits that eight hexadecimal digits spell, all eight at once; the first digit is the
+/// highest byte.
+fn hex_value(digits: u64) -> Option<u64> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES * 0x80;
+    if digits & HIGHS != 0 {
+        return None;
     }
-    table
-};
+    // No byte exceeds 0x7f here, so adding up to 0x80 to each never carries into the next.
+    let above = |bytes: u64, most: u64| bytes + ONES * (0x7f - most);
+    let decimal = !above(digits ^ (ONES * 0x30), 9) & HIGHS;
+    let letters = (digits | (ONES * 0x20)) ^ (ONES * 0x60);
+    let letter = !above(letters, 6) & above(letters, 0) & HIGHS;
+    if decimal | letter != HIGHS {
+        return None;
+    }
+    let nibbles = (digits & (ONES * 0x0f)) + (letter >> 7) * 9;
+    let bytes = (nibbles | (nibbles >> 4)) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | (bytes >> 8)) & 0x0000_ffff_0000_ffff;
+    Some((pairs | (pairs >> 16)) & 0xffff_ffff)
+}
 
-fn digest(text: &str) -> u128 {
+fn digest(text: &str) -> [u64; 2] {
     use md5::{Digest, Md5};
-    u128::from_be_bytes(Md5::digest(text.as_bytes()).into())
+    let bytes: [u8; 16] = Md5::digest(text.as_bytes()).into();
+    let (halves, _) = bytes.as_chunks();
+    [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])]
 }
 
 /// The ids that arrived at most `horizon_ms` ago, by the shard's own arrival times.
@@ -189,5 +190,20 @@ mod tests {
         assert_ne!(id(lower), id("65745e0d-6be2-4200-af31-28f1a217b73d"));
         assert_ne!(id(lower), id("65745e0d6be24200af3128f1a217b73c"));
         assert_ne!(id("g5745e0d-6be2-4200-af31-28f1a217b73c"), id(lower));
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_read_as_the_standard_library_does() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut digits = *b"0a9F5cB3";
+                digits[at] = byte;
+                let expected = std::str::from_utf8(&digits)
+                    .ok()
+                    .filter(|text| !text.starts_with('+'))
+                    .and_then(|text| u64::from_str_radix(text, 16).ok());
+                assert_eq!(hex_value(u64::from_be_bytes(digits)), expected, "{digits:?}");
+            }
+        }
     }
 }

@@ -23,7 +23,9 @@ pub struct WindowFold {
     sessions: Vec<Session>,
     /// Indices into `sessions`, hashed by the session's id.
     by_id: HashTable<usize>,
-    windows: Vec<Open>,
+    windows: Vec<(WindowKey, WindowAgg)>,
+    /// For each window the values that its sketches have not taken yet.
+    batches: Vec<Batches>,
     /// Indices into `windows` by index into `sessions` and minute.
     by_key: HashMap<(usize, Minute), usize, FxBuildHasher>,
     /// Heap memory of ids and sketches.
@@ -40,12 +42,9 @@ struct Session {
     recent: Option<(Minute, usize)>,
 }
 
-/// A window and the values that its sketches have not taken yet.
-#[derive(Debug)]
-struct Open {
-    session: usize,
-    minute: Minute,
-    agg: WindowAgg,
+/// The values that a window's sketches have not taken yet.
+#[derive(Debug, Default)]
+struct Batches {
     players: Vec<Coupon>,
     latencies: Vec<u32>,
     startups: Vec<u32>,
@@ -75,13 +74,13 @@ impl WindowFold {
     pub fn memory_bytes(&self) -> usize {
         let index_entry = size_of::<((usize, Minute), usize)>();
         let sessions = self.sessions.len() * (size_of::<Session>() + size_of::<usize>());
-        sessions + self.windows.len() * (size_of::<Open>() + index_entry) + self.grown_bytes
+        let window = size_of::<(WindowKey, WindowAgg)>() + size_of::<Batches>();
+        sessions + self.windows.len() * (window + index_entry) + self.grown_bytes
     }
 
     /// Folds a report of a stream's backend.
     pub fn add_gauge(&mut self, event: &Gauge<'_>) {
-        let open = self.window(&event.session_id, &event.channel_id, event.time);
-        let agg = &mut open.agg;
+        let (agg, _) = self.window(&event.session_id, &event.channel_id, event.time);
         agg.gauges += 1;
         agg.viewers.add_some(event.time, event.viewers);
         agg.bitrate.add_some(event.bitrate_bps);
@@ -93,8 +92,7 @@ impl WindowFold {
 
     /// Folds a record of a player.
     pub fn add_player(&mut self, event: &PlayerSample<'_>) {
-        let open = self.window(&event.session_id, &event.channel_id, event.time);
-        let agg = &mut open.agg;
+        let (agg, batches) = self.window(&event.session_id, &event.channel_id, event.time);
         agg.player_records += 1;
         agg.player_bitrate.add_some(event.bitrate_bps);
         agg.player_frame_rate.add_some(event.frame_rate);
@@ -110,41 +108,49 @@ impl WindowFold {
             None => u64::from(event.error_code.is_some()),
         };
         agg.player_errors = agg.player_errors.saturating_add(errors);
-        let mut grown = push(&mut open.players, &mut agg.players, Coupon::of(&event.player_id));
+        let mut grown = push(&mut batches.players, &mut agg.players, Coupon::of(&event.player_id));
         if let Some(latency) = event.latency_ms {
-            grown += push(&mut open.latencies, &mut agg.latency, whole_ms(latency));
+            grown += push(&mut batches.latencies, &mut agg.latency, whole_ms(latency));
         }
         if let Some(startup) = event.startup_ms {
-            grown += push(&mut open.startups, &mut agg.startup, whole_ms(startup));
+            grown += push(&mut batches.startups, &mut agg.startup, whole_ms(startup));
         }
         self.grown_bytes += grown;
     }
 
     /// Folds a record of a chat log.
     pub fn add_chat(&mut self, event: &ChatMessage<'_>) {
-        let open = self.window(&event.session_id, &event.channel_id, event.time);
-        open.agg.chat_messages += u64::from(event.messages);
+        let (agg, _) = self.window(&event.session_id, &event.channel_id, event.time);
+        agg.chat_messages += u64::from(event.messages);
     }
 
     /// Takes the windows out, sorted by key, and starts anew.
     pub fn drain(&mut self) -> Vec<(WindowKey, WindowAgg)> {
-        let Self { sessions, mut windows, .. } = std::mem::take(self);
-        // Epochs are alike: room for as many windows saves the next one moving them about.
-        self.windows.reserve_exact(windows.len());
-
-        let key = |open: &Open| (&sessions[open.session].id, open.minute);
+        let Self { mut windows, batches, .. } = std::mem::take(self);
+        for ((_, agg), batches) in windows.iter_mut().zip(batches) {
+            batches.settle(agg);
+        }
+        // Windows are large: their order is found first, and then each is moved once.
         let mut order: Vec<usize> = (0..windows.len()).collect();
-        order.sort_unstable_by(|&a, &b| key(&windows[a]).cmp(&key(&windows[b])));
-        let mut finish = |index: usize| {
-            let open = &mut windows[index];
-            let session_id = Arc::clone(&sessions[open.session].id);
-            (WindowKey { session_id, minute: open.minute }, open.settle())
-        };
-        order.into_iter().map(&mut finish).collect()
+        order.sort_unstable_by(|&a, &b| windows[a].0.cmp(&windows[b].0));
+        for at in 0..order.len() {
+            let mut from = order[at];
+            // What stood in a place already filled was swapped to where that place's own came from.
+            while from < at {
+                from = order[from];
+            }
+            windows.swap(at, from);
+        }
+        windows
     }
 
     /// The window that an event belongs to, with the event counted.
-    fn window(&mut self, session_id: &str, channel_id: &str, time: EpochMs) -> &mut Open {
+    fn window(
+        &mut self,
+        session_id: &str,
+        channel_id: &str,
+        time: EpochMs,
+    ) -> (&mut WindowAgg, &mut Batches) {
         let minute = Minute::of(time);
         let hash = hash(session_id);
         let known = self.by_id.find(hash, |&index| *self.sessions[index].id == *session_id);
@@ -160,12 +166,12 @@ impl WindowFold {
         if **channel != *channel_id {
             *channel = Arc::from(channel_id);
         }
-        let open = &mut self.windows[index];
-        if !Arc::ptr_eq(&open.agg.channel_id, channel) {
-            open.agg.see_channel(channel);
+        let agg = &mut self.windows[index].1;
+        if !Arc::ptr_eq(&agg.channel_id, channel) {
+            agg.see_channel(channel);
         }
-        open.agg.records += 1;
-        open
+        agg.records += 1;
+        (agg, &mut self.batches[index])
     }
 
     /// Adds a session that has no window yet.
@@ -184,32 +190,21 @@ impl WindowFold {
         let next = self.windows.len();
         let index = *self.by_key.entry((session, minute)).or_insert(next);
         if index == next {
-            self.windows.push(Open::new(session, minute));
+            let session_id = Arc::clone(&self.sessions[session].id);
+            self.windows.push((WindowKey { session_id, minute }, WindowAgg::default()));
+            self.batches.push(Batches::default());
         }
         self.sessions[session].recent = Some((minute, index));
         index
     }
 }
 
-impl Open {
-    fn new(session: usize, minute: Minute) -> Self {
-        Self {
-            session,
-            minute,
-            agg: WindowAgg::default(),
-            players: Vec::new(),
-            latencies: Vec::new(),
-            startups: Vec::new(),
-        }
-    }
-
-    /// Takes the fold out, with all values in its sketches.
-    fn settle(&mut self) -> WindowAgg {
-        let mut agg = std::mem::take(&mut self.agg);
+impl Batches {
+    /// Gives all values to the sketches.
+    fn settle(mut self, agg: &mut WindowAgg) {
         agg.players.insert_all(&mut self.players);
         agg.latency.insert_all(&mut self.latencies);
         agg.startup.insert_all(&mut self.startups);
-        agg
     }
 }
 

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
-use super::{Fault, MAX_DEPTH, Value, object, tag_of};
+use super::{Fault, MAX_DEPTH, Tag, Value, object};
 use crate::decode::reject::Reason;
 
 /// The members as (name, value as text).
 fn members(text: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut members = Vec::new();
     object(text, |tag, name, value| {
-        assert_eq!(tag, tag_of(name.as_bytes()));
+        assert_eq!(tag, Tag::of(name.as_bytes()));
         let value = match value {
             Value::Null => "null".to_owned(),
             Value::Bool => "bool".to_owned(),

@@ -120,12 +120,8 @@ proptest! {
 
     #[test]
     fn the_grammar_is_that_of_serde_json(text in "[-+0-9.eE]{1,12}") {
-        // serde_json refuses what overflows a double; such an exponent is no matter of grammar.
-        let overflows = |e: serde_json::Error| e.to_string().contains("out of range");
-        let valid = match serde_json::from_str::<serde_json::Number>(&text) {
-            Ok(_) => true,
-            Err(error) => overflows(error),
-        };
+        // Passed over, not read: reading a number too large for a double fails before its end.
+        let valid = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
         prop_assert_eq!(whole_text(&text).is_some(), valid, "{}", text);
     }
 }
