@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::SignalStream;
 
 /// Returns at SIGTERM (what an orchestrator sends) or SIGINT (ctrl-C).
 ///
 /// # Panics
 /// When the system lets no handler be installed; without one the program could not stop in order.
 pub async fn stop() {
-    let mut terminate = signal(SignalKind::terminate()).expect("a SIGTERM handler");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("a SIGINT handler");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let terminate = signal(SignalKind::terminate()).expect("a SIGTERM handler");
+    let interrupt = signal(SignalKind::interrupt()).expect("a SIGINT handler");
+    SignalStream::new(terminate).merge(SignalStream::new(interrupt)).next().await;
 }
 
 /// Returns at a signal or after a time, whichever is first.
