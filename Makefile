@@ -4,7 +4,7 @@ ARGS  ?=
 SEEDS ?= 1000000
 START ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: help run test check fmt-check lint deny sim bench cdk synth setup
+.PHONY: help run test check fmt-check lint deny sim bench independent cdk synth setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,14 @@ sim: setup ## more seeds of the protocol: make sim SEEDS=10000000 START=anything
 
 bench: setup ## speed of the core, next to serde_json in the same run
 	$(CARGO) bench --locked -p ivs-core
+
+EMULATORS = target/emulators
+independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
+	@test -x $(EMULATORS)/venv/bin/ministack || { python3 -m venv $(EMULATORS)/venv && \
+	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
+	@test -d $(EMULATORS)/node_modules/kinesis-local || \
+	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
+	$(CARGO) test --locked --workspace --features ivs-tests/independent --test independent
 
 cdk: ## types, tests and rules of the CDK app
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm test

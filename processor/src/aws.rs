@@ -34,8 +34,12 @@ pub async fn clients(aws: &config::Aws) -> Clients {
     if !aws.dynamodb_endpoint_url.is_empty() {
         dynamodb = dynamodb.endpoint_url(&aws.dynamodb_endpoint_url);
     }
+    let mut kinesis = aws_sdk_kinesis::config::Builder::from(&sdk);
+    if !aws.kinesis_endpoint_url.is_empty() {
+        kinesis = kinesis.endpoint_url(&aws.kinesis_endpoint_url);
+    }
     Clients {
-        kinesis: aws_sdk_kinesis::Client::new(&sdk),
+        kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
         cloudwatch: aws_sdk_cloudwatch::Client::new(&sdk),
         eventbridge: aws_sdk_eventbridge::Client::new(&sdk),

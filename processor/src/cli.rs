@@ -132,7 +132,8 @@ pub struct TrafficArgs {
 /// `worker`.
 #[derive(Args, Debug)]
 pub struct WorkerArgs {
-    /// Stop once every shard of the stream was read to its tip and all of it is committed
+    /// Stop once every shard was read to its tip and all of it is committed; for the only worker of a
+    /// stream
     #[arg(long)]
     pub until_drained: bool,
 }

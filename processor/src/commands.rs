@@ -8,6 +8,8 @@ mod worker;
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 use crate::cli::{Cli, Command};
 use crate::config::load;
 use crate::{aws, local, logging, rows};
@@ -18,8 +20,23 @@ const QUIET: &str = "warn,dynoxide=error";
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
 
+/// The program: runs the command line it was given, on a runtime of its own.
+///
+/// Not `async`: a future is compiled where it is polled, so every binary would compile it all anew.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => {
+            eprintln!("ivs-processor: no runtime: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration.
-pub async fn run(cli: Cli) -> ExitCode {
+async fn run(cli: Cli) -> ExitCode {
     let quiet =
         matches!(cli.command, Command::Local(_) | Command::Generate(_) | Command::Report { .. });
     logging::start(if quiet { QUIET } else { "info" }, cli.config.log_json);

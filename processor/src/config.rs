@@ -47,8 +47,10 @@ pub struct Aws {
     pub region: String,
     /// One endpoint for all services; empty means AWS, or what `AWS_ENDPOINT_URL` says.
     pub endpoint_url: String,
-    /// Another endpoint for DynamoDB alone; empty means the one above.
+    /// Another endpoint for DynamoDB alone; empty means the first one.
     pub dynamodb_endpoint_url: String,
+    /// Another endpoint for Kinesis alone; empty means the first one.
+    pub kinesis_endpoint_url: String,
 }
 
 /// Where reading starts when a shard has no lease yet.

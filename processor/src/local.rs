@@ -5,7 +5,7 @@ pub mod input;
 pub mod lines;
 mod report;
 pub mod send;
-pub(crate) mod setup;
+pub mod setup;
 pub mod signals;
 pub mod traffic;
 

@@ -44,9 +44,7 @@ impl Program {
 
     /// Runs it to its end, which must be a success; returns what it printed.
     pub(crate) fn run_to_end(self) -> String {
-        let (code, out, error) = self.start().finish();
-        assert_eq!(code, 0, "stdout:\n{out}\nstderr:\n{error}");
-        out
+        self.start().end_well()
     }
 
     /// Runs it to its end, which must be a failure; returns exit code and standard error.
@@ -93,6 +91,13 @@ impl Running {
             drop(self);
         });
         url
+    }
+
+    /// Waits for its end, which must be a success; returns what it printed.
+    pub(crate) fn end_well(self) -> String {
+        let (code, out, error) = self.finish();
+        assert_eq!(code, 0, "stdout:\n{out}\nstderr:\n{error}");
+        out
     }
 
     fn finish(mut self) -> (i32, String, String) {

@@ -1,4 +1,4 @@
-//! Creates on the embedded AWS what CDK creates in an account, from the same definitions.
+//! Creates on an emulator what CDK creates in an account, from the same definitions.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const POLLS: u32 = 500;
 ///
 /// # Errors
 /// Names the resource that could not be created.
-pub(crate) async fn create(clients: &Clients, config: &Config, shards: u16) -> anyhow::Result<()> {
+pub async fn create(clients: &Clients, config: &Config, shards: u16) -> anyhow::Result<()> {
     for table in TABLES {
         let name = configured_name(table, config);
         create_table(&clients.dynamodb, table, name)
