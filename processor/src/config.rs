@@ -3,6 +3,7 @@
 //! Unknown keys are refused wherever they come from, so that a typing error never becomes a
 //! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
 
+mod chaos;
 mod layers;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
 
 /// The whole configuration; every section has defaults.
@@ -37,6 +39,8 @@ pub struct Config {
     pub server: Server,
     /// How the program stops.
     pub shutdown: Shutdown,
+    /// Faults between the program and its endpoint, for tests.
+    pub chaos: Chaos,
 }
 
 /// Region and endpoints. Credentials come from the SDK's own chain, never from here.
@@ -295,6 +299,7 @@ impl Config {
         check(self.cloudwatch.calls_per_s > 0, "cloudwatch.calls_per_s is 0");
         check(!self.events.enabled || !self.events.bus.is_empty(), "events.bus is empty");
         check(!self.objects.rejects.is_empty(), "objects.rejects is empty: rejects are kept");
+        problems.extend(self.chaos.problems(&self.aws));
         problems
     }
 }
