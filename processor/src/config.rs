@@ -176,6 +176,21 @@ pub struct Tables {
     pub writes_per_s: u32,
     /// Rows expire this long after their minute; 0 keeps them.
     pub ttl_days: u32,
+    /// What happens when a row can never be written.
+    pub refused_rows: RefusedRows,
+}
+
+/// What happens when a row can never be written: DynamoDB calls the item invalid, or what is stored
+/// under its key is no row of ours. Failures that may pass are always tried again.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedRows {
+    /// The shard stops there: its epoch is tried again, after each failover, until the cause is
+    /// removed. Lag grows and is alarmed; other shards go on.
+    #[default]
+    Stop,
+    /// The epoch's share of the row is kept beside the rejected records, and the shard goes on.
+    SetAside,
 }
 
 impl Default for Tables {
@@ -186,6 +201,7 @@ impl Default for Tables {
             write_concurrency: 64,
             writes_per_s: 2_000,
             ttl_days: 0,
+            refused_rows: RefusedRows::default(),
         }
     }
 }
