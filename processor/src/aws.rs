@@ -4,8 +4,10 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::time::Duration;
 
+use crate::chaos::FaultyClient;
 use crate::config;
 
 /// The clients of the program. Cheap to clone.
@@ -29,7 +31,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Builds the clients. Credentials come from the SDK's chain (environment, profile, container,
 /// instance); a loopback endpoint without any gets fixed ones, because nothing checks them there.
 pub async fn clients(aws: &config::Aws) -> Clients {
-    let sdk = sdk_config(aws).await;
+    build(aws, http_client(aws)).await
+}
+
+/// As [`clients`], with the faults of the configuration between them and the endpoint. For tests:
+/// without a rate there is nothing between, and [`config::Config::problems`] refuses rates without
+/// an endpoint.
+pub async fn clients_with_faults(aws: &config::Aws, chaos: &config::Chaos) -> Clients {
+    let http = http_client(aws);
+    if !chaos.is_on() || aws.endpoint_url.is_empty() {
+        return build(aws, http).await;
+    }
+    tracing::warn!(?chaos, "calls fail on purpose");
+    build(aws, SharedHttpClient::new(FaultyClient::new(http, chaos))).await
+}
+
+pub(crate) async fn build(aws: &config::Aws, http: SharedHttpClient) -> Clients {
+    let sdk = sdk_config(aws, http).await;
     let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk);
     if !aws.dynamodb_endpoint_url.is_empty() {
         dynamodb = dynamodb.endpoint_url(&aws.dynamodb_endpoint_url);
@@ -46,7 +64,16 @@ pub async fn clients(aws: &config::Aws) -> Clients {
     }
 }
 
-async fn sdk_config(aws: &config::Aws) -> SdkConfig {
+fn http_client(aws: &config::Aws) -> SharedHttpClient {
+    if is_plain(&aws.endpoint_url) {
+        return Builder::new().build_http();
+    }
+    Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}
+
+async fn sdk_config(aws: &config::Aws, http: SharedHttpClient) -> SdkConfig {
     // Retries are ours (bounded, counted, jittered); the SDK's would multiply them.
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::disabled())
@@ -56,15 +83,7 @@ async fn sdk_config(aws: &config::Aws) -> SdkConfig {
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .build(),
         );
-    loader = if is_plain(&aws.endpoint_url) {
-        loader.http_client(Builder::new().build_http())
-    } else {
-        loader.http_client(
-            Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-                .build_https(),
-        )
-    };
+    loader = loader.http_client(http);
     if !aws.region.is_empty() {
         loader = loader.region(Region::new(aws.region.clone()));
     }

@@ -3,6 +3,7 @@
 //! Unknown keys are refused wherever they come from, so that a typing error never becomes a
 //! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
 
+mod chaos;
 mod layers;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
 
 /// The whole configuration; every section has defaults.
@@ -37,6 +39,8 @@ pub struct Config {
     pub server: Server,
     /// How the program stops.
     pub shutdown: Shutdown,
+    /// Faults between the program and its endpoint, for tests.
+    pub chaos: Chaos,
 }
 
 /// Region and endpoints. Credentials come from the SDK's own chain, never from here.
@@ -174,6 +178,21 @@ pub struct Tables {
     pub writes_per_s: u32,
     /// Rows expire this long after their minute; 0 keeps them.
     pub ttl_days: u32,
+    /// What happens when a row can never be written.
+    pub refused_rows: RefusedRows,
+}
+
+/// What happens when a row can never be written: DynamoDB calls the item invalid, or what is stored
+/// under its key is no row of ours. Failures that may pass are always tried again.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedRows {
+    /// The shard stops there: its epoch is tried again, after each failover, until the cause is
+    /// removed. Lag grows and is alarmed; other shards go on.
+    #[default]
+    Stop,
+    /// The epoch's share of the row is kept beside the rejected records, and the shard goes on.
+    SetAside,
 }
 
 impl Default for Tables {
@@ -184,6 +203,7 @@ impl Default for Tables {
             write_concurrency: 64,
             writes_per_s: 2_000,
             ttl_days: 0,
+            refused_rows: RefusedRows::default(),
         }
     }
 }
@@ -297,6 +317,7 @@ impl Config {
         check(self.cloudwatch.calls_per_s > 0, "cloudwatch.calls_per_s is 0");
         check(!self.events.enabled || !self.events.bus.is_empty(), "events.bus is empty");
         check(!self.objects.rejects.is_empty(), "objects.rejects is empty: rejects are kept");
+        problems.extend(self.chaos.problems(&self.aws));
         problems
     }
 }

@@ -3,6 +3,7 @@
 //! A library only so that the tests can drive it; the program is the interface.
 
 pub mod aws;
+pub mod chaos;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ivs_core::epoch::{Effect, Emission, Ending, Input, ReadFrom, Resume, Shard, ShardConfig};
 use ivs_core::metrics::{Datum, EpochFigures, epoch_datums};
-use ivs_core::stream::HashRange;
+use ivs_core::stream::{HashRange, ShardId};
 use kinesis_fleet::source::{Batch, ShardReader, SourceError};
 use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLease, StartAt};
 use tokio::sync::{Mutex, mpsc};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::now;
 use crate::shard_status::ShardStatus;
 use crate::sink::rows::{EpochWrite, RowCache};
-use crate::sink::{Judged, SinkError, Sinks};
+use crate::sink::{Judged, SetAside, SinkError, Sinks};
 
 /// How often the machine is told the time, by which epochs close: the shortest interval allowed.
 const TICK: Duration = Duration::from_millis(100);
@@ -207,6 +207,21 @@ fn passing(error: SourceError, lease: &ShardLease) -> Result<Batch, TaskError> {
     }
 }
 
+/// Before the commit: every committed epoch has this line, whatever crashes. One that is written
+/// again has the same figures again.
+fn log_counts(shard: &ShardId, emission: &Emission) {
+    let counts = &emission.counts;
+    tracing::debug!(
+        %shard,
+        to = %emission.to,
+        read = counts.read,
+        accepted = counts.accepted,
+        duplicate = counts.duplicate,
+        rejected = counts.rejected_total(),
+        "emitted"
+    );
+}
+
 /// What makes effects cheaper, and may be lost at any time.
 #[derive(Default)]
 struct Memory {
@@ -215,16 +230,17 @@ struct Memory {
     flight: Flight,
 }
 
-/// The epoch in flight, as its metrics tell it.
+/// The epoch in flight: what its metrics tell, and rows that are still to be set aside.
 struct Flight {
     prepared: Instant,
     rows_written: u64,
     row_conflicts: u64,
+    set_aside: Vec<SetAside>,
 }
 
 impl Default for Flight {
     fn default() -> Self {
-        Self { prepared: Instant::now(), rows_written: 0, row_conflicts: 0 }
+        Self { prepared: Instant::now(), rows_written: 0, row_conflicts: 0, set_aside: vec![] }
     }
 }
 
@@ -254,9 +270,12 @@ impl Executor<'_> {
                 let stored = self.sinks.rows.store(&rows, &epoch, &mut memory.rows).await?;
                 memory.flight.rows_written = epoch.written();
                 memory.flight.row_conflicts = epoch.conflicts();
+                memory.flight.set_aside = epoch.take_set_aside();
                 Input::RowsStored(stored)
             }
             Effect::Store(objects) => {
+                let set_aside = std::mem::take(&mut self.memory.lock().await.flight.set_aside);
+                self.sinks.objects.store_set_aside(shard, &objects, &set_aside).await?;
                 self.sinks.objects.store(shard, &objects).await?;
                 Input::ObjectsStored
             }
@@ -264,6 +283,7 @@ impl Executor<'_> {
                 let memory = &mut *self.memory.lock().await;
                 let figures = self.figures(&emission, &memory.flight);
                 self.sinks.emit(&emission, figures, &mut memory.judged).await?;
+                log_counts(shard, &emission);
                 Input::Emitted
             }
             Effect::Commit(commit) => {
@@ -273,7 +293,7 @@ impl Executor<'_> {
                 }
                 self.sinks.stats.commit(&commit.counts);
                 self.status.committed(&commit);
-                tracing::debug!(%shard, to = %commit.to, read = commit.counts.read, "committed");
+                tracing::debug!(%shard, to = %commit.to, "committed");
                 Input::Committed
             }
             Effect::Finish(_) => unreachable!("the loop ends at Finish"),

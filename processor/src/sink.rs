@@ -6,8 +6,10 @@ pub mod events;
 pub mod metrics;
 pub mod objects;
 pub mod rows;
+mod set_aside;
 
 pub use emit::Judged;
+pub use set_aside::SetAside;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -53,6 +55,16 @@ pub enum SinkError {
         /// The attribute that is wrong.
         source: ItemError,
     },
+    /// DynamoDB will never take the item.
+    #[error("row {key} of {table} is refused: {reason}")]
+    Refused {
+        /// The table.
+        table: String,
+        /// The row's key.
+        key: String,
+        /// DynamoDB's words.
+        reason: String,
+    },
     /// Others kept writing the row in between.
     #[error("row {key} of {table} was contended in {tries} tries")]
     Contended {
@@ -71,6 +83,13 @@ pub enum SinkError {
         /// The store's words.
         reason: String,
     },
+}
+
+impl SinkError {
+    /// Whether one row is to blame, and trying again will never help.
+    fn is_the_rows_own(&self) -> bool {
+        matches!(self, Self::Row { .. } | Self::Refused { .. })
+    }
 }
 
 /// All sinks of a process.

@@ -16,6 +16,8 @@ pub struct Stats {
     pub rows_written: AtomicU64,
     /// Rows found to hold the epoch already.
     pub rows_already: AtomicU64,
+    /// Rows that could never be written, whose epoch's share was kept beside the rejects.
+    pub rows_set_aside: AtomicU64,
     /// Conditional puts that were refused because another shard or owner wrote in between.
     pub conflicts: AtomicU64,
     /// Calls to AWS tried again after a passing failure.
@@ -56,6 +58,8 @@ pub struct Snapshot {
     pub rows_written: u64,
     /// See [`Stats`].
     pub rows_already: u64,
+    /// See [`Stats`].
+    pub rows_set_aside: u64,
     /// See [`Stats`].
     pub conflicts: u64,
     /// See [`Stats`].
@@ -100,6 +104,7 @@ impl Stats {
             epochs: get(&self.epochs),
             rows_written: get(&self.rows_written),
             rows_already: get(&self.rows_already),
+            rows_set_aside: get(&self.rows_set_aside),
             conflicts: get(&self.conflicts),
             retries: get(&self.retries),
             metric_calls: get(&self.metric_calls),

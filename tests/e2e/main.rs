@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod fleet;
 mod golden;
 mod process;
+mod refused;
 mod resources;
 
 use std::time::Duration;
@@ -55,7 +57,7 @@ fn killing_the_worker_twice_changes_no_row() {
     let endpoint = Program::new(&["local", "--endpoint-only", "--port", "0", "--state"])
         .arg(dir.path().join("state"))
         .start();
-    let url = endpoint.wait_for_ready();
+    let (url, _endpoint) = endpoint.wait_for_ready();
     let at = ["--endpoint-url", &url];
     Program::new(&["generate"]).args(&at).arg("--input").args(SAMPLE).run_to_end();
     let settings = ["--set", "fleet.failover_ms=1500", "--set", "epoch.interval_ms=1000"];

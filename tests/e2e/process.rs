@@ -1,7 +1,9 @@
 //! Starting, watching and killing the program.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -37,6 +39,16 @@ impl Program {
         self
     }
 
+    /// Logs what tests count, as JSON lines, to a file.
+    pub(crate) fn log_to(mut self, path: &Path) -> Self {
+        let file = File::create(path).expect("a log file");
+        self.0
+            .arg("--log-json")
+            .env("IVS_LOG", "info,ivs_processor::shard_task=debug")
+            .stderr(file);
+        self
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let child = self.0.spawn().expect("the program starts");
         Running(child)
@@ -66,6 +78,18 @@ impl Running {
         drop(self.0.wait());
     }
 
+    /// Sends it a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(sent.expect("kill starts").success(), "the program could not be sent {name}");
+    }
+
+    /// Waits for its end, which must be a success.
+    pub(crate) fn ends_well(self) {
+        let (code, out, error) = self.finish();
+        assert_eq!(code, 0, "stdout:\n{out}\nstderr:\n{error}");
+    }
+
     /// Reads what it prints until a line satisfies; then it may be killed in the middle of its work.
     pub(crate) fn wait_for(&mut self, satisfies: impl Fn(&str) -> bool) {
         let reader = BufReader::new(self.0.stdout.as_mut().expect("stdout is piped"));
@@ -73,8 +97,8 @@ impl Running {
         assert!(found, "the program ended before it printed what was waited for");
     }
 
-    /// The endpoint's URL, once everything is created. It lives as long as the test process.
-    pub(crate) fn wait_for_ready(mut self) -> String {
+    /// The endpoint's URL, once everything is created, and the endpoint: it lives as long as that.
+    pub(crate) fn wait_for_ready(mut self) -> (String, Self) {
         let mut reader = BufReader::new(self.0.stdout.take().expect("stdout is piped"));
         let mut url = String::new();
         for line in reader.by_ref().lines().map_while(Result::ok) {
@@ -86,11 +110,8 @@ impl Running {
             }
         }
         assert!(!url.is_empty(), "the endpoint ended before it was ready");
-        std::thread::spawn(move || {
-            drop(reader.read_to_string(&mut String::new()));
-            drop(self);
-        });
-        url
+        std::thread::spawn(move || drop(reader.read_to_string(&mut String::new())));
+        (url, self)
     }
 
     /// Waits for its end, which must be a success; returns what it printed.
@@ -103,8 +124,10 @@ impl Running {
     fn finish(mut self) -> (i32, String, String) {
         let (sender, receiver) = mpsc::channel();
         let mut stdout = self.0.stdout.take().expect("stdout is piped");
-        let mut stderr = self.0.stderr.take().expect("stderr is piped");
-        let errors = std::thread::spawn(move || read(&mut stderr));
+        let stderr = self.0.stderr.take();
+        // A program that logs to a file has none.
+        let errors =
+            std::thread::spawn(move || stderr.map_or(String::new(), |mut pipe| read(&mut pipe)));
         std::thread::spawn(move || drop(sender.send(read(&mut stdout))));
         let started = Instant::now();
         let out = receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {

@@ -11,7 +11,8 @@ use crate::process::Program;
 async fn local_creates_what_the_template_defines() {
     let endpoint =
         Program::new(&["local", "--endpoint-only", "--port", "0", "--state", ":memory:"]).start();
-    let aws = Aws { endpoint_url: endpoint.wait_for_ready(), ..Aws::default() };
+    let (endpoint_url, _endpoint) = endpoint.wait_for_ready();
+    let aws = Aws { endpoint_url, ..Aws::default() };
     let clients = clients(&aws).await;
     let text = include_str!("../../schemas/json/resources.json");
     let want: Value = serde_json::from_str(text).unwrap();

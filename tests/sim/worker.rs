@@ -14,12 +14,18 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
 
 use crate::log::HORIZON_MS;
-use crate::world::{Put, Variant, World, put};
+use crate::world::{Lease, Put, Variant, World, put};
 
-/// Whether the worker still holds the shard after a step.
+/// What a step made of the hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hold {
+    /// It goes on.
     Kept,
+    /// The shard is committed to its end.
+    Finished,
+    /// Everything read is committed; the lease can be released.
+    HandedOver,
+    /// The worker gave the shard up, or lost it.
     Dropped,
 }
 
@@ -53,6 +59,8 @@ pub(crate) struct Holder {
     writing: Option<Writing>,
     emitted: bool,
     handing_over: bool,
+    /// By the worker's own clock the lease could have expired, and it has not noticed yet.
+    pub(crate) expired: bool,
     cache: BTreeMap<WindowKey, Row<WindowAgg>>,
 }
 
@@ -66,16 +74,24 @@ pub(crate) fn take(
     if world.leases[shard].done || !world.parents_done(shard) {
         return None;
     }
-    let lease = &mut world.leases[shard];
-    lease.counter += 1;
-    let (counter, mut resume) = (
-        lease.counter,
-        Resume {
-            checkpoint: lease.checkpoint,
-            pending: lease.pending,
-            checkpoint_arrival: lease.arrival,
-        },
-    );
+    world.leases[shard].counter += 1;
+    let lease = world.leases[shard].clone();
+    Some(resume(world, worker, shard, &lease, rng))
+}
+
+/// Goes on where the lease, as its new owner read it, says.
+pub(crate) fn resume(
+    world: &mut World,
+    worker: usize,
+    shard: usize,
+    lease: &Lease,
+    rng: &mut Rng,
+) -> Holder {
+    let mut resume = Resume {
+        checkpoint: lease.checkpoint,
+        pending: lease.pending,
+        checkpoint_arrival: lease.arrival,
+    };
     if resume.pending.is_some() {
         world.mark("a prepared epoch was recovered");
     }
@@ -98,10 +114,10 @@ pub(crate) fn take(
         }
         ReadFrom::At(at) => log.records.partition_point(|r| r.sequence < at.sequence),
     };
-    Some(Holder {
+    Holder {
         worker,
         shard,
-        counter,
+        counter: lease.counter,
         machine,
         next_record,
         now: EpochMs(0),
@@ -109,8 +125,9 @@ pub(crate) fn take(
         writing: None,
         emitted: false,
         handing_over: false,
+        expired: false,
         cache: BTreeMap::new(),
-    })
+    }
 }
 
 impl Holder {
@@ -119,8 +136,22 @@ impl Holder {
         self.emitted
     }
 
-    /// One random step.
-    pub(crate) fn advance(&mut self, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
+    /// Asks the machine to close its epoch and end; the second time changes nothing.
+    pub(crate) fn hand_over(&mut self, world: &mut World) {
+        if !self.handing_over {
+            self.handing_over = true;
+            world.mark("a shard was handed over");
+            self.step(Input::HandOver);
+        }
+    }
+
+    /// One random step. `clock` is the worker's, if it has one.
+    pub(crate) fn advance(
+        &mut self,
+        clock: Option<EpochMs>,
+        world: &mut World,
+        rng: &mut Rng,
+    ) -> Result<Hold, String> {
         if self.writing.is_some() && rng.chance(60) {
             return self.write_one(world, rng);
         }
@@ -130,12 +161,8 @@ impl Holder {
         {
             return self.execute(effect, world, rng);
         }
-        if rng.chance(1) && !self.handing_over {
-            self.handing_over = true;
-            world.mark("a shard was handed over");
-            self.step(Input::HandOver);
-        } else if rng.chance(30) {
-            self.now.0 += 400;
+        if rng.chance(30) {
+            self.now = clock.unwrap_or(EpochMs(self.now.0 + 400));
             self.step(Input::Tick(self.now));
         } else if self.machine.wants_records() {
             self.read(world, rng);
@@ -154,7 +181,9 @@ impl Holder {
     fn read(&mut self, world: &mut World, rng: &mut Rng) {
         let records = &world.log[self.shard].records;
         if self.next_record == records.len() {
-            self.step(Input::ShardEnd);
+            if world.closed[self.shard] {
+                self.step(Input::ShardEnd);
+            }
             return;
         }
         let until = records.len().min(self.next_record + 1 + rng.index(6));
@@ -175,13 +204,14 @@ impl Holder {
             Effect::Store(objects) => self.store(&objects, world)?,
             Effect::Emit(emission) => self.emit(&emission, world)?,
             Effect::Commit(commit) => return self.commit(commit, world, rng),
-            Effect::Finish(ending) => return Ok(self.finish(ending, world)),
+            Effect::Finish(ending) => return Ok(self.finish(ending, world, rng)),
         }
         Ok(Hold::Kept)
     }
 
     fn owns(&self, world: &World) -> bool {
-        world.leases[self.shard].counter == self.counter
+        let lease = &world.leases[self.shard];
+        lease.exists && lease.counter == self.counter
     }
 
     fn prepare(&mut self, to: Position, world: &mut World, rng: &mut Rng) -> Hold {
@@ -332,15 +362,32 @@ impl Holder {
         Ok(Hold::Kept)
     }
 
-    fn finish(&self, ending: Ending, world: &mut World) -> Hold {
-        if ending == Ending::ShardEnd && self.owns(world) {
-            let lease = &mut world.leases[self.shard];
-            lease.counter += 1;
-            lease.done = true;
-            if !world.log[self.shard].parents.is_empty() {
-                world.mark("a child shard was finished");
-            }
+    /// As the product does it: the children's leases first, so that a crash between leaves nothing
+    /// unread.
+    fn finish(&mut self, ending: Ending, world: &mut World, rng: &mut Rng) -> Hold {
+        if ending == Ending::HandOver {
+            return Hold::HandedOver;
         }
-        Hold::Dropped
+        // The one write that the lease's counter does not fence: what creates rows looks at its clock.
+        if self.expired {
+            world.mark("the end of a shard came too late");
+            return Hold::Dropped;
+        }
+        world.create_children(self.shard);
+        if rng.chance(5) {
+            world.mark("a worker gave up between the children's leases and the end of the shard");
+            return Hold::Dropped;
+        }
+        if !self.owns(world) {
+            return Hold::Dropped;
+        }
+        let lease = &mut world.leases[self.shard];
+        lease.counter += 1;
+        lease.done = true;
+        self.counter = lease.counter;
+        if !world.log[self.shard].parents.is_empty() {
+            world.mark("a child shard was finished");
+        }
+        Hold::Finished
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Lease {
     pub(crate) pending: Option<Position>,
     pub(crate) arrival: Option<EpochMs>,
     pub(crate) done: bool,
+    /// The table has the row.
+    pub(crate) exists: bool,
 }
 
 /// Rare branches that the seeds must reach, or the simulation proves little.
@@ -49,6 +51,8 @@ pub(crate) struct World {
     pub(crate) variant: Variant,
     pub(crate) log: Vec<ShardLog>,
     pub(crate) leases: Vec<Lease>,
+    /// Shards that take no more records: reading them comes to an end.
+    pub(crate) closed: Vec<bool>,
     pub(crate) metrics: BTreeMap<WindowKey, Row<WindowAgg>>,
     pub(crate) summaries: BTreeMap<Arc<str>, Row<SummaryAgg>>,
     pub(crate) timeline: BTreeMap<(Arc<str>, i64), TimelineItem>,
@@ -75,7 +79,8 @@ impl World {
     pub(crate) fn new(variant: Variant, log: Vec<ShardLog>) -> Self {
         Self {
             variant,
-            leases: vec![Lease::default(); log.len()],
+            leases: vec![Lease { exists: true, ..Lease::default() }; log.len()],
+            closed: vec![true; log.len()],
             log,
             metrics: BTreeMap::new(),
             summaries: BTreeMap::new(),
@@ -91,6 +96,16 @@ impl World {
 
     pub(crate) fn mark(&mut self, name: &'static str) {
         self.marks.insert(name);
+    }
+
+    /// Creates the leases of a shard's children; one that exists is left as it is.
+    pub(crate) fn create_children(&mut self, parent: usize) {
+        for child in 0..self.log.len() {
+            if self.log[child].parents.contains(&parent) && !self.leases[child].exists {
+                self.mark("a child's lease was created at the end of its parent");
+                self.leases[child] = Lease { exists: true, ..Lease::default() };
+            }
+        }
     }
 
     /// Whether a child of this shard may start (E5).

@@ -15,7 +15,7 @@ use crate::{aws, local};
 /// # Errors
 /// When the worker cannot start, or leases had to be taken away at the deadline.
 pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()> {
-    let clients = aws::clients(&config.aws).await;
+    let clients = aws::clients_with_faults(&config.aws, &config.chaos).await;
     let worker = Worker::start(config, &clients).await.context("the worker did not start")?;
     tracing::info!(worker = %worker.id(), stream = config.stream.name, "worker started");
     let stop = signals::stop();

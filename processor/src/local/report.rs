@@ -41,7 +41,8 @@ pub(super) async fn show_while<T>(worker: &Worker, work: impl Future<Output = T>
             done = &mut work => return done,
             _ = every.tick() => {
                 let read: u64 = worker.shards().values().map(|view| view.read).sum();
-                let rate = (read - before) / EVERY.as_secs();
+                // A shard whose task starts again is counted from the start again.
+                let rate = read.saturating_sub(before) / EVERY.as_secs();
                 before = read;
                 progress(worker, started.elapsed(), rate);
             }

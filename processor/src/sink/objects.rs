@@ -15,7 +15,7 @@ use object_store::path::Path;
 use object_store::{DynObjectStore, ObjectStoreExt as _};
 use serde_json::{Value, json};
 
-use super::{EFFECT, SinkError};
+use super::{EFFECT, SetAside, SinkError, set_aside};
 use crate::config;
 use crate::stats::Stats;
 use crate::store_url::{StoreUrl, StoreUrlError};
@@ -69,6 +69,24 @@ impl ObjectSink {
             self.put(archive, &path, body).await?;
         }
         Ok(())
+    }
+
+    /// Stores what an epoch could not write, before it is committed.
+    ///
+    /// # Errors
+    /// As [`ObjectSink::store`].
+    pub async fn store_set_aside(
+        &self,
+        shard: &ShardId,
+        objects: &Objects,
+        rows: &[SetAside],
+    ) -> Result<(), SinkError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
+        let body = set_aside::body(shard, objects.to, rows);
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), body).await
     }
 
     async fn put(&self, url: &StoreUrl, name: &str, body: Bytes) -> Result<(), SinkError> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
@@ -16,12 +16,12 @@ use ivs_core::row::{Applied, Row, apply};
 use ivs_core::session::{SummaryAgg, TimelineItem, attribute_names, milestones};
 use ivs_core::stream::{Minute, Position, ShardId};
 use ivs_core::window::{WindowAgg, WindowKey};
-use ivs_schemas::items::metrics;
-use kinesis_fleet::aws::explain;
+use ivs_schemas::items::{metrics, sessions};
+use kinesis_fleet::aws::{code, explain};
 use tokio::sync::Semaphore;
 
-use super::{Rate, SinkError, persist};
-use crate::config;
+use super::{Rate, SetAside, SinkError, persist};
+use crate::config::{self, RefusedRows};
 use crate::items::codec::{Item, ItemError};
 use crate::items::{metric, summary, timeline};
 use crate::stats::Stats;
@@ -123,13 +123,26 @@ pub struct EpochWrite<'a> {
     to: Position,
     written: AtomicU64,
     conflicts: AtomicU64,
+    set_aside: Mutex<Vec<SetAside>>,
 }
 
 impl<'a> EpochWrite<'a> {
     /// An epoch of which nothing is written yet.
     #[must_use]
     pub fn new(shard: &'a ShardId, to: Position) -> Self {
-        Self { shard, to, written: AtomicU64::new(0), conflicts: AtomicU64::new(0) }
+        Self {
+            shard,
+            to,
+            written: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
+            set_aside: Mutex::default(),
+        }
+    }
+
+    /// Takes out what could never be written and was set aside.
+    #[must_use]
+    pub fn take_set_aside(&self) -> Vec<SetAside> {
+        std::mem::take(&mut *self.set_aside.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts that were stored.
@@ -220,11 +233,9 @@ impl RowSink {
         let stored_metrics = self.merge_all::<Metric>(&rows.metrics, &cache.metrics, epoch).await?;
         let stored_summaries =
             self.merge_all::<Summary>(&rows.summaries, &cache.summaries, epoch).await?;
-        let reached = rows
-            .summaries
-            .iter()
-            .zip(&stored_summaries)
-            .flat_map(|((id, delta), (_, row))| milestones(id, delta, &row.agg));
+        let deltas: HashMap<_, _> = rows.summaries.iter().map(|(id, delta)| (id, delta)).collect();
+        let reached =
+            stored_summaries.iter().flat_map(|(id, row)| milestones(id, deltas[id], &row.agg));
         let facts: Vec<TimelineItem> = rows.timeline.iter().cloned().chain(reached).collect();
         let inserted = self.insert_all(&facts, epoch).await?;
         cache.metrics.turn(&stored_metrics);
@@ -239,15 +250,45 @@ impl RowSink {
         epoch: &EpochWrite<'_>,
     ) -> Result<Vec<(M::Key, Arc<Row<M::Agg>>)>, SinkError> {
         // By index: a closure over references would not be general enough for a boxed future.
-        stream::iter(0..deltas.len())
+        let stored: Vec<_> = stream::iter(0..deltas.len())
             .map(|i| async move {
                 let (key, delta) = &deltas[i];
-                let row = self.merge::<M>(key, delta, cache.get(key), epoch).await?;
-                Ok((key.clone(), row))
+                match self.merge::<M>(key, delta, cache.get(key), epoch).await {
+                    Ok(row) => Ok(Some((key.clone(), row))),
+                    Err(error) => {
+                        let Applied::Put { row, .. } = apply(None, delta, epoch.shard, epoch.to)
+                        else {
+                            unreachable!("no row holds nothing")
+                        };
+                        let share = M::encode(key, &row, &self.tables);
+                        self.set_aside(M::table(&self.tables), share, error, epoch)?;
+                        Ok(None)
+                    }
+                }
             })
             .buffered(self.tables.write_concurrency)
             .try_collect()
-            .await
+            .await?;
+        Ok(stored.into_iter().flatten().collect())
+    }
+
+    /// Keeps an epoch's share of a row that can never be written, if the configuration says so;
+    /// else, and if the failure may pass, the error stands.
+    fn set_aside(
+        &self,
+        table: &str,
+        share: Item,
+        error: SinkError,
+        epoch: &EpochWrite<'_>,
+    ) -> Result<(), SinkError> {
+        if self.tables.refused_rows == RefusedRows::Stop || !error.is_the_rows_own() {
+            return Err(error);
+        }
+        tracing::error!(shard = %epoch.shard, to = %epoch.to, %error, "row set aside");
+        self.stats.rows_set_aside.fetch_add(1, Relaxed);
+        let aside = SetAside { table: table.to_owned(), reason: error.to_string(), share };
+        epoch.set_aside.lock().unwrap_or_else(PoisonError::into_inner).push(aside);
+        Ok(())
     }
 
     /// Design section 3, step 2: optimistic put, and on refusal a merge into what was returned.
@@ -315,11 +356,15 @@ impl RowSink {
     ) -> Result<Option<TimelineItem>, SinkError> {
         let origin = timeline::origin(epoch.shard, epoch.to);
         let item = timeline::encode(fact, &origin, &self.tables);
-        let put = self.put(&self.tables.sessions, item, Condition::Fact(fact), epoch);
-        let ours = match put.await? {
-            PutOutcome::Stored => true,
-            PutOutcome::Refused(stored) => {
+        let put = self.put(&self.tables.sessions, item.clone(), Condition::Fact(fact), epoch);
+        let ours = match put.await {
+            Ok(PutOutcome::Stored) => true,
+            Ok(PutOutcome::Refused(stored)) => {
                 stored.is_some_and(|stored| timeline::is_from(&stored, &origin))
+            }
+            Err(error) => {
+                self.set_aside(&self.tables.sessions, item, error, epoch)?;
+                false
             }
         };
         Ok(ours.then(|| fact.clone()))
@@ -334,6 +379,7 @@ impl RowSink {
     ) -> Result<PutOutcome, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.rate.ready().await;
+        let key = key_of(&item);
         let request = self
             .dynamodb
             .put_item()
@@ -349,6 +395,10 @@ impl RowSink {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 Ok(PutOutcome::Refused(refusal.item.clone()))
+            }
+            _ if code(&error) == Some("ValidationException") => {
+                let (table, reason) = (table.to_owned(), explain(&error));
+                Err(SinkError::Refused { table, key, reason })
             }
             _ => Err(SinkError::Aws {
                 operation: "PutItem",
@@ -396,6 +446,12 @@ impl RowSink {
             source,
         })
     }
+}
+
+/// The keys of an item of either table, for errors.
+fn key_of(item: &Item) -> String {
+    let key = [metrics::SESSION_ID, metrics::METRIC_TIMESTAMP, sessions::TIMESTAMP];
+    format!("{:?}", key.map(|name| item.get(name)).iter().flatten().collect::<Vec<_>>())
 }
 
 fn number(value: impl std::fmt::Display) -> AttributeValue {

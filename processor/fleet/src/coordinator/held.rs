@@ -98,6 +98,14 @@ impl Held {
         }
     }
 
+    /// Whether the lease cannot have expired by our own clock. Once it can have, it is lost.
+    pub(super) fn is_surely_ours(&self, shared: &Shared) -> bool {
+        if shared.config.clock.mono() >= self.valid_until() {
+            self.lost.cancel();
+        }
+        !self.lost.is_cancelled()
+    }
+
     /// Writes `change`, if the lease is surely ours when the write starts. The time of validity
     /// counts from before the first try is sent.
     pub(super) async fn write(
@@ -107,8 +115,7 @@ impl Held {
         change: &Change,
     ) -> Result<HolderWrite, StoreError> {
         let sent = shared.config.clock.mono();
-        if self.lost.is_cancelled() || sent >= self.valid_until() {
-            self.lost.cancel();
+        if !self.is_surely_ours(shared) {
             return Ok(HolderWrite::Lost);
         }
         self.write_unchecked(shared, row, change, sent).await

@@ -102,10 +102,12 @@ impl ShardLease {
     /// As [`ShardLease::prepare`]; every step may be repeated.
     pub async fn finish(&self, children: &[ChildShard]) -> Result<LeaseOutcome, StoreError> {
         let mut row = self.held.row().await;
-        if self.held.lost.is_cancelled() {
-            return Ok(LeaseOutcome::Lost);
-        }
         for child in children {
+            // No counter fences this write: a worker that slept through the children's whole life
+            // must not bring their leases back.
+            if !self.held.is_surely_ours(&self.shared) {
+                return Ok(LeaseOutcome::Lost);
+            }
             self.shared.store.create(&child_lease(&row, child)).await?;
         }
         let ids: Vec<_> = children.iter().map(|child| child.shard.clone()).collect();

@@ -1,0 +1,93 @@
+//! A row that can never be written: the shard stops there, or sets the row aside, as configured.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ivs_processor::aws::clients;
+use ivs_processor::config::Aws;
+
+use crate::fleet::{files, logs};
+use crate::process::{Program, state};
+
+const TABLE: &str = "StreamingMetrics";
+
+#[tokio::test]
+async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
+    let dir = state();
+    let lines = dir.path().join("lines.ndjson");
+    let line = |session: u32, second: u32| {
+        format!(
+            r#"{{"eventType":"metrics_update","sessionId":"st-{session}","channelId":"c","timestamp":"2025-06-01T12:00:{second:02}Z","currentViewers":7}}"#
+        ) + "\n"
+    };
+    std::fs::write(&lines, (0..40).map(|n| line(n % 8, n)).collect::<String>()).unwrap();
+    let (url, _endpoint) =
+        Program::new(&["local", "--endpoint-only", "--port", "0", "--state", ":memory:"])
+            .args(&["--shards", "2"])
+            .start()
+            .wait_for_ready();
+    let at = ["--endpoint-url", &url];
+    let dynamodb = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await.dynamodb;
+    // Something that is no row of ours has the key of one.
+    let session = AttributeValue::S("st-3".to_owned());
+    let minute = AttributeValue::N("1748779200".to_owned());
+    let foreign = dynamodb.put_item().table_name(TABLE);
+    let foreign = foreign.item("sessionId", session.clone());
+    foreign.item("metricTimestamp", minute.clone()).send().await.unwrap();
+    Program::new(&["generate"]).args(&at).arg("--input").arg(&lines).run_to_end();
+
+    let worker = |policy: &str, log: &Path| {
+        Program::new(&["worker"])
+            .args(&at)
+            .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
+            .args(&["--set", "stream.poll_interval_ms=100", "--set"])
+            .arg(format!("objects.rejects=file://{}", dir.path().join("rejects").display()))
+            .args(&["--set".to_owned(), format!("tables.refused_rows={policy}")])
+            .log_to(log)
+    };
+    let log = dir.path().join("stop.log");
+    let mut stopping = worker("stop", &log).start();
+    let failures = || {
+        logs::read(&log)
+            .iter()
+            .filter(|line| line.message == "shard task failed; the epoch will be done again")
+            .count()
+    };
+    let since = Instant::now();
+    while failures() < 2 {
+        assert!(since.elapsed() < Duration::from_secs(120), "the shard did not stop");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stopping.kill_9();
+    assert!(files(&dir.path().join("rejects")).is_empty(), "nothing is set aside without leave");
+
+    let log = dir.path().join("aside.log");
+    worker("set_aside", &log).arg("--until-drained").start().ends_well();
+    dynamodb
+        .delete_item()
+        .table_name(TABLE)
+        .key("sessionId", session)
+        .key("metricTimestamp", minute)
+        .send()
+        .await
+        .unwrap();
+    let rows = Program::new(&["rows"]).args(&at).run_to_end();
+    assert_eq!(rows.lines().filter(|row| row.starts_with("st-")).count(), 7, "{rows}");
+    let kept = files(&dir.path().join("rejects"));
+    let kept: Vec<serde_json::Value> = kept
+        .iter()
+        .flat_map(|path| {
+            std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .map(|line| serde_json::from_str(&line).unwrap())
+        .collect();
+    let records = kept.iter().map(|row| {
+        assert_eq!(
+            (row["table"].as_str(), row["item"]["sessionId"]["S"].as_str()),
+            (Some(TABLE), Some("st-3"))
+        );
+        row["item"]["records"]["N"].as_str().unwrap().parse::<u64>().unwrap()
+    });
+    assert_eq!(records.sum::<u64>(), 5, "every record of the row is in what was kept: {kept:?}");
+}
