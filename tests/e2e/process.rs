@@ -24,6 +24,8 @@ impl Program {
         for name in ["AWS_ENDPOINT_URL", "AWS_PROFILE", "IVS_CONFIG", "RUST_LOG", "IVS_LOG"] {
             command.env_remove(name);
         }
+        // Many workers run on one machine at once here.
+        command.env("IVS_OPS__LISTEN", "127.0.0.1:0");
         Self(command)
     }
 

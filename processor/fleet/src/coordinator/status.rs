@@ -26,6 +26,27 @@ pub enum LeaseState {
     Lost,
 }
 
+impl LeaseState {
+    /// The name in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unowned => "unowned",
+            Self::Elsewhere => "elsewhere",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether the lease is held here, whatever for.
+    #[must_use]
+    pub const fn is_here(self) -> bool {
+        matches!(self, Self::Waiting | Self::Running | Self::Lost)
+    }
+}
+
 /// One lease as this worker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseStatus {
@@ -55,6 +76,8 @@ pub struct Counters {
     renewals: AtomicU64,
     scans: AtomicU64,
     conflicts: AtomicU64,
+    hand_overs: AtomicU64,
+    requests: AtomicU64,
 }
 
 impl Counters {
@@ -88,6 +111,18 @@ impl Counters {
         self.conflicts.load(Ordering::Relaxed)
     }
 
+    /// Leases handed over to the worker that asked for them.
+    #[must_use]
+    pub fn hand_overs(&self) -> u64 {
+        self.hand_overs.load(Ordering::Relaxed)
+    }
+
+    /// Leases asked for.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count_taken(&self) {
         self.taken.fetch_add(1, Ordering::Relaxed);
     }
@@ -106,6 +141,14 @@ impl Counters {
 
     pub(super) fn count_conflict(&self) {
         self.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_hand_over(&self) {
+        self.hand_overs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 }
 
