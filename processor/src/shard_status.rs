@@ -106,8 +106,10 @@ impl Rates {
     #[must_use]
     pub fn of(counts: &Counts, took: Duration, since: Duration) -> Self {
         let seconds = took.max(since).as_secs_f64();
-        // Counts of one epoch are far below 2^52, so nothing is lost.
-        let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        // Counts of one epoch are far below 2^52, so nothing is lost; a thousandth is enough.
+        let rate = |count: u64| {
+            if seconds > 0.0 { (count as f64 / seconds * 1_000.0).round() / 1_000.0 } else { 0.0 }
+        };
         Self {
             read_per_s: rate(counts.read),
             accepted_per_s: rate(counts.accepted),

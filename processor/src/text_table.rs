@@ -42,6 +42,11 @@ pub(crate) fn time(ms: u64) -> String {
     }
 }
 
+/// `1 lease`, `2 leases`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// What is absent is a dash.
 pub(crate) fn or_dash(cell: Option<impl ToString>) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())

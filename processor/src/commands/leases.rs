@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::aws::{self, Clients};
 use crate::cli::{LeasesCommand, ReleaseArgs};
 use crate::config::Config;
-use crate::text_table::{or_dash, render};
+use crate::text_table::{count, or_dash, render};
 
 /// For one request; an operator's machine may be far away.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -147,7 +147,8 @@ fn report(outcomes: &[Outcome], json: bool) -> anyhow::Result<()> {
         outcomes.iter().for_each(|outcome| println!("{}: {}", outcome.shard, outcome.says));
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.done).count();
-    anyhow::ensure!(failed == 0, "{failed} of {} leases were not changed", outcomes.len());
+    let all = count(outcomes.len(), "lease");
+    anyhow::ensure!(failed == 0, "{failed} of {all} not changed");
     Ok(())
 }
 
@@ -181,9 +182,9 @@ async fn verify(
         for finding in &findings {
             println!("{finding}");
         }
-        println!("{} leases, {} findings", leases.len(), findings.len());
+        println!("{}, {}", count(leases.len(), "lease"), count(findings.len(), "finding"));
     }
-    anyhow::ensure!(findings.is_empty(), "{} findings", findings.len());
+    anyhow::ensure!(findings.is_empty(), "{}", count(findings.len(), "finding"));
     Ok(())
 }
 

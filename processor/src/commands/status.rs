@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::ops::client;
 use crate::ops::status::{ShardReport, Status, WorkerStatus, age_ms};
-use crate::text_table::{or_dash, render, time};
+use crate::text_table::{count, or_dash, render, time};
 
 /// Lags asked for at once.
 const AT_ONCE: usize = 10;
@@ -181,12 +181,12 @@ impl FleetReport {
         let slowest = self.shards.iter().filter_map(|line| line.lag_ms).max().unwrap_or_default();
         let mut text = render(header, &rows);
         text += &format!(
-            "\n{} leases in {}, {} workers, slowest shard of {} {} behind\n\
+            "\n{} in {}, {}, slowest shard of {} {} behind\n\
              heartbeat: whether the lease was written in {}; age: of the record at the checkpoint;\n\
              lag: age of the first record after it, by GetRecords\n",
-            rows.len(),
+            count(rows.len(), "lease"),
             self.lease_table,
-            workers.len(),
+            count(workers.len(), "worker"),
             self.stream,
             time(slowest),
             time(self.watched_ms),

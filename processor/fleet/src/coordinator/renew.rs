@@ -31,7 +31,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             async move {
                 tokio::time::timeout(limit, renewal).await.unwrap_or_else(|_| {
                     tracing::warn!(shard = %held.shard, "heartbeat took too long");
-                    Some(format!("heartbeat of `{}` took too long", held.shard))
+                    Some(format!("no answer in time for `{}`", held.shard))
                 })
             }
         };

@@ -22,7 +22,7 @@ pub enum LeaseState {
     Running,
     /// The shard is done.
     Finished,
-    /// It was held here and is lost; the application has not let go yet.
+    /// It was held here and is lost; the application has not let go, or nobody has taken it yet.
     Lost,
 }
 
@@ -155,11 +155,12 @@ impl Counters {
 /// The table as last read, with what is held here as last written.
 pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     let now = shared.config.clock.mono();
+    let me = &shared.config.worker_id;
     let mut rows: HashMap<ShardId, LeaseStatus> =
-        shared.table().iter().map(|row| (row.key.clone(), status(row))).collect();
+        shared.table().iter().map(|row| (row.key.clone(), status(row, me))).collect();
     for held in shared.all_held() {
         // While a write is under way the row of the last scan has to do.
-        let fresh = held.row_if_idle().map(|row| status(&row));
+        let fresh = held.row_if_idle().map(|row| status(&row, me));
         let known = rows.remove(&held.shard);
         let Some(mut entry) = fresh.or(known) else { continue };
         let lost = held.lost.is_cancelled();
@@ -177,10 +178,12 @@ pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     all
 }
 
-fn status(row: &Lease) -> LeaseStatus {
+fn status(row: &Lease, me: &WorkerId) -> LeaseStatus {
     let state = match &row.owner {
         _ if row.is_finished() => LeaseState::Finished,
         None => LeaseState::Unowned,
+        // Not renewed in time, and nobody has taken it yet.
+        Some(owner) if owner == me => LeaseState::Lost,
         Some(_) => LeaseState::Elsewhere,
     };
     LeaseStatus {

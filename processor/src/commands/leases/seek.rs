@@ -9,6 +9,7 @@ use crate::aws::Clients;
 use crate::cli::{SeekArgs, SeekTo};
 use crate::clock::now;
 use crate::config::Config;
+use crate::text_table::count;
 
 /// Which way a checkpoint moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,15 +103,14 @@ fn warn(leases: &[Lease], to: Checkpoint, time: Option<EpochMs>) {
     let back = leases.iter().filter(|lease| way(lease, to, time) == Way::Back).count();
     if back > 0 {
         eprintln!(
-            "{back} leases went back: what is read again counts again in the rows that are there, \
-             see `leases seek --help`"
+            "{} went back: what is read again counts again in the rows that are there, see \
+             `leases seek --help`",
+            count(back, "lease")
         );
     }
     if back < leases.len() {
-        eprintln!(
-            "{} leases went forward or stayed: what lies between is skipped",
-            leases.len() - back
-        );
+        let rest = count(leases.len() - back, "lease");
+        eprintln!("{rest} went forward or stayed: what lies between is skipped");
     }
 }
 
