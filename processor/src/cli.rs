@@ -1,5 +1,7 @@
 //! The command line.
 
+mod fleet;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Layers;
 use crate::report::Format;
 use crate::report::html::Lang;
+
+pub use fleet::{HealthArgs, JsonArgs, LeasesCommand, ReleaseArgs, SeekArgs, SeekTo, StatusArgs};
 
 /// Stream processor for Amazon IVS events and player telemetry: Kinesis in, exact per-minute rows
 /// in DynamoDB, CloudWatch metrics and domain events out.
@@ -74,6 +78,16 @@ pub enum Command {
     },
     /// Check records against the JSON Schemas and the decoder
     Validate(ValidateArgs),
+    /// Show the fleet: shards, owners, checkpoints, lag
+    Status(StatusArgs),
+    /// Look at the lease table, check it, move or free leases
+    Leases {
+        /// What to do.
+        #[command(subcommand)]
+        command: LeasesCommand,
+    },
+    /// Ask a worker whether it is alive, for a container's health check: 0 if it is
+    Health(HealthArgs),
     /// Look at the configuration
     Config {
         /// What to do with it.

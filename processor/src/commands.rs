@@ -2,7 +2,10 @@
 
 mod config;
 mod generate;
+mod health;
+mod leases;
 mod report;
+mod status;
 mod validate;
 mod worker;
 
@@ -12,6 +15,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::config::load;
+use crate::ops::OpsError;
 use crate::{aws, local, logging, rows};
 
 /// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
@@ -19,6 +23,8 @@ use crate::{aws, local, logging, rows};
 const QUIET: &str = "warn,dynoxide=error";
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
+/// The exit code when something that had to be looked at could not be (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
 
 /// The program: runs the command line it was given, on a runtime of its own.
 ///
@@ -35,11 +41,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration.
+/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 69
+/// when nothing could be looked at.
 async fn run(cli: Cli) -> ExitCode {
-    let quiet =
-        matches!(cli.command, Command::Local(_) | Command::Generate(_) | Command::Report { .. });
-    logging::start(if quiet { QUIET } else { "info" }, cli.config.log_json);
+    let talks = matches!(cli.command, Command::Worker(_));
+    logging::start(if talks { "info" } else { QUIET }, cli.config.log_json);
     let config = match load(&cli.config.layers()) {
         Ok(config) => config,
         Err(error) => {
@@ -59,13 +65,26 @@ async fn run(cli: Cli) -> ExitCode {
         }
         Command::Report { command } => report::run(&config, &command).await,
         Command::Validate(args) => validate::run(&args),
+        Command::Status(args) => status::run(&config, &args).await,
+        Command::Leases { command } => leases::run(&config, &command).await,
+        Command::Health(args) => health::run(&config, &args).await,
         Command::Config { command } => config::run(&config, &command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ivs-processor: {error:#}");
-            ExitCode::FAILURE
+            exit_code(&error)
         }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<OpsError>() {
+        ExitCode::from(USAGE)
+    } else if error.is::<leases::Unread>() {
+        ExitCode::from(UNAVAILABLE)
+    } else {
+        ExitCode::FAILURE
     }
 }

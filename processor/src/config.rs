@@ -35,8 +35,8 @@ pub struct Config {
     pub events: Events,
     /// Archive and rejects.
     pub objects: Objects,
-    /// The status server.
-    pub server: Server,
+    /// The operations server.
+    pub ops: Ops,
     /// How the program stops.
     pub shutdown: Shutdown,
     /// Faults between the program and its endpoint, for tests.
@@ -258,17 +258,43 @@ impl Default for Objects {
     }
 }
 
-/// The status server: `/metrics`, `/healthz`, `/readyz`, `/status`.
+/// The operations server: `/metrics`, `/healthz`, `/readyz`, `/status`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Server {
-    /// Where it listens; port 0 takes any free one.
-    pub listen: SocketAddr,
+pub struct Ops {
+    /// Address and port; port 0 takes any free one, empty turns the server off.
+    pub listen: String,
+    /// Whether `listen` may be an address that other machines reach. Nothing there is secret and
+    /// nothing can be changed, but nobody is asked who they are either.
+    pub allow_remote: bool,
 }
 
-impl Default for Server {
+impl Default for Ops {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+        Self { listen: "127.0.0.1:9464".to_owned(), allow_remote: false }
+    }
+}
+
+impl Ops {
+    /// Where to listen; `None` is nowhere.
+    ///
+    /// # Errors
+    /// When it is no address, or one that is not allowed.
+    pub fn address(&self) -> Result<Option<SocketAddr>, String> {
+        if self.listen.is_empty() {
+            return Ok(None);
+        }
+        let address: SocketAddr = self
+            .listen
+            .parse()
+            .map_err(|_| format!("ops.listen is `{}`, not an address and a port", self.listen))?;
+        if !self.allow_remote && !address.ip().is_loopback() {
+            return Err(format!(
+                "ops.listen is {address}, which other machines reach; set ops.allow_remote = true \
+                 if they should"
+            ));
+        }
+        Ok(Some(address))
     }
 }
 
@@ -318,6 +344,7 @@ impl Config {
         check(!self.events.enabled || !self.events.bus.is_empty(), "events.bus is empty");
         check(!self.objects.rejects.is_empty(), "objects.rejects is empty: rejects are kept");
         problems.extend(self.chaos.problems(&self.aws));
+        problems.extend(self.ops.address().err());
         problems
     }
 }

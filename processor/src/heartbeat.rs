@@ -40,6 +40,7 @@ pub(crate) async fn run(
         before = after;
         if let Err(error) = metrics.send(worker_datums(&figures), time).await {
             tracing::warn!(%error, "the worker's own metrics were not sent");
+            stats.note_error(format!("the worker's own metrics were not sent: {error}"));
         }
     }
 }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{self, Clients};
 use crate::cli::LocalArgs;
 use crate::config::Config;
+use crate::ops::{self, Ops};
 use crate::rows;
 use crate::worker::Worker;
 
@@ -46,12 +47,13 @@ pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
     let config = local_config(config, &endpoint, state.as_deref());
     let clients = aws::clients(&config.aws).await;
     setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
-    report::banner(&endpoint, &config, state.as_deref());
+    let ops = if args.endpoint_only { None } else { ops::start_anywhere(&config.ops).await? };
+    report::banner(&endpoint, &config, state.as_deref(), ops.as_ref());
     let outcome = if args.endpoint_only {
         signals::stop_or_after(args.run_for).await;
         Ok(())
     } else {
-        work(&config, &clients, &args, state.as_deref()).await
+        work(&config, &clients, &args, state.as_deref(), ops.as_ref()).await
     };
     endpoint.shutdown().await;
     outcome
@@ -63,9 +65,13 @@ async fn work(
     clients: &Clients,
     args: &LocalArgs,
     state: Option<&Path>,
+    ops: Option<&Ops>,
 ) -> anyhow::Result<()> {
     let started = Instant::now();
     let worker = Worker::start(config, clients).await.context("the worker did not start")?;
+    if let Some(ops) = ops {
+        ops.running(worker.watch());
+    }
     let ledger = if args.input.is_empty() {
         Some(make_traffic(config, clients, args, &worker).await?)
     } else {
@@ -75,6 +81,9 @@ async fn work(
         None
     };
     until_stopped(report::show_while(&worker, drained(&worker))).await?;
+    if let Some(ops) = ops {
+        ops.draining();
+    }
     let stats = Arc::clone(worker.stats());
     let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
     anyhow::ensure!(report.forced == 0, "{} leases were not given back in time", report.forced);

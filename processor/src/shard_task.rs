@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
-use crate::shard_status::ShardStatus;
+use crate::shard_status::{ShardStatus, Stage};
 use crate::sink::rows::{EpochWrite, RowCache};
 use crate::sink::{Judged, SetAside, SinkError, Sinks};
 
@@ -175,7 +175,7 @@ async fn drive(
             }
             _ = tick.tick() => Input::Tick(now()),
             Some(batch) = batches.recv(), if shard.wants_records() => {
-                let batch = batch.or_else(|error| passing(error, executor.lease))?;
+                let batch = batch.or_else(|error| executor.passing(error))?;
                 executor.status.read(&batch);
                 shard.step(Input::Records(batch.records), &mut effects);
                 let Some(end) = batch.end else { continue };
@@ -184,7 +184,7 @@ async fn drive(
             }
         };
         shard.step(input, &mut effects);
-        executor.status.idle(shard.is_idle());
+        executor.status.turned(shard.is_idle());
     }
 }
 
@@ -196,14 +196,14 @@ async fn answer_of<T>(running: &mut Option<BoxFuture<'_, T>>) -> T {
     }
 }
 
-/// A stream that does not answer for a while gives an empty batch; the reader goes on by itself.
-fn passing(error: SourceError, lease: &ShardLease) -> Result<Batch, TaskError> {
-    match error {
-        SourceError::Unreachable { .. } => {
-            tracing::warn!(shard = %lease.shard(), %error, "the stream cannot be read, going on");
-            Ok(Batch { millis_behind: 1, ..Batch::default() })
-        }
-        error => Err(error.into()),
+/// What the status page calls the time an effect takes.
+fn stage_of(effect: &Effect) -> Stage {
+    match effect {
+        Effect::Prepare(_) => Stage::Preparing,
+        Effect::PutRows { .. } => Stage::Writing,
+        Effect::Store(_) => Stage::Storing,
+        Effect::Emit(_) => Stage::Emitting,
+        Effect::Commit(_) | Effect::Finish(_) => Stage::Committing,
     }
 }
 
@@ -254,8 +254,23 @@ struct Executor<'a> {
 }
 
 impl Executor<'_> {
+    /// A stream that does not answer for a while gives an empty batch; the reader goes on by
+    /// itself.
+    fn passing(&self, error: SourceError) -> Result<Batch, TaskError> {
+        match error {
+            SourceError::Unreachable { .. } => {
+                let shard = self.lease.shard();
+                tracing::warn!(%shard, %error, "the stream cannot be read, going on");
+                self.sinks.stats.note_error(error.to_string());
+                Ok(Batch { millis_behind: 1, ..Batch::default() })
+            }
+            error => Err(error.into()),
+        }
+    }
+
     async fn execute(&self, effect: Effect) -> Result<Answer, TaskError> {
         let shard = self.lease.shard();
+        self.status.stage(stage_of(&effect));
         let input = match effect {
             Effect::Prepare(to) => match self.lease.prepare(to).await? {
                 LeaseOutcome::Lost => return Ok(Answer::Lost),
@@ -291,7 +306,8 @@ impl Executor<'_> {
                 if self.lease.commit(commit.to, arrival).await? == LeaseOutcome::Lost {
                     return Ok(Answer::Lost);
                 }
-                self.sinks.stats.commit(&commit.counts);
+                let took = self.memory.lock().await.flight.prepared.elapsed();
+                self.sinks.stats.commit(&commit.counts, took);
                 self.status.committed(&commit);
                 tracing::debug!(%shard, to = %commit.to, "committed");
                 Input::Committed

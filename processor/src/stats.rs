@@ -1,17 +1,24 @@
 //! What this process has done so far, for the summary, the status page and `/metrics`.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ivs_core::epoch::Counts;
-use serde::Serialize;
+use ivs_core::stream::EpochMs;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::now;
 
 /// Counters of one process. Shared by all shard tasks.
 #[derive(Debug, Default)]
 pub struct Stats {
     committed: Mutex<Counts>,
+    last_error: Mutex<Option<LastError>>,
     /// Epochs committed.
     pub epochs: AtomicU64,
+    /// From prepare to commit, summed over all epochs, in microseconds.
+    epoch_us: AtomicU64,
     /// Conditional puts that were stored.
     pub rows_written: AtomicU64,
     /// Rows found to hold the epoch already.
@@ -34,8 +41,18 @@ pub struct Stats {
     pub objects: AtomicU64,
 }
 
+/// Something that went wrong and was got over, or ended a shard's task.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastError {
+    /// When, in epoch milliseconds.
+    pub time_ms: EpochMs,
+    /// What it says.
+    pub error: String,
+}
+
 /// The counters at one moment.
-#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Records read and committed: accepted + duplicate + rejected.
@@ -54,6 +71,8 @@ pub struct Snapshot {
     pub retention_gaps: u64,
     /// See [`Stats`].
     pub epochs: u64,
+    /// From prepare to commit, summed over all epochs, in microseconds.
+    pub epoch_us: u64,
     /// See [`Stats`].
     pub rows_written: u64,
     /// See [`Stats`].
@@ -77,17 +96,30 @@ pub struct Snapshot {
 }
 
 impl Stats {
-    /// Counts a committed epoch.
-    pub fn commit(&self, counts: &Counts) {
+    /// Counts a committed epoch, which took this long from its prepare.
+    pub fn commit(&self, counts: &Counts, took: Duration) {
         self.epochs.fetch_add(1, Relaxed);
-        self.committed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(counts);
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.epoch_us.fetch_add(took_us, Relaxed);
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).add(counts);
+    }
+
+    /// Keeps an error for who asks what went wrong last.
+    pub fn note_error(&self, error: String) {
+        let last = LastError { time_ms: now(), error };
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    /// The last error that was noted.
+    #[must_use]
+    pub fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The counters now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let counts =
-            self.committed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let counts = self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let get = |counter: &AtomicU64| counter.load(Relaxed);
         Snapshot {
             read: counts.read,
@@ -102,6 +134,7 @@ impl Stats {
             late: counts.late,
             retention_gaps: counts.retention_gaps,
             epochs: get(&self.epochs),
+            epoch_us: get(&self.epoch_us),
             rows_written: get(&self.rows_written),
             rows_already: get(&self.rows_already),
             rows_set_aside: get(&self.rows_set_aside),

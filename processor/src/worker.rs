@@ -1,5 +1,7 @@
 //! One worker: a member of the fleet that runs a task for every shard it holds.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use kinesis_fleet::{
     ShutdownReport, WorkerId,
 };
 use tokio::task::JoinSet;
+
+pub use watch::{Task, Watch};
 
 use crate::aws::Clients;
 use crate::config::{self, Config};
@@ -45,6 +49,8 @@ pub struct Worker {
     stats: Arc<Stats>,
     tasks: tokio::task::JoinHandle<()>,
     heartbeat: tokio::task::JoinHandle<()>,
+    stream: Arc<str>,
+    lease_table: Arc<str>,
 }
 
 /// The shards this worker has or had, with what their tasks are doing.
@@ -103,7 +109,9 @@ impl Worker {
             shards: Arc::clone(&shards),
         });
         let tasks = tokio::spawn(run_leases(shared, leases));
-        Ok(Self { fleet, shards, stats, tasks, heartbeat })
+        let stream = Arc::from(config.stream.name.as_str());
+        let lease_table = Arc::from(config.fleet.lease_table.as_str());
+        Ok(Self { fleet, shards, stats, tasks, heartbeat, stream, lease_table })
     }
 
     /// What has been done so far.
@@ -128,6 +136,19 @@ impl Worker {
     #[must_use]
     pub fn shards(&self) -> BTreeMap<ShardId, View> {
         self.shards.views()
+    }
+
+    /// A view of this worker that goes on through its shutdown.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch {
+            fleet: self.fleet.observer(),
+            shards: Arc::clone(&self.shards),
+            stats: Arc::clone(&self.stats),
+            runner: self.tasks.abort_handle(),
+            stream: Arc::clone(&self.stream),
+            lease_table: Arc::clone(&self.lease_table),
+        }
     }
 
     /// Closes every open epoch, commits and releases, at most `deadline` long.
@@ -185,6 +206,7 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
         }
         Err(error) => {
             tracing::error!(%shard, %error, "shard task failed; the epoch will be done again");
+            shared.sinks.stats.note_error(format!("{shard}: {error}"));
             status.ended(error.to_string());
         }
     }

@@ -4,6 +4,7 @@
 
 mod fleet;
 mod golden;
+mod ops;
 mod process;
 mod refused;
 mod resources;

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Far beyond what any run takes: a program that hangs fails its test.
-const PATIENCE: Duration = Duration::from_secs(400);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(400);
 
 /// A folder for one test.
 pub(crate) fn state() -> tempfile::TempDir {
@@ -26,6 +26,8 @@ impl Program {
         for name in ["AWS_ENDPOINT_URL", "AWS_PROFILE", "IVS_CONFIG", "RUST_LOG", "IVS_LOG"] {
             command.env_remove(name);
         }
+        // Many workers run on one machine at once here.
+        command.env("IVS_OPS__LISTEN", "127.0.0.1:0");
         Self(command)
     }
 
@@ -119,6 +121,18 @@ impl Running {
         let (code, out, error) = self.finish();
         assert_eq!(code, 0, "stdout:\n{out}\nstderr:\n{error}");
         out
+    }
+
+    /// Where a worker's operations server listens, as its log says.
+    pub(crate) fn ops_address(&mut self) -> String {
+        let mut reader = BufReader::new(self.0.stderr.take().expect("stderr is piped"));
+        let address = |line: String| {
+            let started = line.contains("operations server started");
+            started.then(|| line.rsplit_once("address=").expect("an address").1.to_owned())
+        };
+        let found = reader.by_ref().lines().map_while(Result::ok).find_map(address);
+        std::thread::spawn(move || drop(reader.read_to_string(&mut String::new())));
+        found.expect("the worker ended before its operations server started")
     }
 
     fn finish(mut self) -> (i32, String, String) {

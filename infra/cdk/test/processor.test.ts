@@ -44,6 +44,11 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
     expect(worker.StopTimeout * 1_000).toBeGreaterThan(Number(deadline.Value));
   });
 
+  test('the health check needs no shell', () => {
+    const { Command } = container(stage).HealthCheck;
+    expect(Command).toEqual(['CMD', '/usr/local/bin/ivs-processor', 'health']);
+  });
+
   test('the worker knows every setting it is given, for it refuses unknown ones', () => {
     const settings = container(stage)
       .Environment.map((entry: any) => entry.Name)

@@ -1,6 +1,9 @@
 //! What an operator does to a lease table: look, check, move a checkpoint, free a lease.
 
+pub mod stream;
+
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use ivs_core::stream::{EpochMs, HashRange, ShardId};
 
@@ -35,6 +38,59 @@ pub enum Finding {
     },
     /// The leases belong to streams created at different times.
     SeveralStreams,
+    /// The leases belong to an earlier stream of the same name: no worker starts on them.
+    EarlierStream,
+    /// An open shard has no lease and no parent that is still read. The next shard sync of a
+    /// worker creates it.
+    NoLease(ShardId),
+    /// The stream has no such shard any more and its lease is unfinished: what was unread is lost.
+    ShardGone(ShardId),
+}
+
+impl Finding {
+    /// A short name of the kind, for programs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Hole(_) => "hole",
+            Self::NoHashRange(_) => "no_hash_range",
+            Self::ChildAheadOfParent { .. } => "child_ahead_of_parent",
+            Self::FinishedWithoutChildren(_) => "finished_without_children",
+            Self::HandOffUnderWay { .. } => "hand_off_under_way",
+            Self::SeveralStreams => "several_streams",
+            Self::EarlierStream => "earlier_stream",
+            Self::NoLease(_) => "no_lease",
+            Self::ShardGone(_) => "shard_gone",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hole(range) => {
+                write!(f, "no unfinished lease has hash keys {} to {}", range.start, range.end)
+            }
+            Self::NoHashRange(shard) => write!(f, "{shard} has no hash keys"),
+            Self::ChildAheadOfParent { child, parent } => {
+                write!(f, "{child} was read before its parent {parent} was finished")
+            }
+            Self::FinishedWithoutChildren(shard) => {
+                write!(f, "{shard} is finished and no lease continues it")
+            }
+            Self::HandOffUnderWay { shard, from } => {
+                write!(f, "a hand-off of {shard} from {from} has begun and not ended")
+            }
+            Self::SeveralStreams => f.write_str("the leases belong to several streams"),
+            Self::EarlierStream => {
+                f.write_str("the leases belong to an earlier stream of the same name")
+            }
+            Self::NoLease(shard) => write!(f, "open shard {shard} has no lease"),
+            Self::ShardGone(shard) => {
+                write!(f, "the stream has no {shard} any more, and its lease is unfinished")
+            }
+        }
+    }
 }
 
 /// Checks a lease table as read; empty means nothing was found. Pure.
@@ -80,6 +136,9 @@ pub enum Changed {
     Done(Box<Lease>),
     /// The lease has an owner; nothing was changed. Stop that worker, or force it.
     Owned(WorkerId),
+    /// An epoch that ends here was prepared and not committed, so some rows may hold it; nothing
+    /// was changed. Let a worker finish it first, or force it.
+    Prepared(Checkpoint),
     /// There is no such lease.
     NoLease,
     /// The row changed again and again while we tried.
@@ -92,8 +151,8 @@ const TRIES: usize = 5;
 /// Moves the checkpoint of `shard` to `to`, drops what was pending, and leaves the lease without
 /// an owner. `initial_time` is the start of [`Checkpoint::AtTimestamp`].
 ///
-/// With `force` a lease that has an owner is changed too; the owner finds out at its next write.
-/// Moving a checkpoint back makes the fleet read records again, forward makes it skip some.
+/// With `force` a lease that has an owner or a prepared epoch is changed too; the owner finds out
+/// at its next write. Moving a checkpoint back makes the fleet read records again, forward makes it skip some.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -126,6 +185,9 @@ async fn change(
         let Some(lease) = store.get(shard).await? else { return Ok(Changed::NoLease) };
         if let Some(owner) = lease.owner.clone().filter(|_| !force) {
             return Ok(Changed::Owned(owner));
+        }
+        if let Some(pending) = lease.pending.filter(|_| !force) {
+            return Ok(Changed::Prepared(pending));
         }
         match store.apply(&lease, change).await? {
             Write::Done(row) => return Ok(Changed::Done(row)),

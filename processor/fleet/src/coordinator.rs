@@ -13,6 +13,7 @@
 //! ignore the attribute; from them a lease is taken as KCL does it.
 
 mod held;
+mod pulse;
 mod renew;
 mod scan;
 mod shard_lease;
@@ -29,15 +30,17 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use pulse::{LoopName, LoopStatus};
 pub use shard_lease::{LeaseOutcome, ShardLease};
 pub use status::{Counters, LeaseState, LeaseStatus};
 
 use crate::aws;
 use crate::config::{ConfigError, FleetConfig};
-use crate::lease::Lease;
+use crate::lease::{Lease, WorkerId};
 use crate::store::{LeaseStore, StoreError};
 use crate::sync::listing::CallError;
 use held::Held;
+use pulse::Pulses;
 
 /// Leases on their way to the application. It is a
 /// [`tokio::sync::mpsc::Receiver`]; it closes when the fleet shuts down.
@@ -116,6 +119,30 @@ impl Observer {
     pub fn leases_lost(&self) -> u64 {
         self.0.counters.lost()
     }
+
+    /// See [`Fleet::worker_id`].
+    #[must_use]
+    pub fn worker_id(&self) -> &WorkerId {
+        &self.0.config.worker_id
+    }
+
+    /// See [`Fleet::status`].
+    #[must_use]
+    pub fn leases(&self) -> Vec<LeaseStatus> {
+        status::of(&self.0)
+    }
+
+    /// See [`Fleet::counters`].
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// How the worker's loops are doing.
+    #[must_use]
+    pub fn loops(&self) -> [LoopStatus; 3] {
+        pulse::of(&self.0)
+    }
 }
 
 /// What the loops share.
@@ -130,6 +157,7 @@ struct Shared {
     /// The table as last read.
     table: Mutex<Vec<Lease>>,
     counters: Counters,
+    pulses: Pulses,
     /// Read the table now.
     wake: Notify,
     /// A lease left `held`.
@@ -199,6 +227,7 @@ impl Fleet {
             held: Mutex::default(),
             table: Mutex::default(),
             counters: Counters::default(),
+            pulses: Pulses::new(config.clock.mono()),
             wake: Notify::new(),
             gone: Notify::new(),
             stopping: CancellationToken::new(),
@@ -234,7 +263,7 @@ impl Fleet {
 
     /// This worker's id.
     #[must_use]
-    pub fn worker_id(&self) -> &crate::lease::WorkerId {
+    pub fn worker_id(&self) -> &WorkerId {
         &self.shared.config.worker_id
     }
 

@@ -28,8 +28,8 @@ pub mod sync;
 pub use config::{FleetConfig, InitialPosition};
 pub use consume::consume;
 pub use coordinator::{
-    Fleet, FleetError, LeaseOutcome, LeaseState, LeaseStatus, Leases, Observer, ShardLease,
-    ShutdownReport,
+    Counters, Fleet, FleetError, LeaseOutcome, LeaseState, LeaseStatus, Leases, LoopName,
+    LoopStatus, Observer, ShardLease, ShutdownReport,
 };
 pub use ivs_core::stream::{EpochMs, HashRange, Position, Record, SequenceNumber, ShardId};
 pub use lease::{Checkpoint, ChildShard, Lease, ResumePoint, StartAt, WorkerId};

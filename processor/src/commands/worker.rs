@@ -8,21 +8,31 @@ use crate::cli::WorkerArgs;
 use crate::config::Config;
 use crate::local::signals;
 use crate::worker::Worker;
-use crate::{aws, local};
+use crate::{aws, local, ops};
 
 /// Joins the fleet until SIGTERM or ctrl-C, then commits and releases everything.
 ///
 /// # Errors
-/// When the worker cannot start, or leases had to be taken away at the deadline.
+/// When the worker or its operations server cannot start, or leases had to be taken away at the deadline.
 pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()> {
+    let ops = ops::start(&config.ops).await?;
+    if let Some(ops) = &ops {
+        tracing::info!(address = %ops.address(), "operations server started");
+    }
     let clients = aws::clients_with_faults(&config.aws, &config.chaos).await;
     let worker = Worker::start(config, &clients).await.context("the worker did not start")?;
     tracing::info!(worker = %worker.id(), stream = config.stream.name, "worker started");
+    if let Some(ops) = &ops {
+        ops.running(worker.watch());
+    }
     let stop = signals::stop();
     tokio::select! {
         biased;
         () = stop => tracing::info!("stopping: closing epochs and releasing leases"),
         () = local::drained(&worker), if args.until_drained => tracing::info!("every shard was read to its tip"),
+    }
+    if let Some(ops) = &ops {
+        ops.draining();
     }
     let stats = std::sync::Arc::clone(worker.stats());
     let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;

@@ -58,3 +58,14 @@ fn a_missing_file_is_named() {
     let layers = Layers { file: Some("/no/such/file.toml".into()), ..Layers::default() };
     assert!(error(&layers).contains("/no/such/file.toml"));
 }
+
+#[test]
+fn the_operations_server_listens_on_loopback_unless_told_otherwise() {
+    let text = error(&layers(&[("IVS_OPS__LISTEN", "0.0.0.0:9464")], &[]));
+    assert!(text.contains("0.0.0.0:9464") && text.contains("ops.allow_remote"), "{text}");
+    let open = layers(&[("IVS_OPS__LISTEN", "0.0.0.0:9464")], &["ops.allow_remote=true"]);
+    assert_eq!(load(&open).unwrap().ops.address(), Ok(Some("0.0.0.0:9464".parse().unwrap())));
+    assert!(error(&layers(&[], &["ops.listen=9464"])).contains("ops.listen"));
+    assert_eq!(load(&layers(&[], &["ops.listen="])).unwrap().ops.address(), Ok(None));
+    assert!(error(&layers(&[], &["ops.lissten="])).contains("lissten"));
+}

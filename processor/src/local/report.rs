@@ -9,6 +9,7 @@ use ivs_local::generate::{Ledger, StoredWindow, Window};
 use super::input::Sent;
 use crate::aws::Clients;
 use crate::config::Config;
+use crate::ops::Ops;
 use crate::rows;
 use crate::stats::Snapshot;
 use crate::worker::Worker;
@@ -19,13 +20,21 @@ const EVERY: Duration = Duration::from_secs(2);
 const MAX_PRINTED: usize = 10;
 
 /// Says where everything is.
-pub(super) fn banner(endpoint: &Endpoint, config: &Config, state: Option<&Path>) {
+pub(super) fn banner(
+    endpoint: &Endpoint,
+    config: &Config,
+    state: Option<&Path>,
+    ops: Option<&Ops>,
+) {
     let state = state.map_or_else(|| ":memory:".to_owned(), |dir| dir.display().to_string());
     println!("embedded AWS   {}   (export AWS_ENDPOINT_URL={0})", endpoint.url());
     println!("state          {state}");
     println!("stream         {}", config.stream.name);
     println!("tables         {}, {}", config.tables.sessions, config.tables.metrics);
     println!("rejects        {}", config.objects.rejects);
+    if let Some(ops) = ops {
+        println!("operations     http://{}/status   (/metrics /healthz /readyz)", ops.address());
+    }
     println!();
 }
 

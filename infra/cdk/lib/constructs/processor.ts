@@ -84,6 +84,14 @@ export class Processor extends Construct {
       logging: LogDrivers.awsLogs({ streamPrefix: 'worker', logGroup: this.logGroup }),
       readonlyRootFilesystem: true,
       user: '65532:65532',
+      // The program asks itself: the image has no shell. AWS being away is no reason to replace it.
+      healthCheck: {
+        command: ['CMD', '/usr/local/bin/ivs-processor', 'health'],
+        interval: Duration.seconds(30),
+        timeout: Duration.seconds(10),
+        retries: 3,
+        startPeriod: Duration.seconds(60),
+      },
       // SIGTERM starts the hand-over; killed before it is done, a successor re-reads the epoch.
       stopTimeout: Duration.seconds(config.worker.stopTimeoutSeconds),
     });

@@ -29,28 +29,40 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let bounded = |held: Arc<Held>| {
             let renewal = renew(&shared, Arc::clone(&held));
             async move {
-                if tokio::time::timeout(limit, renewal).await.is_err() {
+                tokio::time::timeout(limit, renewal).await.unwrap_or_else(|_| {
                     tracing::warn!(shard = %held.shard, "heartbeat took too long");
-                }
+                    Some(format!("no answer in time for `{}`", held.shard))
+                })
             }
         };
-        all.for_each_concurrent(AT_ONCE, bounded).await;
+        let failures = all.map(bounded).buffer_unordered(AT_ONCE);
+        let failed = failures
+            .fold(None, |first: Option<String>, failed| std::future::ready(first.or(failed)))
+            .await;
+        shared.pulses.renew.beat(shared.config.clock.mono(), failed);
     }
 }
 
-async fn renew(shared: &Shared, held: Arc<Held>) {
+/// One heartbeat; returns what went wrong.
+async fn renew(shared: &Shared, held: Arc<Held>) -> Option<String> {
     if held.lost.is_cancelled() {
         // In the hands of the application it stays known until the application lets go, so that
         // it is not taken anew meanwhile.
         if held.phase() != Phase::Running {
             shared.forget(&held);
         }
-        return;
+        return None;
     }
     // Another write is under way: it raises the counter just as well.
-    let Some(mut row) = held.row_if_idle() else { return };
+    let mut row = held.row_if_idle()?;
     match held.write(shared, &mut row, &Change::Renew).await {
-        Ok(_) => shared.counters.count_renewal(),
-        Err(error) => tracing::warn!(shard = %held.shard, %error, "heartbeat failed"),
+        Ok(_) => {
+            shared.counters.count_renewal();
+            None
+        }
+        Err(error) => {
+            tracing::warn!(shard = %held.shard, %error, "heartbeat failed");
+            Some(error.to_string())
+        }
     }
 }

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use ivs_core::stream::ShardId;
 use tokio::sync::mpsc::Sender;
 
-use super::held::{self, Held, Phase};
+use super::held::{self, Held, HolderWrite, Phase};
 use super::{ShardLease, Shared};
 use crate::clock::MonoMs;
 use crate::lease::Lease;
@@ -24,13 +24,14 @@ pub(super) async fn run(shared: Arc<Shared>, applications: Sender<ShardLease>) {
     let mut seen = Observations::default();
     loop {
         let begun = clock.mono();
-        let next = match round(&shared, &mut seen, &applications, begun).await {
-            Ok(next) => next,
+        let (next, failed) = match round(&shared, &mut seen, &applications, begun).await {
+            Ok(next) => (next, None),
             Err(error) => {
                 tracing::warn!(%error, "lease table could not be read");
-                begun.plus(shared.config.scan_interval_for(0))
+                (begun.plus(shared.config.scan_interval_for(0)), Some(error.to_string()))
             }
         };
+        shared.pulses.scan.beat(clock.mono(), failed);
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             // Leases held for an application that fetches none would be read by nobody.
@@ -122,6 +123,7 @@ async fn act(shared: &Arc<Shared>, rows: &HashMap<&ShardId, &Lease>, action: Act
     let result = match &action {
         Action::Request { from, .. } => {
             tracing::info!(%shard, %from, "asking for a lease");
+            shared.counters.count_request();
             shared.store.request_hand_over(row, me).await.map(|_| ())
         }
         Action::Take(_) => take(shared, row).await,
@@ -168,9 +170,14 @@ pub(super) async fn release(shared: &Shared, held: &Arc<Held>) {
     let mut row = held.row().await;
     let (me, now) = (&shared.config.worker_id, shared.config.clock.mono());
     let next = row.hand_over_to.clone().filter(|to| to != me);
+    let handed_over = next.is_some();
     let change = Change::Release(next);
-    if let Err(error) = held.write_unchecked(shared, &mut row, &change, now).await {
-        tracing::warn!(shard = %held.shard, %error, "lease could not be released, it will expire");
+    match held.write_unchecked(shared, &mut row, &change, now).await {
+        Ok(HolderWrite::Done) if handed_over => shared.counters.count_hand_over(),
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(shard = %held.shard, %error, "lease could not be released, it will expire");
+        }
     }
     drop(row);
     shared.forget(held);

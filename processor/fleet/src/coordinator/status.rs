@@ -22,8 +22,29 @@ pub enum LeaseState {
     Running,
     /// The shard is done.
     Finished,
-    /// It was held here and is lost; the application has not let go yet.
+    /// It was held here and is lost; the application has not let go, or nobody has taken it yet.
     Lost,
+}
+
+impl LeaseState {
+    /// The name in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unowned => "unowned",
+            Self::Elsewhere => "elsewhere",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether the lease is held here, whatever for.
+    #[must_use]
+    pub const fn is_here(self) -> bool {
+        matches!(self, Self::Waiting | Self::Running | Self::Lost)
+    }
 }
 
 /// One lease as this worker sees it.
@@ -55,6 +76,8 @@ pub struct Counters {
     renewals: AtomicU64,
     scans: AtomicU64,
     conflicts: AtomicU64,
+    hand_overs: AtomicU64,
+    requests: AtomicU64,
 }
 
 impl Counters {
@@ -88,6 +111,18 @@ impl Counters {
         self.conflicts.load(Ordering::Relaxed)
     }
 
+    /// Leases handed over to the worker that asked for them.
+    #[must_use]
+    pub fn hand_overs(&self) -> u64 {
+        self.hand_overs.load(Ordering::Relaxed)
+    }
+
+    /// Leases asked for.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count_taken(&self) {
         self.taken.fetch_add(1, Ordering::Relaxed);
     }
@@ -107,16 +142,25 @@ impl Counters {
     pub(super) fn count_conflict(&self) {
         self.conflicts.fetch_add(1, Ordering::Relaxed);
     }
+
+    pub(super) fn count_hand_over(&self) {
+        self.hand_overs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The table as last read, with what is held here as last written.
 pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     let now = shared.config.clock.mono();
+    let me = &shared.config.worker_id;
     let mut rows: HashMap<ShardId, LeaseStatus> =
-        shared.table().iter().map(|row| (row.key.clone(), status(row))).collect();
+        shared.table().iter().map(|row| (row.key.clone(), status(row, me))).collect();
     for held in shared.all_held() {
         // While a write is under way the row of the last scan has to do.
-        let fresh = held.row_if_idle().map(|row| status(&row));
+        let fresh = held.row_if_idle().map(|row| status(&row, me));
         let known = rows.remove(&held.shard);
         let Some(mut entry) = fresh.or(known) else { continue };
         let lost = held.lost.is_cancelled();
@@ -134,10 +178,12 @@ pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     all
 }
 
-fn status(row: &Lease) -> LeaseStatus {
+fn status(row: &Lease, me: &WorkerId) -> LeaseStatus {
     let state = match &row.owner {
         _ if row.is_finished() => LeaseState::Finished,
         None => LeaseState::Unowned,
+        // Not renewed in time, and nobody has taken it yet.
+        Some(owner) if owner == me => LeaseState::Lost,
         Some(_) => LeaseState::Elsewhere,
     };
     LeaseStatus {

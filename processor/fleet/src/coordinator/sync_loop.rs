@@ -8,7 +8,7 @@ use crate::config::{FleetConfig, InitialPosition};
 use crate::lease::Lease;
 use crate::retry::RetryPolicy;
 use crate::store::{Creation, LeaseStore};
-use crate::sync::listing::{self, CallError};
+use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
 use crate::sync::{SyncPlan, plan_sync};
 
 /// ListShards and DescribeStreamSummary are limited per account and stream, and 30 machines may
@@ -18,8 +18,6 @@ const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempt
 /// times, one second apart.
 const LISTINGS_MAX: u32 = 3;
 const LISTING_GAP: Duration = Duration::from_secs(1);
-/// Creation times are seconds with a fraction, which encodings round.
-const CREATION_TOLERANCE_MS: u64 = 1_000;
 
 /// Refuses to use leases that belong to an earlier stream of the same name.
 pub(super) async fn check_stream(
@@ -46,7 +44,9 @@ pub(super) async fn check_stream(
 
 /// The first comparison, whose failure keeps the worker from starting.
 pub(super) async fn sync_at_start(shared: &Shared) -> Result<(), FleetError> {
-    sync(shared).await
+    sync(shared).await?;
+    shared.pulses.sync.beat(shared.config.clock.mono(), None);
+    Ok(())
 }
 
 /// Compares again and again until the shutdown starts.
@@ -57,9 +57,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.stopping.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        if let Err(error) = sync(&shared).await {
+        let failed = sync(&shared).await.err().map(|error| {
             tracing::warn!(%error, "shards and leases could not be compared");
-        }
+            error.to_string()
+        });
+        shared.pulses.sync.beat(shared.config.clock.mono(), failed);
     }
 }
 

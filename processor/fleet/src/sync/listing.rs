@@ -11,6 +11,9 @@ use crate::retry::RetryPolicy;
 /// A failed call: its name and why.
 pub(crate) type CallError = (&'static str, String);
 
+/// Creation times are seconds with a fraction, which encodings round.
+pub(crate) const CREATION_TOLERANCE_MS: u64 = 1_000;
+
 /// An account has at most 20,000 shards by default and a page holds 1,000.
 const PAGES_MAX: usize = 1_000;
 

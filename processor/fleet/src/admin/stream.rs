@@ -1,0 +1,204 @@
+//! What the stream says about a lease table: which leases are missing, and how far behind the
+//! checkpoints are.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use ivs_core::stream::EpochMs;
+
+use super::Finding;
+use crate::aws::{explain, is_transient};
+use crate::lease::{Checkpoint, Lease};
+use crate::retry::RetryPolicy;
+use crate::sync::ShardInfo;
+use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
+
+/// An operator waits for the answer: five tries within some ten seconds.
+const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 5 };
+
+/// The stream could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("stream `{stream}`: {operation} failed: {reason}")]
+pub struct StreamError {
+    /// The stream.
+    pub stream: String,
+    /// The API call.
+    pub operation: &'static str,
+    /// The service's code and message.
+    pub reason: String,
+}
+
+/// A stream as it describes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamShards {
+    /// When it was created.
+    pub created: EpochMs,
+    /// Its shards, open and closed.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// Asks a stream for its shards.
+///
+/// # Errors
+/// See [`StreamError`].
+pub async fn describe(kinesis: &Client, stream: &str) -> Result<StreamShards, StreamError> {
+    let failed = |(operation, reason): CallError| StreamError {
+        stream: stream.to_owned(),
+        operation,
+        reason,
+    };
+    let created = listing::stream_created(kinesis, stream, RETRY).await.map_err(failed)?;
+    let shards = listing::list_shards(kinesis, stream, RETRY).await.map_err(failed)?;
+    Ok(StreamShards { created, shards })
+}
+
+/// Compares leases with their stream; empty means nothing was found. Pure.
+#[must_use]
+pub fn verify_stream(leases: &[Lease], stream: &StreamShards) -> Vec<Finding> {
+    let by_key: HashMap<_, _> = leases.iter().map(|lease| (&lease.key, lease)).collect();
+    let shards: HashMap<_, _> = stream.shards.iter().map(|shard| (&shard.id, shard)).collect();
+    let mut findings = Vec::new();
+    let other = |lease: &&Lease| {
+        lease
+            .stream_created
+            .is_some_and(|at| at.0.abs_diff(stream.created.0) > CREATION_TOLERANCE_MS)
+    };
+    if leases.iter().any(|lease| other(&lease)) {
+        findings.push(Finding::EarlierStream);
+    }
+    for shard in stream.shards.iter().filter(|shard| !shard.closed) {
+        // The lease of a child appears when its parents are finished.
+        let waits = |parent| by_key.get(parent).is_some_and(|lease: &&Lease| !lease.is_finished());
+        if !by_key.contains_key(&shard.id) && !shard.parents.iter().any(waits) {
+            findings.push(Finding::NoLease(shard.id.clone()));
+        }
+    }
+    let vanished = leases
+        .iter()
+        .filter(|lease| !lease.is_finished() && !shards.contains_key(&lease.key))
+        .map(|lease| Finding::ShardGone(lease.key.clone()));
+    findings.extend(vanished);
+    findings
+}
+
+/// How long a lag may take: one GetShardIterator and one GetRecords.
+const LAG_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How old the oldest record after the checkpoint of `lease` is at `now`, in milliseconds; 0 when
+/// there is none. One GetRecords of one record, which counts towards the shard's five a second.
+///
+/// # Errors
+/// See [`StreamError`].
+pub async fn lag_ms(
+    kinesis: &Client,
+    stream: &str,
+    lease: &Lease,
+    now: EpochMs,
+) -> Result<u64, StreamError> {
+    let failed = |operation, reason: String| StreamError {
+        stream: stream.to_owned(),
+        operation,
+        reason: format!("shard `{}`: {reason}", lease.key),
+    };
+    if lease.is_finished() {
+        return Ok(0);
+    }
+    let ask = ask_lag(kinesis, stream, lease, now);
+    match tokio::time::timeout(LAG_TIMEOUT, ask).await {
+        Ok(answer) => answer.map_err(|(operation, reason)| failed(operation, reason)),
+        Err(_) => Err(failed("GetRecords", format!("no answer in {LAG_TIMEOUT:?}"))),
+    }
+}
+
+async fn ask_lag(
+    kinesis: &Client,
+    stream: &str,
+    lease: &Lease,
+    now: EpochMs,
+) -> Result<u64, CallError> {
+    let mut backoff = RETRY.start();
+    let iterator = loop {
+        match iterator_request(kinesis, stream, lease).send().await {
+            Ok(output) => break output.shard_iterator,
+            Err(error) if is_transient(&error) && backoff.wait().await => {}
+            Err(error) => return Err(("GetShardIterator", explain(&error))),
+        }
+    };
+    let output = loop {
+        let request = kinesis.get_records().set_shard_iterator(iterator.clone()).limit(1);
+        match request.send().await {
+            Ok(output) => break output,
+            Err(error) if is_transient(&error) && backoff.wait().await => {}
+            Err(error) => return Err(("GetRecords", explain(&error))),
+        }
+    };
+    let behind_ms = u64::try_from(output.millis_behind_latest.unwrap_or(0)).unwrap_or(0);
+    let arrived = output.records.first().and_then(|record| record.approximate_arrival_timestamp);
+    let age_ms = arrived.and_then(|at| at.to_millis().ok()).map(|at| now.0.saturating_sub(at));
+    Ok(age_ms.map_or(behind_ms, |age| u64::try_from(age).unwrap_or(0).max(behind_ms)))
+}
+
+/// Just after the checkpoint. A record that is done in part (an aggregate) counts as done.
+fn iterator_request(
+    kinesis: &Client,
+    stream: &str,
+    lease: &Lease,
+) -> aws_sdk_kinesis::operation::get_shard_iterator::builders::GetShardIteratorFluentBuilder {
+    let request = kinesis.get_shard_iterator().stream_name(stream).shard_id(lease.key.as_str());
+    match (lease.checkpoint, lease.initial_time) {
+        (Checkpoint::Sequence(position), _) => request
+            .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+            .starting_sequence_number(position.sequence.to_string()),
+        (Checkpoint::AtTimestamp, Some(at)) => {
+            let at = aws_sdk_kinesis::primitives::DateTime::from_millis(at.0);
+            request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(at)
+        }
+        (Checkpoint::AtTimestamp, None) | (Checkpoint::TrimHorizon, _) => {
+            request.shard_iterator_type(ShardIteratorType::TrimHorizon)
+        }
+        (Checkpoint::Latest | Checkpoint::ShardEnd, _) => {
+            request.shard_iterator_type(ShardIteratorType::Latest)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ivs_core::stream::{HashRange, ShardId};
+
+    use super::*;
+
+    fn shard(id: &str, parents: &[&str], closed: bool) -> ShardInfo {
+        let parents = parents.iter().map(|parent| ShardId::new(parent)).collect();
+        ShardInfo { id: ShardId::new(id), parents, hash_range: HashRange::ALL, closed }
+    }
+
+    fn lease(id: &str, checkpoint: Checkpoint) -> Lease {
+        let mut lease = Lease::new(ShardId::new(id), checkpoint);
+        lease.stream_created = Some(EpochMs(5_000));
+        lease
+    }
+
+    #[test]
+    fn a_child_without_a_lease_is_missed_only_when_its_parent_is_finished() {
+        let stream = StreamShards {
+            created: EpochMs(5_400),
+            shards: vec![shard("0", &[], true), shard("1", &["0"], false)],
+        };
+        let reading = [lease("0", Checkpoint::TrimHorizon)];
+        assert_eq!(verify_stream(&reading, &stream), []);
+        let done = [lease("0", Checkpoint::ShardEnd)];
+        assert_eq!(verify_stream(&done, &stream), [Finding::NoLease(ShardId::new("1"))]);
+    }
+
+    #[test]
+    fn leases_of_an_earlier_stream_and_of_lost_shards_are_found() {
+        let stream =
+            StreamShards { created: EpochMs(90_000), shards: vec![shard("0", &[], false)] };
+        let leases = [lease("0", Checkpoint::TrimHorizon), lease("7", Checkpoint::TrimHorizon)];
+        let expected = [Finding::EarlierStream, Finding::ShardGone(ShardId::new("7"))];
+        assert_eq!(verify_stream(&leases, &stream), expected);
+    }
+}

@@ -1,0 +1,25 @@
+//! `health`: a container's health check, without a shell.
+
+use anyhow::Context as _;
+
+use crate::cli::HealthArgs;
+use crate::config::Config;
+use crate::ops::client;
+
+/// Asks `/healthz` and prints the answer.
+///
+/// # Errors
+/// When the worker does not answer or says that it stands still.
+pub(super) async fn run(config: &Config, args: &HealthArgs) -> anyhow::Result<()> {
+    let url = match &args.worker {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => {
+            let address = config.ops.address().map_err(anyhow::Error::msg)?;
+            format!("http://{}", address.context("ops.listen is empty, nothing serves /healthz")?)
+        }
+    };
+    let (status, body) = client::get(&format!("{url}/healthz")).await?;
+    print!("{body}");
+    anyhow::ensure!(status.is_success(), "the worker is not healthy");
+    Ok(())
+}

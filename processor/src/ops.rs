@@ -1,0 +1,152 @@
+//! The operations server: what a worker says about itself to who asks over HTTP.
+//!
+//! `/healthz`: the process lives and its loops turn. `/readyz`: it can do its work. `/metrics`:
+//! OpenMetrics. `/status`: JSON. It serves from before the worker joins its fleet until after it
+//! has left.
+
+pub mod client;
+mod http;
+pub mod metrics;
+pub mod openmetrics;
+pub mod probe;
+pub mod status;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ivs_core::stream::EpochMs;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::clock::now;
+use crate::worker::Watch;
+
+/// Why the operations server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// The setting is wrong.
+    #[error("{0}")]
+    Setting(String),
+    /// The port is taken or the address is not this machine's.
+    #[error(
+        "the operations server cannot listen on {address}: {source}; choose another address with \
+         ops.listen, port 0 for any free one, or turn it off with an empty one"
+    )]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Where the worker stands.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It is joining its fleet.
+    Starting,
+    /// It works.
+    Running,
+    /// It is leaving: open epochs are committed and leases given back.
+    Draining,
+}
+
+/// What the server answers from.
+#[derive(Debug)]
+struct State {
+    started: Instant,
+    started_ms: EpochMs,
+    worker: Mutex<(Phase, Option<Watch>)>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            started_ms: now(),
+            worker: Mutex::new((Phase::Starting, None)),
+        }
+    }
+
+    fn worker(&self) -> MutexGuard<'_, (Phase, Option<Watch>)> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running operations server. Dropping it ends it and cuts its connections.
+#[derive(Debug)]
+pub struct Ops {
+    address: SocketAddr,
+    state: Arc<State>,
+    accepting: JoinHandle<()>,
+}
+
+impl Ops {
+    /// Binds and serves. Call it inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// See [`OpsError`].
+    pub async fn start(address: SocketAddr) -> Result<Self, OpsError> {
+        let refused = |source| OpsError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let state = Arc::new(State::new());
+        let accepting = tokio::spawn(http::accept(listener, Arc::clone(&state)));
+        Ok(Self { address, state, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The worker has joined its fleet.
+    pub fn running(&self, worker: Watch) {
+        *self.state.worker() = (Phase::Running, Some(worker));
+    }
+
+    /// The worker is about to leave.
+    pub fn draining(&self) {
+        self.state.worker().0 = Phase::Draining;
+    }
+}
+
+impl Drop for Ops {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// The server that a worker's configuration asks for, if any. A worker whose probes cannot be
+/// served does not start: it would be killed as dead, or be trusted unseen.
+///
+/// # Errors
+/// See [`OpsError`].
+pub async fn start(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
+    match config.address().map_err(OpsError::Setting)? {
+        None => Ok(None),
+        Some(address) => Ops::start(address).await.map(Some),
+    }
+}
+
+/// As [`start`], but a port that is taken is replaced by any free one, for a program that somebody
+/// watches and that may run twice on one machine.
+///
+/// # Errors
+/// See [`OpsError`].
+pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
+    match start(config).await {
+        Err(OpsError::Listen { address, source })
+            if source.kind() == std::io::ErrorKind::AddrInUse =>
+        {
+            let ops = Ops::start(SocketAddr::new(address.ip(), 0)).await?;
+            eprintln!("ops.listen {address} is in use; serving on {} instead", ops.address);
+            Ok(Some(ops))
+        }
+        result => result,
+    }
+}

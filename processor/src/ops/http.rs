@@ -1,0 +1,144 @@
+//! The listener: a handful of small answers over HTTP/1.1, one request a connection. Everything a
+//! client can make it hold is bounded.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::State;
+use super::probe::{self, Signs};
+use super::{metrics, openmetrics, status};
+
+/// A probe, a scraper and a few people; more wait in the system's backlog.
+const MAX_CONNECTIONS: usize = 32;
+/// hyper's smallest buffer; longer request heads are refused with 431.
+const MAX_HEAD_BYTES: usize = 8_192;
+/// Headers of one request.
+const MAX_HEADERS: usize = 64;
+/// From accepting a connection to its end: slower clients are cut.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the request's head alone.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+const PATHS: &str = "/healthz\n/readyz\n/metrics\n/status\n";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// Accepts connections for ever. Dropping the future cuts them.
+pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let room = connections.len() < MAX_CONNECTIONS;
+        tokio::select! {
+            _ = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept(), if room => match accepted {
+                Ok((socket, _)) => drop(connections.spawn(serve(socket, Arc::clone(&state)))),
+                Err(error) => {
+                    // Out of file handles, most likely: wait for connections to close.
+                    tracing::warn!(%error, "the operations server cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+}
+
+async fn serve(socket: TcpStream, state: Arc<State>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = answer(request.method(), request.uri().path(), &state);
+        async move { Ok::<_, io::Error>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(socket), service);
+    match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an operations connection ended"),
+        Err(_) => tracing::debug!("an operations connection took too long and was cut"),
+    }
+}
+
+fn answer(method: &Method, path: &str, state: &State) -> Response<String> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut refused =
+            reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".to_owned());
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    let (phase, worker) = state.worker().clone();
+    match path {
+        "/" => reply(StatusCode::OK, TEXT, PATHS.to_owned()),
+        "/healthz" => judged(&probe::stalled(&Signs::of(phase, worker.as_ref()))),
+        "/readyz" => judged(&probe::unready(&Signs::of(phase, worker.as_ref()))),
+        "/metrics" => {
+            let text = metrics::render(&status::of(state, phase, worker.as_ref()));
+            reply(StatusCode::OK, openmetrics::CONTENT_TYPE, text)
+        }
+        "/status" => {
+            let status = status::of(state, phase, worker.as_ref());
+            match serde_json::to_string(&status) {
+                Ok(json) => reply(StatusCode::OK, JSON, json),
+                Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),
+            }
+        }
+        _ => reply(StatusCode::NOT_FOUND, TEXT, format!("there is only\n{PATHS}")),
+    }
+}
+
+/// 200 if nothing is wrong, else 503 and what it is, a line each.
+fn judged(problems: &[String]) -> Response<String> {
+    match problems {
+        [] => reply(StatusCode::OK, TEXT, "ok\n".to_owned()),
+        problems => {
+            let lines = problems.iter().map(|problem| format!("{problem}\n")).collect();
+            reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, lines)
+        }
+    }
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_worker_has_joined_it_is_alive_and_not_ready() {
+        let state = State::new();
+        let get = |path| answer(&Method::GET, path, &state);
+        assert_eq!(get("/healthz").status(), 200);
+        let ready = get("/readyz");
+        assert_eq!((ready.status().as_u16(), ready.body().as_str()), (503, "starting\n"));
+        assert!(get("/status").body().contains(r#""phase":"starting""#));
+        assert!(get("/metrics").body().ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn other_paths_and_methods_are_refused() {
+        let state = State::new();
+        assert_eq!(answer(&Method::GET, "/etc/passwd", &state).status(), 404);
+        let refused = answer(&Method::POST, "/status", &state);
+        assert_eq!(refused.status(), 405);
+        assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
+    }
+}

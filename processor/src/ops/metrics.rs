@@ -1,0 +1,203 @@
+//! `/metrics`: the status as OpenMetrics.
+
+use super::openmetrics::Exposition;
+use super::status::{ShardReport, Status, WorkerStatus};
+use crate::stats::Snapshot;
+
+/// The whole exposition. Counters start at 0 with the process.
+#[must_use]
+pub fn render(status: &Status) -> String {
+    let mut all = Exposition::default();
+    let worker = status.worker.as_ref();
+    let mut labels = vec![("version", status.version.as_str())];
+    labels.extend(
+        worker.iter().flat_map(|worker| {
+            [("worker", worker.id.as_str()), ("stream", worker.stream.as_str())]
+        }),
+    );
+    all.info("build", "The program and the worker").put(&labels, 1);
+    all.gauge("ready", "", "Whether the worker can do its work").set(u8::from(status.ready));
+    all.gauge("start_time_seconds", "seconds", "When the process started, in Unix time")
+        .set(seconds(u64::try_from(status.started_ms.0).unwrap_or(0)));
+    if let Some(bytes) = status.resident_bytes {
+        all.gauge("resident_memory_bytes", "bytes", "Memory in use").set(bytes);
+    }
+    if let Some(worker) = worker {
+        records(&mut all, &worker.totals);
+        effects(&mut all, &worker.totals);
+        leases(&mut all, worker);
+        shards(&mut all, &worker.shards);
+    }
+    all.finish()
+}
+
+/// Milliseconds as seconds.
+fn seconds(ms: u64) -> f64 {
+    // Times until the year 280000 are exact.
+    ms as f64 / 1_000.0
+}
+
+fn records(all: &mut Exposition, totals: &Snapshot) {
+    all.counter("records", "", "Records committed, by what became of them")
+        .put(&[("outcome", "accepted")], totals.accepted)
+        .put(&[("outcome", "duplicate")], totals.duplicate)
+        .put(&[("outcome", "rejected")], totals.rejected);
+    let mut rejected = all.counter("rejected_records", "", "Records refused, by reason");
+    for (reason, count) in &totals.rejected_by_reason {
+        rejected.put(&[("reason", reason)], count);
+    }
+    all.counter("late_records", "", "Accepted records too old for CloudWatch").set(totals.late);
+    all.counter("retention_gaps", "", "Prepared epochs whose end the stream no longer held")
+        .set(totals.retention_gaps);
+    // Microseconds of all epochs together: exact for centuries.
+    let sum_s = totals.epoch_us as f64 / 1e6;
+    all.summary("epoch_seconds", "seconds", "From prepare to commit", totals.epochs, sum_s);
+}
+
+fn effects(all: &mut Exposition, totals: &Snapshot) {
+    all.counter("rows", "", "Row writes, by what became of them")
+        .put(&[("outcome", "written")], totals.rows_written)
+        .put(&[("outcome", "already")], totals.rows_already)
+        .put(&[("outcome", "conflict")], totals.conflicts);
+    all.counter("metric_calls", "", "PutMetricData calls accepted").set(totals.metric_calls);
+    all.counter("metric_datums", "", "Datums, by what became of them")
+        .put(&[("outcome", "accepted")], totals.datums)
+        .put(&[("outcome", "refused")], totals.datums_dropped);
+    all.counter("domain_events", "", "Domain events accepted").set(totals.domain_events);
+    all.counter("objects", "", "Objects stored: rejects and archive").set(totals.objects);
+    all.counter("aws_retries", "", "Calls to AWS tried again").set(totals.retries);
+}
+
+fn leases(all: &mut Exposition, worker: &WorkerStatus) {
+    let fleet = &worker.fleet;
+    all.gauge("leases_held", "", "Leases this worker holds").set(fleet.held);
+    all.counter("leases", "", "What became of leases here")
+        .put(&[("event", "taken")], fleet.taken)
+        .put(&[("event", "lost")], fleet.lost)
+        .put(&[("event", "take_conflict")], fleet.conflicts)
+        .put(&[("event", "requested")], fleet.requests)
+        .put(&[("event", "handed_over")], fleet.hand_overs);
+    all.counter("heartbeats", "", "Heartbeats stored").set(fleet.heartbeats);
+    all.counter("lease_scans", "", "Readings of the lease table").set(fleet.scans);
+    let mut ages = all.gauge(
+        "loop_success_age_seconds",
+        "seconds",
+        "Since a loop of the worker last ended a turn without a failure",
+    );
+    for each in &worker.loops {
+        if let Some(ms) = each.since_success_ms {
+            ages.put(&[("loop", &each.name)], seconds(ms));
+        }
+    }
+}
+
+/// One sample per shard that runs here.
+fn shards(all: &mut Exposition, shards: &[ShardReport]) {
+    let running = || {
+        shards
+            .iter()
+            .filter_map(|shard| shard.task.as_ref().map(|task| (&*shard.shard, shard, task)))
+    };
+    let mut lag = all.gauge("shard_lag_seconds", "seconds", "How far reading is behind the tip");
+    for (shard, _, task) in running() {
+        lag.put(&[("shard", shard)], seconds(task.lag_ms));
+    }
+    let mut age = all.gauge(
+        "shard_checkpoint_age_seconds",
+        "seconds",
+        "Since the arrival of the record at the checkpoint; grows while nothing arrives",
+    );
+    for (shard, report, _) in running() {
+        if let Some(ms) = report.checkpoint_age_ms {
+            age.put(&[("shard", shard)], seconds(ms));
+        }
+    }
+    let mut records =
+        all.counter("shard_records", "", "Records committed since the shard was taken");
+    for (shard, _, task) in running() {
+        records.put(&[("shard", shard)], task.records);
+    }
+    let mut epochs = all.counter("shard_epochs", "", "Epochs committed since the shard was taken");
+    for (shard, _, task) in running() {
+        epochs.put(&[("shard", shard)], task.epochs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::status::sample;
+    use super::*;
+
+    /// A reader of its own: every sample, by the text before its value. It insists on what the
+    /// format demands: metadata before samples, each family once and in one piece, names that fit
+    /// their family, a unit at the end of the name, finite values, one `# EOF` at the end.
+    fn parse(text: &str) -> BTreeMap<String, f64> {
+        let body = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
+        let (mut samples, mut families) = (BTreeMap::new(), BTreeSet::new());
+        let (mut family, mut kind) = ("", "");
+        for line in body.lines() {
+            if let Some(metadata) = line.strip_prefix("# ") {
+                let mut words = metadata.splitn(3, ' ');
+                let (what, name, rest) =
+                    (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+                match what {
+                    "TYPE" => {
+                        assert!(families.insert(name), "{name} comes twice");
+                        (family, kind) = (name, rest);
+                    }
+                    "UNIT" => assert!(name == family && name.ends_with(&format!("_{rest}"))),
+                    "HELP" => assert!(name == family && !rest.is_empty()),
+                    other => panic!("unknown metadata {other}"),
+                }
+                continue;
+            }
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let name = series.split('{').next().unwrap();
+            let suffix = name.strip_prefix(family).expect("the sample belongs to its family");
+            let allowed: &[&str] = match kind {
+                "counter" => &["_total"],
+                "gauge" => &[""],
+                "info" => &["_info"],
+                "summary" => &["_count", "_sum"],
+                other => panic!("unknown type {other}"),
+            };
+            assert!(allowed.contains(&suffix), "{name} is no sample of the {kind} {family}");
+            let value: f64 = value.parse().unwrap();
+            assert!(value.is_finite(), "{series}");
+            assert!(samples.insert(series.to_owned(), value).is_none(), "{series} comes twice");
+        }
+        samples
+    }
+
+    #[test]
+    fn every_figure_is_there_once_and_in_its_unit() {
+        let samples = parse(&render(&sample()));
+        let expected = [
+            (r#"ivs_processor_build_info{version="0.1.0",worker="w-1",stream="s"}"#, 1.0),
+            ("ivs_processor_ready", 1.0),
+            ("ivs_processor_start_time_seconds", 1_772_323_200.5),
+            ("ivs_processor_resident_memory_bytes", 1_048_576.0),
+            (r#"ivs_processor_records_total{outcome="duplicate"}"#, 2.0),
+            (r#"ivs_processor_rejected_records_total{reason="not_json"}"#, 1.0),
+            ("ivs_processor_epoch_seconds_count", 4.0),
+            ("ivs_processor_epoch_seconds_sum", 0.5),
+            (r#"ivs_processor_leases_total{event="handed_over"}"#, 3.0),
+            (r#"ivs_processor_loop_success_age_seconds{loop="scan"}"#, 1.5),
+            (r#"ivs_processor_shard_lag_seconds{shard="shardId-0"}"#, 0.25),
+            (r#"ivs_processor_shard_records_total{shard="shardId-0"}"#, 103.0),
+        ];
+        for (series, value) in expected {
+            assert_eq!(samples.get(series), Some(&value), "{series}");
+        }
+        let elsewhere = samples.keys().filter(|series| series.contains("shardId-1"));
+        assert_eq!(elsewhere.count(), 0, "only shards that run here have series");
+    }
+
+    #[test]
+    fn before_the_worker_has_joined_there_are_only_its_own_figures() {
+        let status = Status { worker: None, ready: false, ..sample() };
+        assert_eq!(parse(&render(&status)).len(), 4);
+    }
+}
