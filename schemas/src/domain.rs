@@ -66,7 +66,8 @@ pub struct SessionSummary {
     /// Largest number of viewers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_viewers: Option<f64>,
-    /// Sum over minutes of the mean number of viewers.
+    /// Minutes watched by all viewers together: the mean of all reported numbers of viewers, times
+    /// the minutes of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub viewer_minutes: Option<f64>,
     /// Distinct players, estimated.

@@ -35,7 +35,7 @@ pub fn write_row(out: &mut impl Write, key: &WindowKey, agg: &WindowAgg) -> fmt:
     cell(out, sum(&bitrate.total))?;
     cell(out, bitrate.min())?;
     cell(out, bitrate.max())?;
-    cell(out, sum(&agg.frame_rate))?;
+    cell(out, sum(&agg.frame_rate.total))?;
     cell(out, sum(&chat_rate.total))?;
     cell(out, chat_rate.max())?;
     cell(out, sum(&agg.cpu))?;
@@ -45,7 +45,7 @@ pub fn write_row(out: &mut impl Write, key: &WindowKey, agg: &WindowAgg) -> fmt:
     cell(out, player_bitrate.min())?;
     cell(out, player_bitrate.max())?;
     cell(out, sum(&agg.player_frame_rate))?;
-    write!(out, ",{},{}", agg.dropped_frames.sum, agg.buffering_ms.sum)?;
+    write!(out, ",{},{}", agg.dropped_frames.total.sum, agg.buffering_ms.sum)?;
     cell(out, latency.min_ms())?;
     cell(out, latency.max_ms())?;
     for p in [0.5, 0.95, 0.99] {

@@ -29,7 +29,7 @@ mod reject;
 mod slots;
 mod time;
 
-pub use event::{ChatMessage, Event, Gauge, PlayerSample, PlayerState};
+pub use event::{ChatMessage, Event, Gauge, PlayerSample, PlayerState, is_made_up};
 pub use fact::{
     AdBreak, AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach, Recording,
     RecordingPhase, StageEvent,

@@ -85,6 +85,14 @@ pub struct Range {
     pub max: Fixed,
 }
 
+impl Range {
+    /// The range of one value.
+    #[must_use]
+    pub const fn of(value: Fixed) -> Self {
+        Self { min: value, max: value }
+    }
+}
+
 impl Merge for Range {
     fn merge(&mut self, other: &Self) {
         self.min = self.min.min(other.min);
@@ -105,7 +113,7 @@ impl Stat {
     /// Adds one value.
     pub fn add(&mut self, value: Fixed) {
         self.total.add(value);
-        self.range.merge(&Some(Range { min: value, max: value }));
+        self.range.merge(&Some(Range::of(value)));
     }
 
     /// Adds a value if there is one.

@@ -36,7 +36,7 @@ pub use summary::{
 };
 pub use timeline::{TimelineItem, attribute_names};
 
-use crate::decode::{Fact, FactKind, FactScope};
+use crate::decode::{self, Fact, FactKind, FactScope};
 use crate::stream::EpochMs;
 use crate::window::{WindowAgg, WindowKey};
 
@@ -91,8 +91,12 @@ impl SessionFold {
         }
     }
 
-    /// Adds the partial of one window, once, when the epoch closes.
+    /// Adds the partial of one window, once, when the epoch closes. A session that was made up for
+    /// records without one gets no summary: it would be live for ever.
     pub fn absorb_window(&mut self, key: &WindowKey, window: &WindowAgg) {
+        if decode::is_made_up(&key.session_id) {
+            return;
+        }
         let summary = self.summary(&key.session_id);
         summary.see_channel(&window.channel_id);
         summary.telemetry.absorb(key.minute, window);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::fixed::FixedSum;
-use crate::merge::{Gauge, Merge, Stat, Total};
+use crate::merge::{Gauge, Merge, Range, Stat, Total};
 use crate::sketch::{Distinct, Quantiles};
 use crate::stream::Minute;
 
@@ -38,7 +38,7 @@ pub struct WindowAgg {
     /// The stream's own bitrate.
     pub bitrate: Stat,
     /// The stream's own frames per second.
-    pub frame_rate: Total,
+    pub frame_rate: Stat,
     /// Chat messages a minute, as the backend reports them.
     pub chat_rate: Stat,
     /// CPU use of the encoder in percent.
@@ -50,7 +50,7 @@ pub struct WindowAgg {
     /// The frames per second that players showed.
     pub player_frame_rate: Total,
     /// Frames that players dropped.
-    pub dropped_frames: Total,
+    pub dropped_frames: Stat,
     /// Time that players stalled.
     pub buffering_ms: Total,
     /// Time that players played.
@@ -58,16 +58,25 @@ pub struct WindowAgg {
     /// The part of `buffering_ms` from records that tell `playing_ms` too: only these can enter a
     /// ratio, since many players report stalls alone.
     pub watch_buffering_ms: FixedSum,
+    /// Of one record that tells both: the smallest and the largest share of its watch time that was
+    /// stalled, percent, each rounded outwards to a millionth. `None` without watch time.
+    pub stalled_percent: Option<Range>,
     /// Stalls.
     pub rebuffers: Total,
     /// Errors of players.
     pub player_errors: u64,
+    /// The fewest and the most errors of one player record; `None` exactly if there was none.
+    pub errors_range: Option<Range>,
     /// Chat messages that were logged.
     pub chat_messages: u64,
     /// Glass-to-glass latency of players.
     pub latency: Quantiles,
+    /// Sum of the latencies as their sketch takes them, in whole milliseconds.
+    pub latency_sum_ms: u64,
     /// Time to the first frame.
     pub startup: Quantiles,
+    /// Sum of the times to the first frame as their sketch takes them, in whole milliseconds.
+    pub startup_sum_ms: u64,
     /// The players that sent records.
     pub players: Distinct,
 }
@@ -116,11 +125,15 @@ impl Merge for WindowAgg {
             buffering_ms,
             playing_ms,
             watch_buffering_ms,
+            stalled_percent,
             rebuffers,
             player_errors,
+            errors_range,
             chat_messages,
             latency,
+            latency_sum_ms,
             startup,
+            startup_sum_ms,
             players,
         } = other;
         self.see_channel(channel_id);
@@ -139,11 +152,15 @@ impl Merge for WindowAgg {
         self.buffering_ms.merge(buffering_ms);
         self.playing_ms.merge(playing_ms);
         self.watch_buffering_ms += *watch_buffering_ms;
+        self.stalled_percent.merge(stalled_percent);
         self.rebuffers.merge(rebuffers);
         self.player_errors.merge(player_errors);
+        self.errors_range.merge(errors_range);
         self.chat_messages.merge(chat_messages);
         self.latency.merge(latency);
+        self.latency_sum_ms.merge(latency_sum_ms);
         self.startup.merge(startup);
+        self.startup_sum_ms.merge(startup_sum_ms);
         self.players.merge(players);
     }
 }

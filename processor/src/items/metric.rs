@@ -14,6 +14,8 @@ use super::codec::{Item, ItemError, Reader, Writer, error};
 
 /// The names behind a [`Total`].
 type TotalNames = (&'static str, &'static str);
+/// The names behind a [`Range`]: smallest, largest.
+type RangeNames = (&'static str, &'static str);
 /// The names behind a [`Stat`]: sum, count, smallest, largest.
 type StatNames = (TotalNames, &'static str, &'static str);
 
@@ -28,18 +30,28 @@ const PLAYER_BITRATE: StatNames = (
     names::PLAYER_BITRATE_MIN,
     names::PLAYER_BITRATE_MAX,
 );
-const FRAME_RATE: TotalNames = (names::FRAME_RATE_SUM, names::FRAME_RATE_COUNT);
+const FRAME_RATE: StatNames = (
+    (names::FRAME_RATE_SUM, names::FRAME_RATE_COUNT),
+    names::FRAME_RATE_MIN,
+    names::FRAME_RATE_MAX,
+);
+const DROPPED_FRAMES: StatNames = (
+    (names::DROPPED_FRAMES, names::DROPPED_FRAMES_COUNT),
+    names::DROPPED_FRAMES_MIN,
+    names::DROPPED_FRAMES_MAX,
+);
+const STALLED_PERCENT: RangeNames = (names::REBUFFER_PERCENT_MIN, names::REBUFFER_PERCENT_MAX);
+const ERRORS_RANGE: RangeNames = (names::PLAYER_ERRORS_MIN, names::PLAYER_ERRORS_MAX);
 const CPU: TotalNames = (names::CPU_SUM, names::CPU_COUNT);
 const MEMORY: TotalNames = (names::MEMORY_SUM, names::MEMORY_COUNT);
 const PLAYER_FRAME_RATE: TotalNames =
     (names::PLAYER_FRAME_RATE_SUM, names::PLAYER_FRAME_RATE_COUNT);
-const DROPPED_FRAMES: TotalNames = (names::DROPPED_FRAMES, names::DROPPED_FRAMES_COUNT);
 const BUFFERING: TotalNames = (names::BUFFERING_MS, names::BUFFERING_COUNT);
 const PLAYING: TotalNames = (names::PLAYING_MS, names::PLAYING_COUNT);
 const REBUFFERS: TotalNames = (names::REBUFFER_COUNT, names::REBUFFER_RECORDS);
 
-/// The attributes that [`decode_agg`] reads: the key, what is summed, and the sketches. Means and
-/// quantiles follow from these.
+/// The attributes that a reader of figures needs: the key, what is summed, and the sketches. Means
+/// and quantiles follow from these; [`decode_agg`] takes what else is there.
 pub const COUNTED: [&str; 40] = [
     names::SESSION_ID,
     names::METRIC_TIMESTAMP,
@@ -108,8 +120,8 @@ fn stream_side(item: &mut Writer, agg: &WindowAgg) {
     item.number_if(names::CURRENT_VIEWERS_AT_MS, agg.viewers.last.map(|last| last.time.0));
     put_stat(item, BITRATE, &agg.bitrate);
     item.number_if(names::BITRATE, agg.bitrate.total.mean());
-    put_total(item, FRAME_RATE, &agg.frame_rate);
-    item.number_if(names::FRAME_RATE, agg.frame_rate.mean());
+    put_stat(item, FRAME_RATE, &agg.frame_rate);
+    item.number_if(names::FRAME_RATE, agg.frame_rate.total.mean());
     put_stat(item, CHAT_RATE, &agg.chat_rate);
     item.number_if(names::CHAT_MESSAGES_PER_MINUTE, agg.chat_rate.total.mean());
     put_total(item, CPU, &agg.cpu);
@@ -125,7 +137,7 @@ fn player_side(item: &mut Writer, agg: &WindowAgg) {
     item.number_if(names::PLAYER_BITRATE, agg.player_bitrate.total.mean());
     put_total(item, PLAYER_FRAME_RATE, &agg.player_frame_rate);
     item.number_if(names::PLAYER_FRAME_RATE, agg.player_frame_rate.mean());
-    put_total(item, DROPPED_FRAMES, &agg.dropped_frames);
+    put_stat(item, DROPPED_FRAMES, &agg.dropped_frames);
     put_total(item, BUFFERING, &agg.buffering_ms);
     put_total(item, PLAYING, &agg.playing_ms);
     put_total(item, REBUFFERS, &agg.rebuffers);
@@ -133,11 +145,21 @@ fn player_side(item: &mut Writer, agg: &WindowAgg) {
         item.number(names::WATCH_BUFFERING_MS, agg.watch_buffering_ms);
     }
     item.number_if(names::REBUFFER_RATIO, agg.rebuffer_ratio().map(|r| format!("{r:.6}")));
+    put_range(item, STALLED_PERCENT, agg.stalled_percent);
     item.number(names::PLAYER_ERRORS, agg.player_errors);
+    put_range(item, ERRORS_RANGE, agg.errors_range);
     if !agg.players.is_empty() {
         item.number(names::ACTIVE_PLAYERS, agg.active_players());
     }
-    item.number_if(names::LATENCY_MIN_MS, agg.latency.min_ms())
+    sketch_side(item, agg);
+}
+
+/// What the sketches tell, and they themselves.
+fn sketch_side(item: &mut Writer, agg: &WindowAgg) {
+    let sum = |sum_ms, sketch: &Quantiles| (!sketch.is_empty()).then_some(sum_ms);
+    item.number_if(names::LATENCY_SUM_MS, sum(agg.latency_sum_ms, &agg.latency))
+        .number_if(names::STARTUP_SUM_MS, sum(agg.startup_sum_ms, &agg.startup))
+        .number_if(names::LATENCY_MIN_MS, agg.latency.min_ms())
         .number_if(names::LATENCY_MAX_MS, agg.latency.max_ms())
         .number_if(names::LATENCY_P50_MS, agg.latency.quantile_ms(0.5))
         .number_if(names::LATENCY_P95_MS, agg.latency.quantile_ms(0.95))
@@ -162,7 +184,11 @@ fn put_total(item: &mut Writer, (sum, count): TotalNames, total: &Total) {
 
 fn put_stat(item: &mut Writer, (total, min, max): StatNames, stat: &Stat) {
     put_total(item, total, &stat.total);
-    item.number_if(min, stat.min()).number_if(max, stat.max());
+    put_range(item, (min, max), stat.range);
+}
+
+fn put_range(item: &mut Writer, (min, max): RangeNames, range: Option<Range>) {
+    item.number_if(min, range.map(|range| range.min)).number_if(max, range.map(|range| range.max));
 }
 
 /// The row of an item.
@@ -201,21 +227,25 @@ fn aggregate(reader: Reader<'_>) -> Result<WindowAgg, ItemError> {
         player_records: reader.number(names::PLAYER_RECORDS)?,
         viewers: Gauge { stat: stat(reader, VIEWERS)?, last: last_viewers(reader)? },
         bitrate: stat(reader, BITRATE)?,
-        frame_rate: total(reader, FRAME_RATE)?,
+        frame_rate: stat(reader, FRAME_RATE)?,
         chat_rate: stat(reader, CHAT_RATE)?,
         cpu: total(reader, CPU)?,
         memory: total(reader, MEMORY)?,
         player_bitrate: stat(reader, PLAYER_BITRATE)?,
         player_frame_rate: total(reader, PLAYER_FRAME_RATE)?,
-        dropped_frames: total(reader, DROPPED_FRAMES)?,
+        dropped_frames: stat(reader, DROPPED_FRAMES)?,
         buffering_ms: total(reader, BUFFERING)?,
         playing_ms: total(reader, PLAYING)?,
         watch_buffering_ms: reader.number_or_default(names::WATCH_BUFFERING_MS)?,
+        stalled_percent: range(reader, STALLED_PERCENT)?,
         rebuffers: total(reader, REBUFFERS)?,
         player_errors: reader.number(names::PLAYER_ERRORS)?,
+        errors_range: range(reader, ERRORS_RANGE)?,
         chat_messages: reader.number(names::CHAT_MESSAGES)?,
         latency: sketch(reader, names::sketch::LATENCY, Quantiles::from_bytes)?,
+        latency_sum_ms: reader.number_or_default(names::LATENCY_SUM_MS)?,
         startup: sketch(reader, names::sketch::STARTUP, Quantiles::from_bytes)?,
+        startup_sum_ms: reader.number_or_default(names::STARTUP_SUM_MS)?,
         players: sketch(reader, names::sketch::PLAYERS, Distinct::from_bytes)?,
     })
 }
@@ -241,12 +271,15 @@ fn total(reader: Reader<'_>, (sum, count): TotalNames) -> Result<Total, ItemErro
 }
 
 fn stat(reader: Reader<'_>, (totals, min, max): StatNames) -> Result<Stat, ItemError> {
-    let range = match (fixed(reader, min)?, fixed(reader, max)?) {
-        (Some(min), Some(max)) => Some(Range { min, max }),
-        (None, None) => None,
-        _ => return Err(error(min, "and its maximum are not both there")),
-    };
-    Ok(Stat { total: total(reader, totals)?, range })
+    Ok(Stat { total: total(reader, totals)?, range: range(reader, (min, max))? })
+}
+
+fn range(reader: Reader<'_>, (min, max): RangeNames) -> Result<Option<Range>, ItemError> {
+    match (fixed(reader, min)?, fixed(reader, max)?) {
+        (Some(min), Some(max)) => Ok(Some(Range { min, max })),
+        (None, None) => Ok(None),
+        _ => Err(error(min, "and its maximum are not both there")),
+    }
 }
 
 fn sketch<S: Default>(
@@ -297,8 +330,12 @@ mod tests {
     #[test]
     fn what_is_counted_needs_no_other_attribute() {
         let (key, mut row) = row();
-        // The encoder's own load is of no use to a reader of COUNTED.
+        // The encoder's own load and the extremes that only metrics tell are of no use to a reader
+        // of COUNTED.
         (row.agg.cpu, row.agg.memory) = Default::default();
+        (row.agg.frame_rate.range, row.agg.dropped_frames.range) = Default::default();
+        (row.agg.stalled_percent, row.agg.errors_range) = Default::default();
+        (row.agg.latency_sum_ms, row.agg.startup_sum_ms) = Default::default();
         let mut item = encode(&key, &row, Some(1_800_000_000));
         item.retain(|name, _| COUNTED.contains(&name.as_str()));
         assert_eq!(decode_agg(&item).unwrap(), (key, row.agg));

@@ -132,6 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn a_set_beyond_its_bound_is_cut_when_it_is_read() {
+        use ivs_core::session::MAX_INCIDENTS;
+
+        let row = Row { agg: SummaryAgg::default(), applied: [].into(), version: 1 };
+        let mut item = encode(&Arc::from("s"), &row);
+        let AttributeValue::M(facts) = item.get_mut(names::FACTS).unwrap() else { panic!() };
+        let AttributeValue::M(takeovers) = facts.get_mut("takeovers").unwrap() else { panic!() };
+        let times = (0..MAX_INCIDENTS + 7).map(|at| AttributeValue::N(at.to_string()));
+        takeovers.insert("members".to_owned(), AttributeValue::L(times.collect()));
+        let takeovers = decode(&item).unwrap().1.agg.lifecycle.takeovers;
+        assert_eq!((takeovers.len(), takeovers.is_truncated()), (MAX_INCIDENTS, true));
+        let last = i64::try_from(MAX_INCIDENTS).unwrap() - 1;
+        assert_eq!(takeovers.iter().next_back(), Some(&EpochMs(last)));
+    }
+
+    #[test]
     fn an_empty_summary_comes_back_too() {
         let row = Row { agg: SummaryAgg::default(), applied: [].into(), version: 1 };
         let item = encode(&Arc::from("s"), &row);

@@ -102,13 +102,15 @@ pub const FRAME_RATE: Metric = metric(
     "Ingest frame rate of a stream as reported.",
 );
 
-/// Chat messages a minute of a stream as reported; a rate, so never to be summed.
+/// Chat messages a minute of a stream, as reported or else counted from the log; a rate, so never to be summed.
+///
+/// Maximum, because parts of a minute's log arrive apart, and the largest is the latest.
 pub const CHAT_ACTIVITY: Metric = metric(
     STREAMS,
     "ChatActivity",
     Unit::Count,
-    Statistic::Average,
-    "Chat messages a minute of a stream as reported; a rate, so never to be summed.",
+    Statistic::Maximum,
+    "Chat messages a minute of a stream, as reported or else counted from the log; a rate, so never to be summed.",
 );
 
 /// Distinct players in the minute; parts of a minute arrive apart, the largest is the latest.
@@ -120,13 +122,13 @@ pub const ACTIVE_PLAYERS: Metric = metric(
     "Distinct players in the minute; parts of a minute arrive apart, the largest is the latest.",
 );
 
-/// Share of watch time spent rebuffering; one sample per stream and minute with watch time.
+/// Share of watch time spent rebuffering; one sample per record of a player, weighted by its seconds.
 pub const REBUFFER_RATIO: Metric = metric(
     STREAMS,
     "RebufferRatio",
     Unit::Percent,
     Statistic::Average,
-    "Share of watch time spent rebuffering; one sample per stream and minute with watch time.",
+    "Share of watch time spent rebuffering; one sample per record of a player, weighted by its seconds.",
 );
 
 /// Time from the play request to the first frame.
@@ -147,13 +149,23 @@ pub const LIVE_LATENCY: Metric = metric(
     "Delay between camera and player.",
 );
 
-/// Errors that players reported.
-pub const PLAYER_ERRORS: Metric =
-    metric(STREAMS, "PlayerErrors", Unit::Count, Statistic::Sum, "Errors that players reported.");
+/// Errors that players reported; one sample per record of a player.
+pub const PLAYER_ERRORS: Metric = metric(
+    STREAMS,
+    "PlayerErrors",
+    Unit::Count,
+    Statistic::Sum,
+    "Errors that players reported; one sample per record of a player.",
+);
 
-/// Frames that players dropped.
-pub const DROPPED_FRAMES: Metric =
-    metric(STREAMS, "DroppedFrames", Unit::Count, Statistic::Sum, "Frames that players dropped.");
+/// Frames that players dropped; one sample per record of a player.
+pub const DROPPED_FRAMES: Metric = metric(
+    STREAMS,
+    "DroppedFrames",
+    Unit::Count,
+    Statistic::Sum,
+    "Frames that players dropped; one sample per record of a player.",
+);
 
 /// Loss of viewers from one closed five-minute window to the next; only of live streams with an audience.
 pub const VIEWER_DROP_PERCENT: Metric = metric(

@@ -38,6 +38,10 @@ pub const BITRATE_SUM: &str = "bitrateSum";
 pub const BITRATE_COUNT: &str = "bitrateCount";
 /// N: mean ingest frame rate, frames/s.
 pub const FRAME_RATE: &str = "frameRate";
+/// N: smallest ingest frame rate, frames/s.
+pub const FRAME_RATE_MIN: &str = "frameRateMin";
+/// N: largest ingest frame rate, frames/s.
+pub const FRAME_RATE_MAX: &str = "frameRateMax";
 /// N: sum of the ingest frame rates, frames/s.
 pub const FRAME_RATE_SUM: &str = "frameRateSum";
 /// N: reports behind `frameRateSum`.
@@ -106,12 +110,28 @@ pub const REBUFFER_COUNT: &str = "rebufferCount";
 pub const REBUFFER_RECORDS: &str = "rebufferRecords";
 /// N: `watchBufferingMs` / (`playingMs` + `watchBufferingMs`), 0 to 1; absent without watch time.
 pub const REBUFFER_RATIO: &str = "rebufferRatio";
+/// N: smallest share of watch time that one record tells as stalled, percent, rounded down to a
+/// millionth.
+pub const REBUFFER_PERCENT_MIN: &str = "rebufferPercentMin";
+/// N: largest share of watch time that one record tells as stalled, percent, rounded up to a
+/// millionth.
+pub const REBUFFER_PERCENT_MAX: &str = "rebufferPercentMax";
 /// N: frames dropped, over all players.
 pub const DROPPED_FRAMES: &str = "droppedFrames";
+/// N: fewest frames dropped, of one player record.
+pub const DROPPED_FRAMES_MIN: &str = "droppedFramesMin";
+/// N: most frames dropped, of one player record.
+pub const DROPPED_FRAMES_MAX: &str = "droppedFramesMax";
 /// N: records behind `droppedFrames`.
 pub const DROPPED_FRAMES_COUNT: &str = "droppedFramesCount";
 /// N: player errors.
 pub const PLAYER_ERRORS: &str = "playerErrors";
+/// N: fewest errors of one player record.
+pub const PLAYER_ERRORS_MIN: &str = "playerErrorsMin";
+/// N: most errors of one player record.
+pub const PLAYER_ERRORS_MAX: &str = "playerErrorsMax";
+/// N: sum of the live latencies, each rounded to whole milliseconds.
+pub const LATENCY_SUM_MS: &str = "latencySumMs";
 /// N: smallest live latency, milliseconds.
 pub const LATENCY_MIN_MS: &str = "latencyMinMs";
 /// N: largest live latency, milliseconds.
@@ -122,6 +142,8 @@ pub const LATENCY_P50_MS: &str = "latencyP50Ms";
 pub const LATENCY_P95_MS: &str = "latencyP95Ms";
 /// N: 99th percentile of live latency, milliseconds, from the sketch.
 pub const LATENCY_P99_MS: &str = "latencyP99Ms";
+/// N: sum of the start-up times, each rounded to whole milliseconds.
+pub const STARTUP_SUM_MS: &str = "startupSumMs";
 /// N: median start-up time, milliseconds, from the sketch.
 pub const STARTUP_P50_MS: &str = "startupP50Ms";
 /// N: 95th percentile of start-up time, milliseconds, from the sketch.

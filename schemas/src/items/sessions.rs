@@ -67,7 +67,8 @@ pub const TAKEOVERS: &str = "takeovers";
 pub const AD_BREAKS: &str = "adBreaks";
 /// L of M: recordings, each with status, bucket, prefix and duration.
 pub const RECORDINGS: &str = "recordings";
-/// N: sum over minutes of the mean number of viewers.
+/// N: minutes watched by all viewers together: the mean of all reported numbers of viewers, times
+/// the minutes from start to end (or to the last minute with telemetry).
 pub const VIEWER_MINUTES: &str = "viewerMinutes";
 /// N: distinct players of the session, estimated by the sketch.
 pub const UNIQUE_PLAYERS: &str = "uniquePlayers";
@@ -150,4 +151,14 @@ pub mod event_type {
     pub const AD_BREAK_INSERTED: &str = "ad_break_inserted";
     /// An event of a type this version does not know.
     pub const UNKNOWN: &str = "unknown";
+
+    // Milestones are no events: markers with fixed keys (0.001 to 0.003, between the summary and the
+    // timeline) that say what has been told to CloudWatch and the bus, so that it is told once.
+
+    /// The start of the session was told.
+    pub const MILESTONE_STARTED: &str = "milestone_started";
+    /// The end of the session was told.
+    pub const MILESTONE_ENDED: &str = "milestone_ended";
+    /// The failure of the session was told.
+    pub const MILESTONE_FAILED: &str = "milestone_failed";
 }

@@ -2,15 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::event::ChatMessage;
+use super::event::{CHAT_SESSION, ChatMessage};
 use super::field::{Fields, optional_id, resource_id};
 use super::flat::{no_kind, word};
 use super::json::Value;
 use super::reject::Rejection;
 use super::slots::slots;
-
-/// Sets the sessions made up for rooms apart from those of IVS, which begin with `st-`.
-const SESSION_PREFIX: &str = "chat:";
 
 slots! {
     Chat {
@@ -48,7 +45,7 @@ pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessa
     let room = if slots.room() == Value::Null { payload.room() } else { slots.room() };
     let room_id = fields.resource_id("room_arn", room)?;
     let session_id = optional_id("sessionId", slots.session_id())?
-        .unwrap_or_else(|| Cow::Owned(format!("{SESSION_PREFIX}{room_id}")));
+        .unwrap_or_else(|| Cow::Owned(format!("{CHAT_SESSION}{room_id}")));
     let channel_id = optional_id("channelId", slots.channel_id())?.map(resource_id);
     Ok(ChatMessage {
         session_id,

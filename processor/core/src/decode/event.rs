@@ -6,6 +6,20 @@ use super::fact::Fact;
 use crate::fixed::Fixed;
 use crate::stream::EpochMs;
 
+/// Begins the session id of a record of the QoS sample, whose clients know their channel alone.
+pub(super) const QOS_SESSION: &str = "qos:";
+/// Begins the session id of a chat log's record that tells its room alone.
+pub(super) const CHAT_SESSION: &str = "chat:";
+
+/// Whether a session id was made up here from a channel or a room. Those of IVS begin with `st-`.
+///
+/// Such a session has rows, minute by minute, and no beginning or end: nothing that a summary could
+/// tell.
+#[must_use]
+pub fn is_made_up(session_id: &str) -> bool {
+    session_id.starts_with(QOS_SESSION) || session_id.starts_with(CHAT_SESSION)
+}
+
 /// One accepted line. Texts borrow from the line unless they have escapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::event::{PlayerSample, PlayerState};
+use super::event::{PlayerSample, PlayerState, QOS_SESSION};
 use super::field::{Fields, loose_metric};
 use super::flat::{no_kind, word};
 use super::json::Value;
@@ -13,8 +13,6 @@ use super::reject::Rejection;
 use super::slots::slots;
 use crate::fixed::Fixed;
 
-/// Sets the sessions made up for channels apart from those of IVS, which begin with `st-`.
-const SESSION_PREFIX: &str = "qos:";
 /// What the clients send for the latency of a recorded video.
 const NOT_LIVE: Option<Fixed> = Fixed::from_int(-1);
 
@@ -51,7 +49,7 @@ pub(super) fn sample<'a>(line: &'a str, fields: Fields<'_>) -> Result<PlayerSamp
         given => given,
     };
     Ok(PlayerSample {
-        session_id: Cow::Owned(format!("{SESSION_PREFIX}{channel_id}")),
+        session_id: Cow::Owned(format!("{QOS_SESSION}{channel_id}")),
         channel_id,
         player_id: fields.id("session_id", slots.session_id())?,
         event_id: None,

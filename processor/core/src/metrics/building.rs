@@ -2,9 +2,9 @@
 //!
 //! CloudWatch adds datums of one series and minute up: sample counts and sums add, minima and
 //! maxima combine, distributions unite. So the partials of a minute, sent by several epochs and
-//! shards, give the statistics of the whole minute: all of them for samples that keep their ends,
-//! count, sum and average for means and shares. What cannot be taken apart (distinct players) is
-//! sent from the merged row, and read with Maximum.
+//! shards, give the statistics of the whole minute, whatever the split: every sample is a record's.
+//! What cannot be taken apart (distinct players, a minute's chat messages) is sent from the merged
+//! row, and read with Maximum.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,7 +18,6 @@ use super::samples::Samples;
 use super::windows::ClosedWindow;
 use crate::decode::{Fact, FactKind};
 use crate::fixed::FixedSum;
-use crate::merge::Total;
 use crate::session::{Milestone, SummaryAgg, TimelineItem};
 use crate::stream::{EpochMs, Minute};
 use crate::window::{WindowAgg, WindowKey};
@@ -80,22 +79,24 @@ pub fn window_datums(partials: &[(WindowKey, WindowAgg)]) -> Vec<Datum> {
     let mut builder = Builder::default();
     for (key, window) in partials {
         let time = key.minute.start();
-        let errors = Total {
-            sum: FixedSum(i128::from(window.player_errors) * 1_000_000),
-            count: window.player_records,
-        };
         let mut watch_ms = window.playing_ms.sum;
         watch_ms += window.watch_buffering_ms;
+        let stalled =
+            Samples::of_shares(window.watch_buffering_ms, watch_ms, window.stalled_percent);
+        let errors =
+            Samples::of_counts(window.player_errors, window.player_records, window.errors_range);
+        let startup = Samples::of_sketch(&window.startup, window.startup_sum_ms);
+        let latency = Samples::of_sketch(&window.latency, window.latency_sum_ms);
         for (metric, samples) in [
             (&catalogue::CURRENT_VIEWERS, Samples::of_stat(&window.viewers.stat)),
             (&catalogue::STREAM_BITRATE, Samples::of_stat(&window.bitrate)),
-            (&catalogue::FRAME_RATE, Samples::of_total(&window.frame_rate)),
+            (&catalogue::FRAME_RATE, Samples::of_stat(&window.frame_rate)),
             (&catalogue::CHAT_ACTIVITY, Samples::of_stat(&window.chat_rate)),
-            (&catalogue::REBUFFER_RATIO, Samples::of_share(window.watch_buffering_ms, watch_ms)),
-            (&catalogue::STARTUP_TIME, Samples::of_sketch(&window.startup)),
-            (&catalogue::LIVE_LATENCY, Samples::of_sketch(&window.latency)),
-            (&catalogue::PLAYER_ERRORS, Samples::of_total(&errors)),
-            (&catalogue::DROPPED_FRAMES, Samples::of_total(&window.dropped_frames)),
+            (&catalogue::REBUFFER_RATIO, stalled),
+            (&catalogue::STARTUP_TIME, startup),
+            (&catalogue::LIVE_LATENCY, latency),
+            (&catalogue::PLAYER_ERRORS, errors),
+            (&catalogue::DROPPED_FRAMES, Samples::of_stat(&window.dropped_frames)),
         ] {
             builder.add(metric, &window.channel_id, time, samples);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::datum::{DatumValue, MAX_VALUES};
 use crate::fixed::FixedSum;
-use crate::merge::{Stat, Total};
+use crate::merge::{Merge as _, Range, Stat};
 use crate::sketch::Quantiles;
 
 /// Samples that can be added to others of the same metric.
@@ -18,21 +18,19 @@ pub(super) enum Samples {
         min: FixedSum,
         max: FixedSum,
     },
-    /// Whole milliseconds and how often each occurred; not empty.
-    Distribution(BTreeMap<u32, u64>),
-}
-
-/// A quotient, rounded down and up to a millionth; `None` by 0.
-fn around(dividend: i128, divisor: i128) -> Option<(FixedSum, FixedSum)> {
-    let down = dividend.checked_div_euclid(divisor)?;
-    let up = down + i128::from(dividend.rem_euclid(divisor) != 0);
-    Some((FixedSum(down), FixedSum(up)))
+    /// Whole milliseconds.
+    Distribution {
+        /// How often each occurred, within the sketch's error; not empty, the ends exact.
+        values: BTreeMap<u32, u64>,
+        /// Their sum, exact.
+        sum: u64,
+    },
 }
 
 impl Samples {
     /// One sample.
     pub(super) fn single(value: FixedSum) -> Self {
-        Self::Statistics { count: FixedSum(1_000_000), sum: value, min: value, max: value }
+        Self::Statistics { count: whole(1), sum: value, min: value, max: value }
     }
 
     /// Every sample of a figure; `None` of none.
@@ -46,38 +44,40 @@ impl Samples {
         })
     }
 
-    /// Every sample of a figure whose ends are not kept: the mean stands for both, rounded down
-    /// and up so that the sum lies between their multiples, as CloudWatch wants it. Of such a
-    /// metric only count, sum and average are to be read.
-    pub(super) fn of_total(total: &Total) -> Option<Self> {
-        let (min, max) = around(total.sum.0, i128::from(total.count))?;
-        Some(Self::Statistics { count: whole(total.count), sum: total.sum, min, max })
+    /// Counts of single events: how many there were in how many records, and the fewest and the
+    /// most in one. `None` without records.
+    pub(super) fn of_counts(events: u64, records: u64, range: Option<Range>) -> Option<Self> {
+        let Range { min, max } = range?;
+        let (count, sum) = (whole(records), whole(events));
+        Some(Self::Statistics { count, sum, min: min.into(), max: max.into() })
     }
 
-    /// A share in percent, weighted by the seconds it is a share of: so the average over any parts
-    /// is the share of the whole, while minimum and maximum are those of the parts. `None` without
-    /// a whole.
-    pub(super) fn of_share(part_ms: FixedSum, whole_ms: FixedSum) -> Option<Self> {
-        if whole_ms.0 <= 0 {
-            return None;
-        }
+    /// Shares in percent, each weighted by the seconds it is a share of: so the average over any
+    /// parts is the share of the whole. `range` has the smallest and the largest; `None` without a
+    /// whole. Exact for times in whole microseconds.
+    pub(super) fn of_shares(
+        part_ms: FixedSum,
+        whole_ms: FixedSum,
+        range: Option<Range>,
+    ) -> Option<Self> {
+        let Range { min, max } = range?;
         // Percent × seconds = 100 × part in seconds.
         let (weight_s, sum) = ((whole_ms.0 / 1_000).max(1), part_ms.0 / 10);
-        let (down, up) = around(sum.saturating_mul(1_000_000), weight_s)?;
         let (count, sum) = (FixedSum(weight_s), FixedSum(sum));
-        Some(Self::Statistics { count, sum, min: down, max: up })
+        Some(Self::Statistics { count, sum, min: min.into(), max: max.into() })
     }
 
-    /// A sketch's values; `None` of none.
-    pub(super) fn of_sketch(sketch: &Quantiles) -> Option<Self> {
+    /// A sketch's values, and their sum, which the sketch keeps within its error only; `None` of
+    /// none.
+    pub(super) fn of_sketch(sketch: &Quantiles, sum: u64) -> Option<Self> {
         let last = sketch.count().checked_sub(1)?;
-        let mut runs = BTreeMap::new();
+        let mut values = BTreeMap::new();
         let ends = (Ranked::of(sketch, 0, last)?, Ranked::of(sketch, last, last)?);
-        collect_runs(sketch, last, ends, &mut runs);
+        collect_runs(sketch, last, ends, &mut values);
         // The sketch gives a bin's middle, but knows its smallest and largest value.
-        move_one(&mut runs, ends.0.value, sketch.min_ms()?);
-        move_one(&mut runs, ends.1.value, sketch.max_ms()?);
-        Some(Self::Distribution(runs))
+        move_one(&mut values, ends.0.value, sketch.min_ms()?);
+        move_one(&mut values, ends.1.value, sketch.max_ms()?);
+        Some(Self::Distribution { values, sum })
     }
 
     /// Adds samples of the same metric.
@@ -92,14 +92,17 @@ impl Samples {
                 *min = (*min).min(*mins);
                 *max = (*max).max(*maxs);
             }
-            (Self::Distribution(values), Self::Distribution(more)) => {
+            (
+                Self::Distribution { values, sum },
+                Self::Distribution { values: more, sum: sums },
+            ) => {
                 for (value, count) in more {
-                    let sum: &mut u64 = values.entry(*value).or_default();
-                    *sum = sum.saturating_add(*count);
+                    values.entry(*value).or_default().merge(count);
                 }
+                sum.merge(sums);
             }
-            (Self::Statistics { .. }, Self::Distribution(_))
-            | (Self::Distribution(_), Self::Statistics { .. }) => {
+            (Self::Statistics { .. }, Self::Distribution { .. })
+            | (Self::Distribution { .. }, Self::Statistics { .. }) => {
                 unreachable!("every metric has one kind of samples")
             }
         }
@@ -108,7 +111,7 @@ impl Samples {
     /// The datum's value.
     pub(super) fn value(&self) -> DatumValue {
         match self {
-            Self::Statistics { count, sum, .. } if *count == FixedSum(1_000_000) => {
+            Self::Statistics { count, sum, min, max } if *count == whole(1) && min == max => {
                 DatumValue::Single(sum.to_f64())
             }
             Self::Statistics { count, sum, min, max } => DatumValue::Statistics {
@@ -117,7 +120,7 @@ impl Samples {
                 min: min.to_f64(),
                 max: max.to_f64(),
             },
-            Self::Distribution(values) => DatumValue::Distribution(coarsen(values)),
+            Self::Distribution { values, sum } => DatumValue::Distribution(coarsen(values, *sum)),
         }
     }
 }
@@ -161,43 +164,87 @@ fn collect_runs(
 
 /// Gives one of the samples at `from` its exact value.
 fn move_one(runs: &mut BTreeMap<u32, u64>, from: u32, to: u32) {
-    if let Some(count) = runs.get_mut(&from) {
+    take_one(runs, from);
+    *runs.entry(to).or_default() += 1;
+}
+
+/// At most [`MAX_VALUES`] values for as many samples, whose sum is `sum`.
+///
+/// One sample each at the smallest and the largest value stays as it is. The others are grouped by
+/// rank into groups of about equal size, each for its mean, so the rank of a percentile is off by
+/// less than 1 % of the samples, or by one value that is more frequent. What the sketch's bins and
+/// the groups still lack to the sum is made up by drawing them all a little towards one end.
+fn coarsen(values: &BTreeMap<u32, u64>, sum: u64) -> Vec<(f64, f64)> {
+    let weigh = |(value, count): (&u32, &u64)| u128::from(*value) * u128::from(*count);
+    let weighed: u128 = values.iter().map(weigh).sum();
+    if values.len() <= MAX_VALUES && weighed == u128::from(sum) {
+        return values.iter().map(|(v, c)| (f64::from(*v), *c as f64)).collect();
+    }
+    let (Some((&min, _)), Some((&max, _))) = (values.first_key_value(), values.last_key_value())
+    else {
+        return Vec::new();
+    };
+    let mut inner = values.clone();
+    take_one(&mut inner, min);
+    take_one(&mut inner, max);
+    let mut pairs = grouped(&inner);
+    let (low, high) = (f64::from(min), f64::from(max));
+    // Exact integers, and a small difference: nothing is lost in it.
+    let lacking = i128::from(sum) - i128::try_from(weighed).unwrap_or(i128::MAX);
+    draw(&mut pairs, lacking as f64, if lacking > 0 { high } else { low });
+    pairs.insert(0, (low, 1.0));
+    pairs.push((high, 1.0));
+    pairs.dedup_by(|next, kept| {
+        let equal = next.0.total_cmp(&kept.0).is_eq();
+        if equal {
+            kept.1 += next.1;
+        }
+        equal
+    });
+    pairs
+}
+
+/// Takes one of the samples at `value` out, if there is one.
+fn take_one(values: &mut BTreeMap<u32, u64>, value: u32) {
+    if let Some(count) = values.get_mut(&value) {
         *count -= 1;
         if *count == 0 {
-            runs.remove(&from);
+            values.remove(&value);
         }
-        *runs.entry(to).or_default() += 1;
     }
 }
 
-/// At most [`MAX_VALUES`] values for as many samples.
-///
-/// The smallest and the largest stay as they are, the others are grouped by rank into groups of
-/// about equal size, each for its mean: minimum, maximum and sum survive, and the rank of a
-/// percentile is off by less than 1 % of the samples, or by one value that is more frequent.
-fn coarsen(values: &BTreeMap<u32, u64>) -> Vec<(f64, f64)> {
+/// The means of at most [`MAX_VALUES`] - 2 groups of neighbours with their counts, ascending.
+fn grouped(values: &BTreeMap<u32, u64>) -> Vec<(f64, f64)> {
     /// Groups between the two ends.
     const GROUPS: u128 = MAX_VALUES as u128 - 2;
 
-    if values.len() <= MAX_VALUES {
-        return values.iter().map(|(v, c)| (f64::from(*v), *c as f64)).collect();
-    }
-    let ends = [values.first_key_value(), values.last_key_value()];
-    let is_end = |value: &u32| ends.iter().flatten().any(|(end, _)| *end == value);
-    let inner = || values.iter().filter(|(value, _)| !is_end(value));
-    let total: u128 = inner().map(|(_, count)| u128::from(*count)).sum();
+    let total: u128 = values.values().map(|count| u128::from(*count)).sum();
     let mut groups: BTreeMap<u128, (u128, u128)> = BTreeMap::new();
     let mut below = 0_u128;
-    for (value, count) in inner() {
+    for (rank, (value, count)) in (0_u128..).zip(values) {
         let count = u128::from(*count);
-        let group = groups.entry((below + count / 2) * GROUPS / total).or_default();
+        let few = values.len() as u128 <= GROUPS;
+        let by_rank = || (below + count / 2) * GROUPS / total;
+        let group = groups.entry(if few { rank } else { by_rank() }).or_default();
         group.0 += u128::from(*value) * count;
         group.1 += count;
         below += count;
     }
-    let exact = |end: Option<(&u32, &u64)>| end.map(|(v, c)| (f64::from(*v), *c as f64));
-    let means = groups.into_values().map(|(sum, count)| (sum as f64 / count as f64, count as f64));
-    exact(ends[0]).into_iter().chain(means).chain(exact(ends[1])).collect()
+    groups.into_values().map(|(sum, count)| (sum as f64 / count as f64, count as f64)).collect()
+}
+
+/// Adds `lacking` to the sum of the values by moving each by the same share of its way to `end`,
+/// which none of them passes. Their order stays.
+fn draw(pairs: &mut [(f64, f64)], lacking: f64, end: f64) {
+    let way: f64 = pairs.iter().map(|(value, count)| (end - value) * count).sum();
+    if lacking == 0.0 || way == 0.0 {
+        return;
+    }
+    let share = (lacking / way).clamp(0.0, 1.0);
+    for (value, _) in pairs {
+        *value += (end - *value) * share;
+    }
 }
 
 #[cfg(test)]
@@ -205,6 +252,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fixed::Fixed;
     use crate::sketch::Sketch;
 
     fn sketch(values: &[u32]) -> Quantiles {
@@ -215,27 +263,45 @@ mod tests {
 
     #[test]
     fn nothing_gives_no_samples() {
-        assert_eq!(Samples::of_sketch(&sketch(&[])), None);
+        assert_eq!(Samples::of_sketch(&sketch(&[]), 0), None);
         assert_eq!(Samples::of_stat(&Stat::default()), None);
-        assert_eq!(Samples::of_total(&Total::default()), None);
-        assert_eq!(Samples::of_share(FixedSum(0), FixedSum(0)), None);
+        assert_eq!(Samples::of_counts(0, 0, None), None);
+        assert_eq!(Samples::of_shares(FixedSum(0), FixedSum(0), None), None);
+    }
+
+    fn percent(min: i64, max: i64) -> Option<Range> {
+        Fixed::from_int(min).zip(Fixed::from_int(max)).map(|(min, max)| Range { min, max })
     }
 
     #[test]
     fn shares_of_parts_average_to_the_share_of_the_whole() {
         let ms = |ms: i128| FixedSum(ms * 1_000_000);
-        let mut sum = Samples::of_share(ms(10_000), ms(40_000)).unwrap();
-        sum.add(&Samples::of_share(ms(0), ms(60_000)).unwrap());
+        let mut sum = Samples::of_shares(ms(10_000), ms(40_000), percent(5, 40)).unwrap();
+        sum.add(&Samples::of_shares(ms(0), ms(60_000), percent(0, 0)).unwrap());
         let DatumValue::Statistics { count, sum, min, max } = sum.value() else { panic!() };
-        assert_eq!((count, sum / count, min, max), (100.0, 10.0, 0.0, 25.0));
+        assert_eq!((count, sum / count, min, max), (100.0, 10.0, 0.0, 40.0));
+    }
+
+    #[test]
+    fn shares_of_one_second_keep_their_ends() {
+        let ms = |ms: i128| FixedSum(ms * 1_000_000);
+        let samples = Samples::of_shares(ms(250), ms(1_000), percent(0, 50)).unwrap();
+        let expected = DatumValue::Statistics { count: 1.0, sum: 25.0, min: 0.0, max: 50.0 };
+        assert_eq!(samples.value(), expected);
     }
 
     proptest! {
         #[test]
         fn distributions_keep_count_ends_and_sum_and_nearly_the_percentiles(
             values in prop::collection::vec(0_u32..2_000, 1..900),
+            more in prop::collection::vec(1_990_u32..60_000, 0..900),
         ) {
-            let samples = Samples::of_sketch(&sketch(&values)).unwrap();
+            let sum_of = |values: &[u32]| values.iter().copied().map(u64::from).sum();
+            let mut samples = Samples::of_sketch(&sketch(&values), sum_of(&values)).unwrap();
+            if let Some(others) = Samples::of_sketch(&sketch(&more), sum_of(&more)) {
+                samples.add(&others);
+            }
+            let values = [values, more].concat();
             let DatumValue::Distribution(pairs) = samples.value() else { panic!() };
             prop_assert!(pairs.len() <= MAX_VALUES);
             prop_assert!(pairs.is_sorted_by(|a, b| a.0 < b.0));
@@ -245,14 +311,9 @@ mod tests {
             sorted.sort_unstable();
             prop_assert_eq!(pairs[0].0, f64::from(sorted[0]));
             prop_assert_eq!(pairs[pairs.len() - 1].0, f64::from(sorted[sorted.len() - 1]));
-            // The sketch itself is exact up to 512 distinct values.
-            let mut distinct = sorted.clone();
-            distinct.dedup();
-            if distinct.len() <= 512 {
-                let sum: f64 = pairs.iter().map(|(value, count)| value * count).sum();
-                let exact: f64 = values.iter().copied().map(f64::from).sum();
-                prop_assert!((sum - exact).abs() <= 1e-9 * exact.max(1.0), "{sum} {exact}");
-            }
+            let sum: f64 = pairs.iter().map(|(value, count)| value * count).sum();
+            let exact: f64 = values.iter().copied().map(f64::from).sum();
+            prop_assert!((sum - exact).abs() <= 1e-9 * exact.max(1.0), "{sum} {exact}");
             let mut below = 0.0;
             for (value, count) in pairs {
                 let rank = sorted.partition_point(|v| f64::from(*v) <= value) as f64;

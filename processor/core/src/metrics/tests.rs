@@ -1,5 +1,7 @@
 //! Datums and events of folds.
 
+mod catalogue;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +26,7 @@ fn gauge(channel: &str, time: EpochMs, viewers: i64) -> Gauge<'static> {
         time,
         viewers: number(viewers),
         bitrate_bps: number(3_000_000),
-        frame_rate: number(30),
+        frame_rate: number(30 - viewers % 7),
         chat_rate: None,
         cpu: None,
         memory: None,
@@ -41,14 +43,14 @@ fn player(channel: &str, time: EpochMs, player: i64, latency_ms: i64) -> PlayerS
         state: PlayerState::Playing,
         bitrate_bps: None,
         frame_rate: None,
-        dropped_frames: number(2),
-        buffering_ms: number(1_000),
+        dropped_frames: number(2 + latency_ms % 5),
+        buffering_ms: number(1_000 + latency_ms % 3 * 100),
         latency_ms: number(latency_ms),
         playing_ms: number(9_000),
         rebuffer_count: None,
         startup_ms: None,
         error_code: None,
-        error_count: None,
+        error_count: number(latency_ms % 4),
     }
 }
 
@@ -101,7 +103,7 @@ fn players_give_distributions_ratios_and_sums() {
     let datums = window_datums(&windows);
     let latencies = DatumValue::Distribution(vec![(2_000.0, 1.0), (3_000.0, 2.0)]);
     assert_eq!(find(&datums, "LiveLatency", None), [&latencies]);
-    assert_eq!(find(&datums, "RebufferRatio", None), [&statistics(30.0, 300.0, 10.0, 10.0)]);
+    assert_eq!(find(&datums, "RebufferRatio", None), [&statistics(30.2, 320.0, 10.0, 11.764_706)]);
     assert_eq!(find(&datums, "DroppedFrames", None), [&statistics(3.0, 6.0, 2.0, 2.0)]);
     assert_eq!(find(&datums, "PlayerErrors", None), [&statistics(3.0, 0.0, 0.0, 0.0)]);
     let stored = stored_datums(windows.iter().map(|(key, row)| (key, row)));
@@ -342,16 +344,30 @@ proptest! {
     fn partials_add_up_in_cloudwatch_to_the_whole(
         gauges in prop::collection::vec((0_usize..3, 0_i64..200, 0_i64..100), 0..30),
         players in prop::collection::vec((0_usize..3, 0_i64..200, 0_i64..5, 0_i64..4_000), 0..60),
-        cuts in (0_usize..30, 0_usize..60),
+        places in prop::collection::vec(0_usize..5, 90),
     ) {
         let channels = ["a", "b", "c"];
         let gauges: Vec<_> = gauges.iter().map(|(c, s, v)| (channels[*c], *s, *v)).collect();
         let players: Vec<_> = players.iter().map(|(c, s, p, l)| (channels[*c], *s, *p, *l)).collect();
-        let (g, p) = (cuts.0.min(gauges.len()), cuts.1.min(players.len()));
         let whole = window_datums(&partials(&gauges, &players));
-        let mut parts = window_datums(&partials(&gauges[..g], &players[..p]));
-        parts.extend(window_datums(&partials(&gauges[g..], &players[p..])));
-        prop_assert_eq!(in_cloudwatch(&parts), in_cloudwatch(&whole));
+        // Five epochs, of any shards: each record falls into one of them.
+        let mut parts = Vec::new();
+        for part in 0..5 {
+            let gauges: Vec<_> = gauges.iter().zip(&places).filter(|(_, place)| **place == part)
+                .map(|(gauge, _)| *gauge).collect();
+            let players: Vec<_> = players.iter().zip(&places[30..])
+                .filter(|(_, place)| **place == part).map(|(player, _)| *player).collect();
+            parts.extend(window_datums(&partials(&gauges, &players)));
+        }
+        let (parts, wholes) = (in_cloudwatch(&parts), in_cloudwatch(&whole));
+        prop_assert_eq!(parts.keys().collect::<Vec<_>>(), wholes.keys().collect::<Vec<_>>());
+        for (key, whole) in &wholes {
+            let [count, sum, min, max] = parts[key];
+            // Doubles do not add up to the last bit; their ends are exact.
+            let close = |one: f64, other: f64| (one - other).abs() <= 1e-12 * other.abs();
+            prop_assert!(close(count, whole[0]) && close(sum, whole[1]), "{key:?}");
+            prop_assert_eq!([min, max], [whole[2], whole[3]], "{:?}", key);
+        }
         prop_assert!(whole.iter().all(|datum| validate(datum).is_ok()));
         let keys: Vec<_> = whole.iter().map(|d| (d.metric.name, d.series.clone(), d.time)).collect();
         prop_assert!(keys.is_sorted(), "the order is fixed");

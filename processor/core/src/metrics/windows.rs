@@ -115,7 +115,7 @@ impl ClosedWindow {
         }
         self.viewers.merge(&row.viewers.stat.total);
         self.bitrate.merge(&row.bitrate.total);
-        self.frame_rate.merge(&row.frame_rate);
+        self.frame_rate.merge(&row.frame_rate.total);
         self.chat_rate.merge(&row.chat_rate.total);
         self.chat_messages.merge(&row.chat_messages);
         self.stalled_ms += row.watch_buffering_ms;

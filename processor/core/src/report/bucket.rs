@@ -39,7 +39,7 @@ impl Bucket {
             players: one(players),
             bitrate: one(row.bitrate.total.mean()),
             bitrate_range: row.bitrate.range,
-            frame_rate: one(row.frame_rate.mean()),
+            frame_rate: one(row.frame_rate.total.mean()),
             // A reported rate may be 0; a log tells nothing of minutes without a message.
             chat_rate: one(row.chat_rate.total.mean().or(logged)),
             chat_rate_max: row.chat_rate.max().map(FixedSum::from).or(logged),

@@ -207,7 +207,7 @@ impl Players {
             self.bitrate.merge(&Total { sum: mean, count: 1 });
         }
         self.rebuffers.merge(&row.rebuffers);
-        self.dropped_frames.merge(&row.dropped_frames);
+        self.dropped_frames.merge(&row.dropped_frames.total);
         self.errors.merge(&row.player_errors);
     }
 

@@ -99,10 +99,24 @@ impl<T: Ord + Clone> Merge for Latest<T> {
 /// Members begin with their time, so what goes beyond the bound is the latest. Which members stay
 /// is a function of all members ever added: order, repetition and split do not matter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(bound(deserialize = "T: Ord + Deserialize<'de>"))]
+#[serde(from = "Stored<T>", bound(deserialize = "T: Ord + Deserialize<'de>"))]
 pub struct Bounded<T, const N: usize> {
     members: BTreeSet<T>,
     truncated: bool,
+}
+
+/// A set as it was stored, perhaps under another bound.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Ord + Deserialize<'de>"))]
+struct Stored<T> {
+    members: BTreeSet<T>,
+    truncated: bool,
+}
+
+impl<T: Ord, const N: usize> From<Stored<T>> for Bounded<T, N> {
+    fn from(stored: Stored<T>) -> Self {
+        Self::restore(stored.members, stored.truncated)
+    }
 }
 
 impl<T, const N: usize> Default for Bounded<T, N> {

@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use ivs_schemas::items::sessions::event_type;
+
 use super::derived::SessionStatus;
 use super::summary::SummaryAgg;
 use super::timeline::TimelineItem;
@@ -41,9 +43,9 @@ impl Milestone {
     #[must_use]
     pub const fn event_type(self) -> &'static str {
         match self {
-            Self::Started => "milestone_started",
-            Self::Ended => "milestone_ended",
-            Self::Failed => "milestone_failed",
+            Self::Started => event_type::MILESTONE_STARTED,
+            Self::Ended => event_type::MILESTONE_ENDED,
+            Self::Failed => event_type::MILESTONE_FAILED,
         }
     }
 
@@ -80,14 +82,18 @@ impl Milestone {
 /// The milestones to insert after an epoch's `delta` was merged into the stored summary.
 ///
 /// To be called for a row that already held the epoch, too: a crash may have come between the
-/// summary and its milestones. A delta without facts inserts none, so telemetry costs no writes.
+/// summary and its milestones. A delta without facts inserts none, so telemetry costs no writes;
+/// unless the session ended without a stated start, where it is telemetry that tells an end from a
+/// failure.
 #[must_use]
 pub fn milestones(
     session_id: &Arc<str>,
     delta: &SummaryAgg,
     merged: &SummaryAgg,
 ) -> Vec<TimelineItem> {
-    if delta.lifecycle.is_empty() {
+    let facts = &merged.lifecycle;
+    let needs_life = facts.session_ended.0.is_some() && facts.started.0.is_none();
+    if delta.lifecycle.is_empty() && !needs_life {
         return Vec::new();
     }
     let reached = Milestone::ALL.into_iter().filter(|milestone| milestone.is_reached(merged));

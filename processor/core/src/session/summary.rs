@@ -257,7 +257,7 @@ impl Telemetry {
         self.span.merge(&Some(Span { first: minute, last: minute }));
         self.viewers.merge(&window.viewers.stat);
         self.bitrate.merge(&window.bitrate.total);
-        self.frame_rate.merge(&window.frame_rate);
+        self.frame_rate.merge(&window.frame_rate.total);
         self.chat_rate.merge(&window.chat_rate.total);
         self.chat_messages.merge(&window.chat_messages);
         self.player_records.merge(&window.player_records);
@@ -269,7 +269,7 @@ impl Telemetry {
         self.rebuffers.merge(&window.rebuffers);
         self.startups.merge(&window.startup.count());
         self.player_errors.merge(&window.player_errors);
-        self.dropped_frames.merge(&window.dropped_frames);
+        self.dropped_frames.merge(&window.dropped_frames.total);
     }
 }
 

@@ -255,6 +255,20 @@ fn telemetry_wins_over_reports_and_gives_a_missing_start() {
 }
 
 #[test]
+fn made_up_sessions_get_no_summary() {
+    for made_up in ["qos:ch-1", "chat:room-1"] {
+        let mut windows = WindowFold::default();
+        windows.add_gauge(&Gauge { session_id: made_up.into(), ..gauge(60, 100) });
+        let mut sessions = SessionFold::default();
+        for (key, window) in windows.drain() {
+            assert_eq!(&*key.session_id, made_up, "the row is there");
+            sessions.absorb_window(&key, &window);
+        }
+        assert!(sessions.drain().summaries.is_empty(), "{made_up}");
+    }
+}
+
+#[test]
 fn the_item_has_the_tutorials_attributes() {
     let (summary, _) = fold(&[
         fact(0, app_start("title")),
@@ -293,7 +307,12 @@ fn a_milestone_is_reached_by_facts_and_has_one_item() {
     both.merge(&start);
     let expected = ["milestone_started", "milestone_ended"];
     assert_eq!(types(milestones(&id, &start, &both)), expected);
-    assert_eq!(types(milestones(&id, &SummaryAgg::default(), &both)), [""; 0]);
+    let telemetry = epoch(&[Input::Gauge(20, 1)]).summaries.remove(0).1;
+    assert_eq!(types(milestones(&id, &telemetry, &both)), [""; 0]);
+    // Without a start, a sign of life is news: what looked like a failure was an end.
+    let mut lived = end.clone();
+    lived.merge(&telemetry);
+    assert_eq!(types(milestones(&id, &telemetry, &lived)), ["milestone_ended"]);
 }
 
 /// The two kinds of item as the table keeps them.

@@ -8,6 +8,8 @@ use rustc_hash::{FxBuildHasher, FxHasher};
 
 use super::{WindowAgg, WindowKey};
 use crate::decode::{ChatMessage, Gauge, PlayerSample};
+use crate::fixed::Fixed;
+use crate::merge::{Merge, Range};
 use crate::sketch::quantile::whole_ms;
 use crate::sketch::{Coupon, Sketch};
 use crate::stream::{EpochMs, Minute};
@@ -100,20 +102,25 @@ impl WindowFold {
         agg.buffering_ms.add_some(event.buffering_ms);
         agg.rebuffers.add_some(event.rebuffer_count);
         if let Some(playing) = event.playing_ms {
+            let stalled = event.buffering_ms.unwrap_or_default();
             agg.playing_ms.add(playing);
-            agg.watch_buffering_ms += event.buffering_ms.unwrap_or_default();
+            agg.watch_buffering_ms += stalled;
+            agg.stalled_percent.merge(&percent_of_watch(stalled, playing));
         }
         let errors = match event.error_count {
-            Some(count) => count.round().max(0).unsigned_abs(),
-            None => u64::from(event.error_code.is_some()),
+            Some(count) => count.round().max(0),
+            None => i64::from(event.error_code.is_some()),
         };
-        agg.player_errors = agg.player_errors.saturating_add(errors);
+        agg.player_errors.merge(&errors.unsigned_abs());
+        agg.errors_range.merge(&Fixed::from_int(errors).map(Range::of));
         let mut grown = push(&mut batches.players, &mut agg.players, Coupon::of(&event.player_id));
-        if let Some(latency) = event.latency_ms {
-            grown += push(&mut batches.latencies, &mut agg.latency, whole_ms(latency));
+        if let Some(latency) = event.latency_ms.map(whole_ms) {
+            agg.latency_sum_ms.merge(&u64::from(latency));
+            grown += push(&mut batches.latencies, &mut agg.latency, latency);
         }
-        if let Some(startup) = event.startup_ms {
-            grown += push(&mut batches.startups, &mut agg.startup, whole_ms(startup));
+        if let Some(startup) = event.startup_ms.map(whole_ms) {
+            agg.startup_sum_ms.merge(&u64::from(startup));
+            grown += push(&mut batches.startups, &mut agg.startup, startup);
         }
         self.grown_bytes += grown;
     }
@@ -219,6 +226,21 @@ fn push<S: Sketch>(batch: &mut Vec<S::Value>, sketch: &mut S, value: S::Value) -
         grown += sketch.heap_bytes().saturating_sub(before);
     }
     grown
+}
+
+/// What share of a record's watch time was stalled, rounded down and up to a millionth of a percent;
+/// `None` without watch time. Neither time is negative: decode refuses negative numbers.
+fn percent_of_watch(stalled_ms: Fixed, playing_ms: Fixed) -> Option<Range> {
+    /// Percent, in millionths.
+    const WHOLE: u128 = 100_000_000;
+
+    let [stalled, playing] =
+        [stalled_ms, playing_ms].map(|ms| u128::from(ms.micros().unsigned_abs()));
+    let watched = stalled + playing;
+    let down = (stalled * WHOLE).checked_div(watched)?;
+    let up = down + u128::from(down * watched != stalled * WHOLE);
+    let percent = |micros| i64::try_from(micros).ok().map(Fixed::from_micros);
+    Some(Range { min: percent(down)?, max: percent(up)? })
 }
 
 fn hash(session_id: &str) -> u64 {

@@ -114,7 +114,7 @@ fn a_window_of_gauges_knows_nothing_of_players() {
     assert_eq!((agg.records, agg.gauges, agg.player_records), (3, 3, 0));
     assert_eq!(agg.viewers.stat.total.mean().unwrap().to_string(), "25");
     assert_eq!(agg.viewers.last.unwrap().value, Fixed::from_int(30).unwrap());
-    assert_eq!(agg.frame_rate.sum.to_string(), "179.82");
+    assert_eq!(agg.frame_rate.total.sum.to_string(), "179.82");
     assert_eq!((agg.cpu.mean(), agg.player_bitrate.min()), (None, None));
     assert_eq!((agg.active_players(), agg.rebuffer_ratio()), (0, None));
     assert_eq!(&*agg.channel_id, "channel-a");
@@ -130,6 +130,8 @@ fn only_records_that_tell_playing_time_enter_the_rebuffer_ratio() {
     let agg = only(&[stalled, watched]);
     assert_eq!(agg.buffering_ms.sum.to_string(), "750");
     assert_eq!(agg.rebuffer_ratio(), Some(0.2));
+    let ends = agg.stalled_percent.map(|range| (range.min.to_string(), range.max.to_string()));
+    assert_eq!(ends, Some(("20".to_owned(), "20".to_owned())));
     assert_eq!((agg.active_players(), agg.startup.max_ms()), (2, Some(1_000)));
 }
 
@@ -142,7 +144,9 @@ fn errors_count_by_number_or_else_by_code() {
     fold.add_player(&event);
     event.error_count = number(0);
     fold.add_player(&event);
-    assert_eq!(fold.drain()[0].1.player_errors, 5);
+    let agg = fold.drain().remove(0).1;
+    assert_eq!(agg.player_errors, 5);
+    assert_eq!(agg.errors_range, number(0).zip(number(4)).map(|(min, max)| Range { min, max }));
 }
 
 #[test]
