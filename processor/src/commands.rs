@@ -2,6 +2,7 @@
 
 mod config;
 mod generate;
+mod record;
 mod report;
 mod validate;
 mod worker;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli) -> ExitCode {
                 .await
                 .map(|written| eprintln!("{written} rows"))
         }
+        Command::Record => record::run(&config).await,
         Command::Report { command } => report::run(&config, &command).await,
         Command::Validate(args) => validate::run(&args),
         Command::Config { command } => config::run(&config, &command),

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod golden;
+mod lambda;
 mod process;
 mod resources;
+mod runtime_api;
 
 use std::time::Duration;
 
