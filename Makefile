@@ -4,7 +4,7 @@ ARGS  ?=
 SEEDS ?= 1000000
 START ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: help run test check fmt-check lint deny sim bench independent cdk synth setup
+.PHONY: help run test page check fmt-check lint deny sim bench independent cdk deploy-test synth setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,13 +19,17 @@ run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 test: setup ## every test of the workspace, the simulator's 20,000 seeds included
 	SIM_START=$(START) $(CARGO) test --locked --workspace
 
-check: fmt-check lint deny test cdk ## what CI runs
+page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
+	$(CARGO) test --locked --workspace --test page
+
+check: fmt-check lint deny test page cdk deploy-test ## what CI runs
 
 fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
 
 lint: ## clippy, warnings are errors
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
+	$(CARGO) clippy --locked --workspace --test page -- -D warnings
 
 deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
@@ -43,10 +47,14 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
-	$(CARGO) test --locked --workspace --features ivs-tests/independent --test independent
+	$(CARGO) test --locked --workspace --test independent
 
 cdk: ## types, tests and rules of the CDK app
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm test
+
+deploy-test: ## the template on an emulator (ministack, in infra/cdk/.venv); needs Python 3 with venv
+	@python3 -c 'import ensurepip, venv' || { echo "make: Python's venv is missing (Debian: apt install python3-venv)"; exit 1; }
+	cd infra/cdk && npm ci --no-audit --no-fund && npm run test:deploy
 
 synth: ## the CloudFormation template; no network after npm ci, no docker, no credentials
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run synth

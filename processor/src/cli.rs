@@ -76,6 +76,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ReportCommand,
     },
+    /// As an AWS Lambda function: put the events it is invoked with into the stream
+    Record,
     /// Check records against the JSON Schemas and the decoder
     Validate(ValidateArgs),
     /// Show the fleet: shards, owners, checkpoints, lag

@@ -4,6 +4,7 @@ mod config;
 mod generate;
 mod health;
 mod leases;
+mod record;
 mod report;
 mod status;
 mod validate;
@@ -63,6 +64,7 @@ async fn run(cli: Cli) -> ExitCode {
                 .await
                 .map(|written| eprintln!("{written} rows"))
         }
+        Command::Record => record::run(&config).await,
         Command::Report { command } => report::run(&config, &command).await,
         Command::Validate(args) => validate::run(&args),
         Command::Status(args) => status::run(&config, &args).await,

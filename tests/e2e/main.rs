@@ -4,10 +4,12 @@
 
 mod fleet;
 mod golden;
+mod lambda;
 mod ops;
 mod process;
 mod refused;
 mod resources;
+mod runtime_api;
 
 use std::time::Duration;
 

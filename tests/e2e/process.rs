@@ -21,8 +21,13 @@ pub(crate) struct Program(Command);
 
 impl Program {
     pub(crate) fn new(args: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ivs-processor-under-test"));
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::of(env!("CARGO_BIN_EXE_ivs-processor-under-test")).args(args)
+    }
+
+    /// Another program.
+    pub(crate) fn of(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for name in ["AWS_ENDPOINT_URL", "AWS_PROFILE", "IVS_CONFIG", "RUST_LOG", "IVS_LOG"] {
             command.env_remove(name);
         }
@@ -48,6 +53,11 @@ impl Program {
             .arg("--log-json")
             .env("IVS_LOG", "info,ivs_processor::shard_task=debug")
             .stderr(file);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
         self
     }
 

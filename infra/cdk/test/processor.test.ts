@@ -122,6 +122,15 @@ describe('the image', () => {
     expect(dockerfile).toMatch(new RegExp(`^FROM .+ AS ${target}$`, 'm'));
   });
 
+  test.each([
+    [IMAGE_TARGET.worker, ['worker']],
+    [IMAGE_TARGET.report, ['report', 'lambda']],
+    ['record', ['record']],
+  ])('runs the command of the stage %s', (target, command) => {
+    const stage = dockerfile.split(/^FROM /m).find((text) => text.startsWith(`runtime AS ${target}\n`));
+    expect(stage).toContain(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`);
+  });
+
   test('is staged with every member of the workspace', () => {
     const manifest = readFileSync(`${REPOSITORY}Cargo.toml`, 'utf8');
     const members = /^members = \[(.*?)\]/ms.exec(manifest)?.[1]?.match(/[^",\s]+/g) ?? [];

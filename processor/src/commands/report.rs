@@ -1,5 +1,8 @@
 //! `report`.
 
+use std::io::Write as _;
+
+use anyhow::Context as _;
 use ivs_schemas::report::{Report, ReportType};
 
 use crate::aws;
@@ -54,9 +57,12 @@ async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {
 
 /// Below the URL, or on standard output: JSON as one line.
 async fn deliver(report: &Report, args: &ReportArgs, out: Option<&StoreUrl>) -> anyhow::Result<()> {
-    match out {
-        Some(url) => eprintln!("{}", report::store(url, report, args.format, args.lang).await?),
-        None => println!("{}", report::render(report, args.format, args.lang)?.trim_end()),
+    if let (Some(store), Some(url)) = (out, &args.out) {
+        let key = report::store(store, report, args.format, args.lang).await?;
+        eprintln!("{}/{key}", url.trim_end_matches('/'));
+        return Ok(());
     }
-    Ok(())
+    let text = report::render(report, args.format, args.lang)?;
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{}", text.trim_end()).context("standard output")
 }

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ivs_core::decode::{DecodeLimits, Event, FactScope, decode};
-use ivs_core::stream::EpochMs;
 
 use super::lines;
 use super::send::{MAX_BYTES, MAX_RECORDS, Outgoing, put_records};
 use crate::aws::Clients;
+use crate::clock::now;
 use journal::{Journal, Past};
 use stored::Stored;
 
@@ -138,10 +138,10 @@ impl Plan {
 }
 
 /// The key that keeps a session's records in one shard, as its producers would choose it.
-fn partition_key(line: &[u8]) -> String {
-    // Arrival is unknown here and decides nothing but clock skew.
+pub(crate) fn partition_key(line: &[u8]) -> String {
+    // Records without a time have that of their arrival, which is now.
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
-    match decode(line, EpochMs(0), &limits) {
+    match decode(line, now(), &limits) {
         Ok(Event::Gauge(gauge)) => gauge.session_id.into_owned(),
         Ok(Event::Player(sample)) => sample.session_id.into_owned(),
         Ok(Event::Fact(fact)) => match fact.scope {

@@ -1,6 +1,7 @@
 //! A report as one self-contained page: no script, nothing to load, light and dark, for screens of
 //! any width and for print. Everything that came from outside is escaped.
 
+mod axis;
 mod chart;
 mod labels;
 mod sections;
@@ -10,10 +11,11 @@ use std::fmt::{self, Display as _};
 
 use ivs_schemas::report::{Figures, Report, ReportType};
 
+use axis::Axis;
 use chart::{Chart, Row, Shape};
 use labels::Labels;
 pub use labels::Lang;
-use text::{Escaped, date_time, month_day};
+use text::{Escaped, date_time};
 
 const STYLE: &str = include_str!("html/style.css");
 
@@ -46,7 +48,7 @@ impl fmt::Display for Page<'_> {
         f.write_str("content=\"width=device-width, initial-scale=1\">\n")?;
         writeln!(f, "<title>{channel} · {title} {period}</title>")?;
         writeln!(f, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>")?;
-        writeln!(f, "<h1>{title} · {period}</h1>")?;
+        writeln!(f, "<h1>{title} · <span>{period}</span></h1>")?;
         write!(f, "<p class=\"sub\">{} {channel} · ", labels.channel)?;
         write!(f, "{} – ", date_time(&report.period.start))?;
         write!(f, "{} ({}) · ", date_time(&report.period.end), Escaped(&report.period.time_zone))?;
@@ -66,36 +68,30 @@ impl fmt::Display for Page<'_> {
 impl Page<'_> {
     fn charts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let labels = self.labels;
-        let times = self.times();
-        let chart = |title, rows| Chart { title, rows, ticks: &times, no_data: labels.no_data };
+        let axis = Axis::of(self.report, self.lang);
+        let chart =
+            |title, rows| Chart { title, rows, ticks: &axis.ticks, no_data: labels.no_data };
+        let row = |label, class, shape, value: &dyn Fn(&Figures) -> Option<f64>| {
+            let points = &self.report.series.points[axis.steps.clone()];
+            let values = points.iter().map(|point| value(&point.figures)).collect();
+            Row { label, class, shape, values }
+        };
         f.write_str("<section class=\"charts\">\n")?;
-        let viewers = self.row(labels.viewers, "c1", Shape::Area, |step| step.avg_viewers);
+        let viewers = row(labels.viewers, "c1", Shape::Area, &|step| step.avg_viewers);
         let players =
-            self.row(labels.active_players, "c2", Shape::Line, |step| step.avg_active_players);
+            row(labels.active_players, "c2", Shape::Line, &|step| step.avg_active_players);
         chart(labels.viewers_over_time, vec![viewers, players]).fmt(f)?;
         self.by_hour(f)?;
-        let bitrate = self.row(labels.bitrate, "c3", Shape::Line, |step| step.avg_bitrate);
+        let bitrate = row(labels.bitrate, "c3", Shape::Line, &|step| step.avg_bitrate);
         chart(labels.bitrate_over_time, vec![bitrate]).fmt(f)?;
-        let frames = self.row(labels.frame_rate, "c4", Shape::Line, |step| step.avg_frame_rate);
-        chart(labels.frame_rate, vec![frames]).fmt(f)?;
-        let chat = self.row(labels.chat_rate, "c5", Shape::Area, |step| step.avg_chat_activity);
+        let frames = row(labels.frame_rate, "c4", Shape::Line, &|step| step.avg_frame_rate);
+        chart(labels.frame_rate_over_time, vec![frames]).fmt(f)?;
+        let chat = row(labels.chat_rate, "c5", Shape::Area, &|step| step.avg_chat_activity);
         chart(labels.chat_rate, vec![chat]).fmt(f)?;
         let stalls = |step: &Figures| step.rebuffer_ratio.map(|ratio| ratio * 100.0);
-        let stalls = self.row(labels.stalls, "c6", Shape::Area, stalls);
+        let stalls = row(labels.stalls, "c6", Shape::Area, &stalls);
         chart(labels.stalls_over_time, vec![stalls]).fmt(f)?;
         writeln!(f, "</section>\n<p class=\"note\">{}</p>", labels.viewers_note)
-    }
-
-    fn row(
-        &self,
-        label: &'static str,
-        class: &'static str,
-        shape: Shape,
-        value: impl Fn(&Figures) -> Option<f64>,
-    ) -> Row {
-        let points = &self.report.series.points;
-        let values = points.iter().map(|point| value(&point.figures)).collect();
-        Row { label, class, shape, values }
     }
 
     /// Bars for 24 hours of the clock; of several days, the mean of all their minutes.
@@ -121,31 +117,5 @@ impl Page<'_> {
             no_data: self.labels.no_data,
         }
         .fmt(f)
-    }
-
-    /// Labels of the time axis: hours of a day, days of a week, every fifth day of a month.
-    fn times(&self) -> Vec<(usize, String)> {
-        let mut seen = "";
-        let mut ticks = Vec::new();
-        for (at, point) in self.report.series.points.iter().enumerate() {
-            let (Some(date), Some(hour)) = (point.start.get(..10), point.start.get(11..13)) else {
-                continue;
-            };
-            let (mark, is_wanted) = match self.report.report_type {
-                ReportType::Daily => (hour, ["00", "04", "08", "12", "16", "20"].contains(&hour)),
-                ReportType::Weekly => (date, true),
-                ReportType::Monthly => (date, date.ends_with('1') || date.ends_with('6')),
-            };
-            // The first step of a new hour or day: 00:00 itself may not exist.
-            if mark != seen && is_wanted {
-                let label = match self.report.report_type {
-                    ReportType::Daily => format!("{hour}:00"),
-                    _ => month_day(&point.start, self.lang),
-                };
-                ticks.push((at, label));
-            }
-            seen = mark;
-        }
-        ticks
     }
 }

@@ -7,13 +7,13 @@
 use anyhow::Context as _;
 use ivs_core::stream::EpochMs;
 use ivs_schemas::report::{Report, ReportType};
-use lambda_runtime::{LambdaEvent, service_fn};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::html::Lang;
 use super::{Format, Source, all_channels, channel_id, period, store};
 use crate::clock::now;
+use crate::lambda::{Response, serve};
 use crate::store_url::StoreUrl;
 
 /// What to report.
@@ -26,15 +26,6 @@ pub struct Request {
     channel_id: Option<String>,
     /// A date in the period; without it, the latest period that is over.
     date: Option<String>,
-}
-
-/// The tutorial's response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Response {
-    status_code: u16,
-    /// JSON as text.
-    body: String,
 }
 
 /// Makes reports on request, as JSON and as page.
@@ -62,17 +53,8 @@ impl Handler {
     ///
     /// # Errors
     /// When the runtime API is not there, as outside Lambda.
-    pub async fn serve(self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some(),
-            "`report lambda` runs inside AWS Lambda; elsewhere use `report daily`"
-        );
-        let handler = &self;
-        let answer = move |event: LambdaEvent<Request>| async move {
-            handler.handle(event.payload, now()).await
-        };
-        let served = lambda_runtime::run(service_fn(answer)).await;
-        served.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))
+    pub async fn serve(&self) -> anyhow::Result<()> {
+        serve(async |request, _: &str| self.handle(request, now()).await).await
     }
 
     /// Makes what is asked for.
@@ -85,18 +67,21 @@ impl Handler {
             None | Some("daily") => ReportType::Daily,
             Some("weekly") => ReportType::Weekly,
             Some("monthly") => ReportType::Monthly,
-            Some(_) => return Ok(refusal("Invalid report type")),
+            Some(_) => return Ok(Response::refusal("Invalid report type")),
         };
         let Ok(date) = request.date.as_deref().map(str::parse).transpose() else {
-            return Ok(refusal("Invalid date: expected YYYY-MM-DD"));
+            return Ok(Response::refusal("Invalid date: expected YYYY-MM-DD"));
         };
+        if request.channel_id.as_deref().is_some_and(|channel| channel_id(channel).is_empty()) {
+            return Ok(Response::refusal("Invalid channel: it is empty"));
+        }
         let period = period(kind, date, &self.zone, now)?;
         let message = format!("{} report generated successfully", kind.as_str());
         if let Some(channel) = &request.channel_id {
             let report = self.source.report(channel_id(channel), &period, now).await?;
             let key = self.write(&report).await?;
             let url = format!("{}/{key}", self.out_url);
-            return Ok(success(&json!({
+            return Ok(Response::success(&json!({
                 "message": message, "reportUrl": url, "reportData": report,
             })));
         }
@@ -105,7 +90,7 @@ impl Handler {
         if let Some((channel_id, error)) = batch.failed.into_iter().next() {
             return Err(error).with_context(|| format!("channel {channel_id}"));
         }
-        Ok(success(&json!({ "message": message, "reports": batch.written })))
+        Ok(Response::success(&json!({ "message": message, "reports": batch.written })))
     }
 
     /// Writes both forms; returns the key of the JSON.
@@ -113,12 +98,4 @@ impl Handler {
         store(&self.out, report, Format::Html, self.lang).await?;
         store(&self.out, report, Format::Json, self.lang).await
     }
-}
-
-fn success(body: &serde_json::Value) -> Response {
-    Response { status_code: 200, body: body.to_string() }
-}
-
-fn refusal(error: &str) -> Response {
-    Response { status_code: 400, body: json!({ "error": error }).to_string() }
 }

@@ -102,9 +102,13 @@ fn the_page_loads_and_runs_nothing_and_escapes_what_came_from_outside() {
 #[test]
 fn the_page_speaks_japanese() {
     let html = page(&report(ReportType::Weekly), Lang::Ja);
-    for text in
-        ["<html lang=\"ja\">", "週次レポート · 2026-W09", "視聴者数の推移", ">2/24<", "10分"]
-    {
+    for text in [
+        "<html lang=\"ja\">",
+        "週次レポート · <span>2026-W09</span>",
+        "視聴者数の推移",
+        ">2/24<",
+        "10分",
+    ] {
         assert!(html.contains(text), "{text}");
     }
     assert!(!html.contains("Viewers"));

@@ -6,7 +6,8 @@ use ivs_schemas::report::{Session, SessionStatus};
 
 use super::Page;
 use super::text::{
-    Escaped, UNKNOWN, bitrate, date_time, duration, known, milliseconds, number, percent,
+    Escaped, UNKNOWN, bitrate, date_time, duration, frame_rate, known, milliseconds, number,
+    percent,
 };
 
 impl Page<'_> {
@@ -90,13 +91,16 @@ impl Page<'_> {
         )?;
         self.part(
             f,
-            &format!("{} · {}", labels.frame_rate, known(quality.avg_frame_rate, number)),
+            &format!("{} · {}", labels.frame_rate, known(quality.avg_frame_rate, frame_rate)),
             (parts.frame_rate, 30),
             labels.frame_rate_rule,
         )?;
         self.part(
             f,
-            &format!("{} · {stability}, {frames}", labels.stability),
+            &format!(
+                "{} · {} {stability}, {} {frames}",
+                labels.stability, labels.bitrate, labels.frame_rate
+            ),
             (parts.stability, 30),
             labels.stability_rule,
         )?;
@@ -182,7 +186,7 @@ impl Page<'_> {
             known(session.viewer_minutes, |v| number(v.round())),
             known(session.total_chat_messages, |messages| number(messages as f64)),
             known(session.avg_bitrate, bitrate),
-            known(session.avg_frame_rate, number),
+            known(session.avg_frame_rate, frame_rate),
         ] {
             write!(f, "<td>{figure}</td>")?;
         }

@@ -77,6 +77,11 @@ pub(super) fn bitrate(bps: f64) -> String {
     }
 }
 
+/// Frames per second.
+pub(super) fn frame_rate(fps: f64) -> String {
+    format!("{} fps", number(fps))
+}
+
 /// A share, 0 to 1.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
@@ -126,7 +131,7 @@ mod tests {
             .map(number)
             .collect();
         assert_eq!(shown, ["0", "0.07", "7", "59.9", "100", "1,000", "12,345", "1,234,568"]);
-        assert_eq!([short(1_250.0), short(5e6), short(12.0)], ["1.3k", "5M", "12"]);
+        assert_eq!([short(1_260.0), short(5e6), short(12.0)], ["1.3k", "5M", "12"]);
         assert_eq!([bitrate(5_755_375.0), bitrate(64_400.0)], ["5.76 Mbit/s", "64 kbit/s"]);
     }
 
