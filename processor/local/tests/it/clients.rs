@@ -8,7 +8,6 @@ use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 
 /// A Kinesis client that never retries, so that every error is seen.
-#[allow(dead_code, reason = "each test target uses its part")]
 pub(crate) fn kinesis(url: &str) -> aws_sdk_kinesis::Client {
     let config = aws_sdk_kinesis::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -22,7 +21,6 @@ pub(crate) fn kinesis(url: &str) -> aws_sdk_kinesis::Client {
 }
 
 /// A DynamoDB client that never retries.
-#[allow(dead_code, reason = "each test target uses its part")]
 pub(crate) fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
@@ -36,7 +34,6 @@ pub(crate) fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
 }
 
 /// The code of the error that a call must have ended with.
-#[allow(dead_code, reason = "each test target uses its part")]
 pub(crate) fn code<T, E>(result: Result<T, E>) -> String
 where
     T: std::fmt::Debug,
@@ -46,7 +43,6 @@ where
 }
 
 /// One request over a connection of its own; returns status and body. Blocks.
-#[allow(dead_code, reason = "each test target uses its part")]
 pub(crate) fn http(url: &str, head: &str, body: &[u8]) -> (u16, Vec<u8>) {
     let host = url.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(host).unwrap();

@@ -1,15 +1,12 @@
 //! The contract of the embedded SNS and STS, over plain HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-#[path = "support/clients.rs"]
-mod clients;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use ivs_local::{Clock, Config, Endpoint, State};
 use serde_json::Value;
+
+use crate::clients;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alerts";
 

@@ -1,6 +1,7 @@
 //! The wire protocols that the Rust SDK does not speak, and bytes that nobody means.
 
-use crate::{Local, START_S, clients};
+use super::{Local, START_S};
+use crate::clients;
 
 fn head(extra: &str) -> String {
     format!(

@@ -1,16 +1,11 @@
 //! What the processor asks of DynamoDB, through the real SDK, at both URLs of the endpoint.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-#[path = "support/clients.rs"]
-mod clients;
-
+use crate::clients::{self, code};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
 };
-use clients::code;
 use ivs_local::{Config, Endpoint, State};
 
 const TABLE: &str = "Sessions";

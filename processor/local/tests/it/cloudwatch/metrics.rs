@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::types::{
 };
 use ivs_local::{Config, State};
 
-use crate::{Local, NAMESPACE, at, datum, dimension};
+use super::{Local, NAMESPACE, at, datum, dimension};
 
 const ALL: [Statistic; 5] = [
     Statistic::Sum,

@@ -7,8 +7,8 @@ use aws_sdk_cloudwatch::types::{
     StatisticSet,
 };
 
+use super::{Local, NAMESPACE, START_S, at, datum, dimension};
 use crate::clients::code;
-use crate::{Local, NAMESPACE, START_S, at, datum, dimension};
 
 fn set(count: f64, sum: f64, minimum: f64, maximum: f64) -> StatisticSet {
     let set = StatisticSet::builder().sample_count(count).sum(sum);

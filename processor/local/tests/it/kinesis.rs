@@ -1,10 +1,5 @@
 //! The contract of the embedded Kinesis, told through the real SDK.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-#[path = "../support/clients.rs"]
-mod clients;
-
 mod bad_input;
 mod consumers;
 mod faults;
@@ -19,6 +14,8 @@ use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, ShardIteratorType};
 use ivs_local::{Clock, Config, Endpoint};
+
+use crate::clients;
 
 /// Where the tests' clock begins.
 const START_MS: u64 = 1_700_000_000_000;

@@ -5,8 +5,8 @@ use aws_sdk_eventbridge::types::{InputTransformer, PutEventsRequestEntry, RuleSt
 use ivs_local::{Config, State};
 use serde_json::json;
 
+use super::{Local, STREAM, entry, stream_target};
 use crate::clients::code;
-use crate::{Local, STREAM, entry, stream_target};
 
 const CHANNEL: &str = "arn:aws:ivs:us-east-1:000000000000:channel/abc";
 

@@ -1,10 +1,5 @@
 //! The contract of the embedded EventBridge, told through the real SDK.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-#[path = "../support/clients.rs"]
-mod clients;
-
 mod replays;
 mod rules;
 
@@ -17,6 +12,8 @@ use aws_sdk_eventbridge::types::{KinesisParameters, PutEventsRequestEntry, Targe
 use aws_sdk_kinesis::types::ShardIteratorType;
 use ivs_local::{Clock, Config, Endpoint};
 use serde_json::Value;
+
+use crate::clients;
 
 /// Where the tests' clock begins: 2026-03-01T12:00:00.500Z.
 const START_MS: u64 = 1_772_366_400_500;

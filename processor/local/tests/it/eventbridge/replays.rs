@@ -4,8 +4,8 @@ use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::{ReplayDestination, ReplayState};
 use ivs_local::{Config, State};
 
+use super::{Local, START_MS, entry, stream_target};
 use crate::clients::code;
-use crate::{Local, START_MS, entry, stream_target};
 
 const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/default";
 const ARCHIVE: &str = "arn:aws:events:us-east-1:000000000000:archive/all";

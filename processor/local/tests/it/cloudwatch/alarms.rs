@@ -5,8 +5,8 @@ use aws_sdk_cloudwatch::types::{
 };
 use ivs_local::{Config, State};
 
+use super::{Local, NAMESPACE};
 use crate::clients;
-use crate::{Local, NAMESPACE};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:LiveStreamingAlerts";
 

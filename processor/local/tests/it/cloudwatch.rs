@@ -1,10 +1,5 @@
 //! The contract of the embedded CloudWatch, told through the real SDK.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-#[path = "../support/clients.rs"]
-mod clients;
-
 mod alarms;
 mod bad_input;
 mod metrics;
@@ -17,6 +12,8 @@ use aws_sdk_cloudwatch::config::{BehaviorVersion, Region};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use ivs_local::{Clock, Config, Endpoint};
+
+use crate::clients;
 
 /// Where the tests' clock begins: 2026-03-01T12:00:00Z.
 const START_S: i64 = 1_772_366_400;
