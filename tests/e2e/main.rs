@@ -7,6 +7,7 @@ mod golden;
 mod ops;
 mod process;
 mod refused;
+mod replay;
 mod resources;
 
 use std::time::Duration;
