@@ -3,8 +3,12 @@ CARGO ?= cargo
 ARGS  ?=
 SEEDS ?= 1000000
 START ?= $(shell git rev-parse HEAD 2>/dev/null)
+RECORDS ?= 1000000
+ROUNDS ?= 3
+THREADS ?= 2
+PEERS := target/peers
 
-.PHONY: help run test page check fmt-check lint deny sim bench independent cdk deploy-test synth setup
+.PHONY: help run test page check fmt-check lint deny sim bench bench-peers independent cdk deploy-test synth setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,8 +42,16 @@ deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 sim: setup ## more seeds of the protocol: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
 
-bench: setup ## speed of the core, next to serde_json in the same run
+bench: setup ## speed of the core, next to serde_json in the same run; then replay next to its peers
 	$(CARGO) bench --locked -p ivs-core
+	$(MAKE) bench-peers
+
+bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
+	$(CARGO) build --locked --release --bin ivs-processor
+	test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement benches/peers/requirements.txt
+	$(PEERS)/bin/python benches/peers/run.py --replay target/release/ivs-processor --work $(PEERS) \
+		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node

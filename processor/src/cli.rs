@@ -70,6 +70,10 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Write the rows of the metrics table as CSV
     Rows(RowsArgs),
+    /// Make rows again from an archive or a stream, into a file or into the tables
+    Replay(ReplayArgs),
+    /// Compare the tables with what an archive says they should hold
+    Audit(AuditArgs),
     /// Report on channels over a day, a week or a month
     Report {
         /// Which.
@@ -186,6 +190,68 @@ pub struct RowsArgs {
     /// The CSV file; standard output if absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `replay`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("to_where").required(true))]
+pub struct ReplayArgs {
+    /// Files, folders, file:// and s3:// URLs: the worker's own segments, and other NDJSON (plain,
+    /// gzip, zstd; with or without newlines); or kinesis:STREAM
+    #[arg(value_name = "SOURCE", required_unless_present = "eventbridge_archive")]
+    pub sources: Vec<String>,
+    /// Write the metric rows to this file (.csv, .ndjson), and touch no table
+    #[arg(long, group = "to_where", value_name = "FILE")]
+    pub rows_out: Option<PathBuf>,
+    /// Write metric rows and sessions to the tables; rows with other data in them are left alone
+    #[arg(long, group = "to_where")]
+    pub apply: bool,
+    /// Have EventBridge send this archive to its bus again, and follow until all is sent
+    #[arg(
+        long,
+        group = "to_where",
+        value_name = "NAME",
+        requires_all = ["from", "until"],
+        conflicts_with = "sources"
+    )]
+    pub eventbridge_archive: Option<String>,
+    /// From this arrival (of an EventBridge archive: event) time on, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
+    /// Until before this time
+    #[arg(long = "to", value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
+    /// Keep rejected records in this NDJSON file
+    #[arg(long, value_name = "FILE")]
+    pub rejects_out: Option<PathBuf>,
+    /// How it is done.
+    #[command(flatten)]
+    pub how: ReadArgs,
+}
+
+/// `audit`.
+#[derive(Args, Debug)]
+pub struct AuditArgs {
+    /// The worker's archive: files, folders, file:// and s3:// URLs
+    #[arg(value_name = "SOURCE", required = true)]
+    pub sources: Vec<String>,
+    /// Most rows that are printed; all are counted
+    #[arg(long, default_value_t = 20, value_name = "ROWS")]
+    pub limit: u64,
+    /// How it is done.
+    #[command(flatten)]
+    pub how: ReadArgs,
+}
+
+/// How archives are read.
+#[derive(Args, Clone, Debug)]
+pub struct ReadArgs {
+    /// Threads; by default one a core. The result is the same with any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Progress and result as JSON lines
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `report …`.

@@ -17,7 +17,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::config::load;
 use crate::ops::OpsError;
-use crate::{aws, local, logging, rows};
+use crate::{audit, aws, local, logging, replay, rows};
 
 /// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
 /// every refused condition, which is how rows are merged.
@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 69
-/// when nothing could be looked at.
+/// when nothing could be looked at; `audit` has codes of its own.
 async fn run(cli: Cli) -> ExitCode {
     let talks = matches!(cli.command, Command::Worker(_));
     logging::start(if talks { "info" } else { QUIET }, cli.config.log_json);
@@ -65,6 +65,8 @@ async fn run(cli: Cli) -> ExitCode {
                 .map(|written| eprintln!("{written} rows"))
         }
         Command::Record => record::run(&config).await,
+        Command::Replay(args) => replay::run(&config, &args).await,
+        Command::Audit(args) => return audit::run(&config, &args).await,
         Command::Report { command } => report::run(&config, &command).await,
         Command::Validate(args) => validate::run(&args),
         Command::Status(args) => status::run(&config, &args).await,

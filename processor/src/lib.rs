@@ -2,6 +2,7 @@
 //!
 //! A library only so that the tests can drive it; the program is the interface.
 
+mod audit;
 pub mod aws;
 pub mod chaos;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod local;
 pub mod logging;
 pub mod ops;
 pub mod record;
+mod replay;
 pub mod report;
 pub mod rows;
 pub mod shard_status;

@@ -155,7 +155,7 @@ impl Rate {
 }
 
 /// Sends a request until it succeeds, is refused for good, or the tries are used up.
-async fn persist<T, E, F>(
+pub(crate) async fn persist<T, E, F>(
     stats: &Stats,
     mut send: impl FnMut() -> F,
 ) -> Result<T, SdkError<E, Response>>

@@ -59,6 +59,12 @@ impl StoreUrl {
         &self.store
     }
 
+    /// The prefix below which we work; empty for a folder.
+    #[must_use]
+    pub fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
     /// Writes an object below the prefix, over an earlier one.
     ///
     /// # Errors

@@ -249,7 +249,8 @@ async fn consumer(config: &Config, clients: &Clients) -> Result<Consumer, Worker
     }
 }
 
-fn shard_config(config: &Config) -> ShardConfig {
+/// How shards are processed, by the configuration.
+pub(crate) fn shard_config(config: &Config) -> ShardConfig {
     let epoch = &config.epoch;
     ShardConfig {
         interval_ms: epoch.interval_ms,

@@ -8,6 +8,7 @@ mod lambda;
 mod ops;
 mod process;
 mod refused;
+mod replay;
 mod resources;
 mod runtime_api;
 

@@ -71,6 +71,11 @@ impl Program {
         self.start().end_well()
     }
 
+    /// Runs it to its end; returns exit code, standard output and standard error.
+    pub(crate) fn end(self) -> (i32, String, String) {
+        self.start().finish()
+    }
+
     /// Runs it to its end, which must be a failure; returns exit code and standard error.
     pub(crate) fn fails(self) -> (i32, String) {
         let (code, _, error) = self.start().finish();

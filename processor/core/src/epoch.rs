@@ -261,7 +261,8 @@ impl Shard {
             std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), self.config.archive));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);
         let counts = closed.counts().clone();
-        let (rows, objects) = closed.close(to);
+        let (rows, mut objects) = closed.close(to);
+        objects.hash_range = Some(self.range);
         self.flight = Some(Flight {
             to,
             rows: Arc::new(rows),

@@ -56,6 +56,31 @@ pub fn apply<A: Merge + Clone>(
     Applied::Put { row, seen: Some(stored.version) }
 }
 
+/// What a source can recompute: of each shard, every record from its beginning up to a position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage(BTreeMap<ShardId, Position>);
+
+impl Coverage {
+    /// Notes that a shard is covered up to `to`.
+    pub fn note(&mut self, shard: &ShardId, to: Position) {
+        let covered = self.0.entry(shard.clone()).or_insert(to);
+        *covered = (*covered).max(to);
+    }
+
+    /// Whether a shard is covered up to a position.
+    #[must_use]
+    pub fn reaches(&self, shard: &ShardId, to: Position) -> bool {
+        self.0.get(shard).is_some_and(|covered| *covered >= to)
+    }
+
+    /// Whether everything that a row holds, by its `applied`, can be recomputed. Only then may a
+    /// recomputed row take its place, and only then can it be judged by one.
+    #[must_use]
+    pub fn contains(&self, applied: &BTreeMap<ShardId, Position>) -> bool {
+        applied.iter().all(|(shard, to)| self.reaches(shard, *to))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -106,6 +131,19 @@ mod tests {
         assert!(write(&mut table, 1, "a", at(1_000)));
         assert!(write(&mut table, 1, "b", at(10)));
         assert_eq!(table.unwrap().agg, 2);
+    }
+
+    #[test]
+    fn a_row_is_contained_only_if_every_shard_of_it_is_covered_that_far() {
+        let mut coverage = Coverage::default();
+        coverage.note(&ShardId::new("a"), at(10));
+        coverage.note(&ShardId::new("a"), at(5));
+        let applied = |pairs: &[(&str, u128)]| {
+            pairs.iter().map(|(shard, to)| (ShardId::new(shard), at(*to))).collect()
+        };
+        assert!(coverage.contains(&applied(&[("a", 10)])));
+        assert!(!coverage.contains(&applied(&[("a", 11)])), "the row is ahead");
+        assert!(!coverage.contains(&applied(&[("a", 1), ("b", 1)])), "another shard's records");
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ivs_core::epoch::{Objects, Rejected};
-use ivs_core::stream::{EpochMs, Position, Record, ShardId};
+use ivs_core::stream::{EpochMs, HashRange, Position, Record, ShardId};
 use object_store::path::Path;
 use object_store::{DynObjectStore, ObjectStoreExt as _};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl ObjectSink {
             && !objects.segment.is_empty()
         {
             let path = format!("{name}.ndjson.zst");
-            let body = segment_body(&objects.segment)
+            let body = segment_body(&objects.segment, objects.hash_range)
                 .map_err(|e| SinkError::Object { path: path.clone(), reason: e.to_string() })?;
             self.put(archive, &path, body).await?;
         }
@@ -150,14 +150,22 @@ fn rejects_body(shard: &ShardId, rejected: &[Rejected]) -> Bytes {
 }
 
 /// One JSON object a line, compressed: what `replay` needs to do it all again.
-fn segment_body(records: &[Record]) -> std::io::Result<Bytes> {
+///
+/// The first line also tells the shard's hash keys, by which records of an aggregate are refused
+/// that belong to another shard. The checksum lets a reader find every damage.
+fn segment_body(records: &[Record], range: Option<HashRange>) -> std::io::Result<Bytes> {
     let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    encoder.include_checksum(true)?;
+    let mut range = range;
     for record in records {
         let mut line = json!({
             "sequenceNumber": record.sequence.to_string(),
             "partitionKey": &*record.partition_key,
             "arrivalMs": record.arrival.0,
         });
+        if let Some(range) = range.take() {
+            line["hashKeyRange"] = json!([range.start.to_string(), range.end.to_string()]);
+        }
         put_data(&mut line, &record.data);
         writeln!(encoder, "{line}")?;
     }

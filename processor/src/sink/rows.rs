@@ -1,5 +1,7 @@
 //! Conditional puts: an epoch's partials are merged into their rows, each exactly once.
 
+mod replace;
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -25,6 +27,8 @@ use crate::config::{self, RefusedRows};
 use crate::items::codec::{Item, ItemError};
 use crate::items::{metric, summary, timeline};
 use crate::stats::Stats;
+
+pub use replace::Replaced;
 
 /// Tries of one row before the epoch is given up: a row is shared by the few shards that carry one
 /// session, so even two tries in a row rarely meet.
@@ -169,15 +173,17 @@ pub struct RowSink {
 }
 
 /// When a put may happen.
-enum Condition<'a> {
+enum Condition {
     /// The row is at the version that was seen; `None`: there is no row.
     Version(Option<u64>),
-    /// There is no such fact, or one that has to give way to this.
-    Fact(&'a TimelineItem),
+    /// There is no such fact, or one that has to give way to one with this fingerprint.
+    Fact(u64),
+    /// The fact has this fingerprint.
+    SameFact(u64),
 }
 
-impl Condition<'_> {
-    fn on(&self, request: PutItemFluentBuilder) -> PutItemFluentBuilder {
+impl Condition {
+    fn on(self, request: PutItemFluentBuilder) -> PutItemFluentBuilder {
         match self {
             Self::Version(None) => request
                 .condition_expression("attribute_not_exists(#key)")
@@ -185,12 +191,16 @@ impl Condition<'_> {
             Self::Version(Some(version)) => request
                 .condition_expression("#version = :seen")
                 .expression_attribute_names("#version", metrics::VERSION)
-                .expression_attribute_values(":seen", number(*version)),
-            Self::Fact(fact) => request
+                .expression_attribute_values(":seen", number(version)),
+            Self::Fact(print) => request
                 .condition_expression("attribute_not_exists(#key) OR #print > :print")
                 .expression_attribute_names("#key", metrics::SESSION_ID)
                 .expression_attribute_names("#print", attribute_names::FINGERPRINT)
-                .expression_attribute_values(":print", number(fact.fingerprint)),
+                .expression_attribute_values(":print", number(print)),
+            Self::SameFact(print) => request
+                .condition_expression("#print = :print")
+                .expression_attribute_names("#print", attribute_names::FINGERPRINT)
+                .expression_attribute_values(":print", number(print)),
         }
     }
 }
@@ -310,11 +320,12 @@ impl RowSink {
                 }
                 (Applied::Already, None) => unreachable!("no row holds nothing"),
             };
-            match self
-                .put(table, M::encode(key, &row, &self.tables), Condition::Version(seen), epoch)
-                .await?
-            {
-                PutOutcome::Stored => return Ok(Arc::new(row)),
+            let item = M::encode(key, &row, &self.tables);
+            match self.put(table, item, Condition::Version(seen)).await? {
+                PutOutcome::Stored => {
+                    epoch.written.fetch_add(1, Relaxed);
+                    return Ok(Arc::new(row));
+                }
                 PutOutcome::Refused(item) => {
                     self.stats.conflicts.fetch_add(1, Relaxed);
                     epoch.conflicts.fetch_add(1, Relaxed);
@@ -356,9 +367,12 @@ impl RowSink {
     ) -> Result<Option<TimelineItem>, SinkError> {
         let origin = timeline::origin(epoch.shard, epoch.to);
         let item = timeline::encode(fact, &origin, &self.tables);
-        let put = self.put(&self.tables.sessions, item.clone(), Condition::Fact(fact), epoch);
+        let put = self.put(&self.tables.sessions, item.clone(), Condition::Fact(fact.fingerprint));
         let ours = match put.await {
-            Ok(PutOutcome::Stored) => true,
+            Ok(PutOutcome::Stored) => {
+                epoch.written.fetch_add(1, Relaxed);
+                true
+            }
             Ok(PutOutcome::Refused(stored)) => {
                 stored.is_some_and(|stored| timeline::is_from(&stored, &origin))
             }
@@ -374,8 +388,7 @@ impl RowSink {
         &self,
         table: &str,
         item: Item,
-        condition: Condition<'_>,
-        epoch: &EpochWrite<'_>,
+        condition: Condition,
     ) -> Result<PutOutcome, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.rate.ready().await;
@@ -389,7 +402,6 @@ impl RowSink {
         let request = condition.on(request);
         let Err(error) = persist(&self.stats, || request.clone().send()).await else {
             self.stats.rows_written.fetch_add(1, Relaxed);
-            epoch.written.fetch_add(1, Relaxed);
             return Ok(PutOutcome::Stored);
         };
         match error.as_service_error() {

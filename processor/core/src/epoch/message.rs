@@ -6,7 +6,7 @@ use super::open::{Counts, Rejected};
 use crate::decode::{DecodeLimits, Fact};
 use crate::row::Row;
 use crate::session::{SummaryAgg, TimelineItem};
-use crate::stream::{EpochMs, Position, Record};
+use crate::stream::{EpochMs, HashRange, Position, Record};
 use crate::window::{WindowAgg, WindowKey};
 
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
@@ -166,6 +166,8 @@ pub struct Objects {
     pub rejected: Vec<Rejected>,
     /// The epoch's records, when an archive is wanted.
     pub segment: Vec<Record>,
+    /// The shard's hash keys, which a replay of the segment needs to judge aggregates.
+    pub hash_range: Option<HashRange>,
 }
 
 /// What metrics and domain events are made of.

@@ -241,6 +241,7 @@ impl OpenEpoch {
             first_arrival: self.first_arrival,
             rejected: self.rejected,
             segment: self.segment,
+            hash_range: None,
         };
         (rows, objects)
     }

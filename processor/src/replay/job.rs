@@ -1,0 +1,313 @@
+//! Runs a replay: the chains of shards and the ranges of objects, each by one thread.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ivs_core::epoch::{Counts, ShardConfig};
+use ivs_core::stream::{HashRange, Position, ShardId};
+use md5::{Digest as _, Md5};
+use tokio::runtime::Handle;
+
+use super::entry::{FactPart, MetricPart, Stamp, SummaryPart};
+use super::epochs::ShardFold;
+use super::object::{Damage, Object};
+use super::output::{Output, Wanted};
+use super::progress::Progress;
+use super::ranges::{self, Range, RangeEnd, RangeFold};
+use super::segment::{Chain, parse_line};
+use super::sorter::{Merged, Sorter};
+use super::split::Splitter;
+
+/// Records that go to a shard's machine at once.
+const BATCH: usize = 1_000;
+
+/// What all threads share.
+pub(crate) struct Context {
+    /// Downloads run here.
+    pub(crate) handle: Handle,
+    /// How records are judged.
+    pub(crate) shard: ShardConfig,
+    /// What is to come out.
+    pub(crate) wanted: Wanted,
+    /// The shards of the worker's own archive.
+    pub(crate) chains: Vec<Chain>,
+    /// Objects that others made.
+    pub(crate) objects: Vec<Object>,
+    /// How far it is.
+    pub(crate) progress: Arc<Progress>,
+    /// How much text each object of `objects` holds, once it was read to its end.
+    whole: Vec<AtomicU64>,
+}
+
+/// No object is as long; stands for one that was not read to its end.
+const NOT_WHOLE: u64 = u64::MAX;
+
+/// A shard, or an object that counts as one.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    /// Its name in `applied`.
+    pub(crate) shard: ShardId,
+    /// The end of each of its parts.
+    pub(crate) ends: Vec<Position>,
+    /// Up to here the source has every record from the beginning on.
+    pub(crate) covered: Option<Position>,
+}
+
+/// A part of a shard that the archive does not have.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{shard} of {stream}: the archive has nothing from {from} up to {to}")]
+pub(crate) struct Gap {
+    stream: String,
+    shard: ShardId,
+    from: String,
+    to: String,
+}
+
+/// What a replay came to.
+pub(crate) struct Computed {
+    /// Metric rows by key.
+    pub(crate) metrics: Merged<MetricPart>,
+    /// Summaries by session.
+    pub(crate) summaries: Merged<SummaryPart>,
+    /// Timeline items by session and sort key.
+    pub(crate) facts: Merged<FactPart>,
+    /// What stamps stand for.
+    pub(crate) units: Vec<Unit>,
+    /// What became of the records.
+    pub(crate) counts: Counts,
+    /// Objects that could not be read to their ends.
+    pub(crate) damages: Vec<Damage>,
+    /// What the worker's archive lacks.
+    pub(crate) gaps: Vec<Gap>,
+}
+
+impl Context {
+    /// What all threads of a replay share.
+    pub(crate) fn new(
+        shard: ShardConfig,
+        wanted: Wanted,
+        chains: Vec<Chain>,
+        objects: Vec<Object>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let whole = objects.iter().map(|_| AtomicU64::new(NOT_WHOLE)).collect();
+        Self { handle: Handle::current(), shard, wanted, chains, objects, progress, whole }
+    }
+
+    /// The stamp of an object: objects follow the shards.
+    pub(crate) fn object_stamp(&self, index: usize) -> Stamp {
+        let unit = u32::try_from(self.chains.len() + index).unwrap_or(u32::MAX);
+        Stamp { unit, part: 0 }
+    }
+
+    /// Notes that an object was read to its end.
+    pub(crate) fn note_whole(&self, index: usize, text_bytes: u64) {
+        self.whole[index].store(text_bytes, Relaxed);
+    }
+
+    /// An object as a shard: its name condensed, because a long session names thousands, and its
+    /// text as a single part that ends where the text does.
+    fn object_unit(&self, index: usize) -> Unit {
+        let name = Md5::digest(self.objects[index].name.as_bytes());
+        let shard = ShardId::new(&format!("object:{:032x}", u128::from_be_bytes(name.into())));
+        let read = Some(self.whole[index].load(Relaxed)).filter(|bytes| *bytes != NOT_WHOLE);
+        let at = |bytes: u64| Position { sequence: u128::from(bytes).into(), sub: 0 };
+        Unit { shard, ends: vec![at(read.unwrap_or_default())], covered: read.map(at) }
+    }
+}
+
+enum Job {
+    Chain(usize),
+    Range(Range),
+}
+
+/// What jobs came to beside rows.
+#[derive(Default)]
+struct Done {
+    outputs: Vec<Output>,
+    /// By index of the chain.
+    chains: BTreeMap<usize, (Unit, Vec<Gap>)>,
+    /// By the first object of the range.
+    ranges: BTreeMap<usize, RangeEnd>,
+}
+
+/// Reads and folds everything with `threads` threads; `streamed` was read already.
+///
+/// # Errors
+/// When temporary files cannot be written or read.
+pub(crate) fn run(
+    cx: &Context,
+    threads: usize,
+    streamed: Option<Output>,
+    rejects: Option<&mut dyn io::Write>,
+) -> io::Result<Computed> {
+    let shards = run_jobs(cx, threads, (0..cx.chains.len()).map(Job::Chain).collect())?;
+    let mut objects = read_objects(cx, threads)?;
+    let ends: Vec<RangeEnd> = objects.ranges.values().copied().collect();
+    if !ranges::are_as_one(&ends) {
+        objects = read_objects(cx, 1)?;
+    }
+    let outputs = shards.outputs.into_iter().chain(objects.outputs).chain(streamed);
+    collect(cx, outputs, shards.chains, rejects)
+}
+
+fn read_objects(cx: &Context, threads: usize) -> io::Result<Done> {
+    run_jobs(cx, threads, ranges::plan(cx, threads).into_iter().map(Job::Range).collect())
+}
+
+/// Runs jobs, each by one thread; a thread's jobs share an output.
+fn run_jobs(cx: &Context, threads: usize, jobs: Vec<Job>) -> io::Result<Done> {
+    let threads = threads.min(jobs.len());
+    let (jobs, done) = (Mutex::new(jobs.into_iter()), Mutex::new(Done::default()));
+    fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    let work = || -> io::Result<()> {
+        let mut out = Output::new(&cx.wanted)?;
+        loop {
+            let next = lock(&jobs).next();
+            match next {
+                Some(Job::Chain(index)) => {
+                    let result = replay_chain(cx, index, &mut out)?;
+                    lock(&done).chains.insert(index, result);
+                }
+                Some(Job::Range(range)) => {
+                    let first = range.objects.start;
+                    let end = RangeFold::run(cx, range, &mut out)?;
+                    lock(&done).ranges.insert(first, end);
+                }
+                None => break,
+            }
+        }
+        lock(&done).outputs.push(out);
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn collect(
+    cx: &Context,
+    outputs: impl Iterator<Item = Output>,
+    chains: BTreeMap<usize, (Unit, Vec<Gap>)>,
+    mut rejects: Option<&mut dyn io::Write>,
+) -> io::Result<Computed> {
+    let (mut metrics, mut summaries, mut facts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut counts, mut damages) = (Counts::default(), Vec::new());
+    for mut out in outputs {
+        if let Some(rejects) = &mut rejects {
+            out.append_rejects(rejects)?;
+        }
+        counts.add(&out.counts);
+        damages.append(&mut out.damages);
+        metrics.push(out.metrics);
+        summaries.push(out.summaries);
+        facts.push(out.facts);
+    }
+    damages.sort_by(|a, b| a.name.cmp(&b.name));
+    let (mut units, mut gaps) = (Vec::new(), Vec::new());
+    for (unit, missing) in chains.into_values() {
+        units.push(unit);
+        gaps.extend(missing);
+    }
+    units.extend((0..cx.objects.len()).map(|index| cx.object_unit(index)));
+    Ok(Computed {
+        metrics: Sorter::merge(metrics)?,
+        summaries: Sorter::merge(summaries)?,
+        facts: Sorter::merge(facts)?,
+        units,
+        counts,
+        damages,
+        gaps,
+    })
+}
+
+/// Reads the segments of a shard in order, as its worker read the records.
+fn replay_chain(cx: &Context, index: usize, out: &mut Output) -> io::Result<(Unit, Vec<Gap>)> {
+    let chain = &cx.chains[index];
+    let mut unit = Unit { shard: chain.shard.clone(), ends: Vec::new(), covered: None };
+    let (mut fold, mut gaps, mut is_whole) = (None, Vec::new(), true);
+    let mut end: Option<Position> = None;
+    for segment in &chain.segments {
+        if Some(segment.to) <= end {
+            // Epochs that were done again from an earlier position on.
+            continue;
+        }
+        if segment.from > end {
+            let name =
+                |at: Option<Position>| at.map_or("its beginning".into(), |at| at.to_string());
+            gaps.push(Gap {
+                stream: chain.stream.clone(),
+                shard: chain.shard.clone(),
+                from: name(end),
+                to: name(segment.from),
+            });
+            is_whole = false;
+        }
+        if let Err(damage) = read_segment(cx, &segment.object, end, chain, &mut fold) {
+            out.damages.push(damage);
+            is_whole = false;
+        }
+        let part = u32::try_from(unit.ends.len()).unwrap_or(u32::MAX);
+        if let Some(fold) = &mut fold {
+            let unit = u32::try_from(index).unwrap_or(u32::MAX);
+            fold.close(Stamp { unit, part }, out)?;
+        }
+        unit.ends.push(segment.to);
+        end = Some(segment.to);
+        if is_whole {
+            unit.covered = end;
+        }
+    }
+    Ok((unit, gaps))
+}
+
+/// Feeds the records of a segment after `end`; epochs end between Kinesis records.
+fn read_segment(
+    cx: &Context,
+    object: &Object,
+    end: Option<Position>,
+    chain: &Chain,
+    fold: &mut Option<ShardFold>,
+) -> Result<(), Damage> {
+    let mut text = object.open(&cx.handle, &cx.progress.bytes)?;
+    let mut lines = Splitter::default();
+    let mut records = Vec::new();
+    let mut take = |records: &mut Vec<_>, range: Option<HashRange>| {
+        let new = || ShardFold::new(&chain.shard, range.unwrap_or(HashRange::ALL), &cx.shard);
+        cx.progress.add_records(records.len() as u64);
+        fold.get_or_insert_with(new).take(std::mem::take(records));
+    };
+    let mut range = None;
+    let damage = loop {
+        match lines.next(&mut text) {
+            Err(error) => break Some(text.damage(error.to_string())),
+            Ok(None) => break None,
+            Ok(Some((offset, line))) => match parse_line(line) {
+                Err(reason) => {
+                    let reason = format!("no archived record: {reason}");
+                    break Some(Damage { text_bytes: offset, ..text.damage(reason) });
+                }
+                Ok((record, keys)) => {
+                    range = range.or(keys);
+                    if end.is_none_or(|end| record.sequence > end.sequence) {
+                        records.push(record);
+                    }
+                }
+            },
+        }
+        if records.len() >= BATCH {
+            take(&mut records, range);
+        }
+    };
+    take(&mut records, range);
+    damage.map_or(Ok(()), Err)
+}

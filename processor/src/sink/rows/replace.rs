@@ -1,0 +1,116 @@
+//! Whole rows from a replay. A row is put where there is none, or in the place of one of which
+//! everything was recomputed; any other holds data that a replay does not know, and stays.
+
+use std::sync::Arc;
+
+use ivs_core::row::{Coverage, Row};
+use ivs_core::session::{SummaryAgg, attribute_names};
+use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_schemas::items::{metrics, sessions};
+
+use super::{Condition, MAX_TRIES, Merged, Metric, PutOutcome, RowSink, SinkError, Summary};
+use crate::items::codec::{Item, Reader};
+use crate::items::json::{differences, to_json};
+
+/// What became of a recomputed row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// There was none.
+    Created,
+    /// There was one that said something else.
+    Replaced,
+    /// There was one that said the same.
+    Same,
+    /// There was one with data that were not recomputed, or that cannot be read.
+    Kept,
+}
+
+impl RowSink {
+    /// Puts a recomputed metric row.
+    ///
+    /// # Errors
+    /// When the table does not answer in all tries, or others kept writing the row in between.
+    pub async fn replace_metric(
+        &self,
+        key: &WindowKey,
+        row: &Row<WindowAgg>,
+        coverage: &Coverage,
+    ) -> Result<Replaced, SinkError> {
+        let item = Metric::encode(key, row, &self.tables);
+        self.replace(Metric::table(&self.tables), item, coverage).await
+    }
+
+    /// Puts a recomputed summary.
+    ///
+    /// # Errors
+    /// As [`Self::replace_metric`].
+    pub async fn replace_summary(
+        &self,
+        session_id: &Arc<str>,
+        row: &Row<SummaryAgg>,
+        coverage: &Coverage,
+    ) -> Result<Replaced, SinkError> {
+        let item = Summary::encode(session_id, row, &self.tables);
+        self.replace(Summary::table(&self.tables), item, coverage).await
+    }
+
+    async fn replace(
+        &self,
+        table: &str,
+        mut item: Item,
+        coverage: &Coverage,
+    ) -> Result<Replaced, SinkError> {
+        let wanted = to_json(&item);
+        let mut seen = None;
+        for _ in 0..MAX_TRIES {
+            let stored = match self.put(table, item.clone(), Condition::Version(seen)).await? {
+                PutOutcome::Stored => {
+                    return Ok(seen.map_or(Replaced::Created, |_| Replaced::Replaced));
+                }
+                PutOutcome::Refused(stored) => stored,
+            };
+            let Some(stored) = stored else {
+                // It was there a moment ago.
+                seen = None;
+                continue;
+            };
+            let Ok(row) = Reader(&stored).row(()) else { return Ok(Replaced::Kept) };
+            if !coverage.contains(&row.applied) {
+                return Ok(Replaced::Kept);
+            }
+            let free = [metrics::VERSION, metrics::EXPIRES_AT];
+            if differences(&wanted, &to_json(&stored), &free).is_empty() {
+                return Ok(Replaced::Same);
+            }
+            item.insert(metrics::VERSION.to_owned(), super::number(row.version + 1));
+            seen = Some(row.version);
+        }
+        let (table, key) = (table.to_owned(), format!("{:?}", item.get(metrics::SESSION_ID)));
+        Err(SinkError::Contended { table, key, tries: MAX_TRIES })
+    }
+
+    /// Puts a timeline item with this fingerprint, unless another fact has the key by right.
+    ///
+    /// # Errors
+    /// When the table does not answer in all tries.
+    pub async fn replace_fact(&self, item: Item, fingerprint: u64) -> Result<Replaced, SinkError> {
+        let table = &self.tables.sessions;
+        let wanted = to_json(&item);
+        let put = self.put(table, item.clone(), Condition::Fact(fingerprint));
+        let PutOutcome::Refused(stored) = put.await? else { return Ok(Replaced::Created) };
+        let Some(stored) = stored else { return Ok(Replaced::Kept) };
+        let free = [sessions::ORIGIN, sessions::EXPIRES_AT];
+        if differences(&wanted, &to_json(&stored), &free).is_empty() {
+            return Ok(Replaced::Same);
+        }
+        let print = Reader(&stored).number_if::<u64>(attribute_names::FINGERPRINT);
+        if print != Ok(Some(fingerprint)) {
+            return Ok(Replaced::Kept);
+        }
+        // The same fact with other attributes: altered by hand.
+        match self.put(table, item, Condition::SameFact(fingerprint)).await? {
+            PutOutcome::Stored => Ok(Replaced::Replaced),
+            PutOutcome::Refused(_) => Ok(Replaced::Kept),
+        }
+    }
+}
