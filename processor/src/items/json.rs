@@ -49,32 +49,42 @@ fn attribute(value: &AttributeValue) -> Value {
 
 /// A decimal without exponent, leading or trailing zeros; what is none stays as it is.
 fn plain(number: &str) -> String {
-    let (sign, digits) = match number.strip_prefix('-') {
-        Some(digits) => ("-", digits),
+    // As this program writes them, and DynamoDB gives nearly all of them back.
+    let is_plain = !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit());
+    if is_plain || number == "0" {
+        return number.to_owned();
+    }
+    spell(number).unwrap_or_else(|| number.to_owned())
+}
+
+fn spell(number: &str) -> Option<String> {
+    let (sign, unsigned) = match number.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
         None => ("", number.strip_prefix('+').unwrap_or(number)),
     };
-    let (digits, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let (Ok(exponent), true) = (
-        exponent.parse::<i32>(),
-        !digits.is_empty() && [whole, fraction].concat().bytes().all(|b| b.is_ascii_digit()),
-    ) else {
-        return number.to_owned();
-    };
-    let mut all = [whole, fraction].concat();
-    let point = i64::try_from(whole.len()).unwrap_or_default() + i64::from(exponent);
-    // DynamoDB's exponents end at 126.
-    let Ok(point) = usize::try_from(point.clamp(-200, 200) + 200) else { return number.to_owned() };
-    all.insert_str(0, &"0".repeat(200));
-    all.extend(std::iter::repeat_n('0', point.saturating_sub(all.len())));
-    let (whole, fraction) = all.split_at(point);
+    let (decimal, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    let mut digits = [whole, fraction].concat();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // DynamoDB's exponents end at 125 and -130.
+    let exponent: i64 = exponent.parse().ok().filter(|exponent| (-200..=200).contains(exponent))?;
+    let mut point = i64::try_from(whole.len()).ok()? + exponent;
+    if let Ok(before @ 1..) = usize::try_from(-point) {
+        digits.insert_str(0, &"0".repeat(before));
+        point = 0;
+    }
+    let point = usize::try_from(point).ok()?;
+    digits.extend(std::iter::repeat_n('0', point.saturating_sub(digits.len())));
+    let (whole, fraction) = digits.split_at(point);
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-    match (whole, fraction) {
+    Some(match (whole, fraction) {
         ("", "") => "0".to_owned(),
         ("", fraction) => format!("{sign}0.{fraction}"),
         (whole, "") => format!("{sign}{whole}"),
         (whole, fraction) => format!("{sign}{whole}.{fraction}"),
-    }
+    })
 }
 
 /// The item of a JSON object that [`to_json`] made; `None` of any other.

@@ -146,7 +146,7 @@ pub(crate) fn run(
     let shards = run_jobs(cx, threads, (0..cx.chains.len()).map(Job::Chain).collect())?;
     let mut objects = read_objects(cx, threads)?;
     let ends: Vec<RangeEnd> = objects.ranges.values().copied().collect();
-    if !ranges::are_as_one(&ends) {
+    if !ranges::are_as_one(cx, &ends) {
         objects = read_objects(cx, 1)?;
     }
     let outputs = shards.outputs.into_iter().chain(objects.outputs).chain(streamed);

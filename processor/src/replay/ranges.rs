@@ -48,7 +48,11 @@ pub(crate) struct RangeEnd {
 }
 
 /// Whether the ranges, in order, have the result of one.
-pub(crate) fn are_as_one(ends: &[RangeEnd]) -> bool {
+pub(crate) fn are_as_one(cx: &Context, ends: &[RangeEnd]) -> bool {
+    if cx.shard.dedupe_horizon_ms == 0 {
+        // Nothing hangs on order where no duplicates are looked for.
+        return true;
+    }
     let mut latest_s = None;
     ends.iter().all(|end| {
         let in_order = latest_s.is_none() || latest_s <= end.first_own_s;
@@ -67,6 +71,7 @@ pub(crate) fn plan(cx: &Context, count: usize) -> Vec<Range> {
         let full = taken >= share * ranges.len() as u64;
         let boundary = match ranges.len() {
             0 => Some(None),
+            open if open < count && full && cx.shard.dedupe_horizon_ms == 0 => Some(None),
             open if open < count && full => boundary_s(cx, object).map(Some),
             _ => None,
         };
