@@ -33,6 +33,9 @@ pub(crate) struct Chain {
     pub(crate) segments: Vec<Segment>,
 }
 
+/// How the ids of all Kinesis shards begin.
+const SHARD_PREFIX: &str = "shardId-";
+
 /// Tells the worker's segments, by their names, from objects that others made.
 pub(crate) fn chains(objects: Vec<Object>) -> (Vec<Chain>, Vec<Object>) {
     let mut chains: BTreeMap<(String, ShardId), Vec<Segment>> = BTreeMap::new();
@@ -68,6 +71,9 @@ fn parse_name(name: &str) -> Option<(String, ShardId, Option<Position>, Position
         }
     }
     let (shard, stream) = (parts.next()?, parts.next()?);
+    if stream.is_empty() || !shard.starts_with(SHARD_PREFIX) {
+        return None;
+    }
     Some((stream.to_owned(), ShardId::new(shard), from, position(to)?))
 }
 
@@ -124,9 +130,10 @@ mod tests {
         assert_eq!(first.2, None);
         for other in [
             "file:///sample/part-00000.ndjson.zst",
-            "s3://b/s/shard/2026/03/01/12/9-12.ndjson.gz",
-            "s3://b/2026/03/01/12/9-12.ndjson.zst",
-            "s3://b/s/shard/2026/3/1/12/9-12.ndjson.zst",
+            "s3://b/s/shardId-0/2026/03/01/12/9-12.ndjson.gz",
+            "s3://b/s/folder/2026/03/01/12/9-12.ndjson.zst",
+            "s3://shardId-0/2026/03/01/12/9-12.ndjson.zst",
+            "s3://b/s/shardId-0/2026/3/1/12/9-12.ndjson.zst",
         ] {
             assert!(parse_name(other).is_none(), "{other}");
         }
