@@ -57,8 +57,10 @@ fn samples(text: &str) -> BTreeMap<&str, f64> {
 
 #[test]
 fn local_answers_on_all_paths_while_it_works() {
-    let mut local =
-        Program::new(&["local", "--for", "10m", "--state", ":memory:", "--port", "0"]).start();
+    // Leases long enough for a machine that runs every other test at the same time.
+    let mut local = Program::new(&["local", "--for", "10m", "--state", ":memory:", "--port", "0"])
+        .args(&["--set", "fleet.failover_ms=20000"])
+        .start();
     let address = RefCell::new(String::new());
     local.wait_for(|line| {
         let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
@@ -97,7 +99,7 @@ fn the_commands_show_check_and_change_a_fleet() {
     let rejects = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {
         Program::new(args)
-            .args(&["--endpoint-url", &url, "--set", "fleet.failover_ms=6000"])
+            .args(&["--endpoint-url", &url, "--set", "fleet.failover_ms=8000"])
             .args(&["--set", "epoch.interval_ms=1000", "--set"])
             .arg(format!("objects.rejects=file://{}", rejects.path().display()))
     };

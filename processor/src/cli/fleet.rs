@@ -53,8 +53,8 @@ With --force the owner loses the lease at its next write, and the epoch it was w
 twice.
 
 GOING BACK MAKES RECORDS COUNT AGAIN. A row takes an epoch unless it holds one that ends there or \
-later (`applied`). Epochs that are read again end elsewhere than the first time, so most rows take \
-their records a second time: sums and counts are too high; minima, maxima, last values, distinct \
+later (`applied`). Epochs that are read again end elsewhere than the first time, so most \
+rows take their records a second time: sums and counts are too high; minima, maxima, last values, distinct \
 players and timeline facts stay right. Metrics and domain events are sent again. Records do not \
 count again only where there are no rows: with empty tables, or under other table names. To mend \
 rows, use `replay`, which replaces them.

@@ -120,7 +120,26 @@ fn reply(status: StatusCode, content_type: &'static str, body: String) -> Respon
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::ops::Ops;
+
+    #[tokio::test]
+    async fn a_head_without_end_is_refused_and_the_next_client_served() {
+        let ops = Ops::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let ask = async |head: String| {
+            let mut socket = TcpStream::connect(ops.address()).await.unwrap();
+            socket.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            socket.read_exact(&mut answer).await.unwrap();
+            String::from_utf8(answer.to_vec()).unwrap()
+        };
+        // Not a byte more than is read: the answer to more could be lost in a reset.
+        let endless = format!("{:y<MAX_HEAD_BYTES$}", "GET / HTTP/1.1\r\nx: ");
+        assert_eq!(ask(endless).await, "HTTP/1.1 431");
+        assert_eq!(ask("GET / HTTP/1.1\r\n\r\n".to_owned()).await, "HTTP/1.1 200");
+    }
 
     #[test]
     fn before_the_worker_has_joined_it_is_alive_and_not_ready() {

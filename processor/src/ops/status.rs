@@ -69,7 +69,7 @@ pub struct FleetStatus {
     pub lost: u64,
     /// Takes that another worker won.
     pub conflicts: u64,
-    /// Leases handed over to a worker that asked.
+    /// Leases that another worker asked for, and that are or were handed over.
     pub hand_overs: u64,
     /// Leases asked for.
     pub requests: u64,

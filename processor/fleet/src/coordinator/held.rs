@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use crate::clock::MonoMs;
-use crate::lease::{Lease, WorkerId};
+use crate::lease::Lease;
 use crate::store::expressions::Change;
 use crate::store::{StoreError, Write};
 
@@ -90,10 +90,11 @@ impl Held {
     }
 
     /// Notes a request in the row: somebody else wants the lease.
-    pub(super) fn notice_request(&self, row: &Lease, me: &WorkerId) {
-        let asked = row.hand_over_to.as_ref().is_some_and(|to| to != me);
+    pub(super) fn notice_request(&self, row: &Lease, shared: &Shared) {
+        let asked = row.hand_over_to.as_ref().is_some_and(|to| *to != shared.config.worker_id);
         if asked && !self.hand_over.is_cancelled() {
             tracing::info!(shard = %self.shard, to = ?row.hand_over_to, "lease was asked for");
+            shared.counters.count_hand_over();
             self.hand_over.cancel();
         }
     }
@@ -133,7 +134,7 @@ impl Held {
             Write::Done(stored) => {
                 let until = sent.plus(shared.config.safe_hold_ms());
                 self.valid_until.fetch_max(until.0, Ordering::AcqRel);
-                self.notice_request(&stored, &shared.config.worker_id);
+                self.notice_request(&stored, shared);
                 **row = *stored;
                 Ok(HolderWrite::Done)
             }

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use ivs_core::stream::ShardId;
 use tokio::sync::mpsc::Sender;
 
-use super::held::{self, Held, HolderWrite, Phase};
+use super::held::{self, Held, Phase};
 use super::{ShardLease, Shared};
 use crate::clock::MonoMs;
 use crate::lease::Lease;
@@ -91,7 +91,7 @@ fn notice_requests(shared: &Shared, leases: &[Lease]) {
     for row in leases.iter().filter(|row| row.hand_over_to.is_some()) {
         let Some(held) = all.get(&row.key) else { continue };
         if held.row_if_idle().is_some_and(|known| row.counter >= known.counter) {
-            held.notice_request(row, &shared.config.worker_id);
+            held.notice_request(row, shared);
         }
     }
 }
@@ -170,14 +170,9 @@ pub(super) async fn release(shared: &Shared, held: &Arc<Held>) {
     let mut row = held.row().await;
     let (me, now) = (&shared.config.worker_id, shared.config.clock.mono());
     let next = row.hand_over_to.clone().filter(|to| to != me);
-    let handed_over = next.is_some();
     let change = Change::Release(next);
-    match held.write_unchecked(shared, &mut row, &change, now).await {
-        Ok(HolderWrite::Done) if handed_over => shared.counters.count_hand_over(),
-        Ok(_) => {}
-        Err(error) => {
-            tracing::warn!(shard = %held.shard, %error, "lease could not be released, it will expire");
-        }
+    if let Err(error) = held.write_unchecked(shared, &mut row, &change, now).await {
+        tracing::warn!(shard = %held.shard, %error, "lease could not be released, it will expire");
     }
     drop(row);
     shared.forget(held);

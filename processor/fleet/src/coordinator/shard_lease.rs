@@ -135,12 +135,8 @@ impl ShardLease {
         let mut row = self.held.row().await;
         let me = &self.shared.config.worker_id;
         let next = row.hand_over_to.clone().filter(|to| to != me);
-        let handed_over = next.is_some();
         let outcome = self.held.write(&self.shared, &mut row, &Change::Release(next)).await;
         drop(row);
-        if handed_over && matches!(outcome, Ok(HolderWrite::Done)) {
-            self.shared.counters.count_hand_over();
-        }
         // `Drop` forgets the lease.
         outcome.map(Into::into)
     }

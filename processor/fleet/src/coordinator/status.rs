@@ -111,13 +111,13 @@ impl Counters {
         self.conflicts.load(Ordering::Relaxed)
     }
 
-    /// Leases handed over to the worker that asked for them.
+    /// Leases that another worker asked for, and that are or were handed over.
     #[must_use]
     pub fn hand_overs(&self) -> u64 {
         self.hand_overs.load(Ordering::Relaxed)
     }
 
-    /// Leases asked for.
+    /// Leases asked for, of other workers.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)

@@ -65,6 +65,7 @@ async fn workers_that_come_and_go_share_the_shards_evenly() {
     wait_for_loads(&aws, &[2, 2, 2]).await;
     // Nothing was taken by force: every move was asked for and granted.
     assert_eq!((first.counters().lost(), second.counters().lost()), (0, 0));
+    assert!(first.counters().hand_overs() + second.counters().hand_overs() >= 5);
 
     let report = second.shutdown(Duration::from_secs(20)).await;
     assert_eq!((report.released, report.forced), (2, 0));
