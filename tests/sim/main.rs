@@ -209,6 +209,17 @@ fn writing_a_cached_row_blindly_is_caught() {
     is_caught(Variant::StaleCacheBlind);
 }
 
+/// A worker that reads the lease table, sleeps, and then creates what was missing.
+#[test]
+fn creating_leases_from_an_old_reading_is_caught() {
+    let caught = (1..=5_000)
+        .find_map(|seed| Some((seed, fleet::run(seed, Variant::StaleComparison).err()?)));
+    let (seed, error) = caught.expect("no seed caught the broken variant");
+    let known = ["E1", "E3", "E6"].iter().any(|id| error.starts_with(id));
+    assert!(known, "seed {seed}: {error}");
+    println!("StaleComparison is caught by seed {seed}: {}", &error[..error.len().min(90)]);
+}
+
 #[test]
 fn two_runs_of_a_seed_are_identical() {
     for seed in 1..=50 {
