@@ -20,7 +20,7 @@ setup: ## check what must be installed, and say what is missing
 run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 	$(CARGO) run --locked --quiet -p ivs-processor -- local $(ARGS)
 
-test: setup ## every test of the workspace, the simulator's 20,000 seeds included
+test: setup ## every test of the workspace, the simulator's 22,000 seeds included
 	SIM_START=$(START) $(CARGO) test --locked --workspace
 
 page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
@@ -39,7 +39,7 @@ deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 
-sim: setup ## more seeds of the protocol: make sim SEEDS=10000000 START=anything
+sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
 
 bench: setup ## speed of the core, next to serde_json in the same run; then replay next to its peers

@@ -25,10 +25,11 @@ const MAX_STEPS: u64 = 200_000;
 const STEP_MS: u64 = 60;
 
 /// Rare branches that the seeds must reach.
-pub(crate) const RARE: [&str; 22] = [
+pub(crate) const RARE: [&str; 23] = [
     "a child shard was finished",
     "a child's lease was created at the end of its parent",
     "a commit was refused",
+    "a comparison was too old",
     "a finished lease was deleted",
     "a heartbeat was refused",
     "a heartbeat was stored, its reply lost",
@@ -88,9 +89,11 @@ impl Fleet {
         let mut world = World::new(variant, log::draw(rng));
         world.leases.iter_mut().for_each(|lease| lease.exists = false);
         world.closed.fill(false);
-        // One generation after the other; the two sides of a merge at the same moment.
+        // One generation after the other; the two sides of a merge at the same moment. A shard
+        // lives longer than a failover, as `is_fresh` says.
         let mut generations = vec![];
-        let times = [rng.below(30_000), 30_000 + rng.below(30_000), 60_000];
+        let first = 12_000 + rng.below(20_000);
+        let times = [first, first + 12_000 + rng.below(20_000), u64::MAX];
         let mut reshard_ms = vec![];
         for shard in &world.log {
             let parents = shard.parents.iter();
@@ -101,7 +104,8 @@ impl Fleet {
         let mut fleet = Self {
             table: Table::new(&world.log),
             world,
-            config: FleetConfig::default(),
+            // Short, so that rows are created and deleted within a run.
+            config: FleetConfig { sync_interval_ms: 10_000, ..FleetConfig::default() },
             members: vec![],
             zombies: vec![],
             now_ms: 0,
@@ -123,23 +127,28 @@ impl Fleet {
 
     fn is_at_rest(&self) -> bool {
         let busy = self.members.iter().any(|member| member.held.values().any(Held::is_running));
-        !busy && self.zombies.is_empty() && self.world.leases.iter().all(|lease| lease.done)
+        let comparing = self.members.iter().any(|member| member.comparing.is_some());
+        let idle = !busy && !comparing && self.zombies.is_empty();
+        idle && self.world.leases.iter().all(|lease| lease.done)
     }
 
     /// Whether a shard was split or merged by now.
     fn resharded(&self) -> Vec<bool> {
-        let has_child = |shard| self.world.log.iter().any(|log| log.parents.contains(&shard));
         let all = 0..self.world.log.len();
-        all.map(|shard| has_child(shard) && self.now_ms >= self.reshard_ms[shard]).collect()
+        all.map(|shard| self.has_child(shard) && self.now_ms >= self.reshard_ms[shard]).collect()
+    }
+
+    fn has_child(&self, shard: usize) -> bool {
+        self.world.log.iter().any(|log| log.parents.contains(&shard))
     }
 
     /// One step of one worker, chosen by chance.
     fn step(&mut self, rng: &mut Rng) -> Result<(), String> {
         self.now_ms += rng.below(STEP_MS);
-        let resharded = self.resharded();
-        for (shard, closed) in self.world.closed.iter_mut().enumerate() {
+        for (shard, is_resharded) in self.resharded().into_iter().enumerate() {
             // In the end the last shards end too, so that every record is accounted for.
-            *closed |= resharded[shard] || !self.chaos;
+            let last = !self.chaos && !self.has_child(shard);
+            self.world.closed[shard] |= is_resharded || last;
         }
         if rng.chance(10) {
             self.table.age(&self.world, rng);

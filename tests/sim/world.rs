@@ -13,7 +13,7 @@ use ivs_tests::rng::Rng;
 
 use crate::log::ShardLog;
 
-/// The protocol, or one of the four ways to break it.
+/// The protocol, or a way to break it: four for the epochs, one for the fleet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Variant {
     /// As designed.
@@ -26,6 +26,8 @@ pub(crate) enum Variant {
     PendingIgnored,
     /// A cached row is written without the version condition.
     StaleCacheBlind,
+    /// Leases are created from a table that was read any time ago.
+    StaleComparison,
 }
 
 /// A lease row, as far as the protocol needs it.

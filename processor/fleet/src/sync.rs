@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ivs_core::stream::{EpochMs, HashRange, ShardId};
 
+use crate::clock::MonoMs;
 use crate::config::InitialPosition;
 use crate::lease::{Checkpoint, ChildShard, Lease};
 
@@ -54,6 +55,14 @@ pub enum Inconsistent {
     /// The open shards leave hash keys out.
     #[error("no open shard has hash keys {start} to {end}", start = .0.start, end = .0.end)]
     Hole(HashRange),
+}
+
+/// Whether leases may still be created from a table that was read at `read`. A worker that slept
+/// in between could bring back the lease of a shard that others have begun, finished and deleted
+/// meanwhile, and all of it would be read and counted again. No shard lives as short as a failover.
+#[must_use]
+pub fn is_fresh(read: MonoMs, now: MonoMs, failover_ms: u64) -> bool {
+    now.since(read) < failover_ms
 }
 
 /// Compares `shards` (the whole list) with `leases`. `now` is the wall time to pin

@@ -155,8 +155,8 @@ async fn iterators_expire_for_get_records_only() {
     let error = clients.kinesis.get_records().shard_iterator("i").send().await.unwrap_err();
     assert_eq!(code(&error), Some("ExpiredIteratorException"));
     assert_eq!(endpoint.reached(), 0);
-    clients.kinesis.list_streams().send().await.unwrap_err();
-    assert_eq!(endpoint.reached(), 1, "an empty answer to ListStreams is no stream list");
+    clients.kinesis.list_streams().send().await.unwrap();
+    assert_eq!(endpoint.reached(), 1);
 }
 
 #[test]

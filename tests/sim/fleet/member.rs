@@ -65,8 +65,8 @@ pub(crate) struct Member {
     pub(crate) scan: Option<Scan>,
     pub(crate) next_scan: MonoMs,
     pub(crate) next_renewal: MonoMs,
-    /// The leases as read for a comparison with the shards.
-    pub(crate) comparing: Option<Vec<Lease>>,
+    /// The leases as read for a comparison with the shards, and when.
+    pub(crate) comparing: Option<(Vec<Lease>, MonoMs)>,
     pub(crate) next_comparison: MonoMs,
     /// World times.
     pub(crate) paused_until_ms: u64,

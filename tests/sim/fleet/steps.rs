@@ -2,7 +2,7 @@
 
 use ivs_tests::rng::Rng;
 use kinesis_fleet::planner::{Action, Limits, Snapshot, plan};
-use kinesis_fleet::sync::plan_sync;
+use kinesis_fleet::sync::{is_fresh, plan_sync};
 use kinesis_fleet::{InitialPosition, Lease};
 
 use ivs_core::stream::EpochMs;
@@ -11,6 +11,7 @@ use super::Fleet;
 use super::member::{Held, Member, Phase, Scan};
 use super::table::number;
 use crate::worker::{self, Hold};
+use crate::world::Variant;
 
 impl Fleet {
     /// Reads the table; what it says is acted on in a later step.
@@ -250,12 +251,12 @@ impl Fleet {
     /// Compares shards and leases: the leases are read in one step, the rest happens in another.
     pub(super) fn compare(&mut self, at: usize, rng: &mut Rng) {
         let now = self.members[at].mono(self.now_ms);
-        let Some(leases) = self.members[at].comparing.take() else {
+        let Some((leases, read)) = self.members[at].comparing.take() else {
             let leases = self.table.scan(&self.world, rng);
             let member = &mut self.members[at];
-            member.comparing = Some(leases);
+            member.comparing = Some((leases, now));
             if self.chaos && rng.chance(10) {
-                member.paused_until_ms = self.now_ms + 1_000 + rng.below(60_000);
+                member.paused_until_ms = self.now_ms + 1_000 + rng.below(120_000);
             }
             return;
         };
@@ -264,7 +265,13 @@ impl Fleet {
         let initial = InitialPosition::TrimHorizon;
         let plan = plan_sync(&shards, &leases, initial, EpochMs(0));
         let plan = plan.expect("the world's shards never contradict each other");
-        for lease in &plan.create {
+        let fresh = is_fresh(read, now, self.config.failover_ms);
+        if !fresh {
+            self.world.mark("a comparison was too old");
+            self.members[at].next_comparison = now;
+        }
+        let create = fresh || self.world.variant == Variant::StaleComparison;
+        for lease in plan.create.iter().filter(|_| create) {
             self.table.create(&mut self.world, number(&lease.key));
         }
         for shard in &plan.delete {

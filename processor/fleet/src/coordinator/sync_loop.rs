@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{FleetError, Shared, stream_error};
+use crate::clock::MonoMs;
 use crate::config::{FleetConfig, InitialPosition};
 use crate::lease::Lease;
 use crate::retry::RetryPolicy;
 use crate::store::{Creation, LeaseStore};
 use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
-use crate::sync::{SyncPlan, plan_sync};
+use crate::sync::{SyncPlan, is_fresh, plan_sync};
 
 /// ListShards and DescribeStreamSummary are limited per account and stream, and 30 machines may
 /// start at once.
@@ -66,12 +67,43 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn sync(shared: &Shared) -> Result<(), FleetError> {
-    let plan = compare(shared).await?;
+    let mut in_vain = 0;
+    while in_vain < LISTINGS_MAX {
+        match carry_out(shared, compare(shared).await?).await? {
+            Comparison::Done => return Ok(()),
+            // A large table is begun: each round gets further, so there is an end.
+            Comparison::TooOld { created } if created > 0 => {}
+            Comparison::TooOld { .. } => in_vain += 1,
+        }
+        tracing::warn!("comparing shards and leases took too long, comparing again");
+    }
+    let reason = "every listing took longer than the failover time".to_owned();
+    Err(stream_error(&shared.config, ("ListShards", reason)))
+}
+
+/// What a comparison came to.
+enum Comparison {
+    /// The table is in step.
+    Done,
+    /// It was read too long ago to create more from it.
+    TooOld { created: usize },
+}
+
+/// Creates and deletes leases.
+async fn carry_out(
+    shared: &Shared,
+    (plan, read): (SyncPlan, MonoMs),
+) -> Result<Comparison, FleetError> {
     for shard in &plan.vanished {
         tracing::warn!(%shard, "the stream has no such shard any more, its lease is unfinished");
     }
     let mut created = 0_usize;
+    let mut fresh = true;
     for mut lease in plan.create {
+        fresh = is_fresh(read, shared.config.clock.mono(), shared.config.failover_ms);
+        if !fresh {
+            break;
+        }
         lease.stream_created = Some(shared.stream_created);
         if shared.store.create(&lease).await? == Creation::Created {
             tracing::info!(shard = %lease.key, checkpoint = %lease.checkpoint, "lease created");
@@ -85,16 +117,18 @@ async fn sync(shared: &Shared) -> Result<(), FleetError> {
     if created > 0 {
         shared.wake.notify_one();
     }
-    Ok(())
+    Ok(if fresh { Comparison::Done } else { Comparison::TooOld { created } })
 }
 
-async fn compare(shared: &Shared) -> Result<SyncPlan, FleetError> {
+/// The plan, and when the table was read.
+async fn compare(shared: &Shared) -> Result<(SyncPlan, MonoMs), FleetError> {
     let config = &shared.config;
     let failed = |error: CallError| stream_error(config, error);
     let mut listings = 0;
     loop {
         // The leases first: a shard that a worker finishes meanwhile then looks unfinished, and
         // nothing is created for it twice.
+        let read = config.clock.mono();
         let leases = shared.store.list().await?;
         let shards = listing::list_shards(&shared.kinesis, &config.stream, RETRY);
         let shards = shards.await.map_err(failed)?;
@@ -102,7 +136,7 @@ async fn compare(shared: &Shared) -> Result<SyncPlan, FleetError> {
         match plan_sync(&shards, &leases, config.initial_position, now) {
             Ok(plan) => {
                 log_pin(config, &plan);
-                return Ok(plan);
+                return Ok((plan, read));
             }
             Err(error) => {
                 listings += 1;
