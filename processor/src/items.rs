@@ -4,3 +4,6 @@ pub mod codec;
 pub mod metric;
 pub mod summary;
 pub mod timeline;
+
+#[cfg(test)]
+mod tests;

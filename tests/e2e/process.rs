@@ -68,6 +68,15 @@ impl Running {
         drop(self.0.wait());
     }
 
+    /// Asks it to stop in order, and waits until it has.
+    pub(crate) fn stop(self) {
+        let pid = self.0.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(asked.success(), "the program had ended before it was asked to");
+        let (code, out, error) = self.finish();
+        assert_eq!(code, 0, "stdout:\n{out}\nstderr:\n{error}");
+    }
+
     /// Reads what it prints until a line satisfies; then it may be killed in the middle of its work.
     pub(crate) fn wait_for(&mut self, satisfies: impl Fn(&str) -> bool) {
         let reader = BufReader::new(self.0.stdout.as_mut().expect("stdout is piped"));
