@@ -5,3 +5,6 @@ pub mod json;
 pub mod metric;
 pub mod summary;
 pub mod timeline;
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 mod fleet;
 mod golden;
 mod lambda;
+mod metrics;
 mod ops;
 mod process;
 mod refused;

@@ -101,6 +101,12 @@ impl Running {
         assert!(sent.expect("kill starts").success(), "the program could not be sent {name}");
     }
 
+    /// Asks it to stop in order, and waits until it has.
+    pub(crate) fn stop_in_order(self) {
+        self.signal("TERM");
+        self.ends_well();
+    }
+
     /// Waits for its end, which must be a success.
     pub(crate) fn ends_well(self) {
         let (code, out, error) = self.finish();

@@ -142,3 +142,6 @@ fn to_sdk(datum: &Datum) -> MetricDatum {
     }
     .build()
 }
+
+#[cfg(test)]
+mod tests;
