@@ -72,9 +72,8 @@ impl Page<'_> {
         let chart =
             |title, rows| Chart { title, rows, ticks: &axis.ticks, no_data: labels.no_data };
         let row = |label, class, shape, value: &dyn Fn(&Figures) -> Option<f64>| {
-            let points = &self.report.series.points[axis.steps.clone()];
-            let values = points.iter().map(|point| value(&point.figures)).collect();
-            Row { label, class, shape, values }
+            let shape = if axis.is_by_day && shape == Shape::Area { Shape::Bars } else { shape };
+            Row { label, class, shape, values: axis.values(&self.report.series.points, value) }
         };
         f.write_str("<section class=\"charts\">\n")?;
         let viewers = row(labels.viewers, "c1", Shape::Area, &|step| step.avg_viewers);
@@ -109,7 +108,7 @@ impl Page<'_> {
         let values = hours.into_iter().map(mean).collect();
         let label = self.labels.viewers;
         let ticks: Vec<_> =
-            (0..24).step_by(3).map(|hour| (hour, format!("{hour:02}:00"))).collect();
+            (0..24).step_by(4).map(|hour| (hour, format!("{hour:02}:00"))).collect();
         Chart {
             title: self.labels.viewers_by_hour,
             rows: vec![Row { label, class: "c1", shape: Shape::Bars, values }],

@@ -1,8 +1,8 @@
-//! The time axis of the charts: which steps of the period they show, and what is written below.
+//! The time axis of the charts: what of the period they show, and what is written below.
 
 use std::ops::Range;
 
-use ivs_schemas::report::{Point, Report, ReportType};
+use ivs_schemas::report::{Figures, Point, Report, ReportType};
 
 use super::labels::Lang;
 use super::text::month_day;
@@ -13,27 +13,69 @@ const LEAST_HOURS: usize = 4;
 /// Most labels of a day: further ones would touch on a telephone.
 const MOST_LABELS: usize = 6;
 
-/// The steps shown, and the labels below them by their place among these.
+/// What the charts show of the period, and the labels below.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Axis {
-    pub(super) steps: Range<usize>,
+    /// The steps that make up each value, from left to right.
+    groups: Vec<Range<usize>>,
+    /// Labels, each at the value of an index.
     pub(super) ticks: Vec<(usize, String)>,
+    /// Whether each value is one of a day.
+    pub(super) is_by_day: bool,
 }
 
 impl Axis {
-    /// The axis of a report: of a day the hours that have rows, else the whole period.
+    /// The axis of a report: of a day the hours that have rows, of a week all of its steps, of a
+    /// month its days.
     pub(super) fn of(report: &Report, lang: Lang) -> Self {
         let points = &report.series.points;
-        if report.report_type == ReportType::Daily {
-            return hours(points);
-        }
-        let every_day = report.report_type == ReportType::Weekly;
-        let is_labelled = |date: &str| every_day || date.ends_with('1') || date.ends_with('6');
         // The first step of a new day: midnight itself may not exist.
-        let days = marks(points, &(0..10)).into_iter().filter(|(_, date)| is_labelled(date));
-        let ticks = days.map(|(at, _)| (at, month_day(&points[at].start, lang))).collect();
-        Self { steps: 0..points.len(), ticks }
+        let days = marks(points, &(0..10));
+        let label = |at: usize| month_day(&points[at].start, lang);
+        match report.report_type {
+            ReportType::Daily => hours(points),
+            ReportType::Weekly => Self {
+                groups: single(0..points.len()),
+                ticks: days.into_iter().map(|(at, _)| (at, label(at))).collect(),
+                is_by_day: false,
+            },
+            ReportType::Monthly => {
+                let starts = days.iter().map(|(at, _)| *at);
+                let ends = starts.clone().skip(1).chain([points.len()]);
+                // A label of the 31st would stick out on the right.
+                let is_labelled = |date: &str| {
+                    (date.ends_with('1') || date.ends_with('6')) && !date.ends_with("31")
+                };
+                let ticks = days.iter().enumerate().filter(|(_, (_, date))| is_labelled(date));
+                Self {
+                    groups: starts.zip(ends).map(|(start, end)| start..end).collect(),
+                    ticks: ticks.map(|(day, (at, _))| (day, label(*at))).collect(),
+                    is_by_day: true,
+                }
+            }
+        }
     }
+
+    /// The values of a figure: of several steps the mean of their minutes.
+    pub(super) fn values(
+        &self,
+        points: &[Point],
+        value: impl Fn(&Figures) -> Option<f64>,
+    ) -> Vec<Option<f64>> {
+        let mean = |group: &Range<usize>| {
+            let known = points[group.clone()]
+                .iter()
+                .filter_map(|point| Some((value(&point.figures)?, point.figures.minutes as f64)));
+            let (sum, weight) =
+                known.fold((0.0, 0.0), |(sum, weight), (v, w)| (sum + v * w, weight + w));
+            (weight > 0.0).then(|| sum / weight)
+        };
+        self.groups.iter().map(mean).collect()
+    }
+}
+
+fn single(steps: Range<usize>) -> Vec<Range<usize>> {
+    steps.map(|step| step..step + 1).collect()
 }
 
 /// Where a part of the time changes, and to what; the first step always counts.
@@ -63,29 +105,42 @@ fn hours(points: &[Point]) -> Axis {
     let end = hours.get(shown.end).map_or(points.len(), |(at, _)| *at);
     let every = shown.len().div_ceil(MOST_LABELS).max(1);
     let label = |(at, hour): &(usize, &str)| (at - start, format!("{hour}:00"));
-    Axis { steps: start..end, ticks: hours[shown].iter().step_by(every).map(label).collect() }
+    let ticks = hours[shown].iter().step_by(every).map(label).collect();
+    Axis { groups: single(start..end), ticks, is_by_day: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ivs_core::fixed::Fixed;
     use ivs_core::report::{Period, ReportFold};
     use ivs_core::stream::{EpochMs, Minute};
     use ivs_core::window::{WindowAgg, WindowKey};
     use jiff::civil::date;
     use jiff::tz::TimeZone;
 
-    /// A report of 2026-03-01 with rows in these minutes.
-    fn axis(kind: ReportType, minutes: &[i64]) -> Axis {
+    /// The report of 2026-03-01 or around, with rows of these minutes and viewers.
+    fn fold(kind: ReportType, rows: &[(i64, i64)]) -> Report {
         let period = Period::containing(kind, date(2026, 3, 1), TimeZone::UTC).unwrap();
         let start = period.start();
         let mut fold = ReportFold::new("ch-1", period, start);
-        for minute in minutes {
+        for (minute, viewers) in rows {
             let minute = Minute::of(EpochMs(start.0 + minute * 60_000));
             let key = WindowKey { session_id: "st-1".into(), minute };
-            fold.add_row(&key, &WindowAgg { records: 1, ..WindowAgg::default() });
+            let mut row = WindowAgg { records: 1, ..WindowAgg::default() };
+            row.viewers.add_some(EpochMs(0), Fixed::from_int(*viewers));
+            fold.add_row(&key, &row);
         }
-        Axis::of(&fold.finish(), Lang::En)
+        fold.finish()
+    }
+
+    fn axis(kind: ReportType, minutes: &[i64]) -> Axis {
+        let rows: Vec<_> = minutes.iter().map(|minute| (*minute, 1)).collect();
+        Axis::of(&fold(kind, &rows), Lang::En)
+    }
+
+    fn steps(axis: &Axis) -> Range<usize> {
+        axis.groups[0].start..axis.groups[axis.groups.len() - 1].end
     }
 
     fn labels(axis: &Axis) -> Vec<(usize, &str)> {
@@ -96,21 +151,21 @@ mod tests {
     fn a_day_is_shown_by_the_hours_that_have_rows() {
         // 19:45 to 00:00 are five hours of twelve steps.
         let evening = axis(ReportType::Daily, &[19 * 60 + 45, 23 * 60 + 59]);
-        assert_eq!(evening.steps, 228..288);
+        assert_eq!(steps(&evening), 228..288);
         let wanted = [(0, "19:00"), (12, "20:00"), (24, "21:00"), (36, "22:00"), (48, "23:00")];
         assert_eq!(labels(&evening), wanted);
     }
 
     #[test]
     fn a_short_stream_is_shown_within_four_hours() {
-        assert_eq!(axis(ReportType::Daily, &[600]).steps, 120..168, "10:00 to 14:00");
-        assert_eq!(axis(ReportType::Daily, &[1_439]).steps, 240..288, "20:00 to 24:00");
+        assert_eq!(steps(&axis(ReportType::Daily, &[600])), 120..168, "10:00 to 14:00");
+        assert_eq!(steps(&axis(ReportType::Daily, &[1_439])), 240..288, "20:00 to 24:00");
     }
 
     #[test]
     fn a_whole_day_has_every_fourth_hour_below() {
         let day = axis(ReportType::Daily, &[0, 1_439]);
-        assert_eq!(day.steps, 0..288);
+        assert_eq!(steps(&day), 0..288);
         assert_eq!(labels(&day)[..2], [(0, "00:00"), (48, "04:00")]);
         assert_eq!(axis(ReportType::Daily, &[]), day, "without rows too");
     }
@@ -118,9 +173,18 @@ mod tests {
     #[test]
     fn weeks_and_months_are_shown_whole() {
         let week = axis(ReportType::Weekly, &[600]);
-        assert_eq!((week.steps.len(), week.ticks.len()), (336, 7));
+        assert_eq!((week.groups.len(), week.ticks.len()), (336, 7));
         let month = axis(ReportType::Monthly, &[600]);
-        let wanted = ["03-01", "03-06", "03-11", "03-16", "03-21", "03-26", "03-31"];
-        assert_eq!(labels(&month).into_iter().map(|(_, label)| label).collect::<Vec<_>>(), wanted);
+        assert_eq!((steps(&month), month.groups.len()), (0..372, 31), "twelve steps a day");
+        let wanted = [(0, "03-01"), (5, "03-06"), (10, "03-11")];
+        assert_eq!((labels(&month).len(), &labels(&month)[..3]), (6, &wanted[..]));
+    }
+
+    #[test]
+    fn days_of_a_month_have_the_mean_of_their_minutes() {
+        // Steps of two hours: 10 viewers for two minutes, 40 for one.
+        let day = fold(ReportType::Monthly, &[(0, 10), (1, 10), (600, 40)]);
+        let values = Axis::of(&day, Lang::En).values(&day.series.points, |step| step.avg_viewers);
+        assert_eq!(values[..2], [Some(20.0), None]);
     }
 }

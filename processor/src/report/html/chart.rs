@@ -7,12 +7,12 @@ use super::text::{Escaped, short};
 
 /// The drawing, in units of its own; the page scales it to the width of its column.
 const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 210.0;
+const HEIGHT: f64 = 216.0;
 /// The plot's edges: room for numbers on the left and times below.
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = WIDTH - 8.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = HEIGHT - 24.0;
+const BOTTOM: f64 = HEIGHT - 30.0;
 /// Most lines of the grid above zero.
 const MAX_GRID: f64 = 4.0;
 
