@@ -33,7 +33,6 @@ fmt-check: ## formatting
 
 lint: ## clippy, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
-	$(CARGO) clippy --locked --workspace --test page -- -D warnings
 
 deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
