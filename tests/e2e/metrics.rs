@@ -34,7 +34,7 @@ async fn the_metrics_of_the_sample_are_those_of_its_lines() {
     let dir = state();
     let input = dir.path().join("input.ndjson");
     std::fs::write(&input, recent_sample()).unwrap();
-    let (oracle, readback) = process(dir.path(), &input).await;
+    let (oracle, readback, _endpoint) = process(dir.path(), &input).await;
     check_samples(&oracle, &readback).await;
     check_players(&oracle, &readback).await;
     check_sessions(&oracle, &readback).await;
@@ -53,19 +53,20 @@ async fn the_metrics_of_made_up_traffic_are_those_of_its_lines() {
     Program::new(&["generate", "--for", "240s", "--seed", "7", "--viewers", "3000", "--out"])
         .arg(&input)
         .run_to_end();
-    let (oracle, readback) = process(dir.path(), &input).await;
+    let (oracle, readback, _endpoint) = process(dir.path(), &input).await;
     check_samples(&oracle, &readback).await;
     check_players(&oracle, &readback).await;
     check_sessions(&oracle, &readback).await;
 }
 
-/// Has three workers process the input while it is sent, in many short epochs.
-async fn process(dir: &Path, input: &Path) -> (Oracle, Readback) {
+/// Has three workers process the input while it is sent, in many short epochs. The endpoint lives
+/// as long as what is returned.
+async fn process(dir: &Path, input: &Path) -> (Oracle, Readback, Running) {
     let oracle = Oracle::read(&std::fs::read(input).unwrap());
     let endpoint = Program::new(&["local", "--endpoint-only", "--port", "0", "--shards", "6"])
         .args(&["--state", ":memory:"])
         .start();
-    let (url, _endpoint) = endpoint.wait_for_ready();
+    let (url, endpoint) = endpoint.wait_for_ready();
     let readback = Readback::new(&url, &oracle).await;
     let workers: Vec<Running> = (0..WORKERS).map(|_| worker(&url, dir).start()).collect();
     readback.wait_for_owners(WORKERS).await;
@@ -75,7 +76,7 @@ async fn process(dir: &Path, input: &Path) -> (Oracle, Readback) {
     }
     workers.into_iter().for_each(Running::stop_in_order);
     assert_eq!(readback.records_read().await, oracle.lines, "every line was read once");
-    (oracle, readback)
+    (oracle, readback, endpoint)
 }
 
 fn worker(url: &str, dir: &Path) -> Program {
