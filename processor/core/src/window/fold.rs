@@ -18,6 +18,9 @@ use crate::stream::{EpochMs, Minute};
 /// the merge, small enough that a window's three batches stay below 3 KB.
 const BATCH: usize = 256;
 
+/// Room for a window's first values: a small window never grows its batches.
+const FIRST_BATCH: usize = 8;
+
 /// The windows of an open epoch. Sessions are interned, so a record of a known one allocates
 /// nothing but the growth of its window's sketches.
 #[derive(Debug, Default)]
@@ -218,6 +221,9 @@ impl Batches {
 /// Adds a value to a batch, and a full batch to its sketch; returns by how many bytes both grew.
 fn push<S: Sketch>(batch: &mut Vec<S::Value>, sketch: &mut S, value: S::Value) -> usize {
     let before = batch.capacity();
+    if before == 0 {
+        batch.reserve_exact(FIRST_BATCH);
+    }
     batch.push(value);
     let mut grown = (batch.capacity() - before) * size_of::<S::Value>();
     if batch.len() >= BATCH {
