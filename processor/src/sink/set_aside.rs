@@ -1,13 +1,11 @@
 //! Rows that can never be written, kept as DynamoDB would have had them.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ivs_core::stream::{Position, ShardId};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::items::codec::Item;
+use crate::items::json::to_json;
 
 /// What an epoch would have merged into a row.
 #[derive(Clone, Debug)]
@@ -35,33 +33,16 @@ fn line(shard: &ShardId, to: Position, row: &SetAside) -> String {
         "to": to.to_string(),
         "table": row.table,
         "reason": row.reason,
-        "item": item_json(&row.share),
+        "item": to_json(&row.share),
     });
     format!("{line}\n")
-}
-
-fn item_json<'a>(item: impl IntoIterator<Item = (&'a String, &'a AttributeValue)>) -> Value {
-    item.into_iter().map(|(name, value)| (name.clone(), value_json(value))).collect()
-}
-
-fn value_json(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::S(text) => json!({ "S": text }),
-        AttributeValue::N(number) => json!({ "N": number }),
-        AttributeValue::Bool(value) => json!({ "BOOL": value }),
-        AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes.as_ref()) }),
-        AttributeValue::M(map) => json!({ "M": item_json(map) }),
-        AttributeValue::L(list) => json!({ "L": list.iter().map(value_json).collect::<Vec<_>>() }),
-        AttributeValue::Ss(texts) => json!({ "SS": texts }),
-        AttributeValue::Ns(numbers) => json!({ "NS": numbers }),
-        // Sets of binaries, nulls and kinds to come: this program writes none.
-        _ => json!({ "NULL": true }),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::primitives::Blob;
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use serde_json::Value;
 
     use super::*;
 

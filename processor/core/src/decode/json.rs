@@ -343,7 +343,7 @@ fn unescape_one(bytes: &[u8]) -> Option<(char, usize)> {
     Some((simple, 2))
 }
 
-/// `\uXXXX`, or the pair of them that makes a character beyond U+FFFF.
+/// `\u` and four hexadecimal digits, or the pair of them that makes a character beyond U+FFFF.
 fn unescape_unicode(bytes: &[u8]) -> Option<(char, usize)> {
     let first = hex4(bytes.get(2..6)?)?;
     if !(0xD800..0xDC00).contains(&first) {

@@ -3,34 +3,31 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use aws_credential_types::Credentials;
-use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::{BehaviorVersion, Region};
-
-/// A Kinesis client that never retries, so that every error is seen.
-pub(crate) fn kinesis(url: &str) -> aws_sdk_kinesis::Client {
-    let config = aws_sdk_kinesis::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(url)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .retry_config(RetryConfig::disabled())
-        .build();
-    aws_sdk_kinesis::Client::from_conf(config)
+/// Defines clients that never retry, so that every error is seen. The SDK's crates have no common
+/// builder.
+macro_rules! clients {
+    ($($name:ident: $sdk:ident;)+) => {$(
+        pub(crate) fn $name(url: &str) -> $sdk::Client {
+            use $sdk::config::retry::RetryConfig;
+            use $sdk::config::{BehaviorVersion, Credentials, Region};
+            let config = $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("us-east-1"))
+                .endpoint_url(url)
+                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
+                .retry_config(RetryConfig::disabled())
+                .build();
+            $sdk::Client::from_conf(config)
+        }
+    )+};
 }
 
-/// A DynamoDB client that never retries.
-pub(crate) fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-        .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
-        .endpoint_url(url)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-        .build();
-    aws_sdk_dynamodb::Client::from_conf(config)
+clients! {
+    kinesis: aws_sdk_kinesis;
+    dynamodb: aws_sdk_dynamodb;
+    cloudwatch: aws_sdk_cloudwatch;
+    eventbridge: aws_sdk_eventbridge;
 }
 
 /// The code of the error that a call must have ended with.

@@ -5,10 +5,7 @@ mod bad_input;
 mod metrics;
 mod wires;
 
-use aws_credential_types::Credentials;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::retry::RetryConfig;
-use aws_sdk_cloudwatch::config::{BehaviorVersion, Region};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use ivs_local::{Clock, Config, Endpoint};
@@ -34,7 +31,7 @@ impl Local {
     async fn start_with(config: Config) -> Self {
         let clock = Clock::manual(u64::try_from(START_S * 1_000).unwrap());
         let endpoint = Endpoint::start(Config { clock: clock.clone(), ..config }).await.unwrap();
-        let client = client(endpoint.url());
+        let client = clients::cloudwatch(endpoint.url());
         Self { endpoint, client, clock }
     }
 
@@ -64,18 +61,6 @@ impl Local {
         let report: serde_json::Value = serde_json::from_slice(&body).unwrap();
         report["topics"][0]["messages"].as_array().unwrap().clone()
     }
-}
-
-fn client(url: &str) -> Client {
-    let config = aws_sdk_cloudwatch::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(url)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .retry_config(RetryConfig::disabled())
-        .build();
-    Client::from_conf(config)
 }
 
 /// A minute after the start.

@@ -3,10 +3,7 @@
 mod replays;
 mod rules;
 
-use aws_credential_types::Credentials;
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::config::retry::RetryConfig;
-use aws_sdk_eventbridge::config::{BehaviorVersion, Region};
 use aws_sdk_eventbridge::operation::put_events::PutEventsOutput;
 use aws_sdk_eventbridge::types::{KinesisParameters, PutEventsRequestEntry, Target};
 use aws_sdk_kinesis::types::ShardIteratorType;
@@ -40,7 +37,8 @@ impl Local {
     async fn start_with(config: Config) -> Self {
         let clock = Clock::manual(START_MS);
         let endpoint = Endpoint::start(Config { clock: clock.clone(), ..config }).await.unwrap();
-        let (client, kinesis) = (client(endpoint.url()), clients::kinesis(endpoint.url()));
+        let (client, kinesis) =
+            (clients::eventbridge(endpoint.url()), clients::kinesis(endpoint.url()));
         Self { endpoint, client, kinesis, clock }
     }
 
@@ -88,18 +86,6 @@ impl Local {
         assert_eq!(status, 200, "{request}");
         serde_json::from_slice(&body).unwrap()
     }
-}
-
-fn client(url: &str) -> Client {
-    let config = aws_sdk_eventbridge::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(url)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .retry_config(RetryConfig::disabled())
-        .build();
-    Client::from_conf(config)
 }
 
 fn stream_target() -> Target {
