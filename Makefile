@@ -26,7 +26,7 @@ test: setup ## every test of the workspace, the simulator's 22,000 seeds include
 page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
 	$(CARGO) test --locked --workspace --test page
 
-check: fmt-check lint deny test page cdk deploy-test ## what CI runs
+check: fmt-check lint test independent page cdk deploy-test ## what CI runs
 
 fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
@@ -41,9 +41,8 @@ deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
 
-bench: setup ## speed of the core, next to serde_json in the same run; then replay next to its peers
+bench: setup ## speed of the core, next to serde_json in the same run, and of reports
 	$(CARGO) bench --locked -p ivs-core
-	$(MAKE) bench-peers
 
 bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
 	$(CARGO) build --locked --release --bin ivs-processor
