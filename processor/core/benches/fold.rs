@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::io::Read;
 use std::time::Instant;
 
-use ivs_core::decode::{DecodeLimits, Event, decode};
+use ivs_core::decode::{DecodeLimits, Decoder, Event};
 use ivs_core::epoch::{Dedupe, EventId};
 use ivs_core::stream::EpochMs;
 use ivs_core::window::WindowFold;
@@ -71,21 +71,23 @@ fn lines() -> Vec<Vec<u8>> {
 }
 
 fn decode_only(lines: &[Vec<u8>]) -> u64 {
-    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let mut decoder =
+        Decoder::new(DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() });
     let mut decoded = 0;
     for line in lines {
-        decoded += u64::from(black_box(decode(line, EpochMs(0), &limits)).is_ok());
+        decoded += u64::from(black_box(decoder.decode(line, EpochMs(0))).is_ok());
     }
     decoded
 }
 
 fn decode_and_dedupe(lines: &[Vec<u8>]) -> u64 {
     let mut dedupe = Dedupe::new(60_000, MAX_IDS);
-    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let mut decoder =
+        Decoder::new(DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() });
     let mut first = 0;
     dedupe.arrive(EpochMs(0));
     for line in lines {
-        let Ok(event) = decode(line, EpochMs(0), &limits) else { continue };
+        let Ok(event) = decoder.decode(line, EpochMs(0)) else { continue };
         first += u64::from(!event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))));
     }
     first
@@ -94,11 +96,12 @@ fn decode_and_dedupe(lines: &[Vec<u8>]) -> u64 {
 fn ours(lines: &[Vec<u8>]) -> u64 {
     let mut dedupe = Dedupe::new(60_000, MAX_IDS);
     let mut windows = WindowFold::default();
-    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let mut decoder =
+        Decoder::new(DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() });
     let mut folded = 0;
     dedupe.arrive(EpochMs(0));
     for line in lines {
-        let Ok(event) = decode(line, EpochMs(0), &limits) else { continue };
+        let Ok(event) = decoder.decode(line, EpochMs(0)) else { continue };
         if event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))) {
             continue;
         }

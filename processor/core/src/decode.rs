@@ -28,6 +28,7 @@ mod qos;
 mod reject;
 mod slots;
 mod time;
+mod usual;
 
 pub use event::{ChatMessage, Event, Gauge, PlayerSample, PlayerState, is_made_up};
 pub use fact::{
@@ -36,9 +37,12 @@ pub use fact::{
 };
 pub use reject::{Reason, Rejection};
 
+use fearless_simd::Level;
+
 use crate::stream::EpochMs;
 use field::Fields;
 use flat::{Flat, Kind};
+use usual::Habits;
 
 /// What a line may be at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,26 +60,73 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Reads one line. `arrival` stands in for an event time that the kind may omit, and bounds the
-/// given ones.
+/// Reads lines, one after the other. It learns in which order producers write their members, which
+/// makes it faster and changes no result.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    limits: DecodeLimits,
+    habits: Habits,
+    /// What this processor can do.
+    level: Level,
+}
+
+impl Decoder {
+    /// A decoder that has seen nothing.
+    #[must_use]
+    pub fn new(limits: DecodeLimits) -> Self {
+        Self { limits, habits: Habits::new(), level: Level::new() }
+    }
+
+    /// Reads one line. `arrival` stands in for an event time that the kind may omit, and bounds the
+    /// given ones.
+    ///
+    /// # Errors
+    /// A [`Rejection`] with one of the fixed reasons; the line is then to be kept as a reject.
+    #[inline]
+    pub fn decode<'a>(&mut self, line: &'a [u8], arrival: EpochMs) -> Result<Event<'a>, Rejection> {
+        let text = text(line, &self.limits)?;
+        let mut flat = Flat::EMPTY;
+        flat.read(text, &mut self.habits, self.level)?;
+        event(&flat, text, arrival, &self.limits)
+    }
+}
+
+/// Reads a single line, as a [`Decoder`] does.
 ///
 /// # Errors
-/// A [`Rejection`] with one of the fixed reasons; the line is then to be kept as a reject.
+/// As [`Decoder::decode`].
 pub fn decode<'a>(
     line: &'a [u8],
     arrival: EpochMs,
     limits: &DecodeLimits,
 ) -> Result<Event<'a>, Rejection> {
+    let text = text(line, limits)?;
+    let mut flat = Flat::EMPTY;
+    flat.fill(text)?;
+    event(&flat, text, arrival, limits)
+}
+
+/// A line as text, if it is no longer than allowed.
+#[inline(always)]
+fn text<'a>(line: &'a [u8], limits: &DecodeLimits) -> Result<&'a str, Rejection> {
     if line.len() > limits.max_line_bytes {
         let detail = format!("{} bytes, the limit is {}", line.len(), limits.max_line_bytes);
         return Err(Rejection::of_record(Reason::TooLarge, detail));
     }
-    let text = std::str::from_utf8(line).map_err(|error| {
+    std::str::from_utf8(line).map_err(|error| {
         let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
         Rejection::of_record(Reason::NotJson, detail)
-    })?;
-    let mut flat = Flat::EMPTY;
-    flat.fill(text)?;
+    })
+}
+
+/// What a line says whose members are in `flat`.
+#[inline(always)]
+fn event<'a>(
+    flat: &Flat<'a>,
+    text: &'a str,
+    arrival: EpochMs,
+    limits: &DecodeLimits,
+) -> Result<Event<'a>, Rejection> {
     let kind = flat.kind()?;
     let fields = Fields { record: name(kind), arrival, limits };
     Ok(match kind {

@@ -30,7 +30,7 @@ pub use message::{
 };
 pub use open::{Counts, Rejected};
 
-use crate::decode::Rejection;
+use crate::decode::{Decoder, Rejection};
 use crate::kpl::{self, Aggregate};
 use crate::stream::{EpochMs, HashRange, Position, Record, ShardId};
 use open::OpenEpoch;
@@ -66,6 +66,7 @@ pub struct Shard {
     resume: Resume,
     /// The end of the epoch to be closed at exactly this position; limits wait for it.
     forced: Option<Position>,
+    decoder: Decoder,
     dedupe: Dedupe,
     open: OpenEpoch,
     flight: Option<Flight>,
@@ -80,6 +81,7 @@ impl Shard {
     pub fn resume(id: ShardId, range: HashRange, resume: Resume, config: ShardConfig) -> Self {
         Self {
             forced: resume.pending,
+            decoder: Decoder::new(config.decode),
             dedupe: Dedupe::new(config.dedupe_horizon_ms, config.dedupe_max_ids),
             open: OpenEpoch::after(resume.checkpoint, config.archive),
             flight: None,
@@ -188,10 +190,10 @@ impl Shard {
         effects: &mut Vec<Effect>,
     ) {
         if self.is_done(position) {
-            open::warm_up(&mut self.dedupe, data, record.arrival, &self.config.decode);
+            open::warm_up(&mut self.dedupe, data, record.arrival, &mut self.decoder);
             return;
         }
-        self.open.fold(position, record, data, &mut self.dedupe, &self.config.decode, self.now);
+        self.open.fold(position, record, data, &mut self.decoder, &mut self.dedupe, self.now);
         self.close_if_forced(position, effects);
     }
 

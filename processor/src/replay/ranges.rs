@@ -11,7 +11,7 @@
 use std::io;
 use std::ops::Range as Indices;
 
-use ivs_core::decode::{Event, Reason, Rejection, decode};
+use ivs_core::decode::{Decoder, Event, Reason, Rejection, decode};
 use ivs_core::epoch::EventId;
 use ivs_core::session::SessionFold;
 use ivs_core::stream::{EpochMs, Minute};
@@ -144,9 +144,10 @@ impl<'a> RangeFold<'a> {
             range,
             object: 0,
         };
+        let mut decoder = Decoder::new(cx.shard.decode);
         for index in fold.range.objects.clone() {
             let read = fold.read(index, |fold, offset, line| {
-                fold.own_line(offset, line)?;
+                fold.own_line(&mut decoder, offset, line)?;
                 Ok(Flow::On)
             })?;
             match read {
@@ -156,29 +157,28 @@ impl<'a> RangeFold<'a> {
         }
         let end = RangeEnd { first_own_s: fold.range.first_own_s, watermark: fold.ids.watermark };
         if let Some(next_own_s) = fold.range.next_own_s {
-            fold.read_on(next_own_s)?;
+            fold.read_on(&mut decoder, next_own_s)?;
         }
         fold.flush()?;
         Ok(end)
     }
 
     /// Reads the records of the ranges after this that belong to it.
-    fn read_on(&mut self, next_own_s: i64) -> io::Result<()> {
+    fn read_on(&mut self, decoder: &mut Decoder, next_own_s: i64) -> io::Result<()> {
         let mut next = Watermark::default();
         for index in self.range.objects.end..self.cx.objects.len() {
             // What is damaged there is noted by whose range it is.
             drop(self.read(index, |fold, _, line| {
-                let cx = fold.cx;
-                each_event(line, cx, |_, event| {
+                each_event(decoder, line, |_, event| {
                     let Ok(event) = event else { return Ok(()) };
                     if event.event_id().is_none() {
                         return Ok(());
                     }
-                    let minute_s = minute_s(&event);
+                    let minute_s = minute_s(event);
                     next.see(minute_s);
                     fold.ids.see(minute_s);
                     if minute_s <= next_own_s && !next.has_passed(next_own_s) {
-                        fold.own_event(&event, minute_s)?;
+                        fold.own_event(event, minute_s)?;
                     }
                     Ok(())
                 })?;
@@ -231,14 +231,13 @@ impl<'a> RangeFold<'a> {
         Ok(read)
     }
 
-    fn own_line(&mut self, offset: u64, line: &[u8]) -> io::Result<()> {
-        let cx = self.cx;
-        each_event(line, cx, |piece, event| {
+    fn own_line(&mut self, decoder: &mut Decoder, offset: u64, line: &[u8]) -> io::Result<()> {
+        each_event(decoder, line, |piece, event| {
             let event = match event {
                 Ok(event) => event,
-                Err(rejection) => return self.reject(offset, piece, &rejection),
+                Err(rejection) => return self.reject(offset, piece, rejection),
             };
-            let minute_s = minute_s(&event);
+            let minute_s = minute_s(event);
             if event.event_id().is_some() {
                 self.ids.see(minute_s);
                 let is_earlier = |own_s| minute_s <= own_s && !self.ids.watermark.has_passed(own_s);
@@ -246,7 +245,7 @@ impl<'a> RangeFold<'a> {
                     return Ok(());
                 }
             }
-            self.own_event(&event, minute_s)
+            self.own_event(event, minute_s)
         })
     }
 
@@ -296,37 +295,37 @@ impl<'a> RangeFold<'a> {
 }
 
 /// The events of a line: one, or several side by side.
+#[inline(always)]
 fn each_event(
+    decoder: &mut Decoder,
     line: &[u8],
-    cx: &Context,
-    mut each: impl FnMut(&[u8], Result<Event<'_>, Rejection>) -> io::Result<()>,
+    mut each: impl FnMut(&[u8], Result<&Event<'_>, &Rejection>) -> io::Result<()>,
 ) -> io::Result<()> {
-    match decoded(line, cx) {
-        Err(Rejection { reason: Reason::NotJson | Reason::TooLarge, .. }) if is_blank(line) => {
-            Ok(())
-        }
-        Err(rejection) if matches!(rejection.reason, Reason::NotJson | Reason::TooLarge) => {
-            match concatenated(line) {
-                None => each(line, Err(rejection)),
-                Some(pieces) => {
-                    pieces.into_iter().try_for_each(|piece| each(piece, decoded(piece, cx)))
-                }
-            }
-        }
-        other => each(line, other),
+    let rejection = match decoder.decode(line, UNKNOWN_ARRIVAL) {
+        Ok(event) if event.time() != UNKNOWN_ARRIVAL => return each(line, Ok(&event)),
+        Ok(_) => no_time(),
+        Err(rejection) => rejection,
+    };
+    if !matches!(rejection.reason, Reason::NotJson | Reason::TooLarge) {
+        return each(line, Err(&rejection));
     }
+    if is_blank(line) {
+        return Ok(());
+    }
+    let Some(pieces) = concatenated(line) else { return each(line, Err(&rejection)) };
+    pieces.into_iter().try_for_each(|piece| match decoder.decode(piece, UNKNOWN_ARRIVAL) {
+        Ok(event) if event.time() != UNKNOWN_ARRIVAL => each(piece, Ok(&event)),
+        Ok(_) => each(piece, Err(&no_time())),
+        Err(rejection) => each(piece, Err(&rejection)),
+    })
 }
 
-fn decoded<'a>(line: &'a [u8], cx: &Context) -> Result<Event<'a>, Rejection> {
-    let event = decode(line, UNKNOWN_ARRIVAL, &cx.shard.decode)?;
-    if event.time() == UNKNOWN_ARRIVAL {
-        return Err(Rejection {
-            reason: Reason::MissingField,
-            field: None,
-            detail: "no event time, and the source knows no arrival times".to_owned(),
-        });
+fn no_time() -> Rejection {
+    Rejection {
+        reason: Reason::MissingField,
+        field: None,
+        detail: "no event time, and the source knows no arrival times".to_owned(),
     }
-    Ok(event)
 }
 
 fn is_blank(line: &[u8]) -> bool {

@@ -41,7 +41,7 @@ impl Fields<'_> {
     }
 
     /// An id that the record needs.
-    #[inline]
+    #[inline(always)]
     pub(super) fn id<'a>(&self, name: &'static str, value: Value<'a>) -> Field<Cow<'a, str>> {
         match plain_id(value) {
             Some(id) => Ok(Cow::Borrowed(id)),
@@ -50,6 +50,7 @@ impl Fields<'_> {
     }
 
     /// The id of a channel, stage, composition or room, which may be given as its ARN.
+    #[inline(always)]
     pub(super) fn resource_id<'a>(
         &self,
         name: &'static str,
@@ -60,11 +61,17 @@ impl Fields<'_> {
         {
             return Ok(Cow::Borrowed(id));
         }
+        self.any_resource_id(name, value)
+    }
+
+    #[cold]
+    fn any_resource_id<'a>(&self, name: &'static str, value: Value<'a>) -> Field<Cow<'a, str>> {
         let id = resource_id(self.id(name, value)?);
         if id.is_empty() { Err(empty(name)) } else { Ok(id) }
     }
 
     /// The event time, which the record needs.
+    #[inline]
     pub(super) fn time(&self, name: &'static str, value: Value<'_>) -> Field<EpochMs> {
         let time = match value {
             Value::Null => return Err(self.missing(name)),
@@ -110,7 +117,16 @@ fn plain_id(value: Value<'_>) -> Option<&str> {
 }
 
 /// An id that may be absent.
+#[inline(always)]
 pub(super) fn optional_id<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>>> {
+    match plain_id(value) {
+        Some(id) => Ok(Some(Cow::Borrowed(id))),
+        None => any_id(name, value),
+    }
+}
+
+#[cold]
+fn any_id<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>>> {
     match bounded(name, value, MAX_ID_BYTES)? {
         Some(id) if id.is_empty() => Err(empty(name)),
         id => Ok(id),
@@ -124,7 +140,7 @@ pub(super) fn text(name: &'static str, value: Value<'_>) -> Field<Option<String>
 }
 
 /// A measurement, which may be absent: a JSON number that is not negative.
-#[inline]
+#[inline(always)]
 pub(super) fn metric(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
     match value {
         Value::Null => Ok(None),

@@ -40,7 +40,21 @@ pub(super) struct Text<'a> {
     escaped: bool,
 }
 
+impl Value<'_> {
+    /// Whether it is a string without escapes that says `word`.
+    #[inline(always)]
+    pub(super) fn is_text(self, word: &str) -> bool {
+        matches!(self, Self::Text(text) if !text.escaped && text.raw == word)
+    }
+}
+
 impl<'a> Text<'a> {
+    /// A string without escapes.
+    #[inline(always)]
+    pub(super) fn of_plain(raw: &'a str) -> Self {
+        Self { raw, escaped: false }
+    }
+
     /// The text if it has no escapes.
     #[inline(always)]
     pub(super) fn plain(self) -> Option<&'a str> {
@@ -70,7 +84,7 @@ pub(super) struct Fault {
 #[inline(always)]
 pub(super) fn object<'a>(
     text: &'a str,
-    mut each: impl FnMut(Tag, &str, Value<'a>),
+    mut each: impl FnMut(Tag, &[u8], Value<'a>),
 ) -> Result<(), Fault> {
     let mut scanner = Scanner::new(text);
     scanner.space();
@@ -85,10 +99,10 @@ pub(super) fn object<'a>(
     }
     scanner.members(1, |name, value| {
         if let Some(text) = name.text.plain() {
-            each(name.tag, text, value);
+            each(name.tag, text.as_bytes(), value);
         } else {
             let text = name.text.get();
-            each(Tag::of(text.as_bytes()), &text, value);
+            each(Tag::of(text.as_bytes()), text.as_bytes(), value);
         }
     })?;
     scanner.end()

@@ -81,10 +81,11 @@ impl<const N: usize> Keys<N> {
 
     /// The index of a name among those given.
     #[inline(always)]
-    pub(super) fn find(&self, tag: Tag, name: &str) -> Option<usize> {
+    pub(super) fn find(&self, tag: Tag, name: &[u8]) -> Option<usize> {
         let index = usize::from(self.buckets[tag.bucket(self.multiplier)]);
         let known = self.tags.get(index)?;
-        (*known == tag && (tag.len <= HEAD || self.names[index] == name)).then_some(index)
+        (*known == tag && (tag.len <= HEAD || self.names[index].as_bytes() == name))
+            .then_some(index)
     }
 }
 
@@ -116,10 +117,10 @@ mod tests {
     fn every_name_is_found_and_no_other() {
         const KEYS: Keys<5> = Keys::new(NAMES);
         for (index, name) in NAMES.iter().enumerate() {
-            assert_eq!(KEYS.find(Tag::of(name.as_bytes()), name), Some(index), "{name}");
+            assert_eq!(KEYS.find(Tag::of(name.as_bytes()), name.as_bytes()), Some(index), "{name}");
         }
         for name in ["b", "aa", "\0", "sixteen_bytes_n", "sixteen_bytes_nmx", "seventeen_bytes_2"] {
-            assert_eq!(KEYS.find(Tag::of(name.as_bytes()), name), None, "{name}");
+            assert_eq!(KEYS.find(Tag::of(name.as_bytes()), name.as_bytes()), None, "{name}");
         }
     }
 

@@ -3,10 +3,10 @@
 use crate::fixed::Fixed;
 
 /// Millionths in one, and the decimal digits that makes.
-const ONE: i64 = 1_000_000;
+pub(super) const ONE: i64 = 1_000_000;
 const SCALE: usize = 6;
 /// Powers of ten that bring a fraction of 0 to 6 digits to millionths.
-const FRACTION_UNIT: [i64; SCALE + 1] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+pub(super) const FRACTION_UNIT: [i64; SCALE + 1] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 /// So many digits always fit an `i64`.
 const SAFE_DIGITS: usize = 18;
 

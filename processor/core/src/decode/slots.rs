@@ -15,7 +15,7 @@ macro_rules! slots {
 
         const _: () = {
             use $crate::decode::json::{Fault, Value, object};
-            use $crate::decode::keys::Keys;
+            use $crate::decode::keys::{Keys, Tag};
 
             #[allow(non_camel_case_types, reason = "named as the slots are")]
             #[derive(Clone, Copy)]
@@ -28,13 +28,25 @@ macro_rules! slots {
             impl<'a> $name<'a> {
                 pub(super) const EMPTY: Self = Self([Value::Null; [$(stringify!($slot)),+].len()]);
 
-                #[inline(always)]
                 pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Fault> {
                     object(text, |tag, name, value| {
-                        if let Some(index) = KEYS.find(tag, name) {
-                            self.0[SLOTS[index] as usize] = value;
+                        if let Some(slot) = Self::slot(tag, name) {
+                            self.set(slot, value);
                         }
                     })
+                }
+
+                /// The slot of a name.
+                #[inline(always)]
+                pub(super) fn slot(tag: Tag, name: &[u8]) -> Option<u8> {
+                    KEYS.find(tag, name).map(|index| SLOTS[index] as u8)
+                }
+
+                #[inline(always)]
+                pub(super) fn set(&mut self, slot: u8, value: Value<'a>) {
+                    if let Some(held) = self.0.get_mut(usize::from(slot)) {
+                        *held = value;
+                    }
                 }
 
                 $(

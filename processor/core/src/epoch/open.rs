@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Dedupe, EventId, Objects, Rows};
-use crate::decode::{self, DecodeLimits, Event, FactKind, Reason, Rejection};
+use crate::decode::{self, Decoder, Event, FactKind, Reason, Rejection};
 use crate::session::SessionFold;
 use crate::stream::{EpochMs, Position, Record};
 use crate::window::WindowFold;
@@ -141,14 +141,14 @@ impl OpenEpoch {
         position: Position,
         record: &Record,
         data: &Bytes,
+        decoder: &mut Decoder,
         dedupe: &mut Dedupe,
-        limits: &DecodeLimits,
         now: EpochMs,
     ) {
         self.touch(position, record, now);
         for (number, line) in (0..).zip(decode::lines(data)) {
             self.counts.read += 1;
-            let event = match decode::decode(line, record.arrival, limits) {
+            let event = match decoder.decode(line, record.arrival) {
                 Ok(event) => event,
                 Err(rejection) => {
                     let data = data.slice_ref(line);
@@ -248,9 +248,9 @@ impl OpenEpoch {
 }
 
 /// Notes the event ids of a record that was committed before, and folds nothing.
-pub(super) fn warm_up(dedupe: &mut Dedupe, data: &[u8], arrival: EpochMs, limits: &DecodeLimits) {
+pub(super) fn warm_up(dedupe: &mut Dedupe, data: &[u8], arrival: EpochMs, decoder: &mut Decoder) {
     for line in decode::lines(data) {
-        if let Ok(event) = decode::decode(line, arrival, limits)
+        if let Ok(event) = decoder.decode(line, arrival)
             && let Some(id) = event.event_id()
         {
             dedupe.repeats(EventId::of(id));

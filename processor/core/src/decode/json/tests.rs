@@ -7,7 +7,7 @@ use crate::decode::reject::Reason;
 fn members(text: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut members = Vec::new();
     object(text, |tag, name, value| {
-        assert_eq!(tag, Tag::of(name.as_bytes()));
+        assert_eq!(tag, Tag::of(name));
         let value = match value {
             Value::Null => "null".to_owned(),
             Value::Bool => "bool".to_owned(),
@@ -15,7 +15,7 @@ fn members(text: &str) -> Result<Vec<(String, String)>, Fault> {
             Value::Text(text) => text.get().into_owned(),
             Value::Array(raw) | Value::Object(raw) => raw.to_owned(),
         };
-        members.push((name.to_owned(), value));
+        members.push((String::from_utf8(name.to_vec()).unwrap(), value));
     })?;
     Ok(members)
 }
