@@ -8,7 +8,7 @@ ROUNDS ?= 3
 THREADS ?= 2
 PEERS := target/peers
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-peers independent cdk deploy-test synth setup
+.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers independent cdk deploy-test synth setup
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,7 +41,9 @@ deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
 
-bench: setup ## speed of the core, next to serde_json in the same run, and of reports
+bench: bench-core bench-peers ## all figures of speed, each next to a peer in the same run
+
+bench-core: setup ## the core, next to serde_json, and reports
 	$(CARGO) bench --locked -p ivs-core
 
 bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)

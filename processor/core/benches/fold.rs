@@ -101,12 +101,13 @@ fn ours(lines: &[Vec<u8>]) -> u64 {
     let mut folded = 0;
     dedupe.arrive(EpochMs(0));
     for line in lines {
-        let Ok(event) = decoder.decode(line, EpochMs(0)) else { continue };
+        let decoded = decoder.decode(line, EpochMs(0));
+        let Ok(event) = &decoded else { continue };
         if event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))) {
             continue;
         }
         folded += 1;
-        match &event {
+        match event {
             Event::Gauge(gauge) => windows.add_gauge(gauge),
             Event::Player(sample) => windows.add_player(sample),
             Event::Chat(message) => windows.add_chat(message),

@@ -18,8 +18,9 @@ use crate::store_url::StoreUrl;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// Read in pieces that stay in the L2 cache.
-const BUFFER_BYTES: usize = 256 << 10;
+/// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is
+/// then read without a stop here.
+const BUFFER_BYTES: usize = 64 << 10;
 /// Pieces of a download that wait for their reader: enough to keep the network busy.
 const CHUNKS_AHEAD: usize = 8;
 /// What the worker keeps beside its archive is no archive: rejected records, rows set aside.

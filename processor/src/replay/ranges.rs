@@ -301,18 +301,20 @@ fn each_event(
     line: &[u8],
     mut each: impl FnMut(&[u8], Result<&Event<'_>, &Rejection>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let rejection = match decoder.decode(line, UNKNOWN_ARRIVAL) {
-        Ok(event) if event.time() != UNKNOWN_ARRIVAL => return each(line, Ok(&event)),
-        Ok(_) => no_time(),
+    let decoded = decoder.decode(line, UNKNOWN_ARRIVAL);
+    // Borrowed where it stands: an event is large.
+    let rejection = match &decoded {
+        Ok(event) if event.time() != UNKNOWN_ARRIVAL => return each(line, Ok(event)),
+        Ok(_) => &no_time(),
         Err(rejection) => rejection,
     };
     if !matches!(rejection.reason, Reason::NotJson | Reason::TooLarge) {
-        return each(line, Err(&rejection));
+        return each(line, Err(rejection));
     }
     if is_blank(line) {
         return Ok(());
     }
-    let Some(pieces) = concatenated(line) else { return each(line, Err(&rejection)) };
+    let Some(pieces) = concatenated(line) else { return each(line, Err(rejection)) };
     pieces.into_iter().try_for_each(|piece| match decoder.decode(piece, UNKNOWN_ARRIVAL) {
         Ok(event) if event.time() != UNKNOWN_ARRIVAL => each(piece, Ok(&event)),
         Ok(_) => each(piece, Err(&no_time())),

@@ -148,11 +148,13 @@ impl OpenEpoch {
         self.touch(position, record, now);
         for (number, line) in (0..).zip(decode::lines(data)) {
             self.counts.read += 1;
-            let event = match decoder.decode(line, record.arrival) {
+            let decoded = decoder.decode(line, record.arrival);
+            // Borrowed where it stands: an event is large.
+            let event = match &decoded {
                 Ok(event) => event,
                 Err(rejection) => {
                     let data = data.slice_ref(line);
-                    self.push_rejected(position, number, record, data, rejection);
+                    self.push_rejected(position, number, record, data, rejection.clone());
                     continue;
                 }
             };
@@ -162,7 +164,7 @@ impl OpenEpoch {
             }
             self.counts.accepted += 1;
             self.counts.late += u64::from(event.time().0 < record.arrival.0 - LATE_AFTER_MS);
-            match &event {
+            match event {
                 Event::Gauge(gauge) => self.windows.add_gauge(gauge),
                 Event::Player(sample) => self.windows.add_player(sample),
                 Event::Chat(message) => self.windows.add_chat(message),
