@@ -14,9 +14,9 @@ use crate::sketch::quantile::whole_ms;
 use crate::sketch::{Coupon, Sketch};
 use crate::stream::{EpochMs, Minute};
 
-/// Sketches take values in batches of this many: large enough to spread the cost of the sort and
-/// the merge, small enough that a window's three batches stay below 3 KB.
-const BATCH: usize = 256;
+/// Sketches take values in batches of this many: large enough that most windows sort and merge once,
+/// small enough that a window's three batches stay below 12 KB, about what its sketches take.
+const BATCH: usize = 1_024;
 
 /// Room for a window's first values: a small window never grows its batches.
 const FIRST_BATCH: usize = 8;
