@@ -3,6 +3,29 @@
 use crate::stream::EpochMs;
 
 const DAY_MS: i64 = 86_400_000;
+/// Days from March of the year -400 to 1970.
+const EPOCH_DAYS: i64 = 719_468 + 146_097;
+
+struct Month {
+    /// Days, the leap day left out.
+    length: u32,
+    /// Days of a year before it, counted from March.
+    before: u32,
+}
+
+/// From January on.
+const MONTHS: [Month; 12] = {
+    let lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut months = [const { Month { length: 0, before: 0 } }; 12];
+    let (mut from_march, mut before) = (0, 0);
+    while from_march < 12 {
+        let month = (from_march + 2) % 12;
+        months[month] = Month { length: lengths[month], before };
+        before += lengths[month];
+        from_march += 1;
+    }
+    months
+};
 
 /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±hh:mm)`, truncating the fraction to milliseconds.
 ///
@@ -33,12 +56,12 @@ fn in_millis(text: &[u8; 24]) -> Option<EpochMs> {
         // In each byte the number of two digits that begins there.
         pairs[at] = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     }
-    let pair = |word: usize, at: u32| i64::from((pairs[word] >> (8 * at)).to_le_bytes()[0]);
+    let pair = |word: usize, at: u32| u32::from((pairs[word] >> (8 * at)).to_le_bytes()[0]);
     let (year, month) = (pair(0, 0) * 100 + pair(0, 2), pair(0, 5));
     let (day, hour, minute) = (pair(1, 0), pair(1, 3), pair(1, 6));
-    let (second, millis) = (pair(2, 1), pair(2, 4) * 10 + i64::from(text[22] ^ b'0'));
+    let (second, millis) = (pair(2, 1), pair(2, 4) * 10 + u32::from(text[22] ^ b'0'));
     let at = local_ms([year, month, day], [hour, minute, second])?;
-    is_form.then_some(EpochMs(at + millis))
+    is_form.then_some(EpochMs(at + i64::from(millis)))
 }
 
 /// Any form.
@@ -52,7 +75,7 @@ fn any(text: &[u8]) -> Option<EpochMs> {
     let mut digit = |at: usize| {
         let digit = head[at].wrapping_sub(b'0');
         largest = digit.max(largest);
-        i64::from(digit)
+        u32::from(digit)
     };
     let mut two = |at: usize| digit(at) * 10 + digit(at + 1);
     let year = two(0) * 100 + two(2);
@@ -68,14 +91,17 @@ fn any(text: &[u8]) -> Option<EpochMs> {
 
 /// Milliseconds from 1970 to a date and time of day, if there is such.
 #[inline]
-fn local_ms([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<i64> {
-    let is_one = (1..=12).contains(&month)
-        && (1..=days_in_month(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
+fn local_ms([year, month, day]: [u32; 3], [hour, minute, second]: [u32; 3]) -> Option<i64> {
+    let Month { length, before } = *MONTHS.get(month.wrapping_sub(1) as usize)?;
+    let is_day = day.wrapping_sub(1) < length || (month == 2 && day == 29 && is_leap(year));
+    if !is_day || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Counted from March, so that the leap day ends a year, and from a year that is 0 or more.
+    let year = year + 400 - u32::from(month <= 2);
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + before + day - 1;
     let day_ms = ((hour * 60 + minute) * 60 + second) * 1000;
-    is_one.then(|| days(year, month, day) * DAY_MS + day_ms)
+    Some((i64::from(days) - EPOCH_DAYS) * DAY_MS + i64::from(day_ms))
 }
 
 /// Two decimal digits.
@@ -109,26 +135,8 @@ fn offset_ms(zone: &[u8]) -> Option<i64> {
     }
 }
 
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 => 28 + i64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to a date; the year is counted from March so that the leap day ends it.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    /// From 0000-03-01 to 1970-01-01.
-    const EPOCH: i64 = 719_468;
-    let year = if month <= 2 { year - 1 } else { year };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + leap_days + day_of_year - EPOCH
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 #[cfg(test)]
