@@ -39,14 +39,15 @@ impl ObjectSink {
     /// Names the URL that cannot be used.
     pub fn open(
         objects: &config::Objects,
+        aws: &config::Aws,
         stream: &str,
         stats: Arc<Stats>,
     ) -> Result<Self, StoreUrlError> {
         let archive = match objects.archive.as_str() {
             "" => None,
-            url => Some(StoreUrl::open(url)?),
+            url => Some(StoreUrl::open(url, aws)?),
         };
-        let rejects = StoreUrl::open(&objects.rejects)?;
+        let rejects = StoreUrl::open(&objects.rejects, aws)?;
         Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
     }
 
