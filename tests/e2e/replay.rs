@@ -1,5 +1,6 @@
 //! `replay` and `audit`: an archive gives the rows of the online run, whatever happens to either.
 
+mod eventbridge;
 mod parquet;
 
 use std::io::{Read as _, Write as _};
