@@ -41,8 +41,9 @@ deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
 
-bench: setup ## speed of the core, next to serde_json in the same run, and of reports
-	$(CARGO) bench --locked -p ivs-core
+bench: setup ## speed of the core: next to serde_json in the same run, of its pieces, of reports
+	$(CARGO) bench --locked -p ivs-core --bench fold --bench report
+	$(CARGO) bench --locked -p ivs-core --bench pieces -- --quick
 
 bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
 	$(CARGO) build --locked --release --bin ivs-processor
