@@ -43,8 +43,9 @@ sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 
 
 bench: bench-core bench-peers ## all figures of speed, each next to a peer in the same run
 
-bench-core: setup ## the core, next to serde_json, and reports
-	$(CARGO) bench --locked -p ivs-core
+bench-core: setup ## the core: next to serde_json in the same run, its pieces, reports
+	$(CARGO) bench --locked -p ivs-core --bench fold --bench report
+	$(CARGO) bench --locked -p ivs-core --bench pieces -- --quick
 
 bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
 	$(CARGO) build --locked --release --bin ivs-processor

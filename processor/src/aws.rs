@@ -27,6 +27,8 @@ pub struct Clients {
 /// beyond any lease we could still hold.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Key and secret where nothing checks them.
+pub(crate) const LOCAL_KEY: &str = "local";
 
 /// Builds the clients. Credentials come from the SDK's chain (environment, profile, container,
 /// instance); a loopback endpoint without any gets fixed ones, because nothing checks them there.
@@ -92,7 +94,7 @@ async fn sdk_config(aws: &config::Aws, http: SharedHttpClient) -> SdkConfig {
     }
     if is_plain(&aws.endpoint_url) && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
         loader = loader.credentials_provider(aws_credential_types::Credentials::new(
-            "local", "local", None, None, "local",
+            LOCAL_KEY, LOCAL_KEY, None, None, LOCAL_KEY,
         ));
         if aws.region.is_empty() && std::env::var_os("AWS_REGION").is_none() {
             loader = loader.region(Region::new(ivs_schemas::names::LOCAL_REGION));
@@ -102,6 +104,6 @@ async fn sdk_config(aws: &config::Aws, http: SharedHttpClient) -> SdkConfig {
 }
 
 /// Plain HTTP goes to endpoints that were named so; AWS itself is always TLS.
-fn is_plain(endpoint_url: &str) -> bool {
+pub(crate) fn is_plain(endpoint_url: &str) -> bool {
     endpoint_url.starts_with("http://")
 }

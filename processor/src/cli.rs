@@ -200,7 +200,7 @@ pub struct ReplayArgs {
     /// gzip, zstd; with or without newlines); or kinesis:STREAM
     #[arg(value_name = "SOURCE", required_unless_present = "eventbridge_archive")]
     pub sources: Vec<String>,
-    /// Write the metric rows to this file (.csv, .ndjson), and touch no table
+    /// Write the metric rows to this file (.csv, .ndjson, .parquet), and touch no table
     #[arg(long, group = "to_where", value_name = "FILE")]
     pub rows_out: Option<PathBuf>,
     /// Write metric rows and sessions to the tables; rows with other data in them are left alone

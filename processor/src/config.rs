@@ -55,6 +55,8 @@ pub struct Aws {
     pub dynamodb_endpoint_url: String,
     /// Another endpoint for Kinesis alone; empty means the first one.
     pub kinesis_endpoint_url: String,
+    /// Another endpoint for S3 alone; empty means the first one, or what `AWS_ENDPOINT_URL_S3` says.
+    pub s3_endpoint_url: String,
 }
 
 /// Where reading starts when a shard has no lease yet.

@@ -103,7 +103,7 @@ impl Reading {
             sources.iter().cloned().partition(|source| source.starts_with(KINESIS));
         let streams: Vec<String> =
             streams.iter().map(|stream| stream[KINESIS.len()..].to_owned()).collect();
-        let (chains, objects) = segment::chains(object::find(&sources).await?);
+        let (chains, objects) = segment::chains(object::find(&sources, &config.aws).await?);
         if tables.is_some() {
             anyhow::ensure!(
                 streams.is_empty(),

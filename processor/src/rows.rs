@@ -73,7 +73,9 @@ pub async fn export(
 
 fn write(out: impl Write, lines: &[(WindowKey, String)]) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
-    writeln!(out, "{}", csv::HEADER)?;
+    let mut header = String::new();
+    csv::write_header(&mut header).expect("a text takes everything");
+    out.write_all(header.as_bytes())?;
     for (_, line) in lines {
         out.write_all(line.as_bytes())?;
     }

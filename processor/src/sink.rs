@@ -120,7 +120,12 @@ impl Sinks {
         let share = || Arc::clone(&stats);
         Ok(Self {
             rows: rows::RowSink::new(clients.dynamodb.clone(), &config.tables, share()),
-            objects: objects::ObjectSink::open(&config.objects, &config.stream.name, share())?,
+            objects: objects::ObjectSink::open(
+                &config.objects,
+                &config.aws,
+                &config.stream.name,
+                share(),
+            )?,
             metrics: metrics::MetricSink::new(
                 clients.cloudwatch.clone(),
                 &config.cloudwatch,

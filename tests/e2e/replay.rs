@@ -1,5 +1,8 @@
 //! `replay` and `audit`: an archive gives the rows of the online run, whatever happens to either.
 
+mod eventbridge;
+mod parquet;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 

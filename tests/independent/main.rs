@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod emulators;
+mod objects;
 #[path = "../e2e/process.rs"]
 #[expect(dead_code, reason = "shared with the end-to-end tests, which need all of it")]
 mod process;

@@ -74,7 +74,7 @@ impl Fixed {
     /// The nearest floating-point number.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        self.0 as f64 / ONE as f64
+        FixedSum::from(self).to_f64()
     }
 
     /// The whole part, rounded to the nearest integer, halves away from zero.
@@ -104,7 +104,12 @@ impl FixedSum {
     /// The nearest floating-point number.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        self.0 as f64 / ONE as f64
+        // Up to here both sides of the division are exact, so that it rounds once.
+        const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
+        if self.0.unsigned_abs() <= EXACT {
+            return self.0 as f64 / ONE as f64;
+        }
+        self.to_string().parse().expect("a decimal number is a number")
     }
 
     /// The mean of `count` terms; `None` of none.

@@ -8,6 +8,8 @@
 //! [`epoch`] is the state machine that decides when each of these may be written. [`report`] is what
 //! stored rows add up to.
 
+pub mod archive;
+pub mod columns;
 pub mod csv;
 pub mod decode;
 pub mod epoch;

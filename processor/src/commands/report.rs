@@ -27,7 +27,7 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
     };
     let now = now();
     let period = report::period(kind, args.date, &args.tz, now)?;
-    let out = args.out.as_deref().map(StoreUrl::open).transpose()?;
+    let out = args.out.as_deref().map(|url| StoreUrl::open(url, &config.aws)).transpose()?;
     let source = source(config).await;
     if let Some(channel) = &args.channel {
         let channel_id = report::channel_id(channel);
@@ -52,7 +52,7 @@ async fn source(config: &Config) -> Source {
 }
 
 async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {
-    Handler::new(source(config).await, &args.out, &args.tz, args.lang)?.serve().await
+    Handler::new(source(config).await, &config.aws, &args.out, &args.tz, args.lang)?.serve().await
 }
 
 /// Below the URL, or on standard output: JSON as one line.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ivs_core::archive::parse_line;
 use ivs_core::epoch::{Counts, ShardConfig};
 use ivs_core::stream::{HashRange, Position, ShardId};
 use md5::{Digest as _, Md5};
@@ -16,7 +17,7 @@ use super::object::{Damage, Object};
 use super::output::{Output, Wanted};
 use super::progress::Progress;
 use super::ranges::{self, Range, RangeEnd, RangeFold};
-use super::segment::{Chain, parse_line};
+use super::segment::Chain;
 use super::sorter::{Merged, Sorter};
 use super::split::Splitter;
 

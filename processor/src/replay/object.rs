@@ -14,6 +14,7 @@ use object_store::{DynObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::config;
 use crate::store_url::StoreUrl;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -61,12 +62,14 @@ pub(crate) struct Damage {
 ///
 /// # Errors
 /// Names the source that does not exist or cannot be listed.
-pub(crate) async fn find(sources: &[String]) -> anyhow::Result<Vec<Object>> {
+pub(crate) async fn find(sources: &[String], aws: &config::Aws) -> anyhow::Result<Vec<Object>> {
     let mut found = Vec::new();
     for source in sources {
         let before = found.len();
         if source.starts_with("s3://") {
-            list_s3(source, &mut found).await.with_context(|| format!("cannot list {source}"))?;
+            list_s3(source, aws, &mut found)
+                .await
+                .with_context(|| format!("cannot list {source}"))?;
         } else {
             let path = source.strip_prefix("file:").unwrap_or(source);
             let path = Path::new(path.strip_prefix("//").unwrap_or(path));
@@ -102,8 +105,8 @@ fn is_archive_name(name: &str) -> bool {
     !name.starts_with('.') && !NO_ARCHIVE.iter().any(|suffix| name.ends_with(suffix))
 }
 
-async fn list_s3(url: &str, found: &mut Vec<Object>) -> anyhow::Result<()> {
-    let opened = StoreUrl::open(url)?;
+async fn list_s3(url: &str, aws: &config::Aws, found: &mut Vec<Object>) -> anyhow::Result<()> {
+    let opened = StoreUrl::open_s3_to_read(url, aws)?;
     let (store, prefix) = (opened.store(), opened.prefix());
     let bucket = url["s3://".len()..].split('/').next().unwrap_or_default();
     let mut push = |meta: object_store::ObjectMeta| {
@@ -296,7 +299,10 @@ mod tests {
             std::fs::write(dir.path().join(name), "{}").unwrap();
         }
         let folder = dir.path().display().to_string();
-        let found = find(&[format!("{folder}/b"), format!("file://{folder}")]).await.unwrap();
+        let found =
+            find(&[format!("{folder}/b"), format!("file://{folder}")], &config::Aws::default())
+                .await
+                .unwrap();
         let names: Vec<&str> = found.iter().map(|one| &*one.name).collect();
         assert_eq!(names, [format!("file://{folder}/b"), format!("file://{folder}/a")]);
     }
@@ -309,7 +315,7 @@ mod tests {
         encoder.write_all(&[b'x'; 100_000]).unwrap();
         let whole = encoder.finish().unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-        let found = find(&[path.display().to_string()]).await.unwrap();
+        let found = find(&[path.display().to_string()], &config::Aws::default()).await.unwrap();
         let total = Arc::default();
         let mut text = found[0].open(&Handle::current(), &total).unwrap();
         let error = io::copy(&mut text, &mut io::sink()).unwrap_err();
@@ -347,7 +353,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("empty.zst");
         std::fs::write(&path, "").unwrap();
-        let found = find(&[path.display().to_string()]).await.unwrap();
+        let found = find(&[path.display().to_string()], &config::Aws::default()).await.unwrap();
         let opened = found[0].open(&Handle::current(), &Arc::default());
         assert_eq!(opened.err().unwrap().at, 0);
     }

@@ -1,10 +1,13 @@
 //! Recomputed metric rows into a file.
 
+mod parquet;
+
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use ivs_core::columns::{COLUMNS, Cell, cells};
 use ivs_core::csv;
 use serde_json::{Map, Value};
 
@@ -13,10 +16,12 @@ use super::entry::MetricPart;
 /// What a file holds, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `.csv`: the columns of [`csv::HEADER`].
+    /// `.csv`: the columns of [`COLUMNS`].
     Csv,
     /// `.ndjson` or `.jsonl`: the same columns, one object a line; what is empty in CSV is null.
     Ndjson,
+    /// `.parquet`: the same columns; what is empty in CSV is null.
+    Parquet,
 }
 
 impl Format {
@@ -28,7 +33,11 @@ impl Format {
         match path.extension().and_then(std::ffi::OsStr::to_str) {
             Some("csv") => Ok(Self::Csv),
             Some("ndjson" | "jsonl") => Ok(Self::Ndjson),
-            _ => anyhow::bail!("{}: expected a name that ends in .csv or .ndjson", path.display()),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => anyhow::bail!(
+                "{}: expected a name that ends in .csv, .ndjson or .parquet",
+                path.display()
+            ),
         }
     }
 }
@@ -48,73 +57,58 @@ pub(crate) fn write(
     unfinished.as_mut_os_string().push(".unfinished");
     let mut out =
         BufWriter::with_capacity(256 << 10, File::create(&unfinished).with_context(context)?);
-    if format == Format::Csv {
-        writeln!(out, "{}", csv::HEADER).with_context(context)?;
+    let mut count = 0;
+    let rows = rows.inspect(|_| count += 1);
+    match format {
+        Format::Csv => write_csv(rows, &mut out),
+        Format::Ndjson => write_ndjson(rows, &mut out),
+        Format::Parquet => parquet::write(rows, &mut out),
     }
-    let (mut line, mut count) = (String::new(), 0);
-    for row in rows {
-        let row = row?;
-        line.clear();
-        csv::write_row(&mut line, &row.key, &row.agg).expect("a text takes everything");
-        match format {
-            Format::Csv => out.write_all(line.as_bytes()),
-            Format::Ndjson => writeln!(out, "{}", object(&line)),
-        }
-        .with_context(context)?;
-        count += 1;
-    }
+    .with_context(context)?;
     out.flush().with_context(context)?;
     std::fs::rename(&unfinished, path).with_context(context)?;
     Ok(count)
 }
 
-/// A line of CSV as an object: ids are texts, everything else is a number.
-fn object(line: &str) -> Value {
-    let cell = |(name, text): (&str, String)| {
-        let value = match name {
-            "session_id" | "channel_id" => Value::String(text),
-            _ => serde_json::from_str(&text).unwrap_or_default(),
-        };
-        (name.to_owned(), value)
-    };
-    Value::Object(csv::HEADER.split(',').zip(cells(line)).map(cell).collect::<Map<_, _>>())
+fn write_csv(
+    rows: impl Iterator<Item = io::Result<MetricPart>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut line = String::new();
+    csv::write_header(&mut line).expect("a text takes everything");
+    for row in rows {
+        let row = row?;
+        csv::write_row(&mut line, &row.key, &row.agg).expect("a text takes everything");
+        out.write_all(line.as_bytes())?;
+        line.clear();
+    }
+    // What is left is the header of no rows.
+    out.write_all(line.as_bytes())
 }
 
-/// The cells of a line of CSV (RFC 4180).
-fn cells(line: &str) -> Vec<String> {
-    let mut cells = vec![String::new()];
-    let mut is_quoted = false;
-    let mut rest = line.trim_end_matches('\n').chars().peekable();
-    while let Some(next) = rest.next() {
-        let cell = cells.last_mut().expect("it begins with one");
-        match next {
-            '"' if is_quoted && rest.next_if_eq(&'"').is_some() => cell.push('"'),
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => cells.push(String::new()),
-            other => cell.push(other),
-        }
-    }
-    cells
+fn write_ndjson(
+    rows: impl Iterator<Item = io::Result<MetricPart>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    rows.into_iter().try_for_each(|row| writeln!(out, "{}", object(&row?)))
+}
+
+/// A row as an object: ids are texts, everything else is a number or null.
+fn object(row: &MetricPart) -> Value {
+    let value = |cell| match cell {
+        Cell::Empty => Value::Null,
+        Cell::Text(text) => text.into(),
+        Cell::Int(value) => value.into(),
+        Cell::Decimal(sum) => match i64::try_from(sum.0 / 1_000_000) {
+            Ok(whole) if sum.0 % 1_000_000 == 0 => whole.into(),
+            _ => sum.to_f64().into(),
+        },
+    };
+    let named = COLUMNS.iter().zip(cells(&row.key, &row.agg));
+    Value::Object(
+        named.map(|(column, cell)| (column.name.to_owned(), value(cell))).collect::<Map<_, _>>(),
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_becomes_an_object_of_its_columns() {
-        assert_eq!(cells("a,\"b,\"\"c\"\"\",,1\n"), ["a", "b,\"c\"", "", "1"]);
-        let empty = ",".repeat(csv::HEADER.split(',').count() - 4);
-        let row = object(&format!("\"s,1\",60,7,2{empty}\n"));
-        assert_eq!(row["session_id"], "s,1");
-        assert_eq!(row["channel_id"], "7", "an id of digits is a text all the same");
-        assert_eq!((&row["window_start"], &row["records"]), (&60.into(), &2.into()));
-        assert!(row["viewers_sum"].is_null());
-    }
-
-    #[test]
-    fn a_name_without_a_known_ending_is_refused() {
-        assert_eq!(Format::of(Path::new("a/b.jsonl")).unwrap(), Format::Ndjson);
-        assert!(Format::of(Path::new("rows.parquet")).is_err());
-    }
-}
+mod tests;

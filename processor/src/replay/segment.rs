@@ -1,13 +1,8 @@
-//! The worker's own archive segments: their names, and the records in them.
+//! The worker's own archive segments, by their names.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use ivs_core::stream::{EpochMs, HashRange, Position, Record, ShardId};
-use serde::Deserialize;
+use ivs_core::stream::{Position, ShardId};
 
 use super::object::Object;
 
@@ -77,45 +72,6 @@ fn parse_name(name: &str) -> Option<(String, ShardId, Option<Position>, Position
     Some((stream.to_owned(), ShardId::new(shard), from, position(to)?))
 }
 
-/// A line of a segment.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    sequence_number: &'a str,
-    partition_key: String,
-    arrival_ms: i64,
-    data: Option<String>,
-    data_base64: Option<&'a str>,
-    hash_key_range: Option<[String; 2]>,
-}
-
-/// Reads a line: the record, and on a segment's first line the shard's hash keys.
-///
-/// # Errors
-/// Says what is wrong with it.
-pub(crate) fn parse_line(line: &[u8]) -> Result<(Record, Option<HashRange>), String> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let data = match (line.data, line.data_base64) {
-        (Some(text), None) => Bytes::from(text),
-        (None, Some(text)) => STANDARD.decode(text).map_err(|error| error.to_string())?.into(),
-        _ => return Err("expected either data or dataBase64".to_owned()),
-    };
-    let range = |[start, end]: [String; 2]| {
-        Some(HashRange { start: start.parse().ok()?, end: end.parse().ok()? })
-    };
-    let range = match line.hash_key_range {
-        None => None,
-        Some(keys) => Some(range(keys).ok_or("hashKeyRange holds no numbers")?),
-    };
-    let record = Record {
-        sequence: line.sequence_number.parse().map_err(|error| format!("{error}"))?,
-        partition_key: Arc::from(line.partition_key),
-        arrival: EpochMs(line.arrival_ms),
-        data,
-    };
-    Ok((record, range))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,23 +92,6 @@ mod tests {
             "s3://b/s/shardId-0/2026/3/1/12/9-12.ndjson.zst",
         ] {
             assert!(parse_name(other).is_none(), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_line_comes_back_and_a_broken_one_says_why() {
-        let line = br#"{"sequenceNumber":"7","partitionKey":"k\"","arrivalMs":5,"data":"{\"a\":1}\n","hashKeyRange":["0","9"]}"#;
-        let (record, range) = parse_line(line).unwrap();
-        assert_eq!(&record.data[..], b"{\"a\":1}\n");
-        assert_eq!((&*record.partition_key, record.arrival), ("k\"", EpochMs(5)));
-        assert_eq!(range, Some(HashRange { start: 0, end: 9 }));
-        let binary =
-            br#"{"sequenceNumber":"7","partitionKey":"k","arrivalMs":5,"dataBase64":"/3s="}"#;
-        assert_eq!(&parse_line(binary).unwrap().0.data[..], b"\xff{");
-        for broken in
-            [&b"{"[..], b"{}", br#"{"sequenceNumber":"7","partitionKey":"k","arrivalMs":5}"#]
-        {
-            assert!(parse_line(broken).is_err());
         }
     }
 }

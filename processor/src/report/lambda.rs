@@ -13,6 +13,7 @@ use serde_json::json;
 use super::html::Lang;
 use super::{Format, Source, all_channels, channel_id, period, store};
 use crate::clock::now;
+use crate::config;
 use crate::lambda::{Response, serve};
 use crate::store_url::StoreUrl;
 
@@ -43,8 +44,14 @@ impl Handler {
     ///
     /// # Errors
     /// When the URL cannot be used.
-    pub fn new(source: Source, out_url: &str, zone: &str, lang: Lang) -> anyhow::Result<Self> {
-        let out = StoreUrl::open(out_url)?;
+    pub fn new(
+        source: Source,
+        aws: &config::Aws,
+        out_url: &str,
+        zone: &str,
+        lang: Lang,
+    ) -> anyhow::Result<Self> {
+        let out = StoreUrl::open(out_url, aws)?;
         let out_url = out_url.trim_end_matches('/').to_owned();
         Ok(Self { source, out, out_url, zone: zone.to_owned(), lang })
     }

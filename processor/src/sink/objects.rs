@@ -6,14 +6,13 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ivs_core::archive;
 use ivs_core::epoch::{Objects, Rejected};
 use ivs_core::stream::{EpochMs, HashRange, Position, Record, ShardId};
 use object_store::path::Path;
 use object_store::{DynObjectStore, ObjectStoreExt as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{EFFECT, SetAside, SinkError, set_aside};
 use crate::config;
@@ -39,14 +38,15 @@ impl ObjectSink {
     /// Names the URL that cannot be used.
     pub fn open(
         objects: &config::Objects,
+        aws: &config::Aws,
         stream: &str,
         stats: Arc<Stats>,
     ) -> Result<Self, StoreUrlError> {
         let archive = match objects.archive.as_str() {
             "" => None,
-            url => Some(StoreUrl::open(url)?),
+            url => Some(StoreUrl::open(url, aws)?),
         };
-        let rejects = StoreUrl::open(&objects.rejects)?;
+        let rejects = StoreUrl::open(&objects.rejects, aws)?;
         Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
     }
 
@@ -142,7 +142,7 @@ fn rejects_body(shard: &ShardId, rejected: &[Rejected]) -> Bytes {
             "reason": record.rejection.reason.as_str(),
             "error": record.rejection.to_string(),
         });
-        put_data(&mut line, &record.data);
+        archive::put_data(&mut line, &record.data);
         body.extend(line.to_string().bytes());
         body.push(b'\n');
     }
@@ -158,31 +158,17 @@ fn segment_body(records: &[Record], range: Option<HashRange>) -> std::io::Result
     encoder.include_checksum(true)?;
     let mut range = range;
     for record in records {
-        let mut line = json!({
-            "sequenceNumber": record.sequence.to_string(),
-            "partitionKey": &*record.partition_key,
-            "arrivalMs": record.arrival.0,
-        });
-        if let Some(range) = range.take() {
-            line["hashKeyRange"] = json!([range.start.to_string(), range.end.to_string()]);
-        }
-        put_data(&mut line, &record.data);
-        writeln!(encoder, "{line}")?;
+        writeln!(encoder, "{}", archive::object(record, range.take()))?;
     }
     Ok(encoder.finish()?.into())
 }
 
-/// `data` as text where it is text, else `dataBase64`.
-fn put_data(line: &mut Value, data: &[u8]) {
-    match std::str::from_utf8(data) {
-        Ok(text) => line["data"] = text.into(),
-        Err(_) => line["dataBase64"] = STANDARD.encode(data).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use ivs_core::decode::{DecodeLimits, decode};
+    use serde_json::Value;
 
     use super::*;
 

@@ -93,3 +93,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_large_sum_becomes_the_nearest_number() {
+    for micros in [(1 << 53) + 1, 10_000_000_000_300_001, 98_765_432_109_876_543, -(1 << 60) - 1] {
+        let sum = FixedSum(micros);
+        let nearest: f64 = sum.to_string().parse().unwrap();
+        assert_eq!(sum.to_f64().to_bits(), nearest.to_bits(), "{sum}");
+    }
+}

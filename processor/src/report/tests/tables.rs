@@ -12,7 +12,7 @@ use super::super::lambda::{Handler, Request};
 use super::super::{Source, has_data, period, store};
 use super::*;
 use crate::aws;
-use crate::config::Config;
+use crate::config::{Aws, Config};
 use crate::items::codec::Item;
 use crate::items::{metric, summary as summary_item};
 use crate::local::setup;
@@ -88,7 +88,7 @@ async fn a_report_reads_every_page_and_only_its_period() {
     assert_eq!(channels, ["ch-1"]);
 
     let dir = tempfile::tempdir().unwrap();
-    let url = StoreUrl::open(&format!("file://{}", dir.path().display())).unwrap();
+    let url = StoreUrl::open(&format!("file://{}", dir.path().display()), &Aws::default()).unwrap();
     for _ in 0..2 {
         let key = store(&url, &report, Format::Json, Lang::En).await.unwrap();
         assert_eq!(key, "reports/ch-1/daily_2026-03-01.json");
@@ -112,7 +112,7 @@ async fn the_function_answers_as_the_tutorials_does() {
     let dir = tempfile::tempdir().unwrap();
     let out = format!("file://{}", dir.path().display());
     let source = Source::new(&dynamodb, &config.tables);
-    let handler = Handler::new(source, &out, "UTC", Lang::En).unwrap();
+    let handler = Handler::new(source, &Aws::default(), &out, "UTC", Lang::En).unwrap();
     let now = EpochMs((DAY_S + 90_000) * 1_000);
     let ask = async |request: serde_json::Value| {
         let request: Request = serde_json::from_value(request).unwrap();

@@ -1,0 +1,45 @@
+//! `--rows-out FILE.parquet` holds what the CSV holds.
+
+use std::fs::File;
+
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::Field;
+
+use super::replay;
+use crate::golden::SAMPLE;
+use crate::process::state;
+
+#[test]
+fn parquet_has_the_rows_of_the_csv() {
+    let dir = state();
+    let [csv, parquet] = ["rows.csv", "rows.parquet"].map(|name| {
+        let path = dir.path().join(name);
+        replay(&["--rows-out"]).arg(&path).args(SAMPLE).run_to_end();
+        path
+    });
+    let csv = std::fs::read_to_string(csv).unwrap();
+    let (header, lines) = csv.split_once('\n').unwrap();
+    let reader = SerializedFileReader::new(File::open(parquet).unwrap()).unwrap();
+    let mut rows = reader.get_row_iter(None).unwrap();
+    let mut doubles = 0;
+    for line in lines.lines() {
+        let row = rows.next().expect("as many rows").unwrap();
+        let names: Vec<&str> = row.get_column_iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.join(","), header);
+        for (text, (name, field)) in line.split(',').zip(row.get_column_iter()) {
+            let is_same = match field {
+                Field::Null => text.is_empty(),
+                Field::Str(value) => value == text,
+                Field::Long(value) => value.to_string() == text,
+                Field::Double(value) => {
+                    doubles += 1;
+                    text.parse() == Ok(*value)
+                }
+                _ => false,
+            };
+            assert!(is_same, "{name}: {text:?} became {field:?} in:\n{line}");
+        }
+    }
+    assert!(rows.next().is_none(), "no more rows");
+    assert!(doubles > 100_000, "{doubles} decimals were compared");
+}

@@ -1,0 +1,87 @@
+//! The checks of the fuzz targets on their seeds, on all that is left of a seed when it is cut
+//! anywhere, and on seeds with one byte changed: without a nightly compiler, in every test run.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod checks;
+
+use std::path::{Path, PathBuf};
+
+use ivs_core::archive::parse_line;
+use ivs_core::decode::{DecodeLimits, decode, lines};
+use ivs_core::kpl::{Aggregate, deaggregate};
+use ivs_core::sketch::{Distinct, Quantiles};
+use ivs_core::stream::EpochMs;
+
+/// Bytes that a changed one becomes: ends, quotes, signs, and all bits.
+const CHANGES: [u8; 8] = [0, b'"', b'\\', b'}', b'9', b'-', 0x80, 0xff];
+
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in dir.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found
+}
+
+/// The seeds of a target; those of `decode` are the samples of the contract as well.
+fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = files(&tests.join("fuzz/seeds").join(target));
+    if target == "decode" {
+        found.extend(files(&tests.join("../schemas/samples")));
+    }
+    found
+}
+
+/// Checks every seed of a target; `is_good` says whether one gets past the first look.
+fn check(target: &str, check: impl Fn(&[u8]), is_good: impl Fn(&[u8]) -> bool) {
+    let seeds = seeds(target);
+    let good = seeds.iter().filter(|(_, seed)| is_good(seed)).count();
+    assert!(good * 2 > seeds.len(), "{good} of {} seeds are good ones", seeds.len());
+    for (path, seed) in &seeds {
+        println!("{}", path.display());
+        check(seed);
+        for at in 0..seed.len() {
+            check(&seed[..at]);
+            check(&seed[at..]);
+            let mut changed = seed.clone();
+            for byte in CHANGES {
+                changed[at] = byte;
+                check(&changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_are_decoded_or_rejected() {
+    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let is_good = |seed: &[u8]| lines(seed).all(|line| decode(line, EpochMs(0), &limits).is_ok());
+    check("decode", checks::decode, is_good);
+}
+
+#[test]
+fn aggregates_are_taken_apart_or_refused() {
+    let is_good = |seed: &[u8]| matches!(deaggregate(&seed.to_vec().into()), Aggregate::Records(_));
+    check("kpl", checks::kpl, is_good);
+}
+
+#[test]
+fn lines_of_an_archive_are_read_or_refused() {
+    let is_good = |seed: &[u8]| lines(seed).all(|line| parse_line(line).is_ok());
+    check("segment", checks::segment, is_good);
+}
+
+#[test]
+fn stored_sketches_are_read_or_refused() {
+    let is_good =
+        |seed: &[u8]| Distinct::from_bytes(seed).is_ok() || Quantiles::from_bytes(seed).is_ok();
+    check("sketch", checks::sketch, is_good);
+}
