@@ -15,6 +15,7 @@ pub(crate) mod job;
 mod kinesis;
 mod object;
 pub(crate) mod output;
+mod parts;
 pub(crate) mod progress;
 mod ranges;
 mod rows_out;

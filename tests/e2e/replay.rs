@@ -339,6 +339,11 @@ fn the_sample_replays_to_the_expected_rows_with_any_number_of_threads() {
     for threads in ["2", "5"] {
         assert!(same(&one, &rows("n.csv", &["--threads", threads])), "{threads} threads");
     }
+    let plain = dir.path().join("sample.ndjson");
+    std::fs::write(&plain, sample().join(&b'\n')).unwrap();
+    let cut = dir.path().join("cut.csv");
+    replay(&["--threads", "3", "--rows-out"]).arg(&cut).arg(&plain).run_to_end();
+    assert!(same(&one, &cut), "one plain file, cut for three threads");
     let rejects = dir.path().join("rejects.ndjson");
     rows("r.ndjson", &["--rejects-out", rejects.to_str().unwrap()]);
     let kept = std::fs::read_to_string(&rejects).unwrap();

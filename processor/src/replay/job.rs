@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ivs_core::archive::parse_line;
@@ -15,6 +14,7 @@ use super::entry::{FactPart, MetricPart, Stamp, SummaryPart};
 use super::epochs::ShardFold;
 use super::object::{Damage, Object};
 use super::output::{Output, Wanted};
+use super::parts::{self, Part};
 use super::progress::Progress;
 use super::ranges::{self, Range, RangeEnd, RangeFold};
 use super::segment::Chain;
@@ -38,12 +38,7 @@ pub(crate) struct Context {
     pub(crate) objects: Vec<Object>,
     /// How far it is.
     pub(crate) progress: Arc<Progress>,
-    /// How much text each object of `objects` holds, once it was read to its end.
-    whole: Vec<AtomicU64>,
 }
-
-/// No object is as long; stands for one that was not read to its end.
-const NOT_WHOLE: u64 = u64::MAX;
 
 /// A shard, or an object that counts as one.
 #[derive(Clone, Debug)]
@@ -93,8 +88,7 @@ impl Context {
         objects: Vec<Object>,
         progress: Arc<Progress>,
     ) -> Self {
-        let whole = objects.iter().map(|_| AtomicU64::new(NOT_WHOLE)).collect();
-        Self { handle: Handle::current(), shard, wanted, chains, objects, progress, whole }
+        Self { handle: Handle::current(), shard, wanted, chains, objects, progress }
     }
 
     /// The stamp of an object: objects follow the shards.
@@ -103,17 +97,11 @@ impl Context {
         Stamp { unit, part: 0 }
     }
 
-    /// Notes that an object was read to its end.
-    pub(crate) fn note_whole(&self, index: usize, text_bytes: u64) {
-        self.whole[index].store(text_bytes, Relaxed);
-    }
-
     /// An object as a shard: its name condensed, because a long session names thousands, and its
-    /// text as a single part that ends where the text does.
-    fn object_unit(&self, index: usize) -> Unit {
+    /// text as a single part that ends where the text does, if that was `read`.
+    fn object_unit(&self, index: usize, read: Option<u64>) -> Unit {
         let name = Md5::digest(self.objects[index].name.as_bytes());
         let shard = ShardId::new(&format!("object:{:032x}", u128::from_be_bytes(name.into())));
-        let read = Some(self.whole[index].load(Relaxed)).filter(|bytes| *bytes != NOT_WHOLE);
         let at = |bytes: u64| Position { sequence: u128::from(bytes).into(), sub: 0 };
         Unit { shard, ends: vec![at(read.unwrap_or_default())], covered: read.map(at) }
     }
@@ -130,7 +118,7 @@ struct Done {
     outputs: Vec<Output>,
     /// By index of the chain.
     chains: BTreeMap<usize, (Unit, Vec<Gap>)>,
-    /// By the first object of the range.
+    /// By the first part of the range.
     ranges: BTreeMap<usize, RangeEnd>,
 }
 
@@ -144,22 +132,32 @@ pub(crate) fn run(
     streamed: Option<Output>,
     rejects: Option<&mut dyn io::Write>,
 ) -> io::Result<Computed> {
-    let shards = run_jobs(cx, threads, (0..cx.chains.len()).map(Job::Chain).collect())?;
+    let shards = run_jobs(cx, &[], threads, (0..cx.chains.len()).map(Job::Chain).collect())?;
     let mut objects = read_objects(cx, threads)?;
-    let ends: Vec<RangeEnd> = objects.ranges.values().copied().collect();
-    if !ranges::are_as_one(cx, &ends) {
+    if !ranges::are_as_one(cx, &objects.ranges) {
         objects = read_objects(cx, 1)?;
     }
     let outputs = shards.outputs.into_iter().chain(objects.outputs).chain(streamed);
-    collect(cx, outputs, shards.chains, rejects)
+    collect(cx, outputs, shards.chains, &objects.ranges, rejects)
 }
 
 fn read_objects(cx: &Context, threads: usize) -> io::Result<Done> {
-    run_jobs(cx, threads, ranges::plan(cx, threads).into_iter().map(Job::Range).collect())
+    let parts = parts::of(&cx.objects, threads);
+    let ranges = ranges::plan(cx, &parts, threads);
+    run_jobs(cx, &parts, threads, ranges.into_iter().map(Job::Range).collect())
+}
+
+/// How much text each object holds; `None` for those of which a part was not read to its end.
+fn text_bytes(cx: &Context, ranges: &BTreeMap<usize, RangeEnd>) -> Vec<Option<u64>> {
+    let mut whole = vec![Some(0); cx.objects.len()];
+    for &(object, end) in ranges.values().flat_map(|range| &range.read) {
+        whole[object] = whole[object].zip(end).map(|(before, end)| before.max(end));
+    }
+    whole
 }
 
 /// Runs jobs, each by one thread; a thread's jobs share an output.
-fn run_jobs(cx: &Context, threads: usize, jobs: Vec<Job>) -> io::Result<Done> {
+fn run_jobs(cx: &Context, parts: &[Part], threads: usize, jobs: Vec<Job>) -> io::Result<Done> {
     let threads = threads.min(jobs.len());
     let (jobs, done) = (Mutex::new(jobs.into_iter()), Mutex::new(Done::default()));
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -175,8 +173,8 @@ fn run_jobs(cx: &Context, threads: usize, jobs: Vec<Job>) -> io::Result<Done> {
                     lock(&done).chains.insert(index, result);
                 }
                 Some(Job::Range(range)) => {
-                    let first = range.objects.start;
-                    let end = RangeFold::run(cx, range, &mut out)?;
+                    let first = range.parts.start;
+                    let end = RangeFold::run(cx, parts, range, &mut out)?;
                     lock(&done).ranges.insert(first, end);
                 }
                 None => break,
@@ -199,6 +197,7 @@ fn collect(
     cx: &Context,
     outputs: impl Iterator<Item = Output>,
     chains: BTreeMap<usize, (Unit, Vec<Gap>)>,
+    ranges: &BTreeMap<usize, RangeEnd>,
     mut rejects: Option<&mut dyn io::Write>,
 ) -> io::Result<Computed> {
     let (mut metrics, mut summaries, mut facts) = (Vec::new(), Vec::new(), Vec::new());
@@ -219,7 +218,8 @@ fn collect(
         units.push(unit);
         gaps.extend(missing);
     }
-    units.extend((0..cx.objects.len()).map(|index| cx.object_unit(index)));
+    let read = text_bytes(cx, ranges).into_iter().enumerate();
+    units.extend(read.map(|(index, read)| cx.object_unit(index, read)));
     Ok(Computed {
         metrics: Sorter::merge(metrics)?,
         summaries: Sorter::merge(summaries)?,

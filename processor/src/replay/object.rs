@@ -1,7 +1,8 @@
 //! Where archives lie, and reading them: files, folders and S3, plain, gzip or zstd.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -174,6 +175,37 @@ impl Object {
             Box::new(stored)
         };
         Ok(Text { name: Arc::clone(&self.name), decoded, consumed, text_bytes: 0 })
+    }
+
+    /// The file, if it is one and not compressed.
+    pub(crate) fn plain_file(&self) -> Option<File> {
+        let Location::File(path) = &self.at else { return None };
+        let (mut file, mut start) = (File::open(path).ok()?, [0; ZSTD.len()]);
+        file.read_exact(&mut start).ok()?;
+        let is_compressed = start.starts_with(GZIP) || start.starts_with(ZSTD);
+        let is_named_so = self.name.ends_with(".gz") || self.name.ends_with(".zst");
+        (!is_compressed && !is_named_so).then_some(file)
+    }
+
+    /// Opens a stretch of a plain file; positions are those of the file.
+    ///
+    /// # Errors
+    /// A [`Damage`] where the stretch begins.
+    pub(crate) fn open_span(
+        &self,
+        span: &Range<u64>,
+        total: &Arc<AtomicU64>,
+    ) -> Result<Text, Damage> {
+        let damage = |reason: String| self.damage(span.start, span.start, reason);
+        let mut file =
+            self.plain_file().ok_or_else(|| damage("is a plain file no more".to_owned()))?;
+        file.seek(SeekFrom::Start(span.start)).map_err(|error| damage(error.to_string()))?;
+        let consumed = Arc::new(AtomicU64::new(span.start));
+        let stretch = BufReader::with_capacity(BUFFER_BYTES, file.take(span.end - span.start));
+        let stored = Box::new(stretch);
+        let counted = Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
+        let (name, decoded) = (Arc::clone(&self.name), Box::new(counted));
+        Ok(Text { name, decoded, consumed, text_bytes: span.start })
     }
 
     /// Damage of this object.

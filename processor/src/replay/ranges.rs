@@ -1,4 +1,5 @@
-//! Objects that others made, in contiguous ranges, one a thread, with the result of one thread.
+//! Objects that others made, in contiguous ranges of parts, one a thread, with the result of one
+//! thread.
 //!
 //! Ranges only matter to duplicates: what repeats a record of the range before is known there
 //! alone. So each boundary has a minute of event time, [`Range::first_own_s`]: records with an id
@@ -8,8 +9,11 @@
 //! all is read. If it is not so, because the objects are not in the order of their times, one
 //! thread does it all again.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range as Indices;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use ivs_core::decode::{Decoder, Event, Reason, Rejection, decode};
 use ivs_core::epoch::EventId;
@@ -19,8 +23,9 @@ use ivs_core::window::WindowFold;
 
 use super::ids::{MinuteIds, Watermark};
 use super::job::Context;
-use super::object::{Damage, Object};
+use super::object::{Damage, Text};
 use super::output::{Output, place};
+use super::parts::Part;
 use super::split::{Splitter, concatenated};
 
 /// Stands for an arrival time that is not known: no event is ahead of it, and one that takes it
@@ -32,8 +37,8 @@ const PEEK_LINES: usize = 10_000;
 /// A thread's share.
 #[derive(Clone, Debug)]
 pub(crate) struct Range {
-    /// Which objects.
-    pub(crate) objects: Indices<usize>,
+    /// Which parts.
+    pub(crate) parts: Indices<usize>,
     /// Records with ids up to this minute belong to the range before.
     first_own_s: Option<i64>,
     /// The same of the next range.
@@ -41,58 +46,65 @@ pub(crate) struct Range {
 }
 
 /// How a range ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RangeEnd {
     first_own_s: Option<i64>,
     watermark: Watermark,
+    /// Of each part its object, and where its text ended; `None` where it was not read to the end.
+    pub(crate) read: Vec<(usize, Option<u64>)>,
 }
 
 /// Whether the ranges, in order, have the result of one.
-pub(crate) fn are_as_one(cx: &Context, ends: &[RangeEnd]) -> bool {
+pub(crate) fn are_as_one(cx: &Context, ends: &BTreeMap<usize, RangeEnd>) -> bool {
     if cx.shard.dedupe_horizon_ms == 0 {
         // Nothing hangs on order where no duplicates are looked for.
         return true;
     }
     let mut latest_s = None;
-    ends.iter().all(|end| {
+    ends.values().all(|end| {
         let in_order = latest_s.is_none() || latest_s <= end.first_own_s;
         latest_s = latest_s.max(end.watermark.latest_s());
         in_order && (ends.len() == 1 || end.watermark.outliers() == 0)
     })
 }
 
-/// Cuts the objects into at most `count` ranges of about the same size.
-pub(crate) fn plan(cx: &Context, count: usize) -> Vec<Range> {
-    let total: u64 = cx.objects.iter().map(|object| object.size_bytes).sum();
+/// Shares the parts out among at most `count` ranges of about the same size.
+pub(crate) fn plan(cx: &Context, parts: &[Part], count: usize) -> Vec<Range> {
+    let size = |part: &Part| match &part.span {
+        Some(span) => span.end - span.start,
+        None => cx.objects[part.object].size_bytes,
+    };
+    let total: u64 = parts.iter().map(size).sum();
     let share = (total / count.max(1) as u64).max(1);
     let mut ranges: Vec<Range> = Vec::new();
     let mut taken = 0;
-    for (index, object) in cx.objects.iter().enumerate() {
-        let full = taken >= share * ranges.len() as u64;
+    for (index, part) in parts.iter().enumerate() {
+        // Half a part more or less: cuts fall behind their places.
+        let full = taken + size(part) / 2 >= share * ranges.len() as u64;
         let boundary = match ranges.len() {
             0 => Some(None),
             open if open < count && full && cx.shard.dedupe_horizon_ms == 0 => Some(None),
-            open if open < count && full => boundary_s(cx, object).map(Some),
+            open if open < count && full => boundary_s(cx, part).map(Some),
             _ => None,
         };
         match (boundary, ranges.last_mut()) {
-            (None, Some(last)) => last.objects.end = index + 1,
+            (None, Some(last)) => last.parts.end = index + 1,
             (boundary, last) => {
                 let first_own_s = boundary.flatten();
                 if let Some(last) = last {
                     last.next_own_s = first_own_s;
                 }
-                ranges.push(Range { objects: index..index + 1, first_own_s, next_own_s: None });
+                ranges.push(Range { parts: index..index + 1, first_own_s, next_own_s: None });
             }
         }
-        taken += object.size_bytes;
+        taken += size(part);
     }
     ranges
 }
 
-/// Some minutes after the first event time of an object: a guess at what no earlier object has.
-fn boundary_s(cx: &Context, object: &Object) -> Option<i64> {
-    let mut text = object.open(&cx.handle, &Default::default()).ok()?;
+/// Some minutes after the first event time of a part: a guess at what no earlier part has.
+fn boundary_s(cx: &Context, part: &Part) -> Option<i64> {
+    let mut text = open(cx, part, &Arc::default()).ok()?;
     let mut lines = Splitter::default();
     for _ in 0..PEEK_LINES {
         let (_, line) = lines.next(&mut text).ok()??;
@@ -107,6 +119,14 @@ fn boundary_s(cx: &Context, object: &Object) -> Option<i64> {
     None
 }
 
+fn open(cx: &Context, part: &Part, total: &Arc<AtomicU64>) -> Result<Text, Damage> {
+    let object = &cx.objects[part.object];
+    match &part.span {
+        Some(span) => object.open_span(span, total),
+        None => object.open(&cx.handle, total),
+    }
+}
+
 fn minute_s(event: &Event<'_>) -> i64 {
     Minute::of(event.time()).start_s()
 }
@@ -119,6 +139,7 @@ pub(crate) struct RangeFold<'a> {
     windows: WindowFold,
     sessions: SessionFold,
     range: Range,
+    parts: &'a [Part],
     /// The object that is read.
     object: usize,
 }
@@ -134,7 +155,12 @@ impl<'a> RangeFold<'a> {
     ///
     /// # Errors
     /// When temporary files cannot be written; damaged objects are noted in the output.
-    pub(crate) fn run(cx: &'a Context, range: Range, out: &'a mut Output) -> io::Result<RangeEnd> {
+    pub(crate) fn run(
+        cx: &'a Context,
+        parts: &'a [Part],
+        range: Range,
+        out: &'a mut Output,
+    ) -> io::Result<RangeEnd> {
         let mut fold = Self {
             cx,
             out,
@@ -142,20 +168,21 @@ impl<'a> RangeFold<'a> {
             windows: WindowFold::new(),
             sessions: SessionFold::default(),
             range,
+            parts,
             object: 0,
         };
+        let mut ends = Vec::new();
         let mut decoder = Decoder::new(cx.shard.decode);
-        for index in fold.range.objects.clone() {
+        for index in fold.range.parts.clone() {
             let read = fold.read(index, |fold, offset, line| {
                 fold.own_line(&mut decoder, offset, line)?;
                 Ok(Flow::On)
             })?;
-            match read {
-                Ok(text_bytes) => cx.note_whole(index, text_bytes),
-                Err(damage) => fold.out.damages.push(damage),
-            }
+            ends.push((parts[index].object, read.as_ref().ok().copied()));
+            fold.out.damages.extend(read.err());
         }
-        let end = RangeEnd { first_own_s: fold.range.first_own_s, watermark: fold.ids.watermark };
+        let (first_own_s, watermark) = (fold.range.first_own_s, fold.ids.watermark);
+        let end = RangeEnd { first_own_s, watermark, read: ends };
         if let Some(next_own_s) = fold.range.next_own_s {
             fold.read_on(&mut decoder, next_own_s)?;
         }
@@ -166,7 +193,7 @@ impl<'a> RangeFold<'a> {
     /// Reads the records of the ranges after this that belong to it.
     fn read_on(&mut self, decoder: &mut Decoder, next_own_s: i64) -> io::Result<()> {
         let mut next = Watermark::default();
-        for index in self.range.objects.end..self.cx.objects.len() {
+        for index in self.range.parts.end..self.parts.len() {
             // What is damaged there is noted by whose range it is.
             drop(self.read(index, |fold, _, line| {
                 each_event(decoder, line, |_, event| {
@@ -191,25 +218,27 @@ impl<'a> RangeFold<'a> {
         Ok(())
     }
 
-    /// Reads an object line by line; how much text it held, or why not all of it.
+    /// Reads a part line by line; where in its object the text ended, or why not all was read.
     fn read(
         &mut self,
         index: usize,
         mut each: impl FnMut(&mut Self, u64, &[u8]) -> io::Result<Flow>,
     ) -> io::Result<Result<u64, Damage>> {
-        self.object = index;
-        let opened = self.cx.objects[index].open(&self.cx.handle, &self.cx.progress.bytes);
-        let mut text = match opened {
+        let part = &self.parts[index];
+        self.object = part.object;
+        let mut text = match open(self.cx, part, &self.cx.progress.bytes) {
             Ok(text) => text,
             Err(damage) => return Ok(Err(damage)),
         };
         let mut lines = Splitter::default();
-        let (mut end, mut records) = (0, 0);
+        let start = part.span.as_ref().map_or(0, |span| span.start);
+        let (mut end, mut records) = (start, 0);
         let read = loop {
             match lines.next(&mut text) {
                 Err(error) => break Err(text.damage(error.to_string())),
                 Ok(None) => break Ok(end),
                 Ok(Some((offset, line))) => {
+                    let offset = start + offset;
                     end = offset + line.len() as u64;
                     if let Flow::Enough = each(self, offset, line)? {
                         break Ok(end);
