@@ -1,7 +1,7 @@
 //! What CloudWatch answers after three workers have shared the stream is what an oracle computes
 //! from the input: whatever the epochs, and whoever sent which part of a minute.
 
-mod oracle;
+pub(crate) mod oracle;
 mod readback;
 
 use std::collections::BTreeMap;

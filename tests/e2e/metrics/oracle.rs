@@ -32,7 +32,20 @@ struct Session {
     ends_ms: BTreeSet<i64>,
     ingest_ended: bool,
     failed: bool,
+    has_telemetry: bool,
     peak: f64,
+}
+
+impl Session {
+    fn is_started(&self) -> bool {
+        !self.starts_ms.is_empty()
+    }
+
+    /// A session that ended without a sign of life has failed.
+    fn is_ended(&self) -> bool {
+        let has_lived = self.is_started() || self.has_telemetry;
+        !self.failed && (!self.ends_ms.is_empty() || self.ingest_ended && has_lived)
+    }
 }
 
 impl Oracle {
@@ -88,6 +101,7 @@ impl Oracle {
         let viewers = event["currentViewers"].as_f64().unwrap_or(0.0);
         let session = self.session(event);
         session.peak = session.peak.max(viewers);
+        session.has_telemetry = true;
     }
 
     fn add_player(&mut self, event: &Value) {
@@ -116,8 +130,7 @@ impl Oracle {
             .entry((session, channel, minute))
             .or_default()
             .insert(text(&event["playerId"]));
-        // A sign of life, as a gauge is.
-        self.session(event);
+        self.session(event).has_telemetry = true;
     }
 
     fn add_ivs(&mut self, event: &Value) {
@@ -174,16 +187,28 @@ impl Oracle {
             }
         };
         for session in self.sessions.values() {
-            let started = !session.starts_ms.is_empty();
-            let ended = !session.ends_ms.is_empty() || (session.ingest_ended && started);
-            if started {
+            if session.is_started() {
                 count("StreamsStarted", session);
             }
-            if ended && !session.failed {
+            if session.is_ended() {
                 count("StreamsEnded", session);
             }
         }
         found
+    }
+
+    /// What the bus is told of sessions: session and kind, sorted.
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
+        let mut told = vec![];
+        for (id, session) in &self.sessions {
+            if session.is_ended() {
+                told.push((id.clone(), "Session Ended".to_owned()));
+            }
+            if session.is_started() {
+                told.push((id.clone(), "Session Started".to_owned()));
+            }
+        }
+        told
     }
 
     /// Seconds of each channel's streams together, where every stream of the channel has one start

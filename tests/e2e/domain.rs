@@ -1,0 +1,138 @@
+//! Domain events as a consumer of the bus gets them: through two crashes every start and every end
+//! of a session is told, and told once to whoever drops repeated ids.
+
+mod admin;
+mod consumer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ivs_processor::aws::{Clients, clients};
+use ivs_processor::config::Aws;
+use ivs_schemas::contract::{CONTRACTS, Direction};
+use ivs_schemas::names;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::metrics::oracle::Oracle;
+use crate::process::{PATIENCE, Program, state};
+use admin::Admin;
+use consumer::Consumer;
+
+/// A call that waits this long is never carried out: whoever made it is killed long before.
+const NEVER_MS: u64 = 600_000;
+
+#[tokio::test]
+async fn a_consumer_of_the_bus_is_told_every_start_and_end_once_through_two_crashes() {
+    let dir = state();
+    let input = dir.path().join("input.ndjson");
+    Program::new(&["generate", "--for", "600s", "--seed", "11", "--out"])
+        .arg(&input)
+        .args(&["--channels", "300", "--viewers", "300"])
+        .run_to_end();
+    let expected = Oracle::read(&std::fs::read(&input).unwrap()).told();
+    let (url, _endpoint) = Program::new(&["local", "--endpoint-only", "--port", "0"])
+        .args(&["--shards", "3", "--state", ":memory:"])
+        .start()
+        .wait_for_ready();
+    let admin = Admin::new(&url);
+    let clients = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await;
+    let consumer = Consumer::subscribe(&clients).await;
+    Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(&input).run_to_end();
+
+    // First crash: starts are stored and none is told. Metrics go first, and hang.
+    admin.fault(&json!({ "service": "monitoring", "kind": { "delay_ms": NEVER_MS } }));
+    let mut running = worker(&url, dir.path()).start();
+    until("a start is stored", async || has_milestones(&clients).await).await;
+    running.kill_9();
+    admin.clear_faults();
+    assert!(consumer.received().await.is_empty(), "the worker was killed before it told anything");
+
+    // Second crash: some of each epoch's events are told. Every second call hangs, so no shard
+    // comes to its commit.
+    admin.fault(&json!({
+        "service": "events",
+        "operation": "PutEvents",
+        "every_nth": 2,
+        "kind": { "delay_ms": NEVER_MS },
+    }));
+    let mut running = worker(&url, dir.path()).start();
+    until("an event arrives", async || !consumer.received().await.is_empty()).await;
+    running.kill_9();
+    admin.clear_faults();
+    let before = consumer.received().await.len();
+    assert!(before < expected.len(), "{before} were told before the second crash");
+
+    worker(&url, dir.path()).arg("--until-drained").start().ends_well();
+    until("all is delivered", async || admin.has_delivered()).await;
+    let received = consumer.received().await;
+    let once = without_repeats(&received);
+    println!("{} before the second crash, {} in all, {} once", before, received.len(), once.len());
+    assert!(once.len() < received.len(), "what was told before the crash is told again after it");
+    let mut told: Vec<(String, String)> = once.values().filter_map(|event| told(event)).collect();
+    told.sort();
+    assert_eq!(told, expected);
+}
+
+fn worker(url: &str, dir: &Path) -> Program {
+    Program::new(&["worker", "--endpoint-url", url])
+        .args(&["--set", "fleet.failover_ms=3000", "--set", "epoch.interval_ms=1000"])
+        .args(&["--set", "stream.poll_interval_ms=100", "--set", "stream.shard_budget=false"])
+        .args(&["--set", "tables.writes_per_s=0", "--set", "cloudwatch.metrics_batch=500"])
+        // The input is ten minutes long and is sent at once.
+        .args(&["--set", "epoch.max_ahead_ms=3600000", "--set"])
+        .arg(format!("objects.rejects=file://{}", dir.join("rejects").display()))
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let since = Instant::now();
+    while !holds().await {
+        assert!(since.elapsed() < PATIENCE, "{what}: never");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Whether the table holds anything that is to be told.
+async fn has_milestones(clients: &Clients) -> bool {
+    let request = clients.dynamodb.scan().table_name(names::SESSIONS_TABLE);
+    let page = request.send().await.unwrap();
+    page.items().iter().any(|item| {
+        let kind = item.get("eventType").and_then(|value| value.as_s().ok());
+        kind.is_some_and(|kind| kind.starts_with("milestone"))
+    })
+}
+
+/// What the consumer keeps: the first of the events with one id, each valid by its schema.
+fn without_repeats(received: &[Value]) -> BTreeMap<&str, &Value> {
+    let mut schemas: BTreeMap<&str, Validator> = BTreeMap::new();
+    let mut once = BTreeMap::new();
+    for event in received {
+        let kind = event["detail-type"].as_str().unwrap();
+        let schema = schemas.entry(kind).or_insert_with(|| schema(kind));
+        let errors: Vec<String> =
+            schema.iter_errors(&event["detail"]).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}: {event}");
+        let first = once.entry(event["detail"]["eventId"].as_str().unwrap()).or_insert(event);
+        assert_eq!(told(first), told(event), "two things with one id");
+    }
+    once
+}
+
+/// The published schema of a `detail-type`.
+fn schema(kind: &str) -> Validator {
+    let is_of =
+        |c: &&ivs_schemas::contract::Contract| c.direction == Direction::Output && c.title == kind;
+    let name = CONTRACTS.iter().find(is_of).unwrap_or_else(|| panic!("no schema of {kind}")).name;
+    let path = format!("{}/../schemas/json/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    jsonschema::draft202012::new(&serde_json::from_str(&text).unwrap()).unwrap()
+}
+
+/// Session and kind of a start or an end.
+fn told(event: &Value) -> Option<(String, String)> {
+    let kind = event["detail-type"].as_str().unwrap();
+    let session = event["detail"]["sessionId"].as_str()?;
+    let is_one = ["Session Started", "Session Ended"].contains(&kind);
+    is_one.then(|| (session.to_owned(), kind.to_owned()))
+}

@@ -1,0 +1,49 @@
+//! What the embedded endpoint offers beside AWS: faults, and a look at its deliveries.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+/// The endpoint's own interface.
+pub(super) struct Admin<'a> {
+    host: &'a str,
+}
+
+impl<'a> Admin<'a> {
+    pub(super) fn new(url: &'a str) -> Self {
+        Self { host: url.strip_prefix("http://").unwrap().trim_end_matches('/') }
+    }
+
+    /// Has calls go wrong from now on.
+    pub(super) fn fault(&self, rule: &Value) {
+        self.ask("POST /_local/faults", &rule.to_string());
+    }
+
+    /// Has no more calls go wrong.
+    pub(super) fn clear_faults(&self) {
+        self.ask("DELETE /_local/faults", "");
+    }
+
+    /// Whether every event that was put has reached its targets.
+    pub(super) fn has_delivered(&self) -> bool {
+        let deliveries = self.ask("GET /_local/events", "");
+        assert_eq!(deliveries["givenUp"], 0, "deliveries were given up");
+        deliveries["waiting"] == 0
+    }
+
+    fn ask(&self, request: &str, body: &str) -> Value {
+        let (host, length) = (self.host, body.len());
+        let mut socket = TcpStream::connect(host).unwrap();
+        write!(
+            socket,
+            "{request} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{request}: {answer}");
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+}
