@@ -24,5 +24,7 @@ pub mod shard_task;
 pub mod sink;
 pub mod stats;
 pub mod store_url;
+#[cfg(test)]
+mod testing;
 mod text_table;
 pub mod worker;

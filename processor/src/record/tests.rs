@@ -1,14 +1,10 @@
 //! What requests put into a stream of the embedded Kinesis.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use aws_sdk_kinesis::types::ShardIteratorType;
-use ivs_local::{Endpoint, State};
+use ivs_local::Endpoint;
 
 use super::*;
-use crate::aws;
-use crate::config::Config;
-use crate::local::setup;
+use crate::testing::Embedded;
 
 const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:111122223333:stream/players";
 
@@ -21,15 +17,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let local =
-            ivs_local::Config { listen, state: State::Memory, ..ivs_local::Config::default() };
-        let endpoint = Endpoint::start(local).await.unwrap();
-        let mut config = Config::default();
-        config.aws.endpoint_url = endpoint.url().to_owned();
-        config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
-        let clients = aws::clients(&config.aws).await;
-        setup::create(&clients, &config, 1).await.unwrap();
+        let Embedded { endpoint, config, clients } = Embedded::start().await;
         let handler = Handler::new(&clients.kinesis, &config.stream.name);
         Self { endpoint, kinesis: clients.kinesis, handler, stream: config.stream.name }
     }

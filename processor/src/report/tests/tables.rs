@@ -1,34 +1,19 @@
 //! Reports of real tables, in the embedded DynamoDB.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue::{self, N, S};
 use ivs_core::row::Row;
-use ivs_local::{Endpoint, State};
 
 use super::super::lambda::{Handler, Request};
 use super::super::{Source, has_data, period, store};
 use super::*;
-use crate::aws;
-use crate::config::{Aws, Config};
+use crate::config::Aws;
 use crate::items::codec::Item;
 use crate::items::{metric, summary as summary_item};
-use crate::local::setup;
 use crate::store_url::StoreUrl;
-
-async fn tables() -> (Endpoint, Config, Client) {
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let local = ivs_local::Config { listen, state: State::Memory, ..ivs_local::Config::default() };
-    let endpoint = Endpoint::start(local).await.unwrap();
-    let mut config = Config::default();
-    config.aws.endpoint_url = endpoint.url().to_owned();
-    config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
-    let clients = aws::clients(&config.aws).await;
-    setup::create(&clients, &config, 1).await.unwrap();
-    (endpoint, config, clients.dynamodb)
-}
+use crate::testing::Embedded;
 
 async fn put(dynamodb: &Client, table: &str, item: Item) {
     dynamodb.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
@@ -54,7 +39,8 @@ async fn put_session(dynamodb: &Client, table: &str, id: &str, (start, end): (i6
 
 #[tokio::test]
 async fn a_report_reads_every_page_and_only_its_period() {
-    let (endpoint, config, dynamodb) = tables().await;
+    let Embedded { endpoint, config, clients } = Embedded::start().await;
+    let dynamodb = clients.dynamodb;
     let (metrics, sessions) = (&config.tables.metrics, &config.tables.sessions);
     // 60 rows of 30 KB are nearly two pages of 1 MB; a row before and one after the day.
     for minute in (0..60).chain([-1, 1_440]) {
@@ -101,7 +87,8 @@ async fn a_report_reads_every_page_and_only_its_period() {
 
 #[tokio::test]
 async fn the_function_answers_as_the_tutorials_does() {
-    let (endpoint, config, dynamodb) = tables().await;
+    let Embedded { endpoint, config, clients } = Embedded::start().await;
+    let dynamodb = clients.dynamodb;
     put(
         &dynamodb,
         &config.tables.metrics,
