@@ -2,6 +2,9 @@
 //!
 //! Event ids are deterministic, so a consumer that drops repeated ids sees each event once (E7).
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -16,6 +19,9 @@ use crate::stats::Stats;
 
 /// Entries of one PutEvents call: AWS's limit.
 const MAX_ENTRIES: usize = 10;
+/// All entries of one call stay below this: AWS's limit. An event
+/// alone always does: its texts have 4 KB at most, whatever their escapes make of them.
+const MAX_CALL_BYTES: usize = 256 * 1024;
 
 /// The event sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -45,9 +51,9 @@ impl EventSink {
         if !self.enabled {
             return Ok(());
         }
-        for events in events.chunks(MAX_ENTRIES) {
-            let entries = events.iter().map(|event| self.entry(event)).collect::<Result<_, _>>()?;
-            self.send_entries(entries).await?;
+        let entries = events.iter().map(|event| self.entry(event)).collect::<Result<_, _>>()?;
+        for call in calls(entries) {
+            self.send_entries(call).await?;
         }
         Ok(())
     }
@@ -91,4 +97,32 @@ impl EventSink {
     fn error(&self, reason: String) -> SinkError {
         SinkError::Aws { operation: "PutEvents", target: self.bus.to_string(), reason }
     }
+}
+
+/// Cuts entries into calls, in their order.
+fn calls(entries: Vec<PutEventsRequestEntry>) -> Vec<Vec<PutEventsRequestEntry>> {
+    let mut calls: Vec<Vec<PutEventsRequestEntry>> = Vec::new();
+    let mut call_bytes = 0;
+    for entry in entries {
+        let bytes = size_bytes(&entry);
+        let has_room =
+            |call: &&mut Vec<_>| call.len() < MAX_ENTRIES && call_bytes + bytes < MAX_CALL_BYTES;
+        match calls.last_mut().filter(has_room) {
+            Some(call) => {
+                call.push(entry);
+                call_bytes += bytes;
+            }
+            None => {
+                calls.push(vec![entry]);
+                call_bytes = bytes;
+            }
+        }
+    }
+    calls
+}
+
+/// The size of an entry as EventBridge counts it.
+fn size_bytes(entry: &PutEventsRequestEntry) -> usize {
+    let texts = [&entry.source, &entry.detail_type, &entry.detail];
+    texts.into_iter().flatten().map(String::len).sum()
 }

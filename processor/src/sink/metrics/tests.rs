@@ -151,15 +151,18 @@ async fn a_call_has_at_most_one_megabyte_however_large_its_datums_are() {
 async fn a_poisoned_datum_costs_only_itself_and_is_counted() {
     let world = world(config::CloudWatch::default()).await;
     let good: Vec<Datum> = (0..50).map(|n| viewers("c", f64::from(n))).collect();
-    // The first three are seen before they are sent. The last one has become too old in the hour
-    // since its arrival: CloudWatch refuses the call that carries it.
+    // All but the last are seen before they are sent: it has become too old in the hour since its
+    // arrival, so that CloudWatch refuses the call that carries it.
     let an_hour_ago = EpochMs(now().0 - 3_600_000);
-    let old = EpochMs(an_hour_ago.0 - 14 * 24 * 3_600_000 + 1_800_000);
+    let two_weeks_before = an_hour_ago.0 - 14 * 24 * 3_600_000;
+    let at = |time_ms: i64| Datum { time: EpochMs(time_ms), ..viewers("c", 1_000_000.0) };
     let poison = [
         viewers("c", f64::NAN),
         viewers("c", f64::INFINITY),
         viewers("チャンネル", 1.0),
-        Datum { time: old, ..viewers("c", 1_000_000.0) },
+        at(two_weeks_before - 60_000),
+        at(an_hour_ago.0 + 2 * 3_600_000 + 60_000),
+        at(two_weeks_before + 1_800_000),
     ];
     for (lost, poisoned) in (1..).zip(poison) {
         let mut datums = good.clone();
