@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub(crate) use attribute::Fingerprint;
 pub use attribute::{Attribute, AttributeValue};
-pub use derived::{LONGEST_STREAM_MS, SessionStatus};
+pub use derived::{LONGEST_STREAM_MS, STALE_MS, SessionStatus};
 pub use lattice::{Bounded, First, Latest};
 pub use milestone::{Milestone, milestones};
 pub use starvation::{Interval, Starvation};

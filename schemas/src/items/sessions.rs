@@ -37,6 +37,9 @@ pub const STATUS: &str = "status";
 pub const STARTED_AT: &str = "startedAt";
 /// N: end, epoch seconds; the latest one known.
 pub const ENDED_AT: &str = "endedAt";
+/// N: of a live session only: from this time on, epoch seconds, it is stale unless the item has
+/// changed. Ten minutes after its last minute with telemetry; without any, 48 hours after its start.
+pub const STALE_AFTER: &str = "staleAfter";
 /// N: seconds from start to end; absent while one of them is unknown.
 pub const DURATION: &str = "duration";
 /// N: largest number of viewers reported in the session.

@@ -3,12 +3,16 @@
 use ivs_schemas::items::sessions::status;
 
 use super::starvation::{self, Interval, Starvation};
-use super::summary::{Lifecycle, SummaryAgg};
+use super::summary::{Lifecycle, Span, SummaryAgg};
 use crate::fixed::FixedSum;
 use crate::stream::EpochMs;
 
 /// The longest stream: IVS ends a stream after 48 hours; reconnecting starts another.
 pub const LONGEST_STREAM_MS: i64 = 48 * 3_600_000;
+
+/// How long a live stream may go without telemetry before it looks stale: backends and players
+/// report every few seconds, and the longest usual epoch and outage of a producer fit in many times.
+pub const STALE_MS: i64 = 10 * MINUTE_MS;
 
 /// Milliseconds of a minute.
 const MINUTE_MS: i64 = 60_000;
@@ -93,12 +97,28 @@ impl SummaryAgg {
         Some(start.map_or(end, |start| end.min(EpochMs(start.0.saturating_add(LONGEST_STREAM_MS)))))
     }
 
-    /// When a session without an end can no longer be live: 48 hours after its start. A reader
-    /// with a clock may then call it stale; its end stays unknown.
+    /// When a session without an end can no longer be live: 48 hours after its start. Its end stays
+    /// unknown.
     #[must_use]
     pub fn overdue_at(&self) -> Option<EpochMs> {
         let start = self.started_at().filter(|_| self.ended_at().is_none())?;
         Some(EpochMs(start.0.saturating_add(LONGEST_STREAM_MS)))
+    }
+
+    /// From when on a session that looks live is stale, if nothing more of it comes: [`STALE_MS`]
+    /// after its last minute with telemetry, or its start if that is later. One that never had any
+    /// telemetry cannot fall silent; it is stale when it is overdue.
+    ///
+    /// Whether that time has come is for a reader with a clock to say: the fold knows none, so the
+    /// same records give the same item.
+    #[must_use]
+    pub fn stale_after(&self) -> Option<EpochMs> {
+        let start = self.started_at().filter(|_| self.status() == SessionStatus::Live)?;
+        let silent = |span: Span| {
+            let heard_ms = span.last.start().0 + MINUTE_MS;
+            EpochMs(heard_ms.max(start.0) + STALE_MS)
+        };
+        self.telemetry.span.map(silent).or_else(|| self.overdue_at())
     }
 
     /// Seconds from start to end: between stated times if both are known, else as the

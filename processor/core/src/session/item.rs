@@ -20,6 +20,7 @@ impl SummaryAgg {
         found.text(names::STATUS, Some(self.status().as_str()));
         found.seconds(names::STARTED_AT, self.started_at());
         found.seconds(names::ENDED_AT, self.ended_at());
+        found.seconds(names::STALE_AFTER, self.stale_after());
         found.number(names::DURATION, self.duration_s());
         found.text(names::STREAMER_USER_ID, facts.streamer_user_id.value().map(Arc::as_ref));
         found.text(names::STREAM_TITLE, facts.stream_title.value().map(Arc::as_ref));

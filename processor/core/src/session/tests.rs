@@ -255,6 +255,25 @@ fn telemetry_wins_over_reports_and_gives_a_missing_start() {
 }
 
 #[test]
+fn only_what_looks_live_grows_stale() {
+    let stale_after = |events: &[Input]| epoch(events).summaries[0].1.stale_after();
+    let start = || Input::Fact(Box::new(fact(0, StreamStart)));
+    // The last report is of 12:03, which is over 233 seconds after the start.
+    let reports = [start(), Input::Gauge(60, 1), Input::Gauge(200, 1), Input::Gauge(90, 1)];
+    assert_eq!(stale_after(&reports), Some(at(233 + 600)));
+    let later = [Input::Gauge(200, 1), Input::Fact(Box::new(fact(500, StreamStart)))];
+    assert_eq!(stale_after(&later), Some(at(500 + 600)));
+    assert_eq!(stale_after(&[start()]), Some(EpochMs(at(0).0 + LONGEST_STREAM_MS)));
+    for over in [StreamEnd, session_ended(), failure()] {
+        let over = [start(), Input::Gauge(60, 1), Input::Fact(Box::new(fact(90, over)))];
+        assert_eq!(stale_after(&over), None);
+    }
+    assert_eq!(stale_after(&[Input::Fact(Box::new(fact(0, SessionCreated)))]), None);
+    let item = epoch(&reports).summaries[0].1.attributes();
+    assert!(item.contains(&("staleAfter", AttributeValue::integer(testing::BASE_S + 833))));
+}
+
+#[test]
 fn made_up_sessions_get_no_summary() {
     for made_up in ["qos:ch-1", "chat:room-1"] {
         let mut windows = WindowFold::default();
