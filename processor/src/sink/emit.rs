@@ -69,7 +69,8 @@ impl Sinks {
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
         }
-        self.metrics.send(datums, emission.arrival).await?;
-        self.events.send(&events).await
+        // Metrics have a rate limit and may take minutes after a backlog; events do not wait for it.
+        futures::try_join!(self.metrics.send(datums, emission.arrival), self.events.send(&events))?;
+        Ok(())
     }
 }
