@@ -20,6 +20,9 @@ use crate::process::{PATIENCE, Program, state};
 use admin::Admin;
 use consumer::Consumer;
 
+/// Long enough that a busy machine does not lose leases by itself: a worker that does starts its epoch
+/// again and again, and comes to no event.
+const FAILOVER_MS: u64 = 15_000;
 /// A call that waits this long is never carried out: whoever made it is killed long before.
 const NEVER_MS: u64 = 600_000;
 
@@ -77,7 +80,8 @@ async fn a_consumer_of_the_bus_is_told_every_start_and_end_once_through_two_cras
 
 fn worker(url: &str, dir: &Path) -> Program {
     Program::new(&["worker", "--endpoint-url", url])
-        .args(&["--set", "fleet.failover_ms=3000", "--set", "epoch.interval_ms=1000"])
+        .args(&["--set".to_owned(), format!("fleet.failover_ms={FAILOVER_MS}")])
+        .args(&["--set", "epoch.interval_ms=1000"])
         .args(&["--set", "stream.poll_interval_ms=100", "--set", "stream.shard_budget=false"])
         .args(&["--set", "tables.writes_per_s=0", "--set", "cloudwatch.metrics_batch=500"])
         // The input is ten minutes long and is sent at once.
