@@ -30,14 +30,9 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// The seeds of a target; those of `decode` are the samples of the contract as well.
+/// The seeds of a target.
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = files(&tests.join("fuzz/seeds").join(target));
-    if target == "decode" {
-        found.extend(files(&tests.join("../schemas/samples")));
-    }
-    found
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target))
 }
 
 /// Checks every seed of a target; `is_good` says whether one gets past the first look.

@@ -83,7 +83,7 @@ async fn an_archive_in_s3_gives_the_rows_that_a_folder_gives() {
     create_bucket(&site.ministack.url, "archive");
     site.program(&["generate", "--input"]).arg(&half).run_to_end();
     site.program(&["worker", "--until-drained"])
-        .args(&["--set", "fleet.failover_ms=1500", "--set", "epoch.interval_ms=1000"])
+        .args(&["--set", "epoch.interval_ms=1000"])
         .args(&["--set", "stream.shard_budget=false", "--set", "stream.poll_interval_ms=100"])
         .args(&["--set", "objects.rejects=s3://archive/rejects"])
         .args(&["--set", &format!("objects.archive={ARCHIVE}")])

@@ -29,7 +29,7 @@ async fn an_archive_of_the_bus_brings_back_what_was_lost_and_changes_nothing_els
     send_events(&clients).await;
     let work = || {
         Program::new(&["worker", "--until-drained", "--endpoint-url", &url])
-            .args(&["--set", "fleet.failover_ms=1500", "--set", "epoch.interval_ms=1000"])
+            .args(&["--set", "epoch.interval_ms=1000"])
             // By the id alone an event is known for a minute; here nothing but what it says counts.
             .args(&["--set", "epoch.dedupe_horizon_ms=0"])
             .args(&["--set", "stream.poll_interval_ms=100", "--set"])
