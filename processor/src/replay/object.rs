@@ -126,7 +126,8 @@ async fn list_s3(url: &str, aws: &config::Aws, found: &mut Vec<Object>) -> anyho
     }
     let mut listed = store.list(Some(prefix));
     while let Some(meta) = listed.next().await {
-        let meta = meta?;
+        // Its text tells the causes, which would be told once more for each of them.
+        let meta = meta.map_err(|error| anyhow::anyhow!("{error}"))?;
         if meta.location.filename().is_some_and(is_archive_name) {
             push(meta);
         }
