@@ -71,13 +71,13 @@ pub enum InitialPosition {
 }
 
 /// How records are fetched.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Consumer {
-    /// GetRecords: 5 calls/s and 2 MB/s per shard, shared with all other pollers.
+    /// GetRecords: 5 calls/s and 2 MB/s per shard, shared with all other pollers
     #[default]
     Polling,
-    /// SubscribeToShard: 2 MB/s per shard of our own.
+    /// SubscribeToShard, enhanced fan-out: 2 MB/s per shard of our own
     Enhanced,
 }
 
