@@ -121,6 +121,9 @@ pub struct Fleet {
     pub failover_ms: u64,
     /// Most shards this worker takes.
     pub max_leases: usize,
+    /// How long epochs may go on being closed once a shard is wanted by another worker or this one
+    /// stops. What is not committed by then is read again by the shard's next owner.
+    pub hand_over_ms: u64,
 }
 
 impl Default for Fleet {
@@ -130,6 +133,9 @@ impl Default for Fleet {
             worker_id: String::new(),
             failover_ms: 10_000,
             max_leases: 1_000,
+            // Of the five seconds in which a successor reads the shard; it sees a free lease
+            // within one, and needs some calls to take it.
+            hand_over_ms: 2_000,
         }
     }
 }

@@ -148,7 +148,8 @@ impl Worker {
         }
     }
 
-    /// Closes every open epoch, commits and releases, at most `deadline` long.
+    /// Hands every shard over: see [`config::Fleet::hand_over_ms`]; what takes longer than
+    /// `deadline` is cut off.
     pub async fn shutdown(self, deadline: Duration) -> ShutdownReport {
         self.heartbeat.abort();
         let report = self.fleet.shutdown(deadline).await;
@@ -194,7 +195,8 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
             &shared.consumer,
         )
     };
-    let config = shard_config(&shared.config);
+    let hand_over = Duration::from_millis(shared.config.fleet.hand_over_ms);
+    let config = (shard_config(&shared.config), hand_over);
     let ended = shard_task::run(lease, open, config, &shared.sinks, Arc::clone(&status)).await;
     match ended {
         Ok(ended) => {
