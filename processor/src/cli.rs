@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Layers;
+use crate::config::{Consumer, Layers};
 use crate::report::Format;
 use crate::report::html::Lang;
 
@@ -156,6 +156,9 @@ pub struct WorkerArgs {
     /// stream
     #[arg(long)]
     pub until_drained: bool,
+    /// How records are fetched; instead of `stream.consumer`
+    #[arg(long)]
+    pub consumer: Option<Consumer>,
 }
 
 /// `generate`.

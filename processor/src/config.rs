@@ -71,13 +71,13 @@ pub enum InitialPosition {
 }
 
 /// How records are fetched.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Consumer {
-    /// GetRecords: 5 calls/s and 2 MB/s per shard, shared with all other pollers.
+    /// GetRecords: 5 calls/s and 2 MB/s per shard, shared with all other pollers
     #[default]
     Polling,
-    /// SubscribeToShard: 2 MB/s per shard of our own.
+    /// SubscribeToShard, enhanced fan-out: 2 MB/s per shard of our own
     Enhanced,
 }
 
@@ -121,6 +121,9 @@ pub struct Fleet {
     pub failover_ms: u64,
     /// Most shards this worker takes.
     pub max_leases: usize,
+    /// How long epochs may go on being closed once a shard is wanted by another worker or this one
+    /// stops. What is not committed by then is read again by the shard's next owner.
+    pub hand_over_ms: u64,
 }
 
 impl Default for Fleet {
@@ -130,6 +133,9 @@ impl Default for Fleet {
             worker_id: String::new(),
             failover_ms: 10_000,
             max_leases: 1_000,
+            // Of the five seconds in which a successor reads the shard; it sees a free lease
+            // within one, and needs some calls to take it.
+            hand_over_ms: 2_000,
         }
     }
 }

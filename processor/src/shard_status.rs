@@ -15,6 +15,7 @@ pub struct ShardStatus(Mutex<State>);
 #[derive(Debug)]
 struct State {
     view: View,
+    has_read: bool,
     /// The last turn of the task's loop.
     turned: Instant,
     /// The last commit; at first the start.
@@ -131,7 +132,13 @@ impl Default for ShardStatus {
     fn default() -> Self {
         let now = Instant::now();
         let last = (Counts::default(), Duration::ZERO);
-        Self(Mutex::new(State { view: View::default(), turned: now, committed: now, last }))
+        Self(Mutex::new(State {
+            view: View::default(),
+            has_read: false,
+            turned: now,
+            committed: now,
+            last,
+        }))
     }
 }
 
@@ -140,13 +147,15 @@ impl ShardStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a batch.
-    pub fn read(&self, batch: &Batch) {
-        let view = &mut self.state().view;
+    /// Notes a batch; `true` if it is the first.
+    pub fn read(&self, batch: &Batch) -> bool {
+        let state = &mut *self.state();
+        let view = &mut state.view;
         view.read += batch.records.len() as u64;
         view.millis_behind = batch.millis_behind;
         view.empty_reads += u64::from(batch.millis_behind == 0 && batch.records.is_empty());
         view.idle &= batch.records.is_empty();
+        !std::mem::replace(&mut state.has_read, true)
     }
 
     /// Notes how far the epoch in flight is.

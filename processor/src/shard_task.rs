@@ -33,6 +33,9 @@ pub enum Ended {
     ShardEnd,
     /// Everything read is committed and the lease is free.
     HandedOver,
+    /// The lease is free. What was read after its checkpoint is its next owner's to read again, and
+    /// an epoch that was prepared is its to write.
+    LeftOpen,
     /// Someone else holds the lease, or may: nothing more was written.
     LeaseLost,
 }
@@ -83,14 +86,15 @@ pub fn start_of(point: &ResumePoint, from: ReadFrom) -> StartAt {
     }
 }
 
-/// Processes a shard until it ends, is handed over or is lost.
+/// Processes a shard until it ends, is handed over or is lost. Once it is to be handed over, epochs
+/// may be closed for `hand_over` long.
 ///
 /// # Errors
 /// See [`TaskError`].
 pub async fn run(
     lease: ShardLease,
     open: impl FnOnce(StartAt) -> ShardReader,
-    config: ShardConfig,
+    (config, hand_over): (ShardConfig, Duration),
     sinks: &Sinks,
     status: Arc<ShardStatus>,
 ) -> Result<Ended, TaskError> {
@@ -99,24 +103,28 @@ pub async fn run(
     let shard = Shard::resume(lease.shard().clone(), range, resume_of(&point), config);
     let start = start_of(&point, shard.read_from());
     tracing::info!(shard = %lease.shard(), ?start, pending = ?point.pending, "shard started");
-    let (mut batches, reading) = read_ahead(open(start));
+    let mut reading = read_ahead(open(start));
     let executor = Executor { lease: &lease, sinks, memory: Mutex::default(), status: &status };
-    let ended = drive(shard, &executor, &mut batches).await;
-    reading.cancel();
+    let ended = drive(shard, &executor, &mut reading, hand_over).await;
+    reading.stop.cancel();
     match ended? {
-        Ended::HandedOver => {
+        ended @ (Ended::HandedOver | Ended::LeftOpen) => {
             let outcome = lease.release().await?;
-            Ok(if outcome == LeaseOutcome::Done { Ended::HandedOver } else { Ended::LeaseLost })
+            Ok(if outcome == LeaseOutcome::Done { ended } else { Ended::LeaseLost })
         }
         ended => Ok(ended),
     }
 }
 
+/// A shard that is being read on a task of its own.
+struct Reading {
+    batches: mpsc::Receiver<Result<Batch, SourceError>>,
+    stop: CancellationToken,
+}
+
 /// Reads on a task of its own, so that an answered effect never cuts a call to Kinesis short.
-fn read_ahead(
-    mut reader: ShardReader,
-) -> (mpsc::Receiver<Result<Batch, SourceError>>, CancellationToken) {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+fn read_ahead(mut reader: ShardReader) -> Reading {
+    let (sender, batches) = mpsc::channel(READ_AHEAD);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(stopped.run_until_cancelled_owned(async move {
@@ -133,30 +141,46 @@ fn read_ahead(
             }
         }
     }));
-    (receiver, stop)
+    Reading { batches, stop }
 }
 
 /// The loop: one effect at a time, while reading goes on.
+///
+/// A shard that is to be handed over is left as it is when its epochs take too long to close: a
+/// prepared one is closed at the same place by the next owner, which finds the rows that hold it
+/// already, and one that was not prepared has written nothing. Only between emission and commit it
+/// goes on, or the next owner would emit again (E7).
 async fn drive(
     mut shard: Shard,
     executor: &Executor<'_>,
-    batches: &mut mpsc::Receiver<Result<Batch, SourceError>>,
+    reading: &mut Reading,
+    hand_over_takes: Duration,
 ) -> Result<Ended, TaskError> {
     let (lost, hand_over) = (executor.lease.lost(), executor.lease.hand_over());
     let mut tick = tokio::time::interval(TICK);
-    let mut handing_over = false;
+    let mut leave_at: Option<Instant> = None;
     let mut children = Vec::new();
     let mut effects = Vec::new();
     let mut waiting = VecDeque::new();
     let mut running: Option<BoxFuture<'_, Result<Answer, TaskError>>> = None;
+    let mut writing_rows = false;
     loop {
         waiting.extend(effects.drain(..));
+        let is_late = leave_at.is_some_and(|at| Instant::now() >= at);
         if running.is_none() {
             match waiting.pop_front() {
                 None => {}
                 Some(Effect::Finish(ending)) => return executor.finish(ending, &children).await,
-                Some(effect) => running = Some(executor.execute(effect).boxed()),
+                Some(effect) if is_late && !matches!(effect, Effect::Commit(_)) => {
+                    return Ok(Ended::LeftOpen);
+                }
+                Some(effect) => {
+                    writing_rows = matches!(effect, Effect::PutRows { .. });
+                    running = Some(executor.execute(effect).boxed());
+                }
             }
+        } else if is_late && writing_rows {
+            return Ok(Ended::LeftOpen);
         }
         // Lost first: nothing may follow it. Then finished work, then time, and new work last.
         let input = tokio::select! {
@@ -169,14 +193,17 @@ async fn drive(
                     Answer::Input(input) => input,
                 }
             }
-            () = hand_over.cancelled(), if !handing_over => {
-                handing_over = true;
+            () = hand_over.cancelled(), if leave_at.is_none() => {
+                leave_at = Some(Instant::now() + hand_over_takes);
+                reading.stop.cancel();
                 Input::HandOver
             }
             _ = tick.tick() => Input::Tick(now()),
-            Some(batch) = batches.recv(), if shard.wants_records() => {
+            Some(batch) = reading.batches.recv(), if shard.wants_records() => {
                 let batch = batch.or_else(|error| executor.passing(error))?;
-                executor.status.read(&batch);
+                if executor.status.read(&batch) {
+                    tracing::debug!(shard = %shard.id(), "first read");
+                }
                 shard.step(Input::Records(batch.records), &mut effects);
                 let Some(end) = batch.end else { continue };
                 children = end;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ivs_core::decode::DecodeLimits;
 use ivs_core::epoch::ShardConfig;
 use ivs_core::stream::ShardId;
-use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader};
+use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader, enhanced};
 use kinesis_fleet::{
     Fleet, FleetConfig, FleetError, InitialPosition, LeaseStatus, Leases, ShardLease,
     ShutdownReport, WorkerId,
@@ -36,9 +36,6 @@ pub enum WorkerError {
     /// Archive or rejects cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreUrlError),
-    /// The enhanced consumer cannot be registered.
-    #[error(transparent)]
-    Register(#[from] kinesis_fleet::source::enhanced::RegisterError),
 }
 
 /// A running worker. Dropping it stops everything at once, as a crash would.
@@ -101,7 +98,7 @@ impl Worker {
             Arc::clone(&shards),
         ));
         let shared = Arc::new(Shared {
-            consumer: consumer(config, clients).await?,
+            consumer: consumer(config, clients).await,
             reader: reader_settings(&config.stream),
             config: config.clone(),
             clients: clients.clone(),
@@ -151,7 +148,8 @@ impl Worker {
         }
     }
 
-    /// Closes every open epoch, commits and releases, at most `deadline` long.
+    /// Hands every shard over: see [`config::Fleet::hand_over_ms`]; what takes longer than
+    /// `deadline` is cut off.
     pub async fn shutdown(self, deadline: Duration) -> ShutdownReport {
         self.heartbeat.abort();
         let report = self.fleet.shutdown(deadline).await;
@@ -197,7 +195,8 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
             &shared.consumer,
         )
     };
-    let config = shard_config(&shared.config);
+    let hand_over = Duration::from_millis(shared.config.fleet.hand_over_ms);
+    let config = (shard_config(&shared.config), hand_over);
     let ended = shard_task::run(lease, open, config, &shared.sinks, Arc::clone(&status)).await;
     match ended {
         Ok(ended) => {
@@ -237,14 +236,21 @@ fn reader_settings(stream: &config::Stream) -> ReaderSettings {
     ReaderSettings { poll_idle_ms: stream.poll_interval_ms, budgets, ..ReaderSettings::default() }
 }
 
-async fn consumer(config: &Config, clients: &Clients) -> Result<Consumer, WorkerError> {
-    match config.stream.consumer {
-        config::Consumer::Polling => Ok(Consumer::Polling),
-        config::Consumer::Enhanced => {
-            let (stream, name) = (&config.stream.name, &config.fleet.lease_table);
-            let registered =
-                kinesis_fleet::source::enhanced::register(&clients.kinesis, stream, name).await?;
-            Ok(Consumer::Enhanced { consumer_arn: registered })
+/// As configured, or by polling when the stream takes no more consumers or refuses this one: the
+/// worker is slower then, and not away.
+async fn consumer(config: &Config, clients: &Clients) -> Consumer {
+    if config.stream.consumer == config::Consumer::Polling {
+        return Consumer::Polling;
+    }
+    let (stream, name) = (&config.stream.name, &config.fleet.lease_table);
+    match enhanced::register(&clients.kinesis, stream, name).await {
+        Ok(consumer_arn) => {
+            tracing::info!(consumer = consumer_arn, "reading by enhanced fan-out");
+            Consumer::Enhanced { consumer_arn }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "enhanced fan-out is not available, polling");
+            Consumer::Polling
         }
     }
 }

@@ -25,7 +25,7 @@ const MAX_STEPS: u64 = 200_000;
 const STEP_MS: u64 = 60;
 
 /// Rare branches that the seeds must reach.
-pub(crate) const RARE: [&str; 23] = [
+pub(crate) const RARE: [&str; 25] = [
     "a child shard was finished",
     "a child's lease was created at the end of its parent",
     "a commit was refused",
@@ -40,6 +40,8 @@ pub(crate) const RARE: [&str; 23] = [
     "a lease was stolen from a living owner (E10)",
     "a prepare was refused",
     "a prepared epoch was recovered",
+    "a shard was given back with its epoch open",
+    "a shard was given back with its epoch prepared",
     "a take was refused",
     "a take was stored, its reply lost",
     "a worker crashed",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ivs_core::kpl::aggregate;
-use ivs_core::stream::{EpochMs, Record, SequenceNumber, ShardId};
+use ivs_core::stream::{EpochMs, Position, Record, SequenceNumber, ShardId};
 use ivs_tests::rng::Rng;
 
 /// Duplicates count within this arrival distance; small, so that both sides of it are hit.
@@ -28,6 +28,12 @@ pub(crate) struct Line {
     pub(crate) sub: u64,
     pub(crate) arrival_ms: i64,
     pub(crate) meaning: Meaning,
+}
+
+impl Line {
+    pub(crate) fn position(&self) -> Position {
+        Position { sequence: self.sequence.into(), sub: self.sub }
+    }
 }
 
 pub(crate) struct ShardLog {

@@ -18,6 +18,7 @@
 mod check;
 mod fleet;
 mod log;
+mod memory;
 mod oracle;
 mod worker;
 mod world;
@@ -81,7 +82,7 @@ fn act(
     }
     let i = own[rng.index(own.len())];
     if rng.chance(1) {
-        held[i].hand_over(world);
+        held[i].hand_over(world)?;
     }
     if held[i].advance(None, world, rng)? != Hold::Kept {
         let holder = held.swap_remove(i);
@@ -115,7 +116,7 @@ fn seeds(share: u64) -> std::ops::Range<u64> {
     start..start + count.div_ceil(share)
 }
 
-const RARE: [&str; 17] = [
+const RARE: [&str; 19] = [
     "a child shard was finished",
     "a commit was refused",
     "a commit was stored, its reply lost",
@@ -127,6 +128,8 @@ const RARE: [&str; 17] = [
     "a put was stored, its reply lost, and sent again",
     "a put was stored, its reply lost, the shard given up",
     "a put was throttled",
+    "a shard was given back with its epoch open",
+    "a shard was given back with its epoch prepared",
     "a shard was handed over",
     "a shard was stolen from a living owner (E10)",
     "a worker crashed",
@@ -209,6 +212,15 @@ fn ignoring_the_pending_checkpoint_is_caught() {
 #[test]
 fn writing_a_cached_row_blindly_is_caught() {
     is_caught(Variant::StaleCacheBlind);
+}
+
+#[test]
+fn reading_on_beside_two_epochs_is_caught() {
+    for (run, by) in [(run as Run, "chance"), (fleet::run, "the planner")] {
+        let caught = (1..=2_000).find_map(|seed| run(seed, Variant::Greedy).err());
+        let error = caught.expect("no seed caught the broken variant");
+        assert!(error.starts_with("E8"), "leases given by {by}: {error}");
+    }
 }
 
 /// A worker that reads the lease table, sleeps, and then creates what was missing.

@@ -63,8 +63,12 @@ pub(crate) fn judge(shard: &ShardLog) -> Vec<Judged<'_>> {
             | Meaning::Fact { time_ms, .. } => time_ms < line.arrival_ms - LATE_AFTER_MS,
             Meaning::Malformed => false,
         };
-        let position = Position { sequence: line.sequence.into(), sub: line.sub };
-        judged.push(Judged { line, position, class, late: late && class == Class::Accepted });
+        judged.push(Judged {
+            line,
+            position: line.position(),
+            class,
+            late: late && class == Class::Accepted,
+        });
     }
     judged
 }

@@ -14,6 +14,7 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
 
 use crate::log::HORIZON_MS;
+use crate::memory::Memory;
 use crate::world::{Lease, Put, Variant, World, put};
 
 /// What a step made of the hold.
@@ -25,6 +26,8 @@ pub(crate) enum Hold {
     Finished,
     /// Everything read is committed; the lease can be released.
     HandedOver,
+    /// The lease can be released, and what is not committed is left to the next owner.
+    LeftOpen,
     /// The worker gave the shard up, or lost it.
     Dropped,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Holder {
     pub(crate) shard: usize,
     pub(crate) counter: u64,
     machine: Shard,
+    memory: Memory,
     next_record: usize,
     now: EpochMs,
     effects: VecDeque<Effect>,
@@ -102,9 +106,11 @@ pub(crate) fn resume(
         interval_ms: 1_000,
         max_rows: 1 + rng.index(12),
         max_records: 1 + rng.below(25),
+        max_bytes: 100 + rng.below(5_000),
         dedupe_horizon_ms: HORIZON_MS,
         ..ShardConfig::default()
     };
+    let memory = Memory::new(&config, &resume);
     let log = &world.log[shard];
     let machine = Shard::resume(log.id.clone(), HashRange::ALL, resume, config);
     let next_record = match machine.read_from() {
@@ -119,6 +125,7 @@ pub(crate) fn resume(
         shard,
         counter: lease.counter,
         machine,
+        memory,
         next_record,
         now: EpochMs(0),
         effects: VecDeque::new(),
@@ -137,12 +144,27 @@ impl Holder {
     }
 
     /// Asks the machine to close its epoch and end; the second time changes nothing.
-    pub(crate) fn hand_over(&mut self, world: &mut World) {
+    pub(crate) fn hand_over(&mut self, world: &mut World) -> Result<(), String> {
         if !self.handing_over {
             self.handing_over = true;
             world.mark("a shard was handed over");
-            self.step(Input::HandOver);
+            self.step(Input::HandOver)?;
         }
+        Ok(())
+    }
+
+    /// Whether the shard may be left now, as the product does it when closing takes too long.
+    fn may_leave(&self) -> bool {
+        self.writing.is_some()
+            || matches!(
+                self.effects.front(),
+                Some(
+                    Effect::Prepare(_)
+                        | Effect::PutRows { .. }
+                        | Effect::Store(_)
+                        | Effect::Emit(_)
+                )
+            )
     }
 
     /// One random step. `clock` is the worker's, if it has one.
@@ -152,6 +174,15 @@ impl Holder {
         world: &mut World,
         rng: &mut Rng,
     ) -> Result<Hold, String> {
+        if self.handing_over && rng.chance(4) && self.may_leave() {
+            let prepared = world.leases[self.shard].pending.is_some();
+            world.mark(if prepared {
+                "a shard was given back with its epoch prepared"
+            } else {
+                "a shard was given back with its epoch open"
+            });
+            return Ok(Hold::LeftOpen);
+        }
         if self.writing.is_some() && rng.chance(60) {
             return self.write_one(world, rng);
         }
@@ -163,33 +194,45 @@ impl Holder {
         }
         if rng.chance(30) {
             self.now = clock.unwrap_or(EpochMs(self.now.0 + 400));
-            self.step(Input::Tick(self.now));
-        } else if self.machine.wants_records() {
-            self.read(world, rng);
+            self.step(Input::Tick(self.now))?;
+        } else if self.machine.wants_records() || world.variant == Variant::Greedy {
+            self.read(world, rng)?;
         } else if !self.handing_over {
             world.mark("reading waited for the epoch in flight");
         }
         Ok(Hold::Kept)
     }
 
-    fn step(&mut self, input: Input) {
+    fn step(&mut self, input: Input) -> Result<(), String> {
         let mut effects = vec![];
+        if matches!(input, Input::Committed) {
+            self.memory.committed();
+        }
         self.machine.step(input, &mut effects);
+        self.memory.note(&effects)?;
         self.effects.extend(effects);
+        self.memory.check(self.now)
     }
 
-    fn read(&mut self, world: &mut World, rng: &mut Rng) {
-        let records = &world.log[self.shard].records;
+    fn read(&mut self, world: &mut World, rng: &mut Rng) -> Result<(), String> {
+        let log = &world.log[self.shard];
+        let records = &log.records;
         if self.next_record == records.len() {
             if world.closed[self.shard] {
-                self.step(Input::ShardEnd);
+                self.step(Input::ShardEnd)?;
             }
-            return;
+            return Ok(());
         }
         let until = records.len().min(self.next_record + 1 + rng.index(6));
         let batch = records[self.next_record..until].to_vec();
         self.next_record = until;
-        self.step(Input::Records(batch));
+        let lines = batch.iter().flat_map(|record| {
+            let of_record = log.lines.iter().filter(|l| record.sequence == l.sequence.into());
+            of_record.zip(std::iter::successors(Some(record.data.len()), |_| Some(0)))
+        });
+        let lines = lines.map(|(line, bytes)| (line.position(), bytes as u64));
+        self.memory.give(lines, self.now)?;
+        self.step(Input::Records(batch))
     }
 
     fn execute(
@@ -199,7 +242,7 @@ impl Holder {
         rng: &mut Rng,
     ) -> Result<Hold, String> {
         match effect {
-            Effect::Prepare(to) => return Ok(self.prepare(to, world, rng)),
+            Effect::Prepare(to) => return self.prepare(to, world, rng),
             Effect::PutRows { rows, to } => self.begin_writing(rows, to),
             Effect::Store(objects) => self.store(&objects, world)?,
             Effect::Emit(emission) => self.emit(&emission, world)?,
@@ -214,11 +257,11 @@ impl Holder {
         lease.exists && lease.counter == self.counter
     }
 
-    fn prepare(&mut self, to: Position, world: &mut World, rng: &mut Rng) -> Hold {
+    fn prepare(&mut self, to: Position, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
         if world.variant != Variant::NoPrepare {
             if !self.owns(world) {
                 world.mark("a prepare was refused");
-                return Hold::Dropped;
+                return Ok(Hold::Dropped);
             }
             let lease = &mut world.leases[self.shard];
             lease.counter += 1;
@@ -227,12 +270,12 @@ impl Holder {
             if rng.chance(3) {
                 world.mark("a prepare was stored, its reply lost");
                 world.prepared.insert((self.shard, to));
-                return Hold::Dropped;
+                return Ok(Hold::Dropped);
             }
         }
         world.prepared.insert((self.shard, to));
-        self.step(Input::Prepared);
-        Hold::Kept
+        self.step(Input::Prepared)?;
+        Ok(Hold::Kept)
     }
 
     fn begin_writing(&mut self, rows: Arc<Rows>, to: Position) {
@@ -263,7 +306,7 @@ impl Holder {
         let Some(&target) = writing.todo.last() else {
             let stored = std::mem::take(&mut writing.stored);
             self.writing = None;
-            self.step(Input::RowsStored(stored));
+            self.step(Input::RowsStored(stored))?;
             return Ok(Hold::Kept);
         };
         let shard_id = world.log[self.shard].id.clone();
@@ -316,8 +359,7 @@ impl Holder {
         {
             return Err(format!("E9: two runs of epoch {} rejected differently", objects.to));
         }
-        self.step(Input::ObjectsStored);
-        Ok(())
+        self.step(Input::ObjectsStored)
     }
 
     fn emit(&mut self, emission: &Emission, world: &mut World) -> Result<(), String> {
@@ -327,8 +369,7 @@ impl Holder {
         }
         *world.emitted.entry(epoch).or_default() += 1;
         self.emitted = true;
-        self.step(Input::Emitted);
-        Ok(())
+        self.step(Input::Emitted)
     }
 
     fn commit(&mut self, commit: Commit, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
@@ -358,7 +399,7 @@ impl Holder {
             world.mark("a commit was stored, its reply lost");
             return Ok(Hold::Dropped);
         }
-        self.step(Input::Committed);
+        self.step(Input::Committed)?;
         Ok(Hold::Kept)
     }
 

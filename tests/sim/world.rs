@@ -13,7 +13,7 @@ use ivs_tests::rng::Rng;
 
 use crate::log::ShardLog;
 
-/// The protocol, or a way to break it: four for the epochs, one for the fleet.
+/// The protocol, or a way to break it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Variant {
     /// As designed.
@@ -28,6 +28,8 @@ pub(crate) enum Variant {
     StaleCacheBlind,
     /// Leases are created from a table that was read any time ago.
     StaleComparison,
+    /// Reading goes on while an epoch is in flight and the next is full.
+    Greedy,
 }
 
 /// A lease row, as far as the protocol needs it.

@@ -31,8 +31,9 @@ pub struct FleetConfig {
     pub worker_id: WorkerId,
     /// A lease whose counter has not moved for this long may be taken by others.
     pub failover_ms: u64,
-    /// Between two readings of the lease table; `None` means a quarter of `failover_ms`, plus
-    /// 10 ms per lease so that large tables are not read at full speed, at most `2 × failover_ms`.
+    /// Between two readings of the lease table; `None` means a tenth of `failover_ms`, in which a
+    /// lease that was given back is seen, plus 10 ms per lease so that large tables are not read at
+    /// full speed, at most `2 × failover_ms`.
     pub scan_interval_ms: Option<u64>,
     /// Between two comparisons of the lease table with the stream's shards.
     pub sync_interval_ms: u64,
@@ -149,7 +150,7 @@ impl FleetConfig {
     pub fn scan_interval_for(&self, leases: usize) -> u64 {
         let extra = u64::try_from(leases).unwrap_or(u64::MAX).saturating_mul(SCAN_MS_PER_LEASE);
         self.scan_interval_ms
-            .unwrap_or_else(|| (self.failover_ms / 4 + extra).min(2 * self.failover_ms))
+            .unwrap_or_else(|| (self.failover_ms / 10 + extra).min(2 * self.failover_ms))
     }
 
     /// How many leases of others to ask for in one round.

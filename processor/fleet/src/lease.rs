@@ -99,7 +99,8 @@ pub struct Lease {
     /// Ours, `streamCreatedMs`: creation time of the stream this lease belongs to.
     pub stream_created: Option<EpochMs>,
     /// Ours, `cooperativeOwner`: the last of our workers that took the lease. When it equals
-    /// [`Lease::owner`], the holder answers hand-over requests.
+    /// [`Lease::owner`], the holder answers hand-over requests. Without an owner, it is the worker
+    /// that gave the lease back.
     pub cooperative_owner: Option<WorkerId>,
     /// Ours, `handOverTo`: who asked the holder to hand the lease over.
     pub hand_over_to: Option<WorkerId>,

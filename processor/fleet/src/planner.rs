@@ -11,7 +11,7 @@ mod observe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ivs_core::stream::ShardId;
@@ -100,6 +100,9 @@ struct Fleet<'a> {
     available: Vec<(&'a Lease, u64)>,
     /// Leases that their holders have handed over to us.
     assigned: Vec<Action>,
+    /// Workers that give their leases back. While they have some left they look less loaded than
+    /// any other, and what was planned for them would be taken by nobody.
+    leaving: BTreeSet<&'a WorkerId>,
 }
 
 impl<'a> Fleet<'a> {
@@ -112,6 +115,7 @@ impl<'a> Fleet<'a> {
             movable: BTreeMap::new(),
             available: Vec::new(),
             assigned: Vec::new(),
+            leaving: BTreeSet::new(),
         };
         for lease in snapshot.leases {
             fleet.place(lease, snapshot.seen.standing(lease, &snapshot.limits, now));
@@ -123,6 +127,9 @@ impl<'a> Fleet<'a> {
     fn place(&mut self, lease: &'a Lease, standing: Standing) {
         let (Some(owner), Standing::Held { request_failed }) = (&lease.owner, standing) else {
             let since = if let Standing::Available { since } = standing { since } else { self.now };
+            if lease.owner.is_none() {
+                self.leaving.extend(lease.cooperative_owner.as_ref());
+            }
             self.available.push((lease, self.now.since(since)));
             return;
         };
@@ -169,7 +176,11 @@ impl<'a> Fleet<'a> {
 
     /// Others' limits are not known here.
     fn has_room(&self, worker: &WorkerId, load: usize) -> bool {
-        worker != self.me || load < self.limits.max_leases
+        if worker == self.me {
+            load < self.limits.max_leases
+        } else {
+            !self.leaving.contains(worker)
+        }
     }
 
     /// Moves leases one by one from the most to the least loaded worker while that narrows the

@@ -20,7 +20,9 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
         tracing::info!(address = %ops.address(), "operations server started");
     }
     let clients = aws::clients_with_faults(&config.aws, &config.chaos).await;
-    let worker = Worker::start(config, &clients).await.context("the worker did not start")?;
+    let mut config = config.clone();
+    config.stream.consumer = args.consumer.unwrap_or(config.stream.consumer);
+    let worker = Worker::start(&config, &clients).await.context("the worker did not start")?;
     tracing::info!(worker = %worker.id(), stream = config.stream.name, "worker started");
     if let Some(ops) = &ops {
         ops.running(worker.watch());

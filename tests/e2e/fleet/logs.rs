@@ -56,40 +56,47 @@ pub(crate) fn account(logs: &[PathBuf]) -> Account {
     epochs.values().fold([0; 4], |sum, counts| std::array::from_fn(|i| sum[i] + counts[i]))
 }
 
-/// A shard that changed hands.
+/// A shard that a worker had to leave, and who read it next.
 #[derive(Debug)]
 pub(crate) struct Succession {
     pub(crate) shard: String,
-    /// From the signal to the leaver's last commit.
-    pub(crate) closing_ms: i64,
-    /// From there to the successor's first reading.
-    pub(crate) waited_ms: i64,
+    /// From the signal until the leaver gave the shard back; `None` if it did not, or lost it.
+    pub(crate) given_back_ms: Option<i64>,
+    /// From the signal to the answer to the successor's first GetRecords; `None` while there is
+    /// none.
+    pub(crate) read_ms: Option<i64>,
     /// Whom the lease was taken from, as the taker's log has it.
     pub(crate) from: String,
 }
 
-/// Who came after `leaver` on each shard that it handed over after `asked_ms`; `None` while one
-/// has no successor.
-pub(crate) fn successions(
-    leaver: &Path,
-    others: &[PathBuf],
-    asked_ms: i64,
-) -> Option<Vec<Succession>> {
-    let lines: Vec<Line> = others.iter().flat_map(|path| read(path)).collect();
-    let first = |shard: &str, message: &str| {
-        let of_shard = lines.iter().filter(|l| l.message == message && l.text("shard") == shard);
-        of_shard.filter(|line| line.at_ms >= asked_ms).min_by_key(|line| line.at_ms)
+/// Who came after `leaver` on each shard that it was reading at `asked_ms` and has not finished.
+pub(crate) fn successions(leaver: &Path, others: &[PathBuf], asked_ms: i64) -> Vec<Succession> {
+    let own = read(leaver);
+    let others: Vec<Line> = others.iter().flat_map(|path| read(path)).collect();
+    let is_end = |line: &&Line| line.message.starts_with("shard task ");
+    let mut last: BTreeMap<&str, &Line> = BTreeMap::new();
+    for line in own.iter().filter(|line| line.at_ms < asked_ms) {
+        if line.message == "first read" || is_end(&line) {
+            last.insert(line.text("shard"), line);
+        }
+    }
+    let succession = |(shard, begun): (&str, &Line)| {
+        let ends = own.iter().filter(|line| line.at_ms >= asked_ms).filter(is_end);
+        let end = ends.filter(|line| line.text("shard") == shard).min_by_key(|line| line.at_ms);
+        let how = end.map_or("", |line| line.text("ended"));
+        let given_back = end.filter(|_| matches!(how, "HandedOver" | "LeftOpen"));
+        // Not after the signal: the shard may have been on its way to another worker by then.
+        let after = |message: &str| {
+            let those = others.iter().filter(|l| l.message == message && l.text("shard") == shard);
+            those.filter(|line| line.at_ms > begun.at_ms).min_by_key(|line| line.at_ms)
+        };
+        (how != "ShardEnd").then(|| Succession {
+            shard: shard.to_owned(),
+            given_back_ms: given_back.map(|line| line.at_ms - asked_ms),
+            read_ms: after("first read").map(|line| line.at_ms - asked_ms),
+            from: after("lease taken").map(|l| l.text("from").to_owned()).unwrap_or_default(),
+        })
     };
-    let ended = |line: &Line| {
-        line.message == "shard task ended"
-            && line.text("ended") == "HandedOver"
-            && line.at_ms >= asked_ms
-    };
-    let succession = |line: Line| {
-        let shard = line.text("shard").to_owned();
-        let waited_ms = first(&shard, "shard started")?.at_ms - line.at_ms;
-        let from = first(&shard, "lease taken")?.text("from").to_owned();
-        Some(Succession { shard, closing_ms: line.at_ms - asked_ms, waited_ms, from })
-    };
-    read(leaver).into_iter().filter(ended).map(succession).collect()
+    let reading = last.into_iter().filter(|(_, line)| line.message == "first read");
+    reading.filter_map(succession).collect()
 }

@@ -171,7 +171,7 @@ impl Fleet {
         let held = member.held.get_mut(&shard).expect("a running shard");
         let Phase::Running(holder) = &mut held.phase else { return Ok(()) };
         if held.hand_over {
-            holder.hand_over(&mut self.world);
+            holder.hand_over(&mut self.world)?;
         }
         let before = holder.counter;
         let outcome = holder.advance(Some(wall), &mut self.world, rng)?;
@@ -186,8 +186,12 @@ impl Fleet {
                 held.set_counter(counter);
                 member.next_scan = now;
             }
-            Hold::HandedOver => {
+            Hold::HandedOver | Hold::LeftOpen => {
                 let me = member.id.clone();
+                if outcome == Hold::LeftOpen {
+                    // Puts that were on their way may arrive.
+                    self.lose(at, shard, rng);
+                }
                 self.members[at].held.remove(&shard);
                 self.release(shard, counter, &me, rng);
             }

@@ -169,9 +169,9 @@ impl Table {
         world.leases[shard].counter += 1;
         let row = &mut self.rows[shard];
         let next = row.hand_over_to.clone().filter(|to| to != me);
-        row.cooperative_owner = None;
         if next.is_some() {
             world.mark("a lease was handed to the worker that asked for it");
+            row.cooperative_owner = None;
             row.owner = next;
         } else {
             row.owner = None;

@@ -14,7 +14,8 @@ use crate::window::{WindowAgg, WindowKey};
 pub struct ShardConfig {
     /// An epoch closes this long after its first record was read.
     pub interval_ms: i64,
-    /// Most rows an epoch may touch.
+    /// Most rows an epoch may touch. The summary of a session of which it only has minutes comes on
+    /// top: one for each of its minutes at the very most.
     pub max_rows: usize,
     /// Most records an epoch may hold.
     pub max_records: u64,

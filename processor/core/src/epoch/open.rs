@@ -126,7 +126,7 @@ impl OpenEpoch {
         self.bytes
     }
 
-    /// Rows the epoch will touch, timeline items and summaries included.
+    /// Rows the epoch will touch, less the summaries of sessions of which it has windows only.
     pub(super) fn rows(&self) -> usize {
         self.windows.len() + self.sessions.len()
     }

@@ -90,7 +90,10 @@ fn notice_requests(shared: &Shared, leases: &[Lease]) {
     let all = shared.held();
     for row in leases.iter().filter(|row| row.hand_over_to.is_some()) {
         let Some(held) = all.get(&row.key) else { continue };
-        if held.row_if_idle().is_some_and(|known| row.counter >= known.counter) {
+        let Some(mut known) = held.row_if_idle() else { continue };
+        if row.counter >= known.counter {
+            // The release goes by what is known here of who asked.
+            known.hand_over_to.clone_from(&row.hand_over_to);
             held.notice_request(row, shared);
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::lease::Checkpoint;
 
 const FAILOVER_MS: u64 = 10_000;
-const ROUND_MS: u64 = 2_500;
+const ROUND_MS: u64 = 1_000;
 
 fn limits(leases: usize) -> Limits {
     Limits {
@@ -290,10 +290,19 @@ fn a_full_worker_takes_nothing_and_others_take_what_it_leaves() {
     // One of the two is meant to take it. If that one does not, the other does after a while.
     let meant = (0..2).find(|worker| !plan_of(&world, *worker, 9).is_empty()).unwrap();
     assert!(plan_of(&world, 1 - meant, 9).is_empty());
-    for _ in 0..4 {
+    for _ in 0..FAILOVER_MS / ROUND_MS {
         world.pass_time();
     }
     assert_eq!(plan_of(&world, 1 - meant, 9), [Action::Take(world.leases[2].key.clone())]);
+}
+
+#[test]
+fn what_a_leaving_worker_has_given_back_is_not_kept_for_it() {
+    let mut world =
+        one_world(&[Start::Live(0), Start::Live(1), Start::Live(1), Start::Released], 2);
+    assert_eq!(world.plans()[0], [Action::Take(world.leases[3].key.clone())]);
+    world.leases[3].cooperative_owner = Some(world.workers[0].clone());
+    assert_eq!(world.plans()[1], [Action::Take(world.leases[3].key.clone())]);
 }
 
 #[test]
@@ -304,7 +313,7 @@ fn a_request_that_is_not_answered_ends_in_a_steal_by_the_asker_only() {
     let (shard, from) = (shard.clone(), from.clone());
     world.apply(&plans, true);
     let mut stolen_after_ms = None;
-    for _ in 0..20 {
+    for _ in 0..40 {
         // The holder renews and answers nothing.
         world.now += ROUND_MS;
         world.leases.iter_mut().for_each(|lease| lease.counter += 1);
@@ -317,7 +326,7 @@ fn a_request_that_is_not_answered_ends_in_a_steal_by_the_asker_only() {
         }
         assert!(plans[1].is_empty(), "a request counts as granted: {plans:?}");
     }
-    assert_eq!(stolen_after_ms, Some(32_500));
+    assert_eq!(stolen_after_ms, Some(31_000));
 }
 
 #[test]

@@ -190,19 +190,22 @@ pub struct RegisterError {
     pub reason: String,
 }
 
-/// Registers `name` as a consumer of the stream unless it is one, waits until it is ACTIVE, and
-/// returns its ARN. All workers of an application share one consumer.
+/// Registers `name` as a consumer of the stream of that name unless it is one, waits until it is
+/// ACTIVE, and returns its ARN. All workers of an application share one consumer.
 ///
 /// # Errors
 /// The stream is unknown, the limit of 20 consumers is reached, access is denied, or the consumer
 /// does not become ACTIVE.
-pub async fn register(
-    client: &Client,
-    stream_arn: &str,
-    name: &str,
-) -> Result<String, RegisterError> {
+pub async fn register(client: &Client, stream: &str, name: &str) -> Result<String, RegisterError> {
     let failed = |operation, reason| RegisterError { name: name.to_owned(), operation, reason };
-    let request = client.register_stream_consumer().stream_arn(stream_arn).consumer_name(name);
+    let described = client.describe_stream_summary().stream_name(stream).send().await;
+    let described =
+        described.map_err(|error| failed("DescribeStreamSummary", aws::explain(&error)))?;
+    let Some(summary) = described.stream_description_summary else {
+        return Err(failed("DescribeStreamSummary", "it has no summary".to_owned()));
+    };
+    let stream_arn = summary.stream_arn;
+    let request = client.register_stream_consumer().stream_arn(&stream_arn).consumer_name(name);
     if let Err(error) = request.send().await {
         // It exists.
         if aws::code(&error) != Some("ResourceInUseException") {
@@ -211,7 +214,8 @@ pub async fn register(
     }
     let mut backoff = ACTIVE.start();
     loop {
-        let request = client.describe_stream_consumer().stream_arn(stream_arn).consumer_name(name);
+        let request = client.describe_stream_consumer().stream_arn(&stream_arn);
+        let request = request.consumer_name(name);
         let last = match request.send().await {
             Ok(output) => {
                 let consumer = output.consumer_description;

@@ -156,8 +156,9 @@ impl Change {
                     update.set(name::CHILDREN, set);
                 }
             }
+            // `cooperativeOwner` stays: it tells who gave the lease back, and wants none.
             Self::Release(None) => {
-                update.remove(&[name::LEASE_OWNER, name::COOPERATIVE_OWNER, name::HAND_OVER_TO]);
+                update.remove(&[name::LEASE_OWNER, name::HAND_OVER_TO]);
             }
             // `handOverTo` stays: with `leaseOwner` equal to it the lease is assigned, not held.
             Self::Release(Some(next)) => {
@@ -193,7 +194,7 @@ impl Change {
                 still_ours && row.pending.is_none() && row.checkpoint == Checkpoint::Sequence(*to)
             }
             Self::Finish(_) => still_ours && row.is_finished(),
-            Self::Release(next) => row.owner == *next && row.cooperative_owner.is_none(),
+            Self::Release(next) => row.owner == *next,
             Self::Seek { to, .. } => row.owner.is_none() && row.checkpoint == *to,
         }
     }

@@ -120,7 +120,6 @@ async fn every_operation_writes_exactly_what_kcl_would() {
 
     let (lease, raw) = applied(&aws, &lease, Change::Release(None)).await;
     expected.remove("leaseOwner");
-    expected.remove("cooperativeOwner");
     set(&mut expected, &[("leaseCounter", digits(5))]);
     assert_eq!(raw, expected);
 

@@ -125,11 +125,8 @@ async fn a_shard_that_does_not_exist_is_told_from_a_missing_stream() {
 }
 
 async fn consumer_arn(aws: &Aws) -> String {
-    let request = aws.kinesis.describe_stream_summary().stream_name(STREAM);
-    let summary = request.send().await.unwrap().stream_description_summary.unwrap();
-    let arn = summary.stream_arn;
-    let registered = enhanced::register(&aws.kinesis, &arn, "ivs-processor").await.unwrap();
-    let again = enhanced::register(&aws.kinesis, &arn, "ivs-processor").await.unwrap();
+    let registered = enhanced::register(&aws.kinesis, STREAM, "ivs-processor").await.unwrap();
+    let again = enhanced::register(&aws.kinesis, STREAM, "ivs-processor").await.unwrap();
     assert_eq!(registered, again);
     registered
 }
