@@ -134,9 +134,11 @@ impl<'a> Fire<'a> {
         tokio::time::sleep(PAUSE.saturating_sub(paused.elapsed())).await;
         self.workers[&w3].signal("CONT");
         self.send(&slices[3]);
+        // A call that was under way for thirty seconds may fail before the lease is known to be lost.
         let lost = || {
-            let ended = |line: &&logs::Line| line.message == "shard task ended";
-            logs::read(&self.log(&w3)).iter().filter(ended).any(|l| l.text("ended") == "LeaseLost")
+            logs::read(&self.log(&w3)).iter().any(|line| {
+                line.text("ended") == "LeaseLost" || line.message.starts_with("shard task failed")
+            })
         };
         let woke = Instant::now();
         while !lost() {
