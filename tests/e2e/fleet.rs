@@ -113,6 +113,13 @@ impl<'a> Fire<'a> {
             rows.len() == 8 && all.iter().all(|worker| owned(rows, worker) > 0)
         })
         .await;
+        // A lease may bear the name of a worker that has yet to take it.
+        self.until("every worker reads", |_| {
+            let reads =
+                |worker| logs::read(&self.log(worker)).iter().any(|l| l.message == "first read");
+            all.iter().all(|worker| reads(worker))
+        })
+        .await;
         self.send(&slices[0]);
 
         self.workers[&w3].signal("STOP");
