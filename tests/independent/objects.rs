@@ -81,7 +81,7 @@ async fn an_archive_in_s3_gives_the_rows_that_a_folder_gives() {
     let (url, _endpoint) = endpoint.wait_for_ready();
     let site = Site { url, ministack: Emulator::ministack(dir.path()) };
     create_bucket(&site.ministack.url, "archive");
-    site.program(&["generate", "--input"]).arg(&half).run_to_end();
+    site.program(&["generate"]).arg("--input").arg(&half).run_to_end();
     site.program(&["worker", "--until-drained"])
         .args(&["--set", "epoch.interval_ms=1000"])
         .args(&["--set", "stream.shard_budget=false", "--set", "stream.poll_interval_ms=100"])
@@ -136,7 +136,7 @@ async fn broken(site: &Site, objects: &[(ObjectMeta, Vec<u8>)], out: &Path) {
     let half = bytes.len() / 2;
     let store = site.store(ARCHIVE);
     store.store().put(&meta.location, bytes[..half].to_vec().into()).await.unwrap();
-    let (code, _, error) = site.program(&["replay", ARCHIVE, "--rows-out"]).arg(out).end();
+    let (code, _, error) = site.program(&["replay", ARCHIVE]).arg("--rows-out").arg(out).end();
     assert_eq!(code, 1, "{error}");
     let named = format!("s3://archive/{} is damaged at byte {half} ", meta.location);
     assert!(error.contains(&named), "{named:?} is not in:\n{error}");
@@ -144,7 +144,7 @@ async fn broken(site: &Site, objects: &[(ObjectMeta, Vec<u8>)], out: &Path) {
     for (source, said) in
         [("s3://archive/nothing", "holds no object"), ("s3://no-such-bucket/a", "no-such-bucket")]
     {
-        let (code, error) = site.program(&["replay", source, "--rows-out"]).arg(out).fails();
+        let (code, error) = site.program(&["replay", source]).arg("--rows-out").arg(out).fails();
         assert_eq!(code, 1);
         assert!(error.contains(said), "{error}");
     }
