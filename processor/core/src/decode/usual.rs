@@ -19,7 +19,8 @@ const MAX_LINE: usize = 2_048;
 const BLOCK: usize = 64;
 /// The longest usual name, with what stands around it.
 const MAX_NAME: usize = 32;
-/// Names remembered: several times as many as a kind has. A line with a name beyond is not usual.
+/// Names remembered: several times as many as a kind has. With one more, all are learned anew, so
+/// that a producer of ever new names spoils the guesses of the others only for a while.
 const MAX_NAMES: usize = 128;
 /// Stands for the beginning of a line among the names.
 const START: u8 = 0;
@@ -166,7 +167,10 @@ impl Habits {
                 self.count += 1;
                 self.count - 1
             }
-            None => return None,
+            None => {
+                *self = Self::new();
+                return None;
+            }
         };
         let index = u8::try_from(index).ok()?;
         let next = &mut self.names[usize::from(before)].next;
