@@ -138,7 +138,7 @@ pub struct LocalArgs {
 /// What made-up traffic looks like.
 #[derive(Args, Clone, Debug)]
 pub struct TrafficArgs {
-    /// Seed: the same seed makes the same traffic
+    /// Seed: the same seed makes the same channels, and with the same start the same traffic
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Channels, by Zipf popularity
@@ -173,12 +173,19 @@ pub struct GenerateArgs {
     /// Write to this NDJSON file instead of the stream
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// How much time the traffic covers
-    #[arg(long = "for", default_value = "60s", value_name = "TIME", value_parser = duration)]
-    pub run_for: Duration,
-    /// As fast as possible instead of in real time
+    /// How much time the traffic covers; 60s unless --start and --end tell
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// As fast as possible instead of in real time; the traffic ends now, unless --start or --end
+    /// is given
     #[arg(long)]
     pub fast: bool,
+    /// When made-up traffic begins: RFC 3339, or a date, which begins at midnight UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub start: Option<jiff::Timestamp>,
+    /// When it ends, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub end: Option<jiff::Timestamp>,
     /// Write what was produced, for a later check, to this JSON file
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -227,6 +234,9 @@ pub struct ReplayArgs {
     /// Keep rejected records in this NDJSON file
     #[arg(long, value_name = "FILE")]
     pub rejects_out: Option<PathBuf>,
+    /// End well even if more than half of the records were rejected
+    #[arg(long)]
+    pub allow_rejects: bool,
     /// How it is done.
     #[command(flatten)]
     pub how: ReadArgs,
@@ -328,6 +338,15 @@ pub struct ValidateArgs {
 pub enum ConfigCommand {
     /// Say whether the configuration is valid, and what it comes to
     Check,
+}
+
+/// Reads a moment: RFC 3339, or the midnight UTC at which a date begins.
+fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let midnight = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC);
+    text.parse().or_else(|error: jiff::Error| match text.parse().map(midnight) {
+        Ok(Ok(zoned)) => Ok(zoned.timestamp()),
+        _ => Err(format!("expected 2026-03-01T12:00:00Z or 2026-03-01 ({error})")),
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

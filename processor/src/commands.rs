@@ -24,6 +24,8 @@ use crate::{audit, aws, local, logging, replay, rows};
 const QUIET: &str = "warn,dynoxide=error";
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
+/// The exit code when what came in is of no use (`EX_DATAERR`).
+const DATA: u8 = 65;
 /// The exit code when something that had to be looked at could not be (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 
@@ -42,8 +44,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 69
-/// when nothing could be looked at; `audit` has codes of its own.
+/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 65 when
+/// what came in is of no use, 69 when nothing could be looked at; `audit` has codes of its own.
 async fn run(cli: Cli) -> ExitCode {
     let talks = matches!(cli.command, Command::Worker(_));
     logging::start(if talks { "info" } else { QUIET }, cli.config.log_json);
@@ -83,8 +85,20 @@ async fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Arguments that do not go together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Input of which nothing, or little, could be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DataError(pub(crate) String);
+
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<OpsError>() {
+    if error.is::<DataError>() {
+        ExitCode::from(DATA)
+    } else if error.is::<OpsError>() || error.is::<UsageError>() {
         ExitCode::from(USAGE)
     } else if error.is::<leases::Unread>() {
         ExitCode::from(UNAVAILABLE)

@@ -36,10 +36,11 @@ const LOOK: Duration = Duration::from_millis(200);
 /// When the endpoint, the resources or the worker cannot be started, when sending fails, or when
 /// the tables do not hold what was sent.
 pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
-    let state = open_state(&args)?;
+    let state = state_dir(&args)?;
     let endpoint = Endpoint::start(ivs_local::Config {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         state: state.clone().map_or(State::Memory, State::Dir),
+        fresh: args.fresh,
         ..ivs_local::Config::default()
     })
     .await
@@ -127,23 +128,12 @@ async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     }
 }
 
-/// The state folder, made and, if asked for, emptied; `None` for `:memory:`.
-fn open_state(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
+/// The state folder, without links to wherever the program is started; `None` for `:memory:`.
+fn state_dir(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
     if args.state == ":memory:" {
         return Ok(None);
     }
-    let dir = PathBuf::from(&args.state);
-    if args.fresh && dir.exists() {
-        // Only a folder that this program made is emptied.
-        anyhow::ensure!(
-            dir.join("lock").exists() || dir.read_dir()?.next().is_none(),
-            "{} is no state folder of this program, so --fresh leaves it alone",
-            dir.display()
-        );
-        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-    }
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok(Some(std::path::absolute(dir)?))
+    Ok(Some(std::path::absolute(&args.state)?))
 }
 
 /// The configuration of a worker beside its endpoint: short epochs, no shard budget, files for

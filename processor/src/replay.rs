@@ -35,6 +35,7 @@ use serde_json::{Value, json};
 
 use crate::aws;
 use crate::cli::{ReadArgs, ReplayArgs};
+use crate::commands::DataError;
 use crate::config::{Config, Tables};
 use crate::sink::rows::RowSink;
 use crate::stats::Stats;
@@ -60,6 +61,11 @@ pub(crate) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
     if let Some(archive) = &args.eventbridge_archive {
         return eventbridge::run(config, args, archive).await;
     }
+    if args.from.zip(args.until).is_some_and(|(from, until)| from >= until) {
+        return Err(
+            DataError("--from is not before --to, so there is nothing between".into()).into()
+        );
+    }
     let started = Instant::now();
     let format = args.rows_out.as_deref().map(Format::of).transpose()?;
     let mut reading = Reading::open(config, args).await?;
@@ -72,7 +78,8 @@ pub(crate) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
         _ => return reading.apply(config, args, computed, started).await,
     };
     report(&computed.counts, &result, args.how.json, started);
-    problems(&computed)
+    problems(&computed)?;
+    usable(&computed.counts, args.allow_rejects)
 }
 
 /// Sources that are being read.
@@ -191,7 +198,8 @@ impl Reading {
         let apply = Apply::run(&sink, &config.tables, progress, computed, self.cx.chains.len());
         let applied = show_while(progress, args.how.json, apply).await?;
         report(&counts, &json!({ "rows": applied }), args.how.json, started);
-        problems
+        problems?;
+        usable(&counts, args.allow_rejects)
     }
 }
 
@@ -209,6 +217,22 @@ fn problems(computed: &Computed) -> anyhow::Result<()> {
         "{damaged} objects are damaged and {gaps} stretches are missing; the rest was processed"
     );
     Ok(())
+}
+
+/// Refuses to call it a success when most of what came in was rejected: it was hardly meant so.
+fn usable(counts: &Counts, allow_rejects: bool) -> anyhow::Result<()> {
+    let (read, rejected) = (counts.read, counts.rejected_total());
+    if allow_rejects || rejected <= read / 2 {
+        return Ok(());
+    }
+    let most = counts.rejected.iter().max_by_key(|(_, count)| **count);
+    let most = most.map_or("", |(reason, _)| reason.as_str());
+    let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };
+    Err(DataError(format!(
+        "{all} {read} records were rejected, most as {most}: is this the right source? \
+         --rejects-out keeps them with their reasons, --allow-rejects takes it as it is"
+    ))
+    .into())
 }
 
 fn report(counts: &Counts, result: &Value, as_json: bool, started: Instant) {

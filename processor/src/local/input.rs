@@ -26,6 +26,9 @@ const CONCURRENCY: usize = 8;
 /// Kinesis's default limit of a record, its partition key included.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
+/// Kinesis takes keys of up to 256 characters.
+const MAX_KEY_BYTES: usize = 256;
+
 /// What became of a file's lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
@@ -127,7 +130,8 @@ impl Plan {
             } else if known || self.past.is_unknown(batch.number) && self.stored.take(&line) {
                 self.sent.earlier += 1;
             } else {
-                records.push(Outgoing { partition_key: partition_key(&line), data: line });
+                let partition_key = partition_key(&line);
+                records.push(Outgoing { partition_key, explicit_hash_key: None, data: line });
             }
         }
         self.sent.lines += records.len() as u64;
@@ -137,21 +141,30 @@ impl Plan {
     }
 }
 
-/// The key that keeps a session's records in one shard, as its producers would choose it.
+/// The key of a record, as its producers should choose it: players apart, so that a popular session
+/// does not heat one shard, and what repeats a record in the shard of that record.
 pub(crate) fn partition_key(line: &[u8]) -> String {
     // Records without a time have that of their arrival, which is now.
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
     match decode(line, now(), &limits) {
         Ok(Event::Gauge(gauge)) => gauge.session_id.into_owned(),
-        Ok(Event::Player(sample)) => sample.session_id.into_owned(),
+        Ok(Event::Player(sample)) => {
+            shortened(format!("{}:{}", sample.session_id, sample.player_id))
+        }
         Ok(Event::Fact(fact)) => match fact.scope {
             FactScope::Session { channel_id, .. } if !channel_id.is_empty() => channel_id,
             FactScope::Session { session_id, .. } => session_id,
             _ => "other".to_owned(),
         },
-        Ok(Event::Chat(_)) => "chat".to_owned(),
+        Ok(Event::Chat(message)) => message.event_id.unwrap_or(message.room_id).into_owned(),
         Err(_) => "malformed".to_owned(),
     }
+}
+
+/// A key that Kinesis takes.
+fn shortened(mut key: String) -> String {
+    key.truncate(key.floor_char_boundary(MAX_KEY_BYTES));
+    key
 }
 
 /// The batches of some files, one after the other; a batch ends with its file.

@@ -97,6 +97,7 @@ pub async fn deliver(clients: &Clients, stream: &str, produced: &[Produced]) -> 
         match &line.route {
             Route::Stream => records.push(Outgoing {
                 partition_key: line.partition_key.clone(),
+                explicit_hash_key: None,
                 data: line.line.clone(),
             }),
             Route::EventBus(event) => events.push(entry(event)),
