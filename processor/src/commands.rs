@@ -1,12 +1,24 @@
 //! The commands, each a thin layer that says what happened and how it went.
 
+mod audit;
+pub mod cli;
 mod config;
+#[cfg(feature = "local")]
+mod duration;
+#[cfg(feature = "local")]
 mod generate;
 mod health;
 mod leases;
-mod record;
+#[cfg(feature = "local")]
+pub mod local;
+mod logging;
+pub mod record;
+mod replay;
 mod report;
+pub mod rows;
+mod signals;
 mod status;
+mod text_table;
 mod validate;
 mod worker;
 
@@ -14,10 +26,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command};
+use crate::cloud;
 use crate::config::load;
 use crate::ops::OpsError;
-use crate::{audit, aws, local, logging, replay, rows};
+use cli::{Cli, Command};
 
 /// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
 /// every refused condition, which is how rows are merged.
@@ -57,11 +69,13 @@ async fn run(cli: Cli) -> ExitCode {
         }
     };
     let done = match cli.command {
+        #[cfg(feature = "local")]
         Command::Local(args) => local::run(config, args).await,
         Command::Worker(args) => worker::run(&config, &args).await,
+        #[cfg(feature = "local")]
         Command::Generate(args) => generate::run(&config, args).await,
         Command::Rows(args) => {
-            let clients = aws::clients(&config.aws).await;
+            let clients = cloud::clients(&config.aws).await;
             rows::export(&clients.dynamodb, &config.tables.metrics, args.out.as_deref())
                 .await
                 .map(|written| eprintln!("{written} rows"))
@@ -70,7 +84,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Replay(args) => replay::run(&config, &args).await,
         Command::Audit(args) => return audit::run(&config, &args).await,
         Command::Report { command } => report::run(&config, &command).await,
-        Command::Validate(args) => validate::run(&args),
+        Command::Validate(args) => validate::run(&config, &args).await,
         Command::Status(args) => status::run(&config, &args).await,
         Command::Leases { command } => leases::run(&config, &command).await,
         Command::Health(args) => health::run(&config, &args).await,
@@ -86,6 +100,7 @@ async fn run(cli: Cli) -> ExitCode {
 }
 
 /// Arguments that do not go together.
+#[cfg(feature = "local")]
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
@@ -95,10 +110,27 @@ pub(crate) struct UsageError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct DataError(pub(crate) String);
 
+/// Refuses to call it a success when most of what came in was rejected: it was hardly meant so.
+fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::Result<()> {
+    if allow_rejects || rejected <= read / 2 {
+        return Ok(());
+    }
+    let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };
+    Err(DataError(format!(
+        "{all} {read} records were rejected, most as {most}: is this the right source? Look at what was \
+         kept of them, or say --allow-rejects"
+    ))
+    .into())
+}
+
 fn exit_code(error: &anyhow::Error) -> ExitCode {
+    #[cfg(feature = "local")]
+    if error.is::<UsageError>() {
+        return ExitCode::from(USAGE);
+    }
     if error.is::<DataError>() {
         ExitCode::from(DATA)
-    } else if error.is::<OpsError>() || error.is::<UsageError>() {
+    } else if error.is::<OpsError>() {
         ExitCode::from(USAGE)
     } else if error.is::<leases::Unread>() {
         ExitCode::from(UNAVAILABLE)

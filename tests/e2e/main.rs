@@ -35,7 +35,7 @@ fn the_sample_gives_exactly_the_expected_rows_and_a_second_run_changes_none() {
     let before = std::fs::read(&rows).unwrap();
     let out = local(&dir, &rows).run_to_end();
     assert_eq!(before, std::fs::read(&rows).unwrap(), "the second run changed rows");
-    assert!(out.contains("sent 0 lines; 200000 were in the stream already"), "{out}");
+    assert!(out.contains("sent 0 records; 200000 were in the stream already"), "{out}");
 }
 
 /// `kill -9` of everything at once, twice, then a run to the end over the same state.

@@ -4,18 +4,57 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context as _;
-use ivs_local::generate::{Generator, GeneratorConfig, Ledger, Produced};
+use ivs_traffic::{Generator, GeneratorConfig, Ledger, Produced};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{self, Clients};
-use crate::cli::GenerateArgs;
+use super::UsageError;
+use super::duration::{duration, moment};
 use crate::clock::now;
-use crate::commands::UsageError;
+use crate::cloud;
+use crate::cloud::Clients;
+use crate::commands::signals;
 use crate::config::Config;
-use crate::local::{input, signals, traffic};
+use crate::producer::traffic::TrafficArgs;
+use crate::producer::{input, traffic};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// Send the records of these files, folders, file:// or s3:// URLs (- for standard input) instead
+    /// of made-up traffic
+    #[arg(long, num_args = 1.., value_name = "SOURCE")]
+    pub input: Vec<String>,
+    /// Where sending notes what was acknowledged, so that a run that was cut off can go on
+    #[arg(long, requires = "input", value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Write to this NDJSON file instead of the stream
+    #[arg(long, conflicts_with = "input", value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How much time the traffic covers; 60s unless --start and --end tell
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// As fast as possible instead of in real time; the traffic ends now, unless --start or --end
+    /// is given
+    #[arg(long)]
+    pub fast: bool,
+    /// When made-up traffic begins: RFC 3339, or a date, which begins at midnight UTC
+    #[arg(long, conflicts_with = "input", value_name = "TIME", value_parser = moment)]
+    pub start: Option<jiff::Timestamp>,
+    /// When it ends, in the same forms
+    #[arg(long, conflicts_with = "input", value_name = "TIME", value_parser = moment)]
+    pub end: Option<jiff::Timestamp>,
+    /// Write what was produced, for a later check, to this JSON file
+    #[arg(long, conflicts_with = "input", value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// What the traffic looks like.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
 
 /// Time generated at once when it goes as fast as it can.
 const SLICE_MS: i64 = 1_000;
@@ -28,10 +67,12 @@ const DEFAULT_FOR: Duration = Duration::from_secs(60);
 /// When files or stream cannot be read or written.
 pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<()> {
     if !args.input.is_empty() {
-        let clients = aws::clients(&config.aws).await;
-        let stream = &config.stream.name;
-        let sent = input::send(&clients, stream, &args.input, args.journal.as_deref()).await?;
-        println!("{} lines sent, {} sent earlier", sent.lines, sent.earlier);
+        let clients = cloud::clients(&config.aws).await;
+        let sent = input::send(&clients, config, &args.input, args.journal.as_deref()).await?;
+        println!("{} records sent, {} sent earlier", sent.records, sent.earlier);
+        sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
+        let problems = sent.problems.len();
+        anyhow::ensure!(problems == 0, "{problems} objects could not be read to their ends");
         return Ok(());
     }
     let span_ms = span_ms(&args, now().0)?;
@@ -49,7 +90,7 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
         }
         out.flush()?;
     } else {
-        let clients = aws::clients(&config.aws).await;
+        let clients = cloud::clients(&config.aws).await;
         if args.fast {
             send_fast(&clients, config, slices(&args, span_ms), &ledger).await?;
         } else {
@@ -159,7 +200,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::commands::cli::{Cli, Command};
 
     const NOW_MS: i64 = 1_772_366_400_000;
 

@@ -1,0 +1,451 @@
+//! An object of an archive: a file, an object of S3, or what comes over a pipe; plain, gzip or zstd.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Buf as _, Bytes};
+use futures::StreamExt as _;
+use object_store::{DynObjectStore, ObjectStoreExt as _};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::format::{self, Format};
+use super::{decompress, printable};
+
+/// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is
+/// then read without a stop here.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Pieces of a download that wait for their reader: enough to keep the network busy.
+const CHUNKS_AHEAD: usize = 8;
+
+/// One object of an archive.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    /// Its URL, `file:///…` or `s3://bucket/key`: under this name it is reported and counted.
+    pub(crate) name: Arc<str>,
+    /// Its name as its user gave it.
+    pub(crate) label: Arc<str>,
+    /// Its size as it is stored; 0 for a stream.
+    pub(crate) size_bytes: u64,
+    at: Location,
+}
+
+#[derive(Clone)]
+enum Location {
+    File(PathBuf),
+    Remote(Arc<DynObjectStore>, object_store::path::Path),
+    /// It can be read once.
+    Stream(Arc<Mutex<Option<Box<dyn Read + Send>>>>),
+    /// A stream that was kept to be read more than once, in a file without a name.
+    Kept(Arc<File>),
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File",
+            Self::Remote(..) => "Remote",
+            Self::Stream(_) => "Stream",
+            Self::Kept(_) => "Kept",
+        })
+    }
+}
+
+/// Why an object, or the rest of it, could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) struct Damage {
+    /// The object.
+    pub(crate) name: Arc<str>,
+    /// How far the stored bytes could be read.
+    pub(crate) at: u64,
+    /// How much text was read before.
+    pub(crate) text_bytes: u64,
+    /// What is wrong.
+    pub(crate) reason: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, at, text_bytes, reason } = self;
+        let (name, reason) = (printable(name), printable(reason));
+        if *text_bytes == 0 && *at == 0 {
+            return write!(f, "{name} was left out: {reason}");
+        }
+        write!(f, "{name} is damaged at byte {at} (after {text_bytes} bytes of text): {reason}")
+    }
+}
+
+/// The text of an object, decompressed as it is read.
+pub(crate) struct Text {
+    name: Arc<str>,
+    decoded: Box<dyn Read + Send>,
+    consumed: Arc<AtomicU64>,
+    text_bytes: u64,
+    is_zstd: bool,
+}
+
+impl Object {
+    /// Returns a file.
+    pub(super) fn file(absolute: &Path, label: &str, size_bytes: u64) -> Self {
+        let name = Arc::from(format!("file://{}", super::find::display(absolute)));
+        Self { name, label: Arc::from(label), size_bytes, at: Location::File(absolute.to_owned()) }
+    }
+
+    /// Returns an object of S3.
+    pub(super) fn remote(
+        bucket: &str,
+        store: &Arc<DynObjectStore>,
+        meta: object_store::ObjectMeta,
+    ) -> Self {
+        let name: Arc<str> = Arc::from(format!("s3://{bucket}/{}", meta.location));
+        let at = Location::Remote(Arc::clone(store), meta.location);
+        Self { label: Arc::clone(&name), name, size_bytes: meta.size, at }
+    }
+
+    /// Returns what comes over a pipe. It can be opened once, unless it is kept.
+    pub(crate) fn stream(label: &str, stream: impl Read + Send + 'static) -> Self {
+        let name: Arc<str> = Arc::from(label);
+        let at = Location::Stream(Arc::new(Mutex::new(Some(Box::new(stream)))));
+        Self { label: Arc::clone(&name), name, size_bytes: 0, at }
+    }
+
+    /// Whether it can be read once only.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.at, Location::Stream(_))
+    }
+
+    /// Keeps a stream in a temporary file, so that it can be read again; anything else stays.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the file cannot be written.
+    pub(crate) fn keep(&mut self) -> io::Result<()> {
+        let Location::Stream(stream) = &self.at else { return Ok(()) };
+        let Some(mut stream) = take(stream) else { return Ok(()) };
+        let mut file = tempfile::tempfile()?;
+        self.size_bytes = io::copy(&mut stream, &mut file)?;
+        self.at = Location::Kept(Arc::new(file));
+        Ok(())
+    }
+
+    /// Opens it for its text. Compression is told by the first bytes. `total` counts the stored
+    /// bytes that are read.
+    ///
+    /// # Errors
+    /// A [`Damage`] at byte 0, also for a format that is not read here.
+    pub(crate) fn open(&self, handle: &Handle, total: &Arc<AtomicU64>) -> Result<Text, Damage> {
+        let consumed = Arc::new(AtomicU64::new(0));
+        let damage = |error: io::Error| self.damage(0, 0, error.to_string());
+        let stored = self.stored(handle).map_err(damage)?;
+        let mut stored =
+            Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
+        let mut start = Vec::with_capacity(format::START_BYTES);
+        let limit = format::START_BYTES as u64;
+        stored.by_ref().take(limit).read_to_end(&mut start).map_err(damage)?;
+        let format = format::of(&start);
+        if start.is_empty() && (self.name.ends_with(".gz") || self.name.ends_with(".zst")) {
+            return Err(self.damage(0, 0, "it is empty, which nothing compressed is"));
+        }
+        let stored = Read::chain(Cursor::new(start), stored);
+        let decoded: Box<dyn Read + Send> = match format {
+            Format::Plain => Box::new(stored),
+            Format::Gzip => decompress::gzip(stored),
+            Format::Zstd => decompress::zstd(stored).map_err(damage)?,
+            Format::Foreign(foreign) => {
+                let reason = format!("it is {}; {}", foreign.name, foreign.advice);
+                return Err(self.damage(0, 0, reason));
+            }
+        };
+        let (name, is_zstd) = (Arc::clone(&self.name), format == Format::Zstd);
+        Ok(Text { name, decoded, consumed, text_bytes: 0, is_zstd })
+    }
+
+    /// Opens it for its bytes as they are stored.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or was a stream that was read.
+    pub(crate) fn stored(&self, handle: &Handle) -> io::Result<Box<dyn BufRead + Send>> {
+        Ok(match &self.at {
+            Location::File(path) => {
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
+            }
+            Location::Kept(file) => {
+                let kept = Kept { file: Arc::clone(file), at: 0 };
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, kept))
+            }
+            Location::Remote(store, path) => {
+                Box::new(Download::start(handle, Arc::clone(store), path.clone()))
+            }
+            Location::Stream(stream) => {
+                let stream = take(stream).ok_or_else(|| io::Error::other("it was read already"))?;
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, stream))
+            }
+        })
+    }
+
+    /// Returns the file, if it is one and not compressed.
+    pub(crate) fn plain_file(&self) -> Option<File> {
+        let Location::File(path) = &self.at else { return None };
+        let (mut file, mut start) = (File::open(path).ok()?, Vec::new());
+        (&mut file).take(format::START_BYTES as u64).read_to_end(&mut start).ok()?;
+        (format::of(&start) == Format::Plain).then_some(file)
+    }
+
+    /// Opens a stretch of a plain file; positions are those of the file.
+    ///
+    /// # Errors
+    /// A [`Damage`] where the stretch begins.
+    pub(crate) fn open_span(
+        &self,
+        span: &Range<u64>,
+        total: &Arc<AtomicU64>,
+    ) -> Result<Text, Damage> {
+        let damage = |reason: String| self.damage(span.start, span.start, reason);
+        let mut file =
+            self.plain_file().ok_or_else(|| damage("it is no longer a plain file".to_owned()))?;
+        file.seek(SeekFrom::Start(span.start)).map_err(|error| damage(error.to_string()))?;
+        let consumed = Arc::new(AtomicU64::new(span.start));
+        let stretch = BufReader::with_capacity(BUFFER_BYTES, file.take(span.end - span.start));
+        let stored = Box::new(stretch);
+        let counted = Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
+        let (name, decoded) = (Arc::clone(&self.name), Box::new(counted));
+        Ok(Text { name, decoded, consumed, text_bytes: span.start, is_zstd: false })
+    }
+
+    /// Returns damage of this object.
+    pub(crate) fn damage(&self, at: u64, text_bytes: u64, reason: impl Into<String>) -> Damage {
+        Damage { name: Arc::clone(&self.name), at, text_bytes, reason: reason.into() }
+    }
+}
+
+fn take(stream: &Mutex<Option<Box<dyn Read + Send>>>) -> Option<Box<dyn Read + Send>> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl Text {
+    /// Returns damage here.
+    pub(crate) fn damage(&self, reason: impl Into<String>) -> Damage {
+        Damage {
+            name: Arc::clone(&self.name),
+            at: self.consumed.load(Relaxed),
+            text_bytes: self.text_bytes,
+            reason: reason.into(),
+        }
+    }
+
+    /// Whether it comes out of zstd frames, as the worker writes its segments.
+    pub(crate) fn is_zstd(&self) -> bool {
+        self.is_zstd
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoded.read(out)?;
+        self.text_bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Counts the stored bytes that its reader has taken.
+struct Counted {
+    stored: Box<dyn BufRead + Send>,
+    consumed: Arc<AtomicU64>,
+    total: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.stored.read(out)?;
+        self.count(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Counted {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.stored.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.stored.consume(bytes);
+        self.count(bytes);
+    }
+}
+
+impl Counted {
+    fn count(&self, bytes: usize) {
+        self.consumed.fetch_add(bytes as u64, Relaxed);
+        self.total.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// A kept stream from some place on; several may read one at once.
+struct Kept {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Kept {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt as _;
+        let read = self.file.read_at(out, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// An object on its way from the store, a few pieces ahead of its reader.
+struct Download {
+    chunks: mpsc::Receiver<object_store::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl Download {
+    fn start(handle: &Handle, store: Arc<DynObjectStore>, path: object_store::path::Path) -> Self {
+        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+        handle.spawn(async move {
+            let mut pieces = match store.get(&path).await {
+                Ok(found) => found.into_stream(),
+                Err(error) => futures::stream::iter([Err(error)]).boxed(),
+            };
+            while let Some(piece) = pieces.next().await {
+                // A reader that has seen enough is gone.
+                if sender.send(piece).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { chunks, current: Bytes::new() }
+    }
+}
+
+impl Read for Download {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let ready = self.fill_buf()?;
+        let bytes = ready.len().min(out.len());
+        out[..bytes].copy_from_slice(&ready[..bytes]);
+        self.consume(bytes);
+        Ok(bytes)
+    }
+}
+
+impl BufRead for Download {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.current.is_empty() {
+            match self.chunks.blocking_recv() {
+                None => break,
+                Some(piece) => self.current = piece.map_err(io::Error::other)?,
+            }
+        }
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.current.advance(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// An object with this content, and the folder that it lies in.
+    fn object(name: &str, content: &[u8]) -> (Object, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        (Object::file(&path, name, content.len() as u64), dir)
+    }
+
+    fn gzipped(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn damage_names_the_object_and_where() {
+        let whole = gzipped(&[b'x'; 100_000]);
+        let (object, _dir) = object("cut.gz", &whole[..whole.len() - 9]);
+        let total = Arc::default();
+        let mut text = object.open(&Handle::current(), &total).unwrap();
+        let error = io::copy(&mut text, &mut io::sink()).unwrap_err();
+        let damage = text.damage(error.to_string());
+        assert!(damage.name.ends_with("cut.gz"));
+        assert_eq!(damage.at, whole.len() as u64 - 9);
+        assert_eq!(total.load(Relaxed), damage.at);
+    }
+
+    /// More pieces than wait for the reader, and a store that breaks off.
+    #[tokio::test]
+    async fn an_object_of_a_store_is_read_as_it_arrives() {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        let path = object_store::path::Path::from("a/b");
+        store.put(&path, vec![b'x'; 5 << 20].into()).await.unwrap();
+        let object = |path: &str| {
+            let name: Arc<str> = Arc::from(format!("s3://bucket/{path}"));
+            let at = object_store::path::Path::from(path);
+            Object {
+                label: Arc::clone(&name),
+                name,
+                size_bytes: 5 << 20,
+                at: Location::Remote(Arc::clone(&store) as _, at),
+            }
+        };
+        let (whole, absent) = (object("a/b"), object("a/c"));
+        let handle = Handle::current();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut text = whole.open(&handle, &Arc::default()).unwrap();
+            let bytes = io::copy(&mut text, &mut io::sink()).unwrap();
+            (bytes, absent.open(&handle, &Arc::default()).err().unwrap())
+        });
+        let (bytes, damage) = read.await.unwrap();
+        assert_eq!(bytes, 5 << 20);
+        assert!(damage.to_string().contains("s3://bucket/a/c"), "{damage}");
+    }
+
+    #[tokio::test]
+    async fn content_decides_and_not_the_name() {
+        let handle = Handle::current();
+        for (name, content) in [
+            ("plain.gz", b"{}\n".to_vec()),
+            ("gzip.txt", gzipped(b"{}\n")),
+            ("zstd.gz", zstd::encode_all(&b"{}\n"[..], 3).unwrap()),
+        ] {
+            let (object, _dir) = object(name, &content);
+            let mut text = String::new();
+            let mut reader = object.open(&handle, &Arc::default()).unwrap();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "{}\n", "{name}");
+        }
+        let (zip, _dir) = object("a.ndjson", b"PK\x03\x04rest");
+        let damage = zip.open(&handle, &Arc::default()).err().unwrap().to_string();
+        assert!(damage.contains("a.ndjson was left out: it is a ZIP archive"), "{damage}");
+        let (empty, _dir) = object("empty.zst", b"");
+        assert_eq!(empty.open(&handle, &Arc::default()).err().unwrap().at, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_read_once_and_a_kept_one_again() {
+        let mut stream = Object::stream("-", Cursor::new(b"text".to_vec()));
+        let handle = Handle::current();
+        assert!(stream.is_stream() && stream.open(&handle, &Arc::default()).is_ok());
+        let damage = stream.open(&handle, &Arc::default()).err().unwrap();
+        assert!(damage.to_string().contains("was read already"), "{damage}");
+        stream = Object::stream("-", Cursor::new(gzipped(b"text")));
+        stream.keep().unwrap();
+        for _ in 0..2 {
+            let mut text = String::new();
+            let mut reader = stream.open(&handle, &Arc::default()).unwrap();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "text");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Sends objects so that every record is in the stream exactly once, whatever is killed meanwhile.
+//!
+//! A producer that retries makes duplicates, and a `metrics_update` has no id by which they could
+//! be told. So sending keeps a journal: which file, which batches were begun, which were
+//! acknowledged. A later run skips what was acknowledged, reads the stream back to learn what
+//! arrived of the batches in between, and sends the rest.
+
+mod journal;
+mod stored;
+
+use std::future::ready;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures::stream::{StreamExt as _, TryStreamExt as _};
+use ivs_core::decode::{DecodeLimits, Event, FactScope, decode};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::send::{MAX_BYTES, MAX_RECORDS, Outgoing, put_records};
+use crate::archive::find::{self, Found};
+use crate::archive::object::{Damage, Object};
+use crate::archive::printable;
+use crate::archive::records::each_record;
+use crate::clock::now;
+use crate::cloud::Clients;
+use crate::config::Config;
+use journal::{Journal, Past};
+use stored::Stored;
+
+/// Calls in flight. The order of lines does not matter to any row.
+const CONCURRENCY: usize = 8;
+/// Batches that wait to be sent.
+const BATCHES_AHEAD: usize = 4;
+/// Kinesis's default limit of a record, its partition key included.
+const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// Kinesis takes keys of up to 256 characters.
+const MAX_KEY_BYTES: usize = 256;
+
+/// What became of the records of some objects.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Records sent by this run.
+    pub records: u64,
+    /// Records that earlier runs had sent.
+    pub earlier: u64,
+    /// Records larger than Kinesis takes; each was named on standard error.
+    pub too_large: u64,
+    /// What could not be read, each in words.
+    pub problems: Vec<String>,
+}
+
+/// A batch of records, the same in every run over the same objects.
+struct Batch {
+    number: u64,
+    object: Arc<str>,
+    records: Vec<Vec<u8>>,
+}
+
+/// Sends every record of the sources that is not in the stream yet: files, folders, URLs, `-` for
+/// standard input.
+///
+/// # Errors
+/// When a source cannot be found, the journal cannot be written or Kinesis refuses. What is damaged
+/// is sent up to there and named in the result.
+pub async fn send(
+    clients: &Clients,
+    config: &Config,
+    sources: &[String],
+    journal: Option<&Path>,
+) -> anyhow::Result<Sent> {
+    let stream_name = config.stream.name.as_str();
+    let Found { mut objects, left_out } = find::find(sources, &config.aws).await?;
+    left_out.iter().for_each(|one| eprintln!("ivs-processor: {one}"));
+    // Batches are read again by a later run, and by this one after a run that was cut off.
+    objects.iter_mut().try_for_each(Object::keep).context("cannot read standard input")?;
+    let objects: Arc<[Object]> = objects.into();
+    let (journal, past) = Journal::open(journal, &objects).await?;
+    let mut stored = Stored::default();
+    if past.has_unknown() {
+        stored = Stored::read(&clients.kinesis, stream_name, past.started).await?;
+        let (mut batches, reading) = read_batches(&objects);
+        while let Some(batch) = batches.recv().await {
+            if past.is_acknowledged(batch.number) {
+                batch.records.iter().for_each(|record| {
+                    stored.take(record);
+                });
+            }
+        }
+        reading.await?;
+    }
+    let mut plan = Plan { past, stored, sent: Sent::default() };
+    let (batches, reading) = read_batches(&objects);
+    let planned = ReceiverStream::new(batches).filter_map(|batch| ready(plan.add(batch)));
+    planned
+        .map(|(number, records)| send_batch(clients, stream_name, &journal, number, records))
+        .buffer_unordered(CONCURRENCY)
+        .try_collect::<()>()
+        .await?;
+    let mut sent = plan.sent;
+    sent.problems = reading.await?.iter().map(ToString::to_string).collect();
+    journal.done()?;
+    Ok(sent)
+}
+
+/// Reads batches on a thread of its own, a few ahead of who takes them; a batch ends with its object.
+/// The handle gives what was damaged.
+fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<Batch>, JoinHandle<Vec<Damage>>) {
+    let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+    let (objects, handle) = (Arc::clone(objects), Handle::current());
+    let reading = tokio::task::spawn_blocking(move || {
+        let (mut damages, total, mut next) = (Vec::new(), Arc::default(), 0);
+        for object in &*objects {
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            let mut hand_over = |records: Vec<Vec<u8>>| {
+                next += 1;
+                let batch = Batch { number: next, object: Arc::clone(&object.label), records };
+                // A receiver that is gone has met an error, and tells it.
+                match sender.blocking_send(batch) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            };
+            let read = each_record(object, &handle, &total, |_, record| {
+                bytes += record.len();
+                records.push(record.to_vec());
+                if records.len() < MAX_RECORDS && bytes < MAX_BYTES - MAX_RECORD_BYTES {
+                    return ControlFlow::Continue(());
+                }
+                bytes = 0;
+                hand_over(std::mem::take(&mut records))
+            });
+            damages.extend(read.err());
+            if !records.is_empty() && hand_over(records).is_break() {
+                break;
+            }
+        }
+        damages
+    });
+    (batches, reading)
+}
+
+async fn send_batch(
+    clients: &Clients,
+    stream_name: &str,
+    journal: &Journal,
+    number: u64,
+    records: Vec<Outgoing>,
+) -> anyhow::Result<()> {
+    journal.begin(number)?;
+    for records in records.chunks(MAX_RECORDS) {
+        put_records(&clients.kinesis, stream_name, records).await?;
+    }
+    journal.acknowledge(number)
+}
+
+/// Decides record by record what is still to be sent.
+struct Plan {
+    past: Past,
+    stored: Stored,
+    sent: Sent,
+}
+
+impl Plan {
+    /// What is to be sent of a batch; `None` if it was acknowledged.
+    fn add(&mut self, batch: Batch) -> Option<(u64, Vec<Outgoing>)> {
+        let known = self.past.is_acknowledged(batch.number);
+        let mut records = Vec::new();
+        for data in batch.records {
+            if data.len() + MAX_KEY_BYTES > MAX_RECORD_BYTES {
+                let (object, bytes) = (printable(&batch.object), data.len());
+                eprintln!(
+                    "ivs-processor: {object}: a record of {bytes} bytes was left out: Kinesis takes 1 MiB"
+                );
+                self.sent.too_large += 1;
+            } else if known || self.past.is_unknown(batch.number) && self.stored.take(&data) {
+                self.sent.earlier += 1;
+            } else {
+                let partition_key = partition_key(&data);
+                records.push(Outgoing { partition_key, explicit_hash_key: None, data });
+            }
+        }
+        self.sent.records += records.len() as u64;
+        (!known).then_some((batch.number, records))
+    }
+}
+
+/// The key of a record, as its producers should choose it: players apart, so that a popular session
+/// does not heat one shard, and what repeats a record in the shard of that record.
+pub(crate) fn partition_key(line: &[u8]) -> String {
+    // Records without a time have that of their arrival, which is now.
+    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    match decode(line, now(), &limits) {
+        Ok(Event::Gauge(gauge)) => gauge.session_id.into_owned(),
+        Ok(Event::Player(sample)) => {
+            shortened(format!("{}:{}", sample.session_id, sample.player_id))
+        }
+        Ok(Event::Fact(fact)) => match fact.scope {
+            FactScope::Session { channel_id, .. } if !channel_id.is_empty() => channel_id,
+            FactScope::Session { session_id, .. } => session_id,
+            _ => "other".to_owned(),
+        },
+        Ok(Event::Chat(message)) => message.event_id.unwrap_or(message.room_id).into_owned(),
+        Err(_) => "malformed".to_owned(),
+    }
+}
+
+/// A key that Kinesis takes.
+fn shortened(mut key: String) -> String {
+    key.truncate(key.floor_char_boundary(MAX_KEY_BYTES));
+    key
+}
