@@ -1,5 +1,6 @@
 //! Files and objects as all commands read them: found, opened, decompressed, cut into records.
 
+mod ahead;
 mod decompress;
 pub(crate) mod find;
 mod format;

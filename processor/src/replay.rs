@@ -5,6 +5,7 @@
 //! rows are sorted and merged in bounded memory ([`sorter`]); the commands decide where they go.
 
 mod bytes;
+mod chain;
 pub(crate) mod context;
 pub(crate) mod entry;
 pub(crate) mod epochs;
@@ -67,6 +68,11 @@ impl Reading {
                 streams.is_empty(),
                 "a stretch of a stream begins and ends inside epochs, so it cannot be told which of \
                  its records a row holds already: write it to a file, or apply the stream's archive"
+            );
+            anyhow::ensure!(
+                !objects.iter().any(Object::is_stream),
+                "what comes over a pipe has no name by which rows could tell that they hold it: write it \
+                 to a file first"
             );
             let mut names: Vec<&String> = chains.iter().map(|chain| &chain.stream).collect();
             names.dedup();

@@ -1,6 +1,7 @@
 //! `replay` and `audit`: an archive gives the rows of the online run, whatever happens to either.
 
 mod eventbridge;
+mod files;
 mod parquet;
 
 use std::io::{Read as _, Write as _};

@@ -14,6 +14,7 @@ use object_store::{DynObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::ahead::Ahead;
 use super::format::{self, Format};
 use super::{decompress, printable};
 
@@ -86,7 +87,7 @@ pub(crate) struct Text {
     decoded: Box<dyn Read + Send>,
     consumed: Arc<AtomicU64>,
     text_bytes: u64,
-    is_zstd: bool,
+    format: Format,
 }
 
 impl Object {
@@ -160,8 +161,7 @@ impl Object {
                 return Err(self.damage(0, 0, reason));
             }
         };
-        let (name, is_zstd) = (Arc::clone(&self.name), format == Format::Zstd);
-        Ok(Text { name, decoded, consumed, text_bytes: 0, is_zstd })
+        Ok(Text { name: Arc::clone(&self.name), decoded, consumed, text_bytes: 0, format })
     }
 
     /// Opens it for its bytes as they are stored.
@@ -213,7 +213,7 @@ impl Object {
         let stored = Box::new(stretch);
         let counted = Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
         let (name, decoded) = (Arc::clone(&self.name), Box::new(counted));
-        Ok(Text { name, decoded, consumed, text_bytes: span.start, is_zstd: false })
+        Ok(Text { name, decoded, consumed, text_bytes: span.start, format: Format::Plain })
     }
 
     /// Returns damage of this object.
@@ -239,7 +239,20 @@ impl Text {
 
     /// Whether it comes out of zstd frames, as the worker writes its segments.
     pub(crate) fn is_zstd(&self) -> bool {
-        self.is_zstd
+        self.format == Format::Zstd
+    }
+
+    /// Has it decompressed by a thread of its own, if it is compressed: for when there are more
+    /// cores than objects.
+    pub(crate) fn ahead(mut self) -> Self {
+        if self.format != Format::Plain {
+            let decoded = std::mem::replace(&mut self.decoded, Box::new(io::empty()));
+            match Ahead::start(decoded) {
+                Ok(ahead) => self.decoded = Box::new(ahead),
+                Err(error) => self.decoded = Box::new(Failed(Some(error))),
+            }
+        }
+        self
     }
 }
 
@@ -248,6 +261,15 @@ impl Read for Text {
         let read = self.decoded.read(out)?;
         self.text_bytes += read as u64;
         Ok(read)
+    }
+}
+
+/// A text of which nothing can be read.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
