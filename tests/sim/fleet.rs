@@ -96,13 +96,18 @@ impl Fleet {
         let mut generations = vec![];
         let first = 12_000 + rng.below(20_000);
         let times = [first, first + 12_000 + rng.below(20_000), u64::MAX];
-        let mut reshard_ms = vec![];
         for shard in &world.log {
             let parents = shard.parents.iter();
-            let generation = parents.map(|parent| generations[*parent] + 1).max().unwrap_or(0);
-            generations.push(generation);
-            reshard_ms.push(times[generation]);
+            generations.push(parents.map(|parent| generations[*parent] + 1).max().unwrap_or(0));
         }
+        let born = |shard: usize| {
+            let children =
+                (0..world.log.len()).filter(|at| world.log[*at].parents.contains(&shard));
+            children.map(|child| generations[child]).min()
+        };
+        let reshard_ms: Vec<u64> = (0..world.log.len())
+            .map(|shard| born(shard).map_or(u64::MAX, |generation: usize| times[generation - 1]))
+            .collect();
         let mut fleet = Self {
             table: Table::new(&world.log),
             world,

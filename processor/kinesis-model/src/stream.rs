@@ -126,6 +126,30 @@ impl FromStr for Position {
 #[serde(transparent)]
 pub struct EpochMs(pub i64);
 
+/// Records of a shard that its stream no longer holds although they were not read: retention has
+/// removed them, and any number of them may have been there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The last position known to have been read; `None` when nothing of the shard ever was.
+    pub after: Option<Position>,
+    /// The first record that is there again; `None` when none is, as in a shard that is gone.
+    pub first_seen: Option<SequenceNumber>,
+}
+
+impl fmt::Display for Gap {
+    /// Both positions in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after {
+            Some(after) => write!(f, "after {after}")?,
+            None => f.write_str("from the beginning")?,
+        }
+        match self.first_seen {
+            Some(first) => write!(f, " up to {first}"),
+            None => f.write_str(" up to its end"),
+        }
+    }
+}
+
 /// A shard's inclusive range of hash keys (128-bit, as Kinesis writes them in decimal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashRange {
