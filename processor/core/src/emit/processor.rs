@@ -41,7 +41,9 @@ pub struct WorkerFigures {
     pub metric_calls: u64,
     /// Datums that were not accepted, since the last time.
     pub datums_refused: u64,
-    /// How far reading of each shard is behind its tip, milliseconds.
+    /// Tasks of shards that failed, since the last time.
+    pub failed_tasks: u64,
+    /// The age of each shard's oldest uncommitted record, milliseconds.
     pub lags_ms: Vec<(ShardId, u64)>,
     /// Now.
     pub time: EpochMs,
@@ -95,6 +97,7 @@ pub fn worker_datums(worker: &WorkerFigures) -> Vec<Datum> {
     for (metric, value) in [
         (&catalogue::LEASES_HELD, worker.leases_held),
         (&catalogue::LEASES_LOST, worker.leases_lost),
+        (&catalogue::FAILED_TASKS, worker.failed_tasks),
         (&catalogue::RETRIES, worker.retries),
         (&catalogue::METRIC_BATCHES, worker.metric_calls),
         (&catalogue::DATUMS_REFUSED, worker.datums_refused),
