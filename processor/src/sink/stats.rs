@@ -39,6 +39,8 @@ pub struct Stats {
     pub domain_events: AtomicU64,
     /// Objects stored: rejects and archive segments.
     pub objects: AtomicU64,
+    /// Shard tasks that failed; their epochs are done again.
+    pub failed_tasks: AtomicU64,
 }
 
 /// Something that went wrong and was got over, or ended a shard's task.
@@ -67,7 +69,7 @@ pub struct Snapshot {
     pub rejected_by_reason: Vec<(String, u64)>,
     /// Accepted records too old for CloudWatch.
     pub late: u64,
-    /// Prepared epochs whose end the stream no longer held.
+    /// Ranges of the stream that expired before they were read.
     pub retention_gaps: u64,
     /// See [`Stats`].
     pub epochs: u64,
@@ -93,6 +95,9 @@ pub struct Snapshot {
     pub domain_events: u64,
     /// See [`Stats`].
     pub objects: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub failed_tasks: u64,
 }
 
 impl Stats {
@@ -145,6 +150,7 @@ impl Stats {
             datums_dropped: get(&self.datums_dropped),
             domain_events: get(&self.domain_events),
             objects: get(&self.objects),
+            failed_tasks: get(&self.failed_tasks),
         }
     }
 }
