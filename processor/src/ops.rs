@@ -59,14 +59,17 @@ pub enum Phase {
 struct State {
     started: Instant,
     started_ms: EpochMs,
+    /// Names by which it may be asked, besides addresses and localhost.
+    hosts: Vec<String>,
     worker: Mutex<(Phase, Option<Watch>)>,
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(hosts: &[String]) -> Self {
         Self {
             started: Instant::now(),
             started_ms: now(),
+            hosts: hosts.to_vec(),
             worker: Mutex::new((Phase::Starting, None)),
         }
     }
@@ -90,10 +93,18 @@ impl Ops {
     /// # Errors
     /// See [`OpsError`].
     pub async fn start(address: SocketAddr) -> Result<Self, OpsError> {
+        Self::start_as(address, &[]).await
+    }
+
+    /// As [`Ops::start`], answering to these names too.
+    ///
+    /// # Errors
+    /// See [`OpsError`].
+    pub async fn start_as(address: SocketAddr, hosts: &[String]) -> Result<Self, OpsError> {
         let refused = |source| OpsError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(hosts));
         let accepting = tokio::spawn(http::accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }
@@ -129,7 +140,7 @@ impl Drop for Ops {
 pub async fn start(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
     match config.address().map_err(OpsError::Setting)? {
         None => Ok(None),
-        Some(address) => Ops::start(address).await.map(Some),
+        Some(address) => Ops::start_as(address, &config.hosts).await.map(Some),
     }
 }
 
@@ -143,7 +154,7 @@ pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, 
         Err(OpsError::Listen { address, source })
             if source.kind() == std::io::ErrorKind::AddrInUse =>
         {
-            let ops = Ops::start(SocketAddr::new(address.ip(), 0)).await?;
+            let ops = Ops::start_as(SocketAddr::new(address.ip(), 0), &config.hosts).await?;
             eprintln!("ops.listen {address} is in use; serving on {} instead", ops.address);
             Ok(Some(ops))
         }

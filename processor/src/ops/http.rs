@@ -1,7 +1,9 @@
 //! The listener: a handful of small answers over HTTP/1.1, one request a connection. Everything a
 //! client can make it hold is bounded.
 
+use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +11,18 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::State;
 use super::probe::{self, Signs};
 use super::{metrics, openmetrics, status};
 
-/// A probe, a scraper and a few people; more wait in the system's backlog.
-const MAX_CONNECTIONS: usize = 32;
+/// A probe, a scraper and a few people, and room for those who connect and say nothing. At the limit
+/// the oldest connection goes: who asks is answered within milliseconds.
+const MAX_CONNECTIONS: usize = 128;
 /// hyper's smallest buffer; longer request heads are refused with 431.
 const MAX_HEAD_BYTES: usize = 8_192;
 /// Headers of one request.
@@ -27,21 +30,33 @@ const MAX_HEADERS: usize = 64;
 /// From accepting a connection to its end: slower clients are cut.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the request's head alone.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PATHS: &str = "/healthz\n/readyz\n/metrics\n/status\n";
+const WRONG_HOST: &str = "this name is not known here; use an address, or add it to ops.hosts\n";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Accepts connections for ever. Dropping the future cuts them.
 pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut connections = JoinSet::new();
+    // In the order of their coming; those that are over are dropped at the limit.
+    let mut order: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let room = connections.len() < MAX_CONNECTIONS;
         tokio::select! {
             _ = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if room => match accepted {
-                Ok((socket, _)) => drop(connections.spawn(serve(socket, Arc::clone(&state)))),
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    if order.len() >= MAX_CONNECTIONS {
+                        order.retain(|connection| !connection.is_finished());
+                    }
+                    if order.len() >= MAX_CONNECTIONS
+                        && let Some(oldest) = order.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    order.push_back(connections.spawn(serve(socket, Arc::clone(&state))));
+                }
                 Err(error) => {
                     // Out of file handles, most likely: wait for connections to close.
                     tracing::warn!(%error, "the operations server cannot accept a connection");
@@ -54,7 +69,11 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &state);
+        let answer = if is_host_allowed(&request, &state.hosts) {
+            answer(request.method(), request.uri().path(), &state)
+        } else {
+            reply(StatusCode::MISDIRECTED_REQUEST, TEXT, WRONG_HOST.to_owned())
+        };
         async move { Ok::<_, io::Error>(answer) }
     });
     let connection = http1::Builder::new()
@@ -69,6 +88,21 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         Ok(Err(error)) => tracing::debug!(%error, "an operations connection ended"),
         Err(_) => tracing::debug!("an operations connection took too long and was cut"),
     }
+}
+
+/// Whether a request names this server by an address, as this machine, or by a name that the
+/// configuration allows. A page of another site, whose name was made to lead here, names that site.
+fn is_host_allowed<B>(request: &Request<B>, names: &[String]) -> bool {
+    let Some(host) = request.headers().get(header::HOST) else {
+        // Only HTTP/1.0 may leave it out, and no browser speaks that.
+        return request.version() == Version::HTTP_10;
+    };
+    let uri = host.to_str().ok().and_then(|host| host.parse::<Uri>().ok());
+    let Some(name) = uri.as_ref().and_then(Uri::host) else { return false };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
 fn answer(method: &Method, path: &str, state: &State) -> Response<String> {
@@ -138,12 +172,49 @@ mod tests {
         // Not a byte more than is read: the answer to more could be lost in a reset.
         let endless = format!("{:y<MAX_HEAD_BYTES$}", "GET / HTTP/1.1\r\nx: ");
         assert_eq!(ask(endless).await, "HTTP/1.1 431");
-        assert_eq!(ask("GET / HTTP/1.1\r\n\r\n".to_owned()).await, "HTTP/1.1 200");
+        let host = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        assert_eq!(ask(host.to_owned()).await, "HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_keep_nobody_waiting() {
+        let ops = Ops::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..2 * MAX_CONNECTIONS {
+            silent.push(TcpStream::connect(ops.address()).await.unwrap());
+        }
+        let url = format!("http://{}/healthz", ops.address());
+        let (status, body) = crate::ops::client::get(&url).await.unwrap();
+        assert_eq!((status.as_u16(), body.as_str()), (200, "ok\n"));
+        // The first of them was cut to make room.
+        let mut byte = [0; 1];
+        assert_eq!(silent[0].read(&mut byte).await.unwrap_or(0), 0);
+    }
+
+    #[test]
+    fn only_hosts_that_mean_this_server_are_answered() {
+        let names = ["worker.internal".to_owned()];
+        let ask = |host: Option<&str>| {
+            let mut request = Request::get("/status");
+            if let Some(host) = host {
+                request = request.header(header::HOST, host);
+            }
+            is_host_allowed(&request.body(()).unwrap(), &names)
+        };
+        for host in
+            ["127.0.0.1:9464", "10.0.3.7", "[::1]:9464", "LocalHost:9464", "worker.internal"]
+        {
+            assert!(ask(Some(host)), "{host}");
+        }
+        for host in ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "", "a b"] {
+            assert!(!ask(Some(host)), "{host}");
+        }
+        assert!(!ask(None), "HTTP/1.1 demands one");
     }
 
     #[test]
     fn before_the_worker_has_joined_it_is_alive_and_not_ready() {
-        let state = State::new();
+        let state = State::new(&[]);
         let get = |path| answer(&Method::GET, path, &state);
         assert_eq!(get("/healthz").status(), 200);
         let ready = get("/readyz");
@@ -154,7 +225,7 @@ mod tests {
 
     #[test]
     fn other_paths_and_methods_are_refused() {
-        let state = State::new();
+        let state = State::new(&[]);
         assert_eq!(answer(&Method::GET, "/etc/passwd", &state).status(), 404);
         let refused = answer(&Method::POST, "/status", &state);
         assert_eq!(refused.status(), 405);
