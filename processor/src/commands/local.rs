@@ -118,7 +118,7 @@ async fn work(
         problems = sent.problems.len();
         None
     };
-    until_stopped(report::show_while(&worker, drained(&worker))).await?;
+    until_stopped(report::show_while(&worker, drained(&worker))).await??;
     if let Some(ops) = ops {
         ops.draining();
     }
