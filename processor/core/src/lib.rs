@@ -4,7 +4,7 @@
 //! same code runs in the worker, in `replay`, in `audit` and in the simulator.
 //!
 //! The modules follow the flow: [`stream`] names positions, [`kpl`] and [`decode`] turn bytes into
-//! events, [`window`] and [`session`] fold them, [`row`] merges folds into stored rows, and
+//! events, [`fold`] decides with [`window`] and [`session`] where each counts, [`row`] merges folds into stored rows, and
 //! [`epoch`] is the state machine that decides when each of these may be written. [`report`] is what
 //! stored rows add up to.
 
@@ -14,6 +14,7 @@ pub mod csv;
 pub mod decode;
 pub mod epoch;
 pub mod fixed;
+pub mod fold;
 pub mod kpl;
 pub mod merge;
 pub mod metrics;
