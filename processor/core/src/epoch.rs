@@ -41,8 +41,8 @@ pub use rules::{ForeignRules, LOGIC, Rules};
 
 use crate::decode::{Decoder, Rejection};
 pub use crate::fold::{Counts, Rows};
-use crate::kpl::{self, Aggregate};
-use crate::stream::{EpochMs, Gap, HashRange, Position, Record, ShardId};
+use kinesis_model::kpl::{self, Aggregate};
+use kinesis_model::{EpochMs, Gap, HashRange, Position, Record, ShardId};
 use open::OpenEpoch;
 
 /// Payload folded before the driver may do something else: some milliseconds of work. A single
@@ -275,11 +275,13 @@ impl Shard {
         let at = |sub| Position { sequence: record.sequence, sub };
         match kpl::deaggregate(&record.data) {
             Aggregate::Plain => self.take_user(at(0), record, &record.data, effects),
-            Aggregate::Broken(rejection) => self.take_broken(at(0), record, &rejection, effects),
+            Aggregate::Broken(broken) => {
+                self.take_broken(at(0), record, &broken.into(), effects);
+            }
             Aggregate::Records(users) => match kpl::check_range(&users, &self.range) {
-                Err(rejection) => {
+                Err(foreign) => {
                     let last = users.last().map_or(0, |user| user.sub);
-                    self.take_broken(at(last), record, &rejection, effects);
+                    self.take_broken(at(last), record, &foreign.into(), effects);
                 }
                 Ok(()) => {
                     for user in &users {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::decode::{Event, Fact, FactKind, Reason};
 use crate::epoch::EventId;
 use crate::session::{SessionFold, SummaryAgg, TimelineItem};
-use crate::stream::EpochMs;
 use crate::window::{WindowAgg, WindowFold, WindowKey};
+use kinesis_model::EpochMs;
 
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;

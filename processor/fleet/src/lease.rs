@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ivs_core::stream::{EpochMs, HashRange, Position, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 /// A worker's id, as stored in `leaseOwner`. Must be unique per process life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

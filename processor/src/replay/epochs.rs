@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ivs_core::epoch::{
     Effect, ElapsedMs, Input, Objects, Resume, Rows, Shard, ShardConfig, StoredRows,
 };
-use ivs_core::stream::{HashRange, Record, ShardId};
+use kinesis_model::{HashRange, Record, ShardId};
 use serde_json::json;
 
 use super::entry::Stamp;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::message::{Effect, Emission, Input, Objects, StoredRows};
 use super::{Counts, Rows, Rules};
-use crate::stream::{EpochMs, Gap, Position};
+use kinesis_model::{EpochMs, Gap, Position};
 
 /// What a closed epoch takes along to its commit.
 #[derive(Debug)]

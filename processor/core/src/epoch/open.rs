@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
 use crate::decode::{self, Decoder, Reason, Rejection};
 use crate::fold::Fold;
-use crate::stream::{EpochMs, Gap, Position, Record};
+use kinesis_model::{EpochMs, Gap, Position, Record};
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,
 /// so that nothing is lost and what is kept is bounded by what came.

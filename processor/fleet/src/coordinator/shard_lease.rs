@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ivs_core::stream::{EpochMs, HashRange, Position, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use ivs_core::stream::{EpochMs, HashRange, Position, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 use super::attributes as name;
 use crate::lease::{Checkpoint, Lease, WorkerId};

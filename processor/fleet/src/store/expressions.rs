@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use ivs_core::stream::{EpochMs, Position, ShardId};
+use kinesis_model::{EpochMs, Position, ShardId};
 
 use super::attributes as name;
 use super::codec;

@@ -126,7 +126,7 @@ fn a_record_inside_which_the_checkpoint_lies_is_met_and_its_rest_is_folded() {
     let parts: Vec<(&str, Option<u128>, &[u8])> =
         parts.iter().map(|data| ("k", None, data.as_ref())).collect();
     let mut aggregate = record(1, 0, "a");
-    aggregate.data = crate::kpl::aggregate(&parts).into();
+    aggregate.data = kinesis_model::kpl::aggregate(&parts).into();
     let inside = Position { sequence: 1.into(), sub: 0 };
     let mut shard = resumed_after(inside);
     step(&mut shard, Input::Records(vec![aggregate]));

@@ -1,0 +1,300 @@
+//! The shell of one shard: a loop that answers the core's effects.
+
+mod execute;
+mod reading;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ivs_core::epoch::{Effect, Ending, ForeignRules, Input, ReadFrom, Resume, Shard, ShardConfig};
+use kinesis_fleet::source::{ShardReader, SourceError};
+use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLease, StartAt};
+use kinesis_model::HashRange;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::clock::elapsed;
+use crate::sink::{SinkError, Sinks};
+use crate::worker::shard_status::ShardStatus;
+use execute::{Answer, Executor};
+use reading::{Read, Reading};
+
+/// How often the machine is told the time, by which epochs close: the shortest interval allowed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How a shard's task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The shard is finished; its children may start.
+    ShardEnd,
+    /// Everything folded is committed and the lease is free.
+    HandedOver,
+    /// The lease is free. What was read after its checkpoint is its next owner's to read again, and
+    /// an epoch that was prepared is its to write.
+    LeftOpen,
+    /// Someone else holds the lease, or may: nothing more was written.
+    LeaseLost,
+}
+
+/// Why a shard's task gave up. Its lease lapses, and whoever takes it does the epoch again.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// An effect did not happen.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The lease table did not answer.
+    #[error("lease: {0}")]
+    Lease(#[from] kinesis_fleet::StoreError),
+    /// The stream could not be read.
+    #[error("stream: {0}")]
+    Source(#[from] SourceError),
+    /// An epoch was prepared by rules that this build does not have.
+    #[error(transparent)]
+    Rules(#[from] ForeignRules),
+    /// The task that reads the stream is gone.
+    #[error("the reader of the shard stopped without an answer: {0}")]
+    ReaderDied(String),
+}
+
+/// Returns where the machine goes on, from what the lease says.
+#[must_use]
+pub fn resume_of(point: &ResumePoint) -> Resume {
+    let checkpoint = match point.checkpoint {
+        Checkpoint::Sequence(position) => Some(position),
+        _ => None,
+    };
+    Resume {
+        checkpoint,
+        pending: point.pending,
+        pending_rules: point.pending_state.clone(),
+        checkpoint_arrival: checkpoint.and(point.checkpoint_arrival),
+        is_complete: false,
+    }
+}
+
+/// Returns where the reader starts, from what the machine wants.
+#[must_use]
+pub fn start_of(point: &ResumePoint, from: ReadFrom) -> StartAt {
+    match from {
+        ReadFrom::Beginning => point.start(),
+        ReadFrom::Arrival(at) => StartAt::AtTimestamp(at),
+        ReadFrom::At(position) => StartAt::At(position),
+    }
+}
+
+/// Processes a shard until it ends, is handed over or is lost. Once it is to be handed over, epochs
+/// may be closed for `hand_over` long.
+///
+/// # Errors
+/// See [`TaskError`].
+pub async fn run(
+    lease: ShardLease,
+    open: impl Fn(StartAt) -> ShardReader,
+    (config, hand_over): (ShardConfig, Duration),
+    sinks: &Sinks,
+    status: Arc<ShardStatus>,
+) -> Result<Ended, TaskError> {
+    let executor = Executor::new(&lease, sinks, &status);
+    let ended = process(&lease, open, (&config, hand_over), &executor).await?;
+    match ended {
+        ended @ (Ended::HandedOver | Ended::LeftOpen) => {
+            drop(executor);
+            let outcome = lease.release().await?;
+            Ok(if outcome == LeaseOutcome::Done { ended } else { Ended::LeaseLost })
+        }
+        ended => Ok(ended),
+    }
+}
+
+/// Drives one machine after the other: a second one only after an epoch of other rules.
+async fn process(
+    lease: &ShardLease,
+    open: impl Fn(StartAt) -> ShardReader,
+    (config, hand_over): (&ShardConfig, Duration),
+    executor: &Executor<'_>,
+) -> Result<Ended, TaskError> {
+    let point = lease.resume_point();
+    let range = lease.hash_range().unwrap_or(HashRange::ALL);
+    let mut resume = resume_of(&point);
+    if let (Some(pending), None) = (resume.pending, &resume.pending_rules) {
+        tracing::warn!(
+            shard = %lease.shard(), %pending,
+            "the epoch to be closed does not say by which rules it was prepared; ours are taken"
+        );
+    }
+    loop {
+        let shard = Shard::resume(lease.shard().clone(), range, resume, config)?;
+        let start = start_of(&point, shard.read_from());
+        tracing::info!(shard = %lease.shard(), ?start, pending = ?point.pending, "shard started");
+        let task = ShardTask::new(shard, executor, Reading::start(open(start)), hand_over);
+        match task.drive().await? {
+            Stop::Ended(ended) => return Ok(ended),
+            Stop::Reopen => resume = executor.committed().await,
+        }
+    }
+}
+
+/// Why a machine needs no more driving.
+enum Stop {
+    Ended(Ended),
+    /// The machine's rules are done with: another one goes on.
+    Reopen,
+}
+
+/// What the loop woke up for.
+enum Event {
+    /// Tell the machine.
+    Input(Input),
+    /// The stream gave something.
+    Read(Read),
+    /// The lease is lost.
+    Lost,
+}
+
+/// The loop around one machine: one effect at a time, while reading and folding go on.
+///
+/// A shard that is to be handed over is left as it is when its epochs take too long to close: a
+/// prepared one is closed at the same place by the next owner, which finds the rows that hold it
+/// already, and one that was not prepared has written nothing. Only between emission and commit it
+/// goes on, or the next owner would emit again (E7).
+struct ShardTask<'a> {
+    shard: Shard,
+    executor: &'a Executor<'a>,
+    reading: Reading,
+    /// Effects that are to be carried out, in order.
+    effects: Vec<Effect>,
+    waiting: VecDeque<Effect>,
+    running: Option<BoxFuture<'a, Result<Answer, TaskError>>>,
+    writing_rows: bool,
+    tick: Interval,
+    hand_over_takes: Duration,
+    leave_at: Option<Instant>,
+    children: Vec<ChildShard>,
+}
+
+impl<'a> ShardTask<'a> {
+    fn new(
+        shard: Shard,
+        executor: &'a Executor<'a>,
+        reading: Reading,
+        hand_over_takes: Duration,
+    ) -> Self {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            shard,
+            executor,
+            reading,
+            effects: Vec::new(),
+            waiting: VecDeque::new(),
+            running: None,
+            writing_rows: false,
+            tick,
+            hand_over_takes,
+            leave_at: None,
+            children: Vec::new(),
+        }
+    }
+
+    async fn drive(mut self) -> Result<Stop, TaskError> {
+        self.shard.step(Input::Tick(elapsed()), &mut self.effects);
+        loop {
+            if let Some(stop) = self.begin_next().await? {
+                return Ok(stop);
+            }
+            match self.next_event().await? {
+                Event::Lost => return Ok(Stop::Ended(Ended::LeaseLost)),
+                Event::Input(input) => self.shard.step(input, &mut self.effects),
+                Event::Read(read) => self.take(read)?,
+            }
+            self.executor.status.turned(self.shard.is_idle());
+        }
+    }
+
+    /// Starts the next effect if none runs; says how the loop ends, if it does.
+    async fn begin_next(&mut self) -> Result<Option<Stop>, TaskError> {
+        self.waiting.extend(self.effects.drain(..));
+        let is_late = self.leave_at.is_some_and(|at| Instant::now() >= at);
+        if self.running.is_some() {
+            let leaves = is_late && self.writing_rows;
+            return Ok(leaves.then_some(Stop::Ended(Ended::LeftOpen)));
+        }
+        match self.waiting.pop_front() {
+            None => {}
+            Some(Effect::Finish(Ending::Reopen)) => return Ok(Some(Stop::Reopen)),
+            Some(Effect::Finish(ending)) => {
+                let ended = self.executor.finish(ending, &self.children).await?;
+                return Ok(Some(Stop::Ended(ended)));
+            }
+            Some(effect) if is_late && !matches!(effect, Effect::Commit(_)) => {
+                return Ok(Some(Stop::Ended(Ended::LeftOpen)));
+            }
+            Some(effect) => {
+                self.writing_rows = matches!(effect, Effect::PutRows(_));
+                self.running = Some(self.executor.execute(effect).boxed());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the next thing to happen. Lost first: nothing may follow it. Then finished work,
+    /// then time, then records that wait to be folded, and new ones last.
+    async fn next_event(&mut self) -> Result<Event, TaskError> {
+        let lease = self.executor.lease;
+        let (lost, hand_over) = (lease.lost(), lease.hand_over());
+        Ok(tokio::select! {
+            biased;
+            () = lost.cancelled() => Event::Lost,
+            answer = answer_of(&mut self.running) => {
+                self.running = None;
+                match answer? {
+                    Answer::Lost => Event::Lost,
+                    Answer::Input(input) => Event::Input(input),
+                }
+            }
+            () = hand_over.cancelled(), if self.leave_at.is_none() => {
+                self.leave_at = Some(Instant::now() + self.hand_over_takes);
+                self.reading.stop();
+                Event::Input(Input::HandOver)
+            }
+            _ = self.tick.tick() => Event::Input(Input::Tick(elapsed())),
+            // Between two slices the thread is somebody else's, a heartbeat's for example.
+            () = tokio::task::yield_now(), if self.shard.has_backlog() => {
+                Event::Input(Input::Turn)
+            }
+            read = self.reading.next(), if self.shard.wants_records() => Event::Read(read?),
+        })
+    }
+
+    /// Gives the machine what the stream gave.
+    fn take(&mut self, read: Read) -> Result<(), TaskError> {
+        let batch = match read {
+            Read::Batch(batch) => batch,
+            Read::Gone(children) => {
+                self.children = children;
+                self.shard.step(Input::Gone, &mut self.effects);
+                return Ok(());
+            }
+            Read::Failed(error) => self.executor.passing(error)?,
+        };
+        if self.executor.status.read(&batch) {
+            tracing::debug!(shard = %self.shard.id(), "first read");
+        }
+        self.shard.step(Input::Records(batch.records), &mut self.effects);
+        if let Some(end) = batch.end {
+            self.children = end;
+            self.shard.step(Input::ShardEnd, &mut self.effects);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the running effect's answer; never ready while none runs.
+async fn answer_of<T>(running: &mut Option<BoxFuture<'_, T>>) -> T {
+    match running {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
