@@ -211,12 +211,12 @@ impl Fleet {
                 }
                 self.join(rng);
             }
-            2 | 3 => {
+            2 | 3 | 5 => {
                 let pause_ms = 1_000 + rng.below(45_000);
                 self.members[at].paused_until_ms = self.now_ms + pause_ms;
             }
             4 => self.members[at].stuck_until_ms = self.now_ms + 5_000 + rng.below(60_000),
-            5 | 6 => {
+            6 => {
                 let member = &mut self.members[at];
                 let patience_ms = 1_000 + rng.below(20_000);
                 let by = member.mono(self.now_ms).plus(patience_ms);

@@ -68,6 +68,14 @@ impl Memory {
         }
     }
 
+    /// The last few records given were dropped unfolded: the next owner reads them.
+    pub(crate) fn forget(&mut self, waiting: usize) {
+        let dropped = self.given.split_off(self.given.len().saturating_sub(waiting));
+        if let Some(first) = dropped.first() {
+            self.open.retain(|open| open.position.sequence < *first);
+        }
+    }
+
     /// What the machine asked for.
     pub(crate) fn note(&mut self, effects: &[Effect]) -> Result<(), String> {
         for effect in effects {
