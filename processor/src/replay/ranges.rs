@@ -25,7 +25,7 @@ use super::ids::{MinuteIds, Watermark};
 use super::output::{Output, place};
 use crate::archive::object::{Damage, Text};
 use crate::archive::parts::Part;
-use crate::archive::split::{Splitter, concatenated};
+use crate::archive::split::{Splitter, concatenated, is_blank};
 
 /// Stands for an arrival time that is not known: no event is ahead of it, and one that takes it
 /// for its own time has none. The last millisecond that `decode` accepts.
@@ -138,6 +138,8 @@ pub(crate) struct RangeFold<'a> {
     fold: Fold,
     range: Range,
     parts: &'a [Part],
+    /// Whether a core is free to decompress.
+    has_spare: bool,
     /// The object that is read.
     object: usize,
 }
@@ -157,10 +159,12 @@ impl<'a> RangeFold<'a> {
         cx: &'a Context,
         parts: &'a [Part],
         range: Range,
+        has_spare: bool,
         out: &'a mut Output,
     ) -> io::Result<RangeEnd> {
         let fold = Fold::new(out.wants_sessions());
-        let mut fold = Self { cx, out, ids: MinuteIds::default(), fold, range, parts, object: 0 };
+        let ids = MinuteIds::default();
+        let mut fold = Self { cx, out, ids, fold, range, parts, has_spare, object: 0 };
         let mut ends = Vec::new();
         let mut decoder = Decoder::new(cx.shard.decode);
         for index in fold.range.parts.clone() {
@@ -217,6 +221,7 @@ impl<'a> RangeFold<'a> {
         let part = &self.parts[index];
         self.object = part.object;
         let mut text = match open(self.cx, part, &self.cx.progress.bytes) {
+            Ok(text) if self.has_spare => text.ahead(),
             Ok(text) => text,
             Err(damage) => return Ok(Err(damage)),
         };
@@ -324,8 +329,4 @@ fn no_time() -> Rejection {
         field: None,
         detail: "no event time, and the source knows no arrival times".to_owned(),
     }
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    line.trim_ascii().is_empty()
 }
