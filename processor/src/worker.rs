@@ -167,7 +167,6 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
     let shard = lease.shard().clone();
     let status = Arc::new(ShardStatus::default());
     shared.shards.lock().insert(shard.clone(), Arc::clone(&status));
-    let _ends = EndsInAnyCase(Arc::clone(&status));
     let open = |start| {
         ShardReader::open_with(
             &shared.clients.kinesis,
@@ -190,18 +189,6 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
             tracing::error!(%shard, %error, "shard task failed; the epoch will be done again");
             shared.sinks.stats.note_error(format!("{shard}: {error}"));
             status.ended(error.to_string());
-        }
-    }
-    shared.shards.prune();
-}
-
-/// Says of a task that panicked that it has ended, or it would pass for a quiet shard.
-struct EndsInAnyCase(Arc<ShardStatus>);
-
-impl Drop for EndsInAnyCase {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.ended("the task panicked".to_owned());
         }
     }
 }

@@ -209,9 +209,6 @@ impl ShardStatus {
     }
 }
 
-/// Ended tasks that are remembered, for who asks how a shard ended.
-const MAX_ENDED: usize = 64;
-
 /// The shards this worker has or had, with what their tasks are doing.
 #[derive(Debug, Default)]
 pub(crate) struct Shards(Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>);
@@ -223,19 +220,6 @@ impl Shards {
 
     pub(super) fn views(&self) -> BTreeMap<ShardId, View> {
         self.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
-    }
-
-    /// Forgets the tasks that ended first, but for [`MAX_ENDED`]: shards come and go for as long as a
-    /// worker runs.
-    pub(crate) fn prune(&self) {
-        let mut all = self.lock();
-        let ended = all.iter().filter(|(_, status)| status.view().ended.is_some());
-        let mut ended: Vec<_> =
-            ended.map(|(id, status)| (status.since_turn(), id.clone())).collect();
-        ended.sort_unstable();
-        for (_, id) in ended.drain(MAX_ENDED.min(ended.len())..) {
-            all.remove(&id);
-        }
     }
 
     /// The shards whose tasks are running.
@@ -255,24 +239,6 @@ mod tests {
             Rates::of(&counts, Duration::from_secs(10), Duration::from_secs(since_s)).read_per_s
         };
         assert_eq!([after(0), after(10), after(300)], [30.0, 30.0, 1.0]);
-    }
-
-    #[test]
-    fn of_tasks_that_ended_the_last_few_are_remembered_and_running_ones_always() {
-        let shards = Shards::default();
-        for number in 0..1_000 {
-            let status = Arc::new(ShardStatus::default());
-            shards.lock().insert(ShardId::new(&format!("shard-{number}")), Arc::clone(&status));
-            if number > 0 {
-                status.ended("ShardEnd".to_owned());
-            }
-            shards.prune();
-        }
-        let left = shards.views();
-        assert_eq!(left.len(), MAX_ENDED + 1);
-        let id = |number: u32| ShardId::new(&format!("shard-{number}"));
-        assert!(left.contains_key(&id(0)) && left.contains_key(&id(999)));
-        assert!(!left.contains_key(&id(1)));
     }
 
     #[test]
