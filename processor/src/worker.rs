@@ -245,15 +245,14 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
     let (shard, point) = (lease.shard().clone(), lease.resume_point());
     let status = shared.shards.begin(&shard, point.position());
     let open = |start| {
-        let reader = ShardReader::open_with(
+        ShardReader::open_with(
             &shared.clients.kinesis,
             &shared.config.stream.name,
             shard.clone(),
             start,
             shared.reader.clone(),
             &shared.consumer,
-        );
-        reader.continuing(&point)
+        )
     };
     let hand_over = Duration::from_millis(shared.config.fleet.hand_over_ms);
     let config = (shard_config(&shared.config), hand_over);

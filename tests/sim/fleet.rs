@@ -96,18 +96,20 @@ impl Fleet {
         let mut generations = vec![];
         let first = 12_000 + rng.below(20_000);
         let times = [first, first + 12_000 + rng.below(20_000), u64::MAX];
+        let mut reshard_ms = vec![];
         for shard in &world.log {
             let parents = shard.parents.iter();
-            generations.push(parents.map(|parent| generations[*parent] + 1).max().unwrap_or(0));
+            let generation = parents.map(|parent| generations[*parent] + 1).max().unwrap_or(0);
+            generations.push(generation);
+            reshard_ms.push(times[generation]);
         }
-        let born = |shard: usize| {
-            let children =
-                (0..world.log.len()).filter(|at| world.log[*at].parents.contains(&shard));
-            children.map(|child| generations[child]).min()
-        };
-        let reshard_ms: Vec<u64> = (0..world.log.len())
-            .map(|shard| born(shard).map_or(u64::MAX, |generation: usize| times[generation - 1]))
-            .collect();
+        // Cousins, too, are merged at one moment.
+        for shard in &world.log {
+            let latest = shard.parents.iter().map(|parent| reshard_ms[*parent]).max();
+            for parent in &shard.parents {
+                reshard_ms[*parent] = latest.expect("it has a parent");
+            }
+        }
         let mut fleet = Self {
             table: Table::new(&world.log),
             world,
@@ -209,12 +211,11 @@ impl Fleet {
                 }
                 self.join(rng);
             }
-            2 | 3 => {
+            2 | 3 | 5 => {
                 let pause_ms = 1_000 + rng.below(45_000);
                 self.members[at].paused_until_ms = self.now_ms + pause_ms;
             }
             4 => self.members[at].stuck_until_ms = self.now_ms + 5_000 + rng.below(60_000),
-            5 => self.members[at].set_wall_clock(rng),
             6 => {
                 let member = &mut self.members[at];
                 let patience_ms = 1_000 + rng.below(20_000);

@@ -49,7 +49,7 @@ where
         };
         let (shard, point) = (lease.shard().clone(), lease.resume_point());
         let reader = ShardReader::open(&kinesis, &stream, shard, point.start(), settings.clone());
-        let reader = reader.continuing(&point);
+        let reader = reader.continuing(point.to_be_met());
         shards.spawn(shard_task(lease, reader, handle.clone()));
     }
     // Leases that arrived just before the stop go back unread.

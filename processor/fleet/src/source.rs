@@ -7,12 +7,12 @@ pub mod enhanced;
 pub mod polling;
 
 use aws_sdk_kinesis::Client;
-use kinesis_model::{Gap, Record, ShardId};
+use kinesis_model::{Gap, Position, Record, ShardId};
 
 pub use budget::ReadBudgets;
 
 use crate::clock::Clock;
-use crate::lease::{ChildShard, ResumePoint, StartAt};
+use crate::lease::{ChildShard, StartAt};
 use aws_calls::RetryPolicy;
 
 /// What one reading gave.
@@ -177,14 +177,13 @@ impl ShardReader {
         }
     }
 
-    /// The same reader, which goes on after what a lease says: it tells of a gap ([`Batch::gap`])
-    /// unless it meets the checkpoint's own record, or one before it. Open it at or before the
-    /// checkpoint.
+    /// Returns the same reader, going on after this position: it tells of a gap ([`Batch::gap`])
+    /// unless it meets the record there, or one before it. Open it at or before that record.
     #[must_use]
-    pub fn continuing(mut self, point: &ResumePoint) -> Self {
+    pub fn continuing(mut self, after: Option<Position>) -> Self {
         match &mut self.0 {
-            Inner::Polling(reader) => reader.continue_after(point),
-            Inner::Enhanced(reader) => reader.continue_after(point),
+            Inner::Polling(reader) => reader.continue_after(after),
+            Inner::Enhanced(reader) => reader.continue_after(after),
         }
         self
     }

@@ -50,6 +50,18 @@ pub struct SequenceNumber {
 #[error("`{0}` is not a sequence number (1 to 76 decimal digits)")]
 pub struct SequenceNumberError(String);
 
+impl SequenceNumber {
+    /// Returns the number before this one; 0 has none and stays.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        match (self.high, self.low.checked_sub(1)) {
+            (high, Some(low)) => Self { high, low },
+            (0, None) => self,
+            (high, None) => Self { high: high - 1, low: LOW_LIMIT - 1 },
+        }
+    }
+}
+
 impl FromStr for SequenceNumber {
     type Err = SequenceNumberError;
 
@@ -201,6 +213,21 @@ mod tests {
     fn sequence_numbers_keep_inner_zeros() {
         let text = "100000000000000000000000000000000000000000000000000000007";
         assert_eq!(text.parse::<SequenceNumber>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn the_number_before_borrows_from_the_high_digits() {
+        for (text, before) in [
+            ("0", "0"),
+            ("1", "0"),
+            (
+                "100000000000000000000000000000000000000000000000000000000",
+                "99999999999999999999999999999999999999999999999999999999",
+            ),
+        ] {
+            let number: SequenceNumber = text.parse().unwrap();
+            assert_eq!(number.previous().to_string(), before);
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct Snapshot {
     pub rejected_by_reason: Vec<(String, u64)>,
     /// Accepted records too old for CloudWatch.
     pub late: u64,
-    /// Ranges of the stream that expired before they were read.
+    /// Times that records expired from the stream unread.
     pub retention_gaps: u64,
     /// See [`Stats`].
     pub epochs: u64,

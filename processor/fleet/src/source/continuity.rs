@@ -5,8 +5,6 @@
 
 use kinesis_model::{Gap, Position, Record};
 
-use crate::lease::ResumePoint;
-
 /// A shorter retention than 24 hours does not exist. What is younger than this by an hour's
 /// margin is still in the stream, whatever its retention.
 const SURELY_KEPT_MS: u64 = 23 * 3_600_000;
@@ -26,11 +24,9 @@ struct Owed {
 }
 
 impl Continuity {
-    /// A reader opened to go on after what a lease says: the checkpoint's own record must be met,
-    /// unless the last owner saw the end of the shard so lately that nothing can have expired.
-    pub(super) fn of_lease(point: &ResumePoint) -> Self {
-        let at = point.position().filter(|_| !point.is_complete);
-        Self { owed: at.map(|at| Owed { at, is_delivered: false }) }
+    /// Begins after a position whose own record must be met, or one before it.
+    pub(super) fn after(position: Option<Position>) -> Self {
+        Self { owed: position.map(|at| Owed { at, is_delivered: false }) }
     }
 
     /// The next answer starts at the record that was delivered last.
@@ -78,7 +74,6 @@ mod tests {
     use kinesis_model::EpochMs;
 
     use super::*;
-    use crate::lease::Checkpoint;
 
     fn record(n: u128) -> Record {
         let (partition_key, data) = (Arc::from("k"), Bytes::new());
@@ -89,12 +84,8 @@ mod tests {
         Position { sequence: n.into(), sub: 0 }
     }
 
-    fn resumed(checkpoint: u128, is_complete: bool) -> Continuity {
-        Continuity::of_lease(&ResumePoint {
-            checkpoint: Checkpoint::Sequence(at(checkpoint)),
-            is_complete,
-            ..ResumePoint::default()
-        })
+    fn resumed(checkpoint: u128) -> Continuity {
+        Continuity::after(Some(at(checkpoint)))
     }
 
     fn numbers(records: &[Record]) -> Vec<Record> {
@@ -105,14 +96,14 @@ mod tests {
     fn meeting_the_checkpoint_or_a_record_before_it_proves_that_nothing_is_missing() {
         for first in [3, 5] {
             let mut records = vec![record(first), record(9)];
-            assert_eq!(resumed(5, false).judge(&mut records, false), None);
+            assert_eq!(resumed(5).judge(&mut records, false), None);
             assert_eq!(numbers(&records), [record(first), record(9)], "the caller drops them");
         }
     }
 
     #[test]
     fn a_first_record_past_the_checkpoint_is_a_gap_told_once() {
-        let mut reading = resumed(5, false);
+        let mut reading = resumed(5);
         let gap = Gap { after: Some(at(5)), first_seen: Some(7.into()) };
         assert_eq!(reading.judge(&mut vec![record(7)], true), Some(gap));
         assert_eq!(reading.judge(&mut vec![record(8)], true), None);
@@ -120,17 +111,15 @@ mod tests {
 
     #[test]
     fn an_empty_answer_says_something_only_at_the_tip() {
-        let mut reading = resumed(5, false);
+        let mut reading = resumed(5);
         assert_eq!(reading.judge(&mut vec![], false), None);
         let gap = Gap { after: Some(at(5)), first_seen: None };
         assert_eq!(reading.judge(&mut vec![], true), Some(gap));
     }
 
     #[test]
-    fn a_lease_whose_owner_saw_the_end_lately_owes_no_proof() {
-        assert_eq!(resumed(5, true).judge(&mut vec![record(7)], true), None);
-        let fresh = Continuity::of_lease(&ResumePoint::default());
-        assert_eq!(fresh, Continuity::default());
+    fn where_nothing_was_read_before_nothing_is_owed() {
+        assert_eq!(Continuity::after(None).judge(&mut vec![record(7)], true), None);
     }
 
     #[test]

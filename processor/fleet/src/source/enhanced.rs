@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::polling::{Answered, PollingReader};
 use super::{Batch, SourceError, children};
-use crate::lease::{ResumePoint, StartAt};
+use crate::lease::StartAt;
 use aws_calls::{Backoff, RetryPolicy};
 
 /// A second call within 5 s of a successful one is refused with `ResourceInUseException`.
@@ -101,8 +101,8 @@ impl EnhancedReader {
     }
 
     /// See [`super::ShardReader::continuing`].
-    pub(super) fn continue_after(&mut self, point: &ResumePoint) {
-        self.polling.continue_after(point);
+    pub(super) fn continue_after(&mut self, after: Option<Position>) {
+        self.polling.continue_after(after);
     }
 
     async fn accept(&mut self, event: SubscribeToShardEvent) -> Result<Batch, SourceError> {

@@ -17,7 +17,7 @@ use super::children::{self, Presence, Shape};
 use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
 use crate::clock::{Clock, MonoMs};
-use crate::lease::{ResumePoint, StartAt};
+use crate::lease::StartAt;
 use aws_calls::Backoff;
 
 /// How long a record that was met again proves that nothing behind it has expired.
@@ -104,8 +104,8 @@ impl PollingReader {
     }
 
     /// See [`super::ShardReader::continuing`].
-    pub(super) fn continue_after(&mut self, point: &ResumePoint) {
-        self.continuity = Continuity::of_lease(point);
+    pub(super) fn continue_after(&mut self, after: Option<Position>) {
+        self.continuity = Continuity::after(after);
     }
 
     /// Goes on from `position` with a new iterator, after an answer that came another way.

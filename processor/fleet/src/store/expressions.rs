@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
 use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 use super::attributes as name;
@@ -24,7 +26,12 @@ pub enum Change {
     /// Become the owner.
     Take(WorkerId),
     /// `pendingCheckpoint` is set; the checkpoint does not move.
-    Prepare(Position),
+    Prepare {
+        /// The end of what is about to be written.
+        to: Position,
+        /// The application's own bytes about it; none if empty.
+        state: Bytes,
+    },
     /// The checkpoint moves and the pending one goes.
     Commit {
         /// Everything up to here is done.
@@ -126,11 +133,16 @@ impl Change {
                     update.set(name::OWNER_SWITCHES, codec::number(seen.owner_switches + 1));
                 }
             }
-            Self::Prepare(to) => {
+            Self::Prepare { to, state } => {
                 let pending = Checkpoint::Sequence(*to);
                 update.set(name::PENDING, codec::checkpoint_text(&pending));
                 update.set(name::PENDING_SUB, codec::checkpoint_sub(&pending));
-                update.remove(&[name::PENDING_STATE]);
+                if state.is_empty() {
+                    update.remove(&[name::PENDING_STATE]);
+                } else {
+                    let state = AttributeValue::B(Blob::new(&state[..]));
+                    update.set(name::PENDING_STATE, state);
+                }
             }
             Self::Commit { to, arrival } => {
                 set_checkpoint(&mut update, &Checkpoint::Sequence(*to));
@@ -189,7 +201,9 @@ impl Change {
                 let by_us = row.incarnation.as_ref() == Some(incarnation);
                 by_us && row.owner.as_ref() == Some(me) && row.is_cooperative()
             }
-            Self::Prepare(to) => still_ours && row.pending == Some(Checkpoint::Sequence(*to)),
+            Self::Prepare { to, .. } => {
+                still_ours && row.pending == Some(Checkpoint::Sequence(*to))
+            }
             Self::Commit { to, .. } => {
                 still_ours && row.pending.is_none() && row.checkpoint == Checkpoint::Sequence(*to)
             }
@@ -223,6 +237,9 @@ fn stand(update: &mut Update, lease: &Lease) {
     if let Some(pending) = &lease.pending {
         update.set(name::PENDING, codec::checkpoint_text(pending));
         update.set(name::PENDING_SUB, codec::checkpoint_sub(pending));
+    }
+    if let Some(state) = &lease.pending_state {
+        update.set(name::PENDING_STATE, AttributeValue::B(Blob::new(&state[..])));
     }
     let times = [
         (name::CHECKPOINT_ARRIVAL_MS, lease.checkpoint_arrival),

@@ -84,7 +84,7 @@ async fn records_that_expired_behind_the_checkpoint_are_a_gap_with_both_position
     put(&aws, &["d", "e"]).await;
     let point = resume(&records[0]);
     for start in [point.start(), StartAt::AtTimestamp(EpochMs(records[0].arrival.0 - 60_000))] {
-        let mut reader = open(&aws, start, &clock).continuing(&point);
+        let mut reader = open(&aws, start, &clock).continuing(point.to_be_met());
         let batch = next(&mut reader).await;
         assert_eq!(texts(&batch), ["d", "e"]);
         let gap =
@@ -101,7 +101,7 @@ async fn records_that_expired_behind_the_checkpoint_are_a_gap_with_both_position
         aging(&clock),
         &consumer,
     );
-    let batch = next(&mut reader.continuing(&point)).await;
+    let batch = next(&mut reader.continuing(point.to_be_met())).await;
     assert_eq!((texts(&batch), batch.gap.is_some()), (vec!["d", "e"], true));
 }
 
@@ -110,7 +110,7 @@ async fn a_checkpoint_that_is_met_proves_that_nothing_is_missing() {
     let (aws, clock, records) = begun().await;
     clock.advance(23 * HOUR_MS);
     let point = resume(&records[0]);
-    let batch = next(&mut open(&aws, point.start(), &clock).continuing(&point)).await;
+    let batch = next(&mut open(&aws, point.start(), &clock).continuing(point.to_be_met())).await;
     assert_eq!((texts(&batch), batch.gap), (vec!["a", "b", "c"], None));
 }
 
@@ -120,10 +120,10 @@ async fn a_quiet_shard_whose_end_was_seen_lately_has_no_gap() {
     clock.advance(25 * HOUR_MS);
     put(&aws, &["d"]).await;
     let point = ResumePoint { is_complete: true, ..resume(&records[2]) };
-    let batch = next(&mut open(&aws, point.start(), &clock).continuing(&point)).await;
+    let batch = next(&mut open(&aws, point.start(), &clock).continuing(point.to_be_met())).await;
     assert_eq!((texts(&batch), batch.gap), (vec!["d"], None));
     let unknown = resume(&records[2]);
-    let batch = next(&mut open(&aws, unknown.start(), &clock).continuing(&unknown)).await;
+    let batch = next(&mut open(&aws, unknown.start(), &clock).continuing(unknown.to_be_met())).await;
     assert!(batch.gap.is_some(), "it cannot be told from a shard that lost records");
 }
 
@@ -132,7 +132,7 @@ async fn nothing_left_at_all_is_a_gap_too() {
     let (aws, clock, records) = begun().await;
     clock.advance(25 * HOUR_MS);
     let point = resume(&records[0]);
-    let batch = next(&mut open(&aws, point.start(), &clock).continuing(&point)).await;
+    let batch = next(&mut open(&aws, point.start(), &clock).continuing(point.to_be_met())).await;
     assert_eq!(batch.gap, Some(Gap { after: Some(after(&records[0])), first_seen: None }));
     put(&aws, &["d"]).await;
 }
