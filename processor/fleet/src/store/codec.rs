@@ -73,7 +73,7 @@ pub fn decode(item: &Item) -> Result<Option<Lease>, CodecError> {
             .ok_or_else(|| row.error(name::LEASE_COUNTER, "is missing"))?,
         checkpoint: checkpoint.ok_or_else(|| row.error(name::CHECKPOINT, "is missing"))?,
         pending: row.checkpoint(name::PENDING, name::PENDING_SUB)?,
-        pending_state: row.bytes(name::PENDING_STATE)?,
+        pending_state: row.bytes(name::PENDING_STATE),
         owner_switches: row.number(name::OWNER_SWITCHES)?.unwrap_or(0),
         parents: row.shards(name::PARENTS)?,
         children: row.shards(name::CHILDREN)?,
@@ -110,10 +110,10 @@ impl<'a> Attributes<'a> {
             .map_err(|_| self.error(attribute, "is not a string"))
     }
 
-    fn bytes(&self, attribute: &'static str) -> Result<Option<Bytes>, CodecError> {
-        // KCL writes a number here when it creates a lease with a state.
-        let blob = self.item.get(attribute).and_then(|value| value.as_b().ok());
-        Ok(blob.map(|blob| Bytes::copy_from_slice(blob.as_ref())))
+    /// KCL writes a number in place of bytes when it creates a lease with a state.
+    fn bytes(&self, attribute: &'static str) -> Option<Bytes> {
+        let blob = self.item.get(attribute)?.as_b().ok()?;
+        Some(Bytes::copy_from_slice(blob.as_ref()))
     }
 
     fn required(&self, attribute: &'static str) -> Result<&'a str, CodecError> {

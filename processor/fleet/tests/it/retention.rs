@@ -123,7 +123,8 @@ async fn a_quiet_shard_whose_end_was_seen_lately_has_no_gap() {
     let batch = next(&mut open(&aws, point.start(), &clock).continuing(point.to_be_met())).await;
     assert_eq!((texts(&batch), batch.gap), (vec!["d"], None));
     let unknown = resume(&records[2]);
-    let batch = next(&mut open(&aws, unknown.start(), &clock).continuing(unknown.to_be_met())).await;
+    let batch =
+        next(&mut open(&aws, unknown.start(), &clock).continuing(unknown.to_be_met())).await;
     assert!(batch.gap.is_some(), "it cannot be told from a shard that lost records");
 }
 

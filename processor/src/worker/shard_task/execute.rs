@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ivs_core::emit::{Datum, EpochFigures, epoch_datums};
 use ivs_core::epoch::{Commit, Effect, Emission, Emit, Ending, Input, Prepare, Resume, Store};
-use kinesis_fleet::source::{Batch, SourceError};
+use kinesis_fleet::source::SourceError;
 use kinesis_fleet::{ChildShard, LeaseOutcome, ShardLease};
 use kinesis_model::ShardId;
 use tokio::sync::Mutex;
