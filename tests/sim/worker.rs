@@ -460,7 +460,7 @@ impl Holder {
         match world.committed.entry(epoch) {
             Entry::Vacant(free) => drop(free.insert(step.counts.clone())),
             Entry::Occupied(mut taken) if step.counts.read == 0 => {
-                taken.get_mut().add(&step.counts)
+                taken.get_mut().add(&step.counts);
             }
             Entry::Occupied(_) => return Err(format!("E6: {} was committed twice", step.to)),
         }
