@@ -220,9 +220,9 @@ pub struct ResumePoint {
     pub checkpoint_arrival: Option<EpochMs>,
     /// Where to start while `checkpoint` is [`Checkpoint::AtTimestamp`].
     pub initial_time: Option<EpochMs>,
-    /// An owner saw the end of the shard with everything done, and nothing that arrived since then
-    /// can have expired: the stream holds all that follows the checkpoint, even if it does not
-    /// hold the checkpoint's own record any more.
+    /// The checkpoint's own record may have expired, but an owner saw the end of the shard with
+    /// everything done, and nothing that arrived since then can have: the stream holds all that
+    /// follows the checkpoint.
     pub is_complete: bool,
 }
 

@@ -267,8 +267,13 @@ impl LeaseNotes {
 /// See [`ResumePoint::is_complete`].
 fn is_complete(row: &Lease, shared: &Shared) -> bool {
     let retention_ms = shared.retention_ms.load(Ordering::Relaxed).max(RETENTION_MIN_MS);
-    let now = shared.config.clock.wall();
-    row.tip_seen.is_some_and(|seen| now.0.abs_diff(seen.0) < retention_ms - RETENTION_MARGIN_MS)
+    is_complete_at(row, shared.config.clock.wall(), retention_ms)
+}
+
+/// A checkpoint's record that cannot have expired must be met, whatever was seen.
+fn is_complete_at(row: &Lease, now: EpochMs, retention_ms: u64) -> bool {
+    let is_kept = |at: EpochMs| now.0.abs_diff(at.0) < retention_ms - RETENTION_MARGIN_MS;
+    row.tip_seen.is_some_and(is_kept) && !row.checkpoint_arrival.is_some_and(is_kept)
 }
 
 impl From<HolderWrite> for LeaseOutcome {
@@ -285,5 +290,25 @@ impl Drop for ShardLease {
         if self.held.phase() != Phase::Finished {
             self.shared.forget(&self.held);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_seen_excuses_only_a_checkpoint_that_may_have_expired() {
+        const HOUR_MS: i64 = 3_600_000;
+        let complete = |arrival_h: Option<i64>, seen_h: Option<i64>| {
+            let mut row = Lease::new(ShardId::new("0"), Checkpoint::TrimHorizon);
+            row.checkpoint_arrival = arrival_h.map(|hours| EpochMs(hours * HOUR_MS));
+            row.tip_seen = seen_h.map(|hours| EpochMs(hours * HOUR_MS));
+            is_complete_at(&row, EpochMs(100 * HOUR_MS), 24 * 3_600_000)
+        };
+        assert!(complete(Some(50), Some(99)), "silent for two days, watched until an hour ago");
+        assert!(!complete(Some(50), None), "silent for two days, or not");
+        assert!(!complete(Some(50), Some(70)), "what came since may have expired");
+        assert!(!complete(Some(99), Some(99)), "its record is there, or something is wrong");
     }
 }
