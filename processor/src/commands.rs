@@ -4,6 +4,7 @@ mod config;
 mod generate;
 mod health;
 mod leases;
+pub(crate) mod printable;
 mod record;
 mod report;
 mod status;
@@ -77,7 +78,7 @@ async fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ivs-processor: {error:#}");
+            eprintln!("ivs-processor: {}", printable::Printable(format!("{error:#}")));
             exit_code(&error)
         }
     }
