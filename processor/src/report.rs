@@ -9,10 +9,10 @@ mod query;
 mod tests;
 
 use ivs_core::report::Period;
-use ivs_core::stream::EpochMs;
 use ivs_schemas::report::{Report, ReportType};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use kinesis_model::EpochMs;
 
 pub use output::{Format, key, render, store};
 pub use query::Source;

@@ -4,7 +4,7 @@ use ivs_schemas::report::Report;
 use object_store::path::PathPart;
 
 use super::html::{self, Lang};
-use crate::store_url::StoreUrl;
+use crate::cloud::store_url::StoreUrl;
 
 /// The longest name of a folder: file systems allow 255 bytes, and an id of 256 bytes may triple
 /// when it is encoded.

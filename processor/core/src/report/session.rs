@@ -9,7 +9,7 @@ use super::unnamed::{Unnamed, UnnamedRow};
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
 use crate::session::{self, STALE_MS, SummaryAgg};
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Milliseconds of a minute.
 pub(super) const MINUTE_MS: i64 = 60_000;

@@ -7,7 +7,7 @@ use super::bucket::Bucket;
 use super::session::MINUTE_MS;
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// What a session takes of such rows.
 #[derive(Clone, Copy, Debug, Default)]
