@@ -158,6 +158,6 @@ mod tests {
         let url = format!("file://{}/a", dir.path().display());
         let url = StoreUrl::open(&url, &config::Aws::default()).unwrap();
         assert_eq!(url.path("x/y.z").to_string(), "x/y.z");
-        assert_eq!(url.path("a%2Fb/../é").to_string(), "a%2Fb/%2E%2E/%C3%A9", "encoded once");
+        assert_eq!(url.path("a%2Fb/../x").to_string(), "a%2Fb/%2E%2E/x", "encoded once");
     }
 }

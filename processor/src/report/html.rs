@@ -144,15 +144,15 @@ impl Page<'_> {
             let shape = if axis.is_by_day && shape == Shape::Area { Shape::Bars } else { shape };
             let values = axis.values(&self.report.series.points, value);
             let (ticks, rules, names) = (&axis.ticks, &axis.rules, &axis.names);
-            Chart { title, class, shape, values, ticks, rules, names, has_peak: false, labels }
+            Chart { title, class, shape, values, ticks, rules, names, peak: None, labels }
         };
         let mut viewers =
             chart(labels.viewers_over_time, "c1", Shape::Area, &|step| step.avg_viewers);
+        viewers.peak = axis.peak(&self.report.series.points);
         if viewers.is_empty() {
             let players = |step: &Figures| step.avg_active_players;
             viewers = chart(labels.players_over_time, "c2", Shape::Area, &players);
         }
-        viewers.has_peak = true;
         let mbits = |step: &Figures| step.avg_bitrate.map(|bps| bps / 1e6);
         let stalls = |step: &Figures| step.rebuffer_ratio.map(|ratio| ratio * 100.0);
         let mut charts = vec![viewers];
@@ -187,7 +187,7 @@ impl Page<'_> {
             ticks: &clock.ticks,
             rules: &clock.rules,
             names: &clock.names,
-            has_peak: false,
+            peak: None,
             labels: self.labels,
         }
     }

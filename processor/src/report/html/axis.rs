@@ -90,6 +90,17 @@ impl Axis {
         }
     }
 
+    /// The value with the largest number of viewers, and that number.
+    pub(super) fn peak(&self, points: &[Point]) -> Option<(usize, f64)> {
+        let most = |group: &Range<usize>| {
+            let steps = points[group.clone()].iter();
+            steps.filter_map(|point| point.figures.max_viewers).reduce(f64::max)
+        };
+        let known =
+            self.groups.iter().enumerate().filter_map(|(at, group)| Some((at, most(group)?)));
+        known.reduce(|peak, next| if next.1 > peak.1 { next } else { peak })
+    }
+
     /// The values of a figure: of several steps the mean of their minutes.
     pub(super) fn values(
         &self,

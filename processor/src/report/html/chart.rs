@@ -47,8 +47,8 @@ pub(super) struct Chart<'a> {
     pub(super) rules: &'a [usize],
     /// Names of the values, if they are few enough to be pointed at.
     pub(super) names: &'a [String],
-    /// Whether the largest value is written above it.
-    pub(super) has_peak: bool,
+    /// The step of the peak, and the number to be written above it.
+    pub(super) peak: Option<(usize, f64)>,
     pub(super) labels: &'static Labels,
 }
 
@@ -140,8 +140,8 @@ impl fmt::Display for Chart<'_> {
             Shape::Bars => self.bars(f, domain)?,
             Shape::Area | Shape::Line => self.lines(f, domain)?,
         }
-        if self.has_peak {
-            self.peak(f, domain)?;
+        if let Some((step, value)) = self.peak {
+            self.mark(f, domain, step, value)?;
         }
         for (at, label) in self.ticks {
             let (x, y) = (self.x(*at), HEIGHT - 6.0);
@@ -194,18 +194,21 @@ impl Chart<'_> {
         Ok(())
     }
 
-    /// Marks the first of the largest values with its number.
-    fn peak(&self, f: &mut fmt::Formatter<'_>, domain: Domain) -> fmt::Result {
-        let max = self.max();
-        let Some(step) = self.values.iter().position(|value| *value == Some(max)) else {
-            return Ok(());
-        };
-        let (x, y) = (self.x(step as f64 + 0.5), domain.y(max));
+    /// Marks a step with a number.
+    fn mark(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        domain: Domain,
+        step: usize,
+        value: f64,
+    ) -> fmt::Result {
+        let Some(drawn) = self.values.get(step).copied().flatten() else { return Ok(()) };
+        let (x, y) = (self.x(step as f64 + 0.5), domain.y(drawn));
         if self.shape != Shape::Bars {
             writeln!(f, r#"<circle class="{}" cx="{x:.1}" cy="{y:.1}" r="4"/>"#, self.class)?;
         }
         let (text_x, text_y) = (x.clamp(LEFT + PEAK_MARGIN, RIGHT - PEAK_MARGIN), y - 7.0);
-        let value = number(max.round());
+        let value = number(value.round());
         writeln!(f, r#"<text x="{text_x:.1}" y="{text_y:.1}" class="x peak">{value}</text>"#)
     }
 }
@@ -248,7 +251,7 @@ mod tests {
             ticks: &[(0.0, "00:00".to_owned())],
             rules: &[],
             names: &["first".to_owned()],
-            has_peak: true,
+            peak: Some((0, 5.0)),
             labels: Labels::of(Lang::En),
         }
         .to_string()
@@ -293,7 +296,7 @@ mod tests {
             svg.split(" height=\"").skip(1).map(|s| &s[..s.find('"').unwrap()]).collect();
         assert_eq!(heights, ["160.0", "80.0"]);
         assert!(svg.contains("<title>first: 4</title>"), "{svg}");
-        assert!(svg.contains("class=\"x peak\">4</text>"), "{svg}");
+        assert!(svg.contains("class=\"x peak\">5</text>"), "{svg}");
     }
 
     #[test]
@@ -312,7 +315,7 @@ mod tests {
             ticks: &[],
             rules: &[],
             names: &[],
-            has_peak: false,
+            peak: None,
             labels: Labels::of(Lang::En),
         }
     }

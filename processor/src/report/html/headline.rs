@@ -40,8 +40,8 @@ impl Change {
 
     /// `12%`, `4.1×`.
     fn size(share: f64) -> String {
-        if share + 1.0 >= MULTIPLE {
-            format!("{}×", number(((share + 1.0) * 10.0).round() / 10.0))
+        if is_multiple(share) {
+            format!("{}×", times(share))
         } else {
             format!("{}%", number((share * 100.0).round().max(1.0)))
         }
@@ -56,6 +56,15 @@ impl Change {
             Self::None => None,
         }
     }
+}
+
+fn is_multiple(share: f64) -> bool {
+    share + 1.0 >= MULTIPLE
+}
+
+/// `4.1`.
+fn times(share: f64) -> String {
+    number(((share + 1.0) * 10.0).round() / 10.0)
 }
 
 /// What the report begins with: the time that viewers spent, else what players measured, else the
@@ -101,6 +110,9 @@ impl Page<'_> {
             return fill(labels.nothing_before, &[("{before}", before)]);
         };
         match Change::of(minutes, was) {
+            Change::More(share) if is_multiple(share) => {
+                fill(labels.times, &[("{change}", &times(share)), ("{before}", before)])
+            }
             Change::More(share) => {
                 fill(labels.more, &[("{change}", &Change::size(share)), ("{before}", before)])
             }

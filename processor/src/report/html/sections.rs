@@ -7,7 +7,7 @@ use ivs_schemas::report::{PlayerExperience, Session, SessionStatus};
 use super::Page;
 use super::date;
 use super::text::{
-    Escaped, bitrate, duration, fill, frame_rate, known, long_time, milliseconds, number, percent,
+    Escaped, bitrate, duration, fill, frame_rate, known, long_time, number, percent, wait,
 };
 
 impl Page<'_> {
@@ -53,7 +53,7 @@ impl Page<'_> {
         for (label, waits) in known {
             write!(f, "<tr><th class=\"text\" scope=\"row\">{label}</th>")?;
             for value in [waits.p50, waits.p95, waits.max] {
-                write!(f, "<td>{}</td>", milliseconds(value))?;
+                write!(f, "<td>{}</td>", wait(value, labels))?;
             }
             f.write_str("</tr>\n")?;
         }

@@ -100,9 +100,9 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 
-/// Milliseconds.
-pub(super) fn milliseconds(ms: u32) -> String {
-    if ms >= 1_000 { format!("{:.2} s", f64::from(ms) / 1_000.0) } else { format!("{ms} ms") }
+/// Milliseconds as seconds.
+pub(super) fn wait(ms: u32, labels: &Labels) -> String {
+    format!("{:.2}{}", f64::from(ms) / 1_000.0, labels.seconds)
 }
 
 /// Seconds as hours and minutes, below a minute as seconds.
