@@ -1,7 +1,6 @@
 //! Starting and stopping the endpoint.
 
 use std::fs::{File, TryLockError};
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::error::StartError;
 use crate::faults::{FaultRule, Faults};
 use crate::kinesis::Settings;
 use crate::server;
@@ -80,39 +80,6 @@ impl Default for Config {
             kinesis_memory_bytes: 1 << 30,
         }
     }
-}
-
-/// Why an endpoint did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Only loopback is served unless [`Config::allow_remote`] is set.
-    #[error("`{0}` is not a loopback address and remote addresses are not allowed")]
-    NotLoopback(SocketAddr),
-    /// The port is taken or the address is not this machine's.
-    #[error("cannot listen on `{address}`: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// Another endpoint has the folder open.
-    #[error("the state folder `{0}` is in use by another process")]
-    InUse(PathBuf),
-    /// The folder or a file in it cannot be made, read or written.
-    #[error("cannot use the state folder `{path}`: {source}")]
-    State {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The embedded DynamoDB refused its file.
-    #[error("the embedded dynamodb did not start: {0}")]
-    DynamoDb(String),
-    /// A fault rule makes no sense.
-    #[error("bad fault rule: {0}")]
-    Fault(String),
 }
 
 /// A running endpoint. Dropping it ends it at once, as a killed process would.

@@ -8,6 +8,7 @@ mod clock;
 mod cloudwatch;
 mod dynamodb;
 mod endpoint;
+mod error;
 mod eventbridge;
 mod faults;
 mod ident;
@@ -20,6 +21,7 @@ mod sns;
 mod sts;
 
 pub use clock::Clock;
-pub use endpoint::{Config, Endpoint, StartError, State};
+pub use endpoint::{Config, Endpoint, State};
+pub use error::StartError;
 pub use faults::{FaultKind, FaultRule};
 pub use service::{AwsError, Call, ServiceName};
