@@ -21,6 +21,17 @@ pub enum StartError {
     /// Another endpoint has the folder open.
     #[error("the state folder `{0}` is in use by another process")]
     InUse(PathBuf),
+    /// It was to be emptied, and nothing says that it may be.
+    #[error(
+        "`{dir}` is left alone: it holds something, and no file `{mark}` that says that this program made \
+         it; delete it yourself or choose another folder"
+    )]
+    NotOurs {
+        /// The folder.
+        dir: PathBuf,
+        /// The file that would say so.
+        mark: &'static str,
+    },
     /// The folder or a file in it cannot be made, read or written.
     #[error("cannot use the state folder `{path}`: {source}")]
     State {

@@ -11,6 +11,7 @@ mod endpoint;
 mod error;
 mod eventbridge;
 mod faults;
+mod folder;
 mod ident;
 mod journal;
 mod kinesis;
