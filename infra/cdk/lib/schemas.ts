@@ -27,9 +27,8 @@ export interface TableSpec {
 /** An event pattern exactly as `PutRule` takes it. */
 export interface PatternSpec {
   readonly source: string[];
-  readonly 'detail-type': string[];
-  readonly resources?: unknown[];
-  readonly detail?: Record<string, unknown>;
+  readonly 'detail-type': readonly unknown[];
+  readonly resources: readonly unknown[];
 }
 
 export interface RuleSpec {
@@ -54,6 +53,10 @@ export interface AlarmSpec {
   readonly name: string;
   readonly description: string;
   readonly metric: MetricSpec;
+  /** The dimension whose every value is watched by itself; null watches the series without dimensions. */
+  readonly groupBy: string | null;
+  /** The Metrics Insights query of a grouped alarm. */
+  readonly query: string | null;
   readonly statistic: string;
   readonly comparison: 'GreaterThanThreshold' | 'GreaterThanOrEqualToThreshold' | 'LessThanThreshold';
   readonly threshold: number;
@@ -61,6 +64,36 @@ export interface AlarmSpec {
   readonly evaluationPeriods: number;
   readonly datapointsToAlarm: number;
   readonly missingData: 'notBreaching' | 'breaching';
+}
+
+/** One line of a widget, or one number. */
+export interface LineSpec {
+  readonly metric: MetricSpec;
+  /** Of the chosen channel, without dimensions, or the sum of all channels' own series. */
+  readonly scope: 'channel' | 'fleet' | 'allChannels';
+  /** The statistic, if not the metric's own. */
+  readonly statistic: string | null;
+  readonly label: string;
+}
+
+export interface WidgetSpec {
+  readonly title: string;
+  readonly kind: 'numbers' | 'totals' | 'curves';
+  /** Columns of 24. */
+  readonly width: number;
+  readonly unit: string;
+  readonly left: readonly LineSpec[];
+  readonly rightUnit: string;
+  readonly right: readonly LineSpec[];
+  /** Hours shown, whatever the dashboard shows. */
+  readonly hours: number | null;
+}
+
+export interface SectionSpec {
+  /** Heading; empty for the first. */
+  readonly title: string;
+  readonly text: string;
+  readonly rows: readonly (readonly WidgetSpec[])[];
 }
 
 export interface Resources {
@@ -74,6 +107,8 @@ export interface Resources {
   readonly topic: string;
   readonly dashboard: string;
   readonly alarms: readonly AlarmSpec[];
+  /** The dashboard, but for the alarms above and the AWS resources below. */
+  readonly dashboardSections: readonly SectionSpec[];
 }
 
 export interface Catalogue {

@@ -41,7 +41,30 @@ fn an_alarm_watches_a_series_that_exists() {
     for alarm in ALARMS {
         let known = METRICS.iter().chain(EXTERNAL).any(|m| *m == alarm.metric);
         assert!(known, "{}", alarm.name);
-        assert!(alarm.metric.dimensions.contains(&[].as_slice()), "{}", alarm.name);
+        let series: Vec<&str> = alarm.group_by.into_iter().collect();
+        assert!(alarm.metric.dimensions.contains(&series.as_slice()), "{}", alarm.name);
+    }
+}
+
+#[test]
+fn an_alarm_on_each_channel_asks_for_the_worst_first() {
+    let query = super::alarms::INGEST_FRAME_RATE.query().unwrap();
+    assert_eq!(
+        query,
+        "SELECT AVG(IngestFramerate) FROM SCHEMA(\"AWS/IVS\", Channel) \
+         GROUP BY Channel ORDER BY AVG() ASC"
+    );
+    for alarm in ALARMS {
+        assert_eq!(alarm.query().is_some(), alarm.group_by.is_some(), "{}", alarm.name);
+    }
+}
+
+#[test]
+fn a_query_keeps_to_the_three_hours_that_cloudwatch_looks_back() {
+    let grouped: Vec<_> = ALARMS.iter().filter(|alarm| alarm.group_by.is_some()).collect();
+    assert!(!grouped.is_empty());
+    for alarm in grouped {
+        assert!(alarm.period_s * alarm.evaluation_periods <= 3 * 3_600, "{}", alarm.name);
     }
 }
 
@@ -54,4 +77,39 @@ fn an_alarm_keeps_to_cloudwatch_s_limits() {
         let m_of_n = (1..=alarm.evaluation_periods).contains(&alarm.datapoints_to_alarm);
         assert!(m_of_n, "{}: datapoints", alarm.name);
     }
+}
+
+#[test]
+fn a_widget_shows_series_that_exist_in_rows_of_24_columns() {
+    use super::widgets::{SECTIONS, Scope};
+    for row in SECTIONS.iter().flat_map(|section| section.rows) {
+        assert!(row.iter().map(|widget| widget.width).sum::<u8>() <= 24);
+        for widget in *row {
+            let labels: BTreeSet<_> = lines(widget).map(|line| line.label).collect();
+            assert_eq!(labels.len(), lines(widget).count(), "{}: labels", widget.title);
+            for line in lines(widget) {
+                let by = if line.scope == Scope::Fleet { 0 } else { 1 };
+                let found = line.metric.dimensions.iter().any(|set| set.len() == by);
+                assert!(found, "{}: {}", widget.title, line.metric.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_emitted_metric_is_on_the_dashboard() {
+    let shown: BTreeSet<_> = super::widgets::SECTIONS
+        .iter()
+        .flat_map(|section| section.rows)
+        .flat_map(|row| row.iter())
+        .flat_map(lines)
+        .map(|line| (line.metric.namespace, line.metric.name))
+        .collect();
+    for metric in METRICS {
+        assert!(shown.contains(&(metric.namespace, metric.name)), "{}", metric.name);
+    }
+}
+
+fn lines(widget: &super::widgets::Widget) -> impl Iterator<Item = &super::widgets::Line> {
+    widget.left.iter().chain(widget.right)
 }
