@@ -281,12 +281,14 @@ pub struct Ops {
     /// Names by which it may be asked, besides addresses and localhost: a request for any other
     /// name is refused, so that no web page can read it by a name that was made to lead here.
     pub hosts: Vec<String>,
+    /// Channels in `/metrics`, those with the most viewers; each is about 20 series. 0 tells of none.
+    pub channels: usize,
 }
 
 impl Default for Ops {
     fn default() -> Self {
         let listen = "127.0.0.1:9464".to_owned();
-        Self { listen, allow_remote: false, hosts: Vec::new() }
+        Self { listen, allow_remote: false, hosts: Vec::new(), channels: 100 }
     }
 }
 

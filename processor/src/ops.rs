@@ -1,7 +1,7 @@
 //! The operations server: what a worker says about itself to who asks over HTTP.
 //!
 //! `/healthz`: the process lives and its loops turn. `/readyz`: it can do its work. `/metrics`:
-//! OpenMetrics. `/status`: JSON. It serves from before the worker joins its fleet until after it
+//! OpenMetrics or Prometheus text. `/status`: JSON. It serves from before the worker joins its fleet until after it
 //! has left.
 
 pub mod client;
@@ -61,15 +61,18 @@ struct State {
     started_ms: EpochMs,
     /// Names by which it may be asked, besides addresses and localhost.
     hosts: Vec<String>,
+    /// Channels told of in `/metrics`.
+    channels: usize,
     worker: Mutex<(Phase, Option<Watch>)>,
 }
 
 impl State {
-    fn new(hosts: &[String]) -> Self {
+    fn new(channels: usize, hosts: &[String]) -> Self {
         Self {
             started: Instant::now(),
             started_ms: now(),
             hosts: hosts.to_vec(),
+            channels,
             worker: Mutex::new((Phase::Starting, None)),
         }
     }
@@ -88,23 +91,27 @@ pub struct Ops {
 }
 
 impl Ops {
-    /// Binds and serves. Call it inside a Tokio runtime.
+    /// Binds and serves, telling of the `channels` with the most viewers. Call it inside a Tokio runtime.
     ///
     /// # Errors
     /// See [`OpsError`].
-    pub async fn start(address: SocketAddr) -> Result<Self, OpsError> {
-        Self::start_as(address, &[]).await
+    pub async fn start(address: SocketAddr, channels: usize) -> Result<Self, OpsError> {
+        Self::start_as(address, channels, &[]).await
     }
 
     /// As [`Ops::start`], answering to these names too.
     ///
     /// # Errors
     /// See [`OpsError`].
-    pub async fn start_as(address: SocketAddr, hosts: &[String]) -> Result<Self, OpsError> {
+    pub async fn start_as(
+        address: SocketAddr,
+        channels: usize,
+        hosts: &[String],
+    ) -> Result<Self, OpsError> {
         let refused = |source| OpsError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let state = Arc::new(State::new(hosts));
+        let state = Arc::new(State::new(channels, hosts));
         let accepting = tokio::spawn(http::accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }
@@ -140,7 +147,7 @@ impl Drop for Ops {
 pub async fn start(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
     match config.address().map_err(OpsError::Setting)? {
         None => Ok(None),
-        Some(address) => Ops::start_as(address, &config.hosts).await.map(Some),
+        Some(address) => Ops::start_as(address, config.channels, &config.hosts).await.map(Some),
     }
 }
 
@@ -154,7 +161,8 @@ pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, 
         Err(OpsError::Listen { address, source })
             if source.kind() == std::io::ErrorKind::AddrInUse =>
         {
-            let ops = Ops::start_as(SocketAddr::new(address.ip(), 0), &config.hosts).await?;
+            let address = SocketAddr::new(address.ip(), 0);
+            let ops = Ops::start_as(address, config.channels, &config.hosts).await?;
             eprintln!("ops.listen {address} is in use; serving on {} instead", ops.address);
             Ok(Some(ops))
         }

@@ -8,6 +8,7 @@ use ivs_core::epoch::Counts;
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
+use super::channels::ChannelFigures;
 use crate::clock::now;
 
 /// Counters of one process. Shared by all shard tasks.
@@ -15,6 +16,8 @@ use crate::clock::now;
 pub struct Stats {
     committed: Mutex<Counts>,
     last_error: Mutex<Option<LastError>>,
+    /// The latest figures of each channel.
+    pub channels: ChannelFigures,
     /// Epochs committed.
     pub epochs: AtomicU64,
     /// From prepare to commit, summed over all epochs, in microseconds.
