@@ -161,8 +161,8 @@ pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, 
         Err(OpsError::Listen { address, source })
             if source.kind() == std::io::ErrorKind::AddrInUse =>
         {
-            let address = SocketAddr::new(address.ip(), 0);
-            let ops = Ops::start_as(address, config.channels, &config.hosts).await?;
+            let free = SocketAddr::new(address.ip(), 0);
+            let ops = Ops::start_as(free, config.channels, &config.hosts).await?;
             eprintln!("ops.listen {address} is in use; serving on {} instead", ops.address);
             Ok(Some(ops))
         }

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn metrics_come_as_the_client_asks_for_them() {
-        let state = State::new(1);
+        let state = State::new(1, &[]);
         let get = |accept| answer(&Method::GET, "/metrics", accept, &state);
         let kind = |reply: &Response<String>| {
             reply.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned()
