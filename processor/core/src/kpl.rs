@@ -136,6 +136,9 @@ fn records(message: &Bytes) -> Result<Vec<UserRecord>, String> {
             _ => {}
         }
     }
+    if entries.is_empty() {
+        return Err("no user records".to_owned());
+    }
     // The tables may follow the records, so indices are looked up at the end.
     let resolve = |(at, entry)| user_record(at, entry, &keys, &explicit);
     entries.into_iter().enumerate().map(resolve).collect()

@@ -36,7 +36,7 @@ pub use summary::{
 };
 pub use timeline::{TimelineItem, attribute_names};
 
-use crate::decode::{self, Fact, FactKind, FactScope};
+use crate::decode::{self, Fact, FactScope};
 use crate::stream::EpochMs;
 use crate::window::{WindowAgg, WindowKey};
 
@@ -60,9 +60,9 @@ pub struct SessionDeltas {
 }
 
 impl SessionFold {
-    /// Folds a fact. API calls that IVS reports under its own source are left out.
+    /// Folds a fact. One that is to be counted only is left out.
     pub fn add_fact(&mut self, fact: &Fact) {
-        if matches!(fact.kind, FactKind::Ignored) {
+        if fact.kind.is_counted_only() {
             return;
         }
         let FactScope::Session { session_id, channel_id } = &fact.scope else {

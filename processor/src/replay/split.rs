@@ -1,16 +1,18 @@
-//! Text into records: one a line, or JSON objects one after the other without newlines, as
-//! Firehose writes them.
+//! Text into stretches that are read as records are: lines, or the lines over which a JSON text is
+//! printed. JSON objects one after the other without newlines, as Firehose writes them, are one line.
 //!
-//! A newline always ends a record, so a line that was cut never takes the next with it.
+//! A line that was cut never takes the next with it.
 
 use std::io::{self, Read};
 
-/// The longest stretch without a newline that is held: a record and what follows it.
-const MAX_STRETCH_BYTES: usize = 4 << 20;
+use ivs_core::decode::frame::record_end;
+
+/// The longest stretch that is held: a record of the largest size and what follows it.
+const MAX_STRETCH_BYTES: usize = 12 << 20;
 /// Read at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Cuts a text into lines, or where those are too long into runs of whole objects.
+/// Cuts a text into stretches, or where those are too long into runs of whole objects.
 #[derive(Debug)]
 pub(crate) struct Splitter {
     buffer: Vec<u8>,
@@ -34,19 +36,27 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// The next line without its end, and where it begins in the text; `None` at the end.
+    /// The next stretch without its last line's end, and where it begins in the text; `None` at the end.
     ///
     /// # Errors
     /// When reading or decompressing fails; what came before was handed out, whole lines only.
-    pub(crate) fn next(&mut self, text: &mut impl Read) -> io::Result<Option<(u64, &[u8])>> {
+    pub(crate) fn next(&mut self, source: &mut impl Read) -> io::Result<Option<(u64, &[u8])>> {
         loop {
             let start = self.at;
             if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.scanned..self.filled]) {
-                let end = self.scanned + found;
-                self.turn_to(end + 1);
-                if !std::mem::take(&mut self.skipping) {
-                    return Ok(Some(self.piece(start, end)));
+                let line_end = self.scanned + found;
+                if std::mem::take(&mut self.skipping) {
+                    self.turn_to(line_end + 1);
+                    continue;
                 }
+                let (text, line) = (&self.buffer[start..self.filled], line_end - start);
+                let is_all = self.ended || text.len() >= MAX_STRETCH_BYTES;
+                if let Some(bytes) = record_end(text, line, is_all) {
+                    self.turn_to((start + bytes + 1).min(self.filled));
+                    return Ok(Some(self.piece(start, start + bytes)));
+                }
+                self.scanned = line_end;
+                self.fill(source)?;
                 continue;
             }
             self.scanned = self.filled;
@@ -65,7 +75,7 @@ impl Splitter {
                 }
                 continue;
             }
-            self.fill(text)?;
+            self.fill(source)?;
         }
     }
 
@@ -99,28 +109,6 @@ impl Splitter {
         self.ended = read == 0;
         Ok(())
     }
-}
-
-/// The objects of a line that holds several, and after them what is left; `None` if it does not:
-/// an object must be followed directly by the start of another.
-pub(crate) fn concatenated(line: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut pieces = Vec::new();
-    let mut rest = line.trim_ascii();
-    while let Some(bytes) = object_end(rest) {
-        let (object, after) = rest.split_at(bytes);
-        pieces.push(object);
-        rest = after.trim_ascii_start();
-        if pieces.len() == 1 && rest.first() != Some(&b'{') {
-            return None;
-        }
-    }
-    if pieces.is_empty() {
-        return None;
-    }
-    if !rest.is_empty() {
-        pieces.push(rest);
-    }
-    Some(pieces)
 }
 
 /// The end of the last whole object of a run of objects; `None` if not even the first is whole.
@@ -197,17 +185,43 @@ mod tests {
     }
 
     #[test]
+    fn a_printed_text_is_one_stretch_and_a_cut_line_is_not_continued() {
+        let text = concat!(
+            "\u{feff}{\n  \"a\": [1,\r\n 2]\n}{ \"b\":\n{} }\n\n{\"cut\":\n{\"c\":1}\n",
+            "{\"d\": \"\u{e9}\\u00e9\"\n}\n[\n]\n  {\n \"e\":true\n}  \nlast"
+        );
+        let want = [
+            "\u{feff}{\n  \"a\": [1,\r\n 2]\n}{ \"b\":\n{} }",
+            "",
+            "{\"cut\":",
+            "{\"c\":1}",
+            "{\"d\": \"\u{e9}\\u00e9\"\n}",
+            "[\n]",
+            "  {\n \"e\":true\n}  ",
+            "last",
+        ];
+        for step in [1, 2, 3, 5, 100] {
+            let found = lines(text.as_bytes(), step);
+            let texts: Vec<_> =
+                found.iter().map(|(_, one)| std::str::from_utf8(one).unwrap()).collect();
+            assert_eq!(texts, want, "{step} bytes at a time");
+            for (at, one) in &found {
+                assert!(text.as_bytes()[*at as usize..].starts_with(one));
+            }
+        }
+    }
+
+    #[test]
     fn an_endless_run_of_objects_is_cut_between_objects() {
         let object = format!("{{\"a\":\"{}}}{{\"}}", "x".repeat(1_000));
         let text = object.repeat(3 * MAX_STRETCH_BYTES / object.len());
         let pieces = lines(text.as_bytes(), READ_BYTES);
         assert!(pieces.len() > 1);
-        let objects: usize =
-            pieces.iter().map(|(_, piece)| concatenated(piece).unwrap().len()).sum();
-        assert_eq!(objects, text.len() / object.len());
         for (_, piece) in &pieces {
-            assert!(concatenated(piece).unwrap().iter().all(|one| *one == object.as_bytes()));
+            assert_eq!(piece.len() % object.len(), 0);
+            assert!(piece.starts_with(object.as_bytes()));
         }
+        assert_eq!(pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>(), text.len());
     }
 
     #[test]
@@ -217,20 +231,5 @@ mod tests {
         let pieces = lines(&text, READ_BYTES);
         assert_eq!(pieces.len(), 2);
         assert_eq!(pieces[1], (text.len() as u64 - 5, b"next".to_vec()));
-    }
-
-    #[test]
-    fn objects_side_by_side_are_told_from_an_object_with_something_behind_it() {
-        let split = |text: &'static str| {
-            concatenated(text.as_bytes()).map(|pieces| {
-                pieces.into_iter().map(|one| std::str::from_utf8(one).unwrap()).collect::<Vec<_>>()
-            })
-        };
-        assert_eq!(split(r#"{"a":"}{"} {"b":{}}"#).unwrap(), [r#"{"a":"}{"}"#, r#"{"b":{}}"#]);
-        assert_eq!(split(r#"{"a":1}{"b":"\"}"#).unwrap(), [r#"{"a":1}"#, r#"{"b":"\"}"#]);
-        assert_eq!(split(r#"{"a":1}{}garbage"#).unwrap(), [r#"{"a":1}"#, "{}", "garbage"]);
-        for whole in [r#"{"a":1},"#, r#"{"a":1} tail"#, "[1]{}", "", r#"{"a":1"#, r#"{"a":1}"#] {
-            assert_eq!(split(whole), None, "{whole}");
-        }
     }
 }

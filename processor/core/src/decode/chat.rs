@@ -43,7 +43,10 @@ pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessa
         payload.fill(text)?;
     }
     let room = if slots.room() == Value::Null { payload.room() } else { slots.room() };
-    let room_id = fields.resource_id("room_arn", room)?;
+    let room_id = match fields.room {
+        Some(named) if room == Value::Null => Cow::Owned(named.to_owned()),
+        _ => fields.resource_id("room_arn", room)?,
+    };
     let session_id = optional_id("sessionId", slots.session_id())?
         .unwrap_or_else(|| Cow::Owned(format!("{CHAT_SESSION}{room_id}")));
     let channel_id = optional_id("channelId", slots.channel_id())?.map(resource_id);

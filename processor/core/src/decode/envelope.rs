@@ -194,7 +194,10 @@ fn scope(
         }
         (None, Some(channel_id)) => Ok(FactScope::Channel { channel_id }),
         (_, None) => match kind {
-            FactKind::LimitBreach(_) | FactKind::Unknown { .. } | FactKind::Ignored => {
+            FactKind::LimitBreach(_)
+            | FactKind::Unknown { .. }
+            | FactKind::Ignored
+            | FactKind::Foreign => {
                 Ok(FactScope::Account {
                     account: text("account", envelope.account())?.unwrap_or_default(),
                     region: text("region", envelope.region())?.unwrap_or_default(),

@@ -115,11 +115,27 @@ pub enum FactKind {
         /// `event_name` or `recording_status`, where it has one.
         name: Option<String>,
     },
-    /// An API call seen by CloudTrail, which IVS reports under its own source: to be counted only.
+    /// An API call seen by CloudTrail, which IVS reports under its own source, or CloudWatch Logs
+    /// trying its destination: to be counted only.
     Ignored,
+    /// A record of the QoS sample with another `metric_type` than those of playback, such as the
+    /// answer to a quiz: to be counted as unknown.
+    Foreign,
 }
 
 impl FactKind {
+    /// Whether it says nothing that is folded: it is counted and no more.
+    #[must_use]
+    pub const fn is_counted_only(&self) -> bool {
+        matches!(self, Self::Ignored | Self::Foreign)
+    }
+
+    /// Whether it is of a type that this version does not know.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Foreign)
+    }
+
     /// The `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for stages and for
     /// ignored events, which have no place in a session's timeline.
     #[must_use]
@@ -138,7 +154,7 @@ impl FactKind {
             Self::Recording(recording) => recording.phase.event_type(),
             Self::AdBreak(_) => event_type::AD_BREAK_INSERTED,
             Self::Unknown { .. } => event_type::UNKNOWN,
-            Self::Stage(_) | Self::Ignored => return None,
+            Self::Stage(_) | Self::Ignored | Self::Foreign => return None,
         })
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Fields<'r> {
     pub(super) record: &'r str,
     /// When the record arrived.
     pub(super) arrival: EpochMs,
+    /// The chat room that its source names.
+    pub(super) room: Option<&'r str>,
     /// The caller's limits.
     pub(super) limits: &'r DecodeLimits,
 }
@@ -172,11 +174,33 @@ fn is_not_finite(text: &str) -> bool {
 
 /// A measurement that may also come as a string.
 pub(super) fn loose_metric(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
+    metric(name, loose(value))
+}
+
+/// A string that is a number as that number.
+fn loose(value: Value<'_>) -> Value<'_> {
     let number = match value {
         Value::Text(text) => number::whole_text(&text.get()),
         _ => None,
     };
-    metric(name, number.map_or(value, Value::Number))
+    number.map_or(value, Value::Number)
+}
+
+/// A latency, and whether it was below zero: the viewer's clock is ahead then, which says nothing
+/// against the rest of the record.
+#[inline(always)]
+pub(super) fn latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fixed>, bool)> {
+    match value {
+        Value::Number(Some(n)) if (-METRIC_MICROS.end()..0).contains(&n.micros()) => {
+            Ok((None, true))
+        }
+        value => Ok((metric(name, value)?, false)),
+    }
+}
+
+/// A latency that may also come as a string.
+pub(super) fn loose_latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fixed>, bool)> {
+    latency(name, loose(value))
 }
 
 /// The last part of an ARN; any other id as it is.

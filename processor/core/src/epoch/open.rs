@@ -1,11 +1,12 @@
 //! The epoch that is being read: classification and folding.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use bytes::Bytes;
 
 use super::{Dedupe, EventId, Objects, Rows};
-use crate::decode::{self, Decoder, Event, FactKind, Reason, Rejection};
+use crate::decode::{Context, Decoder, Event, Reason, Rejection, frame};
 use crate::session::SessionFold;
 use crate::stream::{EpochMs, Position, Record};
 use crate::window::WindowFold;
@@ -16,7 +17,7 @@ const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 /// What became of an epoch's records: read = accepted + duplicate + rejected (E6).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Records read, each line of a record with several counted.
+    /// Records read, each event and each refusal of a record with several counted.
     pub read: u64,
     /// Records folded.
     pub accepted: u64,
@@ -26,8 +27,10 @@ pub struct Counts {
     pub rejected: BTreeMap<Reason, u64>,
     /// Accepted records too old for CloudWatch: in the rows, not in the metrics.
     pub late: u64,
-    /// Accepted IVS events of a type this version does not know.
+    /// Accepted events of IVS or of the QoS sample of a type this version does not know.
     pub unknown: u64,
+    /// Accepted records of players whose latency was below zero and left out: a clock is ahead.
+    pub negative_latency: u64,
     /// Times the end of a prepared epoch was gone from the stream when it was to be recovered.
     pub retention_gaps: u64,
 }
@@ -46,6 +49,7 @@ impl Counts {
         self.duplicate += other.duplicate;
         self.late += other.late;
         self.unknown += other.unknown;
+        self.negative_latency += other.negative_latency;
         self.retention_gaps += other.retention_gaps;
         for (&reason, count) in &other.rejected {
             *self.rejected.entry(reason).or_default() += count;
@@ -58,7 +62,7 @@ impl Counts {
 pub struct Rejected {
     /// Where it stands in the shard.
     pub position: Position,
-    /// The line inside the record, from 0.
+    /// Its number among the events and refusals of the record, from 0.
     pub line: u64,
     /// The producer's partition key.
     pub partition_key: std::sync::Arc<str>,
@@ -135,7 +139,7 @@ impl OpenEpoch {
         self.counts.retention_gaps += 1;
     }
 
-    /// Classifies and folds every line of one user record.
+    /// Classifies and folds every event of one user record.
     pub(super) fn fold(
         &mut self,
         position: Position,
@@ -146,33 +150,42 @@ impl OpenEpoch {
         now: EpochMs,
     ) {
         self.touch(position, record, now);
-        for (number, line) in (0..).zip(decode::lines(data)) {
+        let mut number = 0;
+        let context = Context::from(record.arrival);
+        let folded = decoder.read(data, &context, |piece, decoded| {
+            let piece_number = number;
+            number += 1;
             self.counts.read += 1;
-            let decoded = decoder.decode(line, record.arrival);
-            // Borrowed where it stands: an event is large.
-            let event = match &decoded {
-                Ok(event) => event,
+            match decoded {
+                Ok(event) => self.fold_event(event, record, dedupe),
                 Err(rejection) => {
-                    let data = data.slice_ref(line);
-                    self.push_rejected(position, number, record, data, rejection.clone());
-                    continue;
+                    let data = frame::keep(data, piece);
+                    self.push_rejected(position, piece_number, record, data, rejection.clone());
                 }
-            };
-            if event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))) {
-                self.counts.duplicate += 1;
-                continue;
             }
-            self.counts.accepted += 1;
-            self.counts.late += u64::from(event.time().0 < record.arrival.0 - LATE_AFTER_MS);
-            match event {
-                Event::Gauge(gauge) => self.windows.add_gauge(gauge),
-                Event::Player(sample) => self.windows.add_player(sample),
-                Event::Chat(message) => self.windows.add_chat(message),
-                Event::Fact(fact) => {
-                    let unknown = matches!(fact.kind, FactKind::Unknown { .. });
-                    self.counts.unknown += u64::from(unknown);
-                    self.sessions.add_fact(fact);
-                }
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = folded;
+    }
+
+    #[inline(always)]
+    fn fold_event(&mut self, event: &Event<'_>, record: &Record, dedupe: &mut Dedupe) {
+        if event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))) {
+            self.counts.duplicate += 1;
+            return;
+        }
+        self.counts.accepted += 1;
+        self.counts.late += u64::from(event.time().0 < record.arrival.0 - LATE_AFTER_MS);
+        match event {
+            Event::Gauge(gauge) => self.windows.add_gauge(gauge),
+            Event::Player(sample) => {
+                self.counts.negative_latency += u64::from(sample.latency_below_zero);
+                self.windows.add_player(sample);
+            }
+            Event::Chat(message) => self.windows.add_chat(message),
+            Event::Fact(fact) => {
+                self.counts.unknown += u64::from(fact.kind.is_unknown());
+                self.sessions.add_fact(fact);
             }
         }
     }
@@ -251,11 +264,11 @@ impl OpenEpoch {
 
 /// Notes the event ids of a record that was committed before, and folds nothing.
 pub(super) fn warm_up(dedupe: &mut Dedupe, data: &[u8], arrival: EpochMs, decoder: &mut Decoder) {
-    for line in decode::lines(data) {
-        if let Ok(event) = decoder.decode(line, arrival)
-            && let Some(id) = event.event_id()
-        {
+    let read = decoder.read(data, &Context::from(arrival), |_, decoded| {
+        if let Some(id) = decoded.ok().and_then(Event::event_id) {
             dedupe.repeats(EventId::of(id));
         }
-    }
+        Ok::<(), Infallible>(())
+    });
+    let Ok(()) = read;
 }

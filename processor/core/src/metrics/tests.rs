@@ -46,6 +46,7 @@ fn player(channel: &str, time: EpochMs, player: i64, latency_ms: i64) -> PlayerS
         dropped_frames: number(2 + latency_ms % 5),
         buffering_ms: number(1_000 + latency_ms % 3 * 100),
         latency_ms: number(latency_ms),
+        latency_below_zero: false,
         playing_ms: number(9_000),
         rebuffer_count: None,
         startup_ms: None,

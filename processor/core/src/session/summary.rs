@@ -218,7 +218,10 @@ impl Lifecycle {
                 self.unknown.insert((time, clip_text(detail_type)));
             }
             // Of the timeline only: the stream goes on as it was, or it is no stream.
-            FactKind::TakeoverFailure { .. } | FactKind::Stage(_) | FactKind::Ignored => {}
+            FactKind::TakeoverFailure { .. }
+            | FactKind::Stage(_)
+            | FactKind::Ignored
+            | FactKind::Foreign => {}
         }
     }
 

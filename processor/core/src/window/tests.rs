@@ -55,6 +55,7 @@ fn sample(session: u8, time: i64, player: u16, latency: Option<i64>) -> PlayerSa
         dropped_frames: number(time % 5),
         buffering_ms: number(time % 1_000),
         latency_ms: latency.and_then(number),
+        latency_below_zero: false,
         playing_ms: latency.and(number(1_000)),
         rebuffer_count: None,
         startup_ms: latency.and_then(|ms| number(ms / 2)),

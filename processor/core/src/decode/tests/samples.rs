@@ -24,6 +24,7 @@ fn sample<'a>(session: &'a str, channel: &'a str, player: &'a str) -> PlayerSamp
         dropped_frames: None,
         buffering_ms: None,
         latency_ms: None,
+        latency_below_zero: false,
         playing_ms: None,
         rebuffer_count: None,
         startup_ms: None,
@@ -90,6 +91,7 @@ fn a_full_player_sample_in_any_order_with_unknown_members() {
         dropped_frames: some("2"),
         buffering_ms: some("961"),
         latency_ms: some("3433"),
+        latency_below_zero: false,
         playing_ms: some("9000"),
         rebuffer_count: some("1"),
         startup_ms: some("1234.5"),
@@ -167,6 +169,7 @@ fn the_records_of_the_qos_sample() {
                 buffering_ms: some("1000"),
                 rebuffer_count: some("2"),
                 latency_ms: some("2500"),
+                latency_below_zero: false,
                 ..base()
             },
         ),

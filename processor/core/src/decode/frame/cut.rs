@@ -1,0 +1,62 @@
+//! Where a record of a file ends: at the end of its line, unless a JSON text goes on behind that.
+
+use super::{Behind, MARK, blanks, space, value};
+
+/// The longest text of several lines that is looked for, in bytes: no longer one is a record.
+const MAX_TEXT_BYTES: usize = 10 << 20;
+/// A fault so near to the end of what was read may be no more than that end: inside an escape of
+/// twelve bytes, a word, a character.
+const NEAR_END_BYTES: usize = 12;
+
+/// How many bytes of `text`, which begins where a line begins, are one record: its first line of
+/// `line` bytes, or the lines over which its JSON texts extend. `None` if that hangs on what comes
+/// behind `text`, which is never so if `text` `is_all` there is.
+///
+/// The first line is told by its ends alone where it has one object from end to end and the next
+/// begins with one.
+#[inline]
+#[must_use]
+pub fn record_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
+    let is_open = |byte: Option<&u8>| matches!(byte, Some(b'{' | b'['));
+    let begin = text.first();
+    if !is_open(begin) && !matches!(begin, Some(b' ' | b'\t' | 0xef)) {
+        return Some(line);
+    }
+    let last = text.get(..line).and_then(|line| line.trim_ascii_end().last());
+    if is_open(begin) && matches!(last, Some(b'}' | b']')) && is_open(text.get(line + 1)) {
+        return Some(line);
+    }
+    printed_end(text, line, is_all)
+}
+
+#[cold]
+fn printed_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
+    let chunk = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_partial = !is_all && chunk.len() + NEAR_END_BYTES > text.len();
+    let mut at = if text.starts_with(MARK) { MARK.len() } else { 0 };
+    at += blanks(&text[at..]);
+    loop {
+        match value(chunk.get(at..).unwrap_or_default()) {
+            Ok((length, Behind::Another)) => at += length + blanks(&text[at + length..]),
+            Ok((length, Behind::End)) => {
+                return Some(at + length + blanks(&text[at + length..]));
+            }
+            Ok((_, Behind::Garbage)) => return Some(line),
+            Err(fault) => {
+                let is_near_end = at + fault.at + NEAR_END_BYTES >= chunk.len();
+                let goes_on = is_partial && is_near_end && text.len() < MAX_TEXT_BYTES;
+                return (!goes_on).then_some(line);
+            }
+        }
+    }
+}
+
+/// Whether there is nothing but what JSON takes for white space, so that a file has no record here.
+#[inline]
+#[must_use]
+pub fn is_blank(text: &[u8]) -> bool {
+    match text.first() {
+        None => true,
+        Some(first) => *first <= b' ' && space(text) == text.len(),
+    }
+}
