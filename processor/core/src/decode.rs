@@ -40,9 +40,9 @@ pub use reject::{Reason, Rejection};
 
 use fearless_simd::Level;
 
-use crate::stream::EpochMs;
 use field::Fields;
 use flat::{Flat, Kind};
+use kinesis_model::EpochMs;
 use usual::Habits;
 
 /// What a line may be at most.

@@ -7,7 +7,7 @@
 //!    body that the QoS sample's players post;
 //! 3. else lines.
 //!
-//! (KPL aggregates are taken apart before: [`crate::kpl`]. A file is cut by [`cut`] into stretches
+//! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into stretches
 //! that are read as records are.)
 //!
 //! What cannot be read is refused whole and once: lines side by side that hold no JSON text are one

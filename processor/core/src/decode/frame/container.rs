@@ -11,7 +11,7 @@ use crate::decode::json::{self, Value};
 use crate::decode::reject::{Reason, Rejection};
 use crate::decode::slots::slots;
 use crate::decode::{Context, Decoder, Event};
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Begins the last part but the file's own of the name of an IVS Chat log.
 const ROOM: &str = "room_";

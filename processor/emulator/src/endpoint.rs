@@ -1,0 +1,208 @@
+//! Starting and stopping the endpoint.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::dynamodb::DynamoDb;
+use crate::faults::{FaultRule, Faults};
+use crate::kinesis::Settings;
+use crate::server;
+use crate::server::App;
+use crate::service::Shared;
+
+/// How often and how long a start waits for the state folder's last owner to let go of it: an
+/// endpoint dropped a moment ago in the same process needs a few milliseconds.
+const LOCK_TRIES: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+
+/// Where the services keep their state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// In a folder, created if absent; every acknowledged write survives the end of the process.
+    Dir(PathBuf),
+    /// In memory, gone with the endpoint.
+    Memory,
+}
+
+/// What an endpoint is started with. `Config::default()` is an endpoint in memory on a free port.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where the embedded DynamoDB listens. Its calls arrive at `listen` too, at the cost of a hop.
+    pub dynamodb_listen: SocketAddr,
+    /// Allows addresses other than loopback. Nothing here checks credentials.
+    pub allow_remote: bool,
+    /// Where state is kept.
+    pub state: State,
+    /// Whether Kinesis throttles as AWS does (per shard: 1,000 records/s and 1 MiB/s in, 5 reads/s
+    /// and 2 MiB/s out).
+    pub limits: bool,
+    /// Faults to begin with; more can be added over `POST /_local/faults`.
+    pub faults: Vec<FaultRule>,
+    /// The time of all services but DynamoDB, which keeps the system's.
+    pub clock: Clock,
+    /// The AWS region in ARNs.
+    pub region: String,
+    /// The AWS account in ARNs, 12 digits.
+    pub account: String,
+    /// Whether EventBridge's `PutEvents` takes sources that begin with `aws.`, which AWS keeps for
+    /// its own services: a traffic generator that plays such a service needs it.
+    pub admit_aws_sources: bool,
+    /// How many bytes of Kinesis records stay in memory. With [`State::Dir`] older records are
+    /// read from their file; in memory a stream at the cap refuses writes until retention trims.
+    pub kinesis_memory_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            listen: any_port,
+            dynamodb_listen: any_port,
+            allow_remote: false,
+            state: State::Memory,
+            limits: false,
+            faults: Vec::new(),
+            clock: Clock::system(),
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            admit_aws_sources: true,
+            kinesis_memory_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Why an endpoint did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Only loopback is served unless [`Config::allow_remote`] is set.
+    #[error("`{0}` is not a loopback address and remote addresses are not allowed")]
+    NotLoopback(SocketAddr),
+    /// The port is taken or the address is not this machine's.
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Another endpoint has the folder open.
+    #[error("the state folder `{0}` is in use by another process")]
+    InUse(PathBuf),
+    /// The folder or a file in it cannot be made, read or written.
+    #[error("cannot use the state folder `{path}`: {source}")]
+    State {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The embedded DynamoDB refused its file.
+    #[error("the embedded dynamodb did not start: {0}")]
+    DynamoDb(String),
+    /// A fault rule makes no sense.
+    #[error("bad fault rule: {0}")]
+    Fault(String),
+}
+
+/// A running endpoint. Dropping it ends it at once, as a killed process would.
+#[derive(Debug)]
+pub struct Endpoint {
+    url: String,
+    app: Arc<App>,
+    dynamodb: DynamoDb,
+    stop: Option<oneshot::Sender<()>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Endpoint {
+    /// Binds both listeners, opens the state and serves. Call it inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        for address in [config.listen, config.dynamodb_listen] {
+            if !config.allow_remote && !address.ip().is_loopback() {
+                return Err(StartError::NotLoopback(address));
+            }
+        }
+        let faults = Faults::new(config.faults.clone()).map_err(StartError::Fault)?;
+        let state_dir = match &config.state {
+            State::Memory => None,
+            State::Dir(dir) => Some(dir.clone()),
+        };
+        let lock = match &state_dir {
+            None => None,
+            Some(dir) => Some(lock_dir(dir).await?),
+        };
+        let listen_error = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
+        let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
+        let dynamodb = DynamoDb::start(state_dir.as_deref(), config.dynamodb_listen).await?;
+        let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock);
+        let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
+        let app = App::new(shared, faults, kinesis, config.admit_aws_sources, dynamodb.url())?;
+        let (stop, stopped) = oneshot::channel();
+        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&app), stopped));
+        Ok(Self { url, app, dynamodb, stop: Some(stop), accepting })
+    }
+
+    /// The value for `AWS_ENDPOINT_URL`: serves all services, DynamoDB with one hop more.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The value for `AWS_ENDPOINT_URL_DYNAMODB`: the embedded DynamoDB without the hop.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> &str {
+        self.dynamodb.url()
+    }
+
+    /// Lets requests in flight finish (for a second at most) and stops.
+    pub async fn shutdown(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // A receiver that is gone has already stopped.
+            let _already_stopped = stop.send(()).is_err();
+        }
+        if let Err(error) = (&mut self.accepting).await {
+            tracing::warn!(%error, "the embedded endpoint's listener had failed");
+        }
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.app.abort();
+    }
+}
+
+/// Makes the folder and takes its lock, which the returned handle holds until it is dropped.
+async fn lock_dir(dir: &Path) -> Result<File, StartError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        |source| StartError::State { path, source }
+    };
+    std::fs::create_dir_all(dir).map_err(at(dir))?;
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(at(&path))?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_WAIT).await,
+            Err(TryLockError::Error(source)) => return Err(at(&path)(source)),
+        }
+    }
+    Err(StartError::InUse(dir.to_owned()))
+}
