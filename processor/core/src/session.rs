@@ -36,7 +36,8 @@ pub use summary::{
 };
 pub use timeline::{TimelineItem, attribute_names};
 
-use crate::decode::{self, Fact, FactScope};
+use crate::channel::SaidBy;
+use crate::decode::{self, Fact, FactOrigin, FactScope};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
 
@@ -71,7 +72,11 @@ impl SessionFold {
             return;
         };
         let summary = self.summary(session_id);
-        summary.see_channel(channel_id);
+        let by = match fact.origin {
+            FactOrigin::Ivs => SaidBy::Ivs,
+            FactOrigin::Application => SaidBy::Backend,
+        };
+        summary.see_channel(&Arc::from(channel_id.as_str()), by);
         summary.lifecycle.add(fact.time, &fact.kind, fact.origin);
         if let Some(item) = TimelineItem::of(fact) {
             self.add_item(item);
@@ -98,7 +103,7 @@ impl SessionFold {
             return;
         }
         let summary = self.summary(&key.session_id);
-        summary.see_channel(&window.channel_id);
+        summary.see_channel(&window.channel_id, window.channel_said_by);
         summary.telemetry.absorb(key.minute, window);
     }
 

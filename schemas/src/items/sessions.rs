@@ -11,6 +11,9 @@ pub const SESSION_ID: &str = "sessionId";
 pub const TIMESTAMP: &str = "timestamp";
 /// S, partition key of `ChannelIdIndex`: last part of the channel ARN.
 pub const CHANNEL_ID: &str = "channelId";
+/// S: who says that `channelId` is the channel, and so what outweighs it in a merge: `guess`, `player`,
+/// `backend` or `ivs`.
+pub const CHANNEL_SAID_BY: &str = "channelSaidBy";
 /// N: layout of the item, see [`super::SCHEMA_VERSION`].
 pub const SCHEMA_VERSION: &str = "schemaVersion";
 /// N, TTL: epoch seconds after which DynamoDB may delete the item; absent = keep.

@@ -8,6 +8,7 @@ use super::flat::{no_kind, word};
 use super::json::Value;
 use super::reject::Rejection;
 use super::slots::slots;
+use crate::channel::SaidBy;
 
 slots! {
     Chat {
@@ -50,8 +51,10 @@ pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessa
     let session_id = optional_id("sessionId", slots.session_id())?
         .unwrap_or_else(|| Cow::Owned(format!("{CHAT_SESSION}{room_id}")));
     let channel_id = optional_id("channelId", slots.channel_id())?.map(resource_id);
+    let channel_said_by = if channel_id.is_some() { SaidBy::Backend } else { SaidBy::Guess };
     Ok(ChatMessage {
         session_id,
+        channel_said_by,
         channel_id: channel_id.unwrap_or_else(|| room_id.clone()),
         room_id,
         event_id: optional_id("Id", payload.id())?,

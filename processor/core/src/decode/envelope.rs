@@ -197,12 +197,10 @@ fn scope(
             FactKind::LimitBreach(_)
             | FactKind::Unknown { .. }
             | FactKind::Ignored
-            | FactKind::Foreign => {
-                Ok(FactScope::Account {
-                    account: text("account", envelope.account())?.unwrap_or_default(),
-                    region: text("region", envelope.region())?.unwrap_or_default(),
-                })
-            }
+            | FactKind::Foreign => Ok(FactScope::Account {
+                account: text("account", envelope.account())?.unwrap_or_default(),
+                region: text("region", envelope.region())?.unwrap_or_default(),
+            }),
             _ => Err(fields.missing("resources")),
         },
     }

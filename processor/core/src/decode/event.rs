@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::fact::Fact;
+use crate::channel::SaidBy;
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -156,6 +157,8 @@ pub struct ChatMessage<'a> {
     pub session_id: Cow<'a, str>,
     /// `channelId` (of an ARN the last part), or else the room.
     pub channel_id: Cow<'a, str>,
+    /// Who says so: whoever forwards the log, or nobody.
+    pub channel_said_by: SaidBy,
     /// The payload's `Id`.
     pub event_id: Option<Cow<'a, str>>,
     /// `event_timestamp`.

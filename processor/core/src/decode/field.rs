@@ -6,6 +6,7 @@ use super::json::Value;
 use super::reject::{Reason, Rejection, excerpt};
 use super::{DecodeLimits, number, time};
 use crate::fixed::Fixed;
+use crate::sketch::quantile::MAX_MS;
 use kinesis_model::EpochMs;
 
 /// The longest id: DynamoDB allows a partition key 2,048 bytes, the ids of IVS and of players stay
@@ -20,6 +21,10 @@ const ARN: &str = "arn:";
 const METRIC_MICROS: std::ops::RangeInclusive<i64> = 0..=1_000_000_000_000_000_000;
 /// 2000-01-01T00:00:00Z and 2100-01-01T00:00:00Z; the second is excluded.
 const TIME_RANGE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
+/// What a latency or a time to the first frame may be, in millionths of a millisecond: as much as
+/// a sketch of them holds, 49 days.
+const DELAY_MICROS: std::ops::RangeInclusive<i64> = 0..=MAX_MS as i64 * 1_000_000;
 
 type Field<T> = Result<T, Rejection>;
 
@@ -186,6 +191,26 @@ fn loose(value: Value<'_>) -> Value<'_> {
     number.map_or(value, Value::Number)
 }
 
+/// A time that goes into a sketch, in milliseconds.
+#[inline(always)]
+pub(super) fn delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
+    match metric(name, value)? {
+        Some(ms) if !DELAY_MICROS.contains(&ms.micros()) => Err(beyond_delay(name, ms)),
+        ms => Ok(ms),
+    }
+}
+
+/// A time that goes into a sketch and may also come as a string.
+pub(super) fn loose_delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
+    delay(name, loose(value))
+}
+
+#[cold]
+fn beyond_delay(name: &'static str, ms: Fixed) -> Rejection {
+    let detail = format!("{ms} is beyond 2^32 milliseconds, which is 49 days");
+    Rejection::of_field(Reason::OutOfRange, name, detail)
+}
+
 /// A latency, and whether it was below zero: the viewer's clock is ahead then, which says nothing
 /// against the rest of the record.
 #[inline(always)]
@@ -194,7 +219,7 @@ pub(super) fn latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fix
         Value::Number(Some(n)) if (-METRIC_MICROS.end()..0).contains(&n.micros()) => {
             Ok((None, true))
         }
-        value => Ok((metric(name, value)?, false)),
+        value => Ok((delay(name, value)?, false)),
     }
 }
 

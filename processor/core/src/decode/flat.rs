@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fearless_simd::{Level, dispatch};
 
 use super::event::{Gauge, PlayerSample, PlayerState};
-use super::field::{Fields, ill_typed, latency, metric, optional_id};
+use super::field::{Fields, delay, ill_typed, latency, metric, optional_id};
 use super::json::{Fault, Value};
 use super::keys::Tag;
 use super::reject::{Reason, Rejection, excerpt};
@@ -163,7 +163,7 @@ impl<'a> Flat<'a> {
             latency_below_zero,
             playing_ms: metric("playingMs", self.playing_ms())?,
             rebuffer_count: metric("rebufferCount", self.rebuffer_count())?,
-            startup_ms: metric("startupMs", self.startup_ms())?,
+            startup_ms: delay("startupMs", self.startup_ms())?,
             error_code: error_code(self.error_code())?,
             error_count: metric("errorCount", self.error_count())?,
         })

@@ -139,10 +139,8 @@ impl Decoder {
         depth: Depth,
         each: Each<'_, E>,
     ) -> Result<(), E> {
-        let rejection = match (too_large(object.len(), &self.limits), kind) {
-            (Some(rejection), _) | (None, Err(rejection)) => rejection,
-            (None, Ok(())) => return Ok(()),
-        };
+        let rejection = too_large(object.len(), &self.limits).or(kind.err());
+        let Some(rejection) = rejection else { return Ok(()) };
         let is_none_of_ours = rejection.reason == Reason::NoKind && rejection.field.is_none();
         if depth.containers && is_none_of_ours {
             container::read(self, object, &rejection, context, each)
@@ -243,12 +241,9 @@ impl Decoder {
         let line = line_end(stretch, 0);
         let mut rejection = match found {
             Err(fault) if fault.at > line => fault.into(),
-            Ok((length, _)) if length > line => Fault {
-                reason: Reason::NotJson,
-                what: "text after the value",
-                at: length,
+            Ok((length, _)) if length > line => {
+                Fault { reason: Reason::NotJson, what: "text after the value", at: length }.into()
             }
-            .into(),
             _ => self.why(&stretch[..line], context),
         };
         let lines = memchr::memchr_iter(b'\n', stretch).count() + 1;

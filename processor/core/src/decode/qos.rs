@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::event::{Event, PlayerSample, PlayerState, QOS_SESSION};
 use super::fact::{Fact, FactKind, FactOrigin, FactScope};
-use super::field::{Fields, loose_latency, loose_metric, metric};
+use super::field::{Fields, delay, loose_delay, loose_latency, loose_metric};
 use super::flat::word;
 use super::json::Value;
 use super::reject::Rejection;
@@ -92,7 +92,7 @@ fn sample<'a>(
         latency_below_zero,
         playing_ms: loose_metric("playing_time_ms", slots.playing_time_ms())?,
         rebuffer_count: loose_metric("buffering_count", slots.buffering_count())?,
-        startup_ms: loose_metric("startup_latency_ms", startup)?,
+        startup_ms: loose_delay("startup_latency_ms", startup)?,
         error_code: None,
         error_count: loose_metric("error_count", slots.error_count())?,
     })
@@ -106,7 +106,7 @@ fn latency(slots: &Qos<'_>) -> Result<(Option<Fixed>, bool), Rejection> {
             let (seconds, is_below_zero) = loose_latency(NAME, seconds)?;
             let ms = |seconds: Fixed| Fixed::from_micros(seconds.micros().saturating_mul(1_000));
             let ms = seconds.map_or(Value::Null, |seconds| Value::Number(Some(ms(seconds))));
-            Ok((metric(NAME, ms)?, is_below_zero))
+            Ok((delay(NAME, ms)?, is_below_zero))
         }
         (ms, _) => loose_latency("live_latency_ms", ms),
     }

@@ -131,10 +131,9 @@ fn rank(kind: &FactKind, fingerprint: u64) -> i64 {
         FactKind::StarvationStart => (91, 1),
         FactKind::LimitBreach(_) => (100, 200),
         FactKind::AdBreak(_) => (300, 100),
-        FactKind::Unknown { .. }
-        | FactKind::Stage(_)
-        | FactKind::Ignored
-        | FactKind::Foreign => (400, 200),
+        FactKind::Unknown { .. } | FactKind::Stage(_) | FactKind::Ignored | FactKind::Foreign => {
+            (400, 200)
+        }
         FactKind::Recording(recording) => (recording_rank(recording), 50),
         FactKind::StreamFailure { .. } => (700, 20),
         FactKind::StreamEnd => (800, 1),

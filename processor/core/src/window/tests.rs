@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::*;
+use crate::channel::SaidBy;
 use crate::decode::{self, ChatMessage, PlayerSample, PlayerState};
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
@@ -77,6 +78,7 @@ fn fold(events: &[Made]) -> Vec<(WindowKey, WindowAgg)> {
             Made::Chat { session, time } => {
                 let (session_id, channel_id) = names(session, time);
                 fold.add_chat(&ChatMessage {
+                    channel_said_by: SaidBy::Guess,
                     room_id: "room".into(),
                     session_id,
                     channel_id,

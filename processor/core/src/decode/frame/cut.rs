@@ -31,23 +31,28 @@ pub fn record_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
 
 #[cold]
 fn printed_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
-    let chunk = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    let is_partial = !is_all && chunk.len() + NEAR_END_BYTES > text.len();
+    let known = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_all = is_all || text.len() >= MAX_TEXT_BYTES;
+    // The end of the line that holds `at`, if it is known.
+    let line_end = |at: usize| match memchr::memchr(b'\n', &text[at..]) {
+        Some(length) => Some(at + length),
+        None => is_all.then_some(text.len()),
+    };
     let mut at = if text.starts_with(MARK) { MARK.len() } else { 0 };
     at += blanks(&text[at..]);
+    let mut is_first = true;
     loop {
-        match value(chunk.get(at..).unwrap_or_default()) {
+        match value(known.get(at..).unwrap_or_default()) {
             Ok((length, Behind::Another)) => at += length + blanks(&text[at + length..]),
-            Ok((length, Behind::End)) => {
-                return Some(at + length + blanks(&text[at + length..]));
-            }
-            Ok((_, Behind::Garbage)) => return Some(line),
+            Ok((length, _)) => return line_end(at + length),
             Err(fault) => {
-                let is_near_end = at + fault.at + NEAR_END_BYTES >= chunk.len();
-                let goes_on = is_partial && is_near_end && text.len() < MAX_TEXT_BYTES;
-                return (!goes_on).then_some(line);
+                let is_cut = !is_all && at + fault.at + NEAR_END_BYTES >= known.len();
+                let goes_on = is_cut && known.len() + NEAR_END_BYTES > text.len();
+                let end = if is_first { Some(line) } else { line_end(at) };
+                return if goes_on { None } else { end };
             }
         }
+        is_first = false;
     }
 }
 
