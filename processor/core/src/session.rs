@@ -56,7 +56,7 @@ pub struct SessionDeltas {
     pub summaries: Vec<(Arc<str>, SummaryAgg)>,
     /// Ascending by session and sort key; no two have the same key.
     pub timeline: Vec<TimelineItem>,
-    /// Facts of an account, a channel, a stage or a composition: ascending by time, each once.
+    /// Facts of an account or a channel: ascending by time, each once.
     pub account_facts: Vec<Fact>,
 }
 
@@ -66,10 +66,20 @@ impl SessionFold {
         if fact.kind.is_counted_only() {
             return;
         }
-        let FactScope::Session { session_id, channel_id } = &fact.scope else {
-            let key = (fact.time, fact_fingerprint(fact));
-            self.account_facts.entry(key).or_insert_with(|| fact.clone());
-            return;
+        let (session_id, channel_id) = match &fact.scope {
+            FactScope::Session { session_id, channel_id } => (session_id, channel_id),
+            FactScope::Stage { .. } | FactScope::Composition { .. } => {
+                // A timeline without a summary: nobody watches a stage here.
+                if let Some(item) = TimelineItem::of(fact) {
+                    self.add_item(item);
+                }
+                return;
+            }
+            FactScope::Channel { .. } | FactScope::Account { .. } => {
+                let key = (fact.time, fact_fingerprint(fact));
+                self.account_facts.entry(key).or_insert_with(|| fact.clone());
+                return;
+            }
         };
         let summary = self.summary(session_id);
         let by = match fact.origin {

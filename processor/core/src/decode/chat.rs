@@ -14,7 +14,8 @@ slots! {
     Chat {
         r#type: "type",
         time: "event_timestamp",
-        room: "room_arn" | "room_id",
+        room_arn: "room_arn",
+        room_id: "room_id",
         payload: "payload",
         session_id: "sessionId",
         channel_id: "channelId",
@@ -24,7 +25,8 @@ slots! {
 slots! {
     Payload {
         id: "Id" | "id",
-        room: "RoomArn" | "RoomId" | "room_arn" | "room_id",
+        room_arn: "RoomArn" | "room_arn",
+        room_id: "RoomId" | "room_id",
     }
 }
 
@@ -43,7 +45,8 @@ pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessa
     if let Value::Object(text) = slots.payload() {
         payload.fill(text)?;
     }
-    let room = if slots.room() == Value::Null { payload.room() } else { slots.room() };
+    let rooms = [slots.room_arn(), slots.room_id(), payload.room_arn(), payload.room_id()];
+    let room = rooms.into_iter().find(|room| *room != Value::Null).unwrap_or_default();
     let room_id = match fields.room {
         Some(named) if room == Value::Null => Cow::Owned(named.to_owned()),
         _ => fields.resource_id("room_arn", room)?,

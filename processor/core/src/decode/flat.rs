@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fearless_simd::{Level, dispatch};
 
 use super::event::{Gauge, PlayerSample, PlayerState};
-use super::field::{Fields, delay, ill_typed, latency, metric, optional_id};
+use super::field::{Fields, delay, ill_typed, is_bounded, latency, metric, optional_id};
 use super::json::{Fault, Value};
 use super::keys::Tag;
 use super::reject::{Reason, Rejection, excerpt};
@@ -216,7 +216,7 @@ fn any_state(fields: Fields<'_>, value: Value<'_>) -> Result<PlayerState, Reject
 fn error_code(value: Value<'_>) -> Result<Option<Cow<'_, str>>, Rejection> {
     match value {
         Value::Null => Ok(None),
-        Value::Number(Some(code)) => Ok(Some(Cow::Owned(code.to_string()))),
+        Value::Number(Some(code)) if is_bounded(code) => Ok(Some(Cow::Owned(code.to_string()))),
         other => optional_id("errorCode", other),
     }
 }

@@ -1,6 +1,7 @@
 mod facts;
 mod rejections;
 mod samples;
+mod schema;
 mod usual;
 
 use super::{DecodeLimits, Decoder, Event, Rejection, decode};

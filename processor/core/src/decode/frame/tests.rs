@@ -202,7 +202,8 @@ fn a_batch_of_a_log_subscription_is_its_messages() {
     let counted = event(&format!("{:?}", FactKind::Ignored));
     // As Firehose writes them: side by side, plain.
     let firehose = format!("{control}{data}{}", batch("DATA_MESSAGE", stream, &[]));
-    let all: Vec<_> = [&[counted.clone()], &want[..], &[counted]].concat();
+    let counted = std::slice::from_ref(&counted);
+    let all: Vec<_> = [counted, &want[..], counted].concat();
     assert_eq!(read(firehose.as_bytes()), all);
     let other = batch("OTHER", stream, &[CHAT]);
     assert_eq!(read(other.as_bytes()), [refused(Reason::NoKind, other.as_bytes())]);

@@ -42,6 +42,9 @@ fn everything() -> Vec<Datum> {
     let scope = FactScope::Account { account, region };
     datums.extend(account_datums(&[Fact { scope, ..fact(3, breach("Concurrent Viewers", 37)) }]));
 
+    let item = stage_item("Participant Publish Error");
+    datums.extend(session_datums(&[item], |_| None));
+
     let (previous, current) = two_windows(100, 40, |_| {});
     datums.extend(closed_window_datums(&previous, &current, &live()));
     datums
