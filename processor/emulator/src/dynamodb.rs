@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::oneshot;
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::service::{AwsError, Call};
 
 /// The file inside the state folder.

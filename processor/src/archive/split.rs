@@ -24,6 +24,12 @@ pub(crate) struct Splitter {
     /// Where the buffer begins in the text.
     offset: u64,
     ended: bool,
+    /// Newlines before the text not handed out yet.
+    newlines: u64,
+    /// The line of the last piece, counted from 1.
+    line: u64,
+    /// Why reading ended too early.
+    failed: Option<io::Error>,
     /// Inside a line of which the beginning was handed out as no record.
     skipping: bool,
 }
@@ -31,15 +37,28 @@ pub(crate) struct Splitter {
 impl Default for Splitter {
     fn default() -> Self {
         let buffer = vec![0; READ_BYTES];
-        Self { buffer, at: 0, filled: 0, scanned: 0, offset: 0, ended: false, skipping: false }
+        Self {
+            buffer,
+            at: 0,
+            filled: 0,
+            scanned: 0,
+            offset: 0,
+            ended: false,
+            newlines: 0,
+            line: 0,
+            failed: None,
+            skipping: false,
+        }
     }
 }
 
 impl Splitter {
-    /// The next stretch without its last line's end, and where it begins in the text; `None` at the end.
+    /// The next stretch without its last line's end, and where it begins in the text; `None` at the
+    /// end.
     ///
     /// # Errors
-    /// When reading or decompressing fails; what came before was handed out, whole lines only.
+    /// When reading or decompressing fails. What came before was handed out: whole lines and texts,
+    /// and the whole objects of the last one.
     pub(crate) fn next(&mut self, source: &mut impl Read) -> io::Result<Option<(u64, &[u8])>> {
         loop {
             let start = self.at;
@@ -47,23 +66,35 @@ impl Splitter {
                 let line_end = self.scanned + found;
                 if std::mem::take(&mut self.skipping) {
                     self.turn_to(line_end + 1);
-                    continue;
+                    self.newlines += 1;
+                } else if let Some(end) = self.stretch_end(start, line_end) {
+                    self.turn_to((end + 1).min(self.filled));
+                    self.line = self.newlines + 1;
+                    self.newlines += match end == line_end {
+                        true => 1,
+                        false => {
+                            memchr::memchr_iter(b'\n', &self.buffer[start..self.at]).count() as u64
+                        }
+                    };
+                    return Ok(Some(self.piece(start, end)));
+                } else if self.ended {
+                    // The text broke off inside what is printed here.
+                    self.turn_to(self.filled);
+                } else {
+                    self.scanned = line_end;
+                    self.fill(source);
                 }
-                let (text, line) = (&self.buffer[start..self.filled], line_end - start);
-                let is_all = self.ended || text.len() >= MAX_STRETCH_BYTES;
-                if let Some(bytes) = record_end(text, line, is_all) {
-                    self.turn_to((start + bytes + 1).min(self.filled));
-                    return Ok(Some(self.piece(start, start + bytes)));
-                }
-                self.scanned = line_end;
-                self.fill(source)?;
                 continue;
             }
             self.scanned = self.filled;
+            self.line = self.newlines + 1;
             if self.ended {
+                let end = self.end(start);
                 self.turn_to(self.filled);
-                let rest = start < self.filled && !std::mem::take(&mut self.skipping);
-                return Ok(rest.then(|| self.piece(start, self.filled)));
+                if start < end {
+                    return Ok(Some(self.piece(start, end)));
+                }
+                return self.failed.take().map_or(Ok(None), Err);
             }
             if self.filled - start >= MAX_STRETCH_BYTES {
                 let whole = objects_end(&self.buffer[start..self.filled]);
@@ -75,7 +106,35 @@ impl Splitter {
                 }
                 continue;
             }
-            self.fill(source)?;
+            self.fill(source);
+        }
+    }
+
+    /// Where the stretch ends whose first line ends at `line_end`; `None` if it goes on behind what
+    /// was read.
+    fn stretch_end(&self, start: usize, line_end: usize) -> Option<usize> {
+        let (text, line) = (&self.buffer[start..self.filled], line_end - start);
+        let is_all = self.ended && self.failed.is_none() || text.len() >= MAX_STRETCH_BYTES;
+        let whole = |bytes: &usize| *bytes > line;
+        let bytes = record_end(text, line, is_all);
+        // A text that is whole is handed out even if reading failed right behind it.
+        let at_end = || record_end(text, line, true).filter(whole).filter(|_| self.ended);
+        bytes.or_else(at_end).map(|bytes| start + bytes)
+    }
+
+    /// The line on which the last piece begins, counted from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Where the last piece ends, at the end of the text: it has no newline.
+    fn end(&mut self, start: usize) -> usize {
+        if std::mem::take(&mut self.skipping) {
+            start
+        } else if self.failed.is_some() {
+            start + objects_end(&self.buffer[start..self.filled]).unwrap_or(0)
+        } else {
+            self.filled
         }
     }
 
@@ -88,7 +147,8 @@ impl Splitter {
         (self.offset + start as u64, &self.buffer[start..end])
     }
 
-    fn fill(&mut self, text: &mut impl Read) -> io::Result<()> {
+    /// Reads on, or notes why that is not possible.
+    fn fill(&mut self, source: &mut impl Read) {
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.filled, 0);
             self.offset += self.at as u64;
@@ -100,15 +160,22 @@ impl Splitter {
             self.buffer.resize(self.filled * 2, 0);
         }
         let read = loop {
-            match text.read(&mut self.buffer[self.filled..]) {
+            match source.read(&mut self.buffer[self.filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break 0;
+                }
+                Ok(read) => break read,
             }
         };
         self.filled += read;
         self.ended = read == 0;
-        Ok(())
     }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// The end of the last whole object of a run of objects; `None` if not even the first is whole.
@@ -116,7 +183,8 @@ fn objects_end(text: &[u8]) -> Option<usize> {
     let mut end = None;
     loop {
         let from = end.unwrap_or(0);
-        let blank = text[from..].len() - text[from..].trim_ascii_start().len();
+        let is_blank = |byte: &&u8| is_space(**byte);
+        let blank = text[from..].iter().take_while(is_blank).count();
         match object_end(&text[from + blank..]) {
             Some(bytes) => end = Some(from + blank + bytes),
             None => return end,
@@ -184,6 +252,39 @@ mod tests {
         assert_eq!(lines(b"x\n", 1), [(0, b"x".to_vec())]);
     }
 
+    /// As Firehose writes objects, and as its newline option does.
+    #[test]
+    fn a_text_that_breaks_off_gives_every_whole_object_before_that() {
+        struct Broken<'a>(Drip<'a>);
+        impl Read for Broken<'_> {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(out)? {
+                    0 => Err(io::Error::other("broken off")),
+                    bytes => Ok(bytes),
+                }
+            }
+        }
+        for (text, want) in [
+            (&br#"{"a":1}{"a":2}{"a":"#[..], &[&br#"{"a":1}{"a":2}"#[..]][..]),
+            (b"{\"a\":1}\n{\"a\":2}\n{\"a\":", &[b"{\"a\":1}", b"{\"a\":2}"]),
+            (b"{\"a\":1}\n{\"a\":2}", &[b"{\"a\":1}", b"{\"a\":2}"]),
+            (b"{\"a\":1}\nnot an ob", &[b"{\"a\":1}"]),
+            (b"{\n\"a\":1\n}\n{\n\"a\":", &[b"{\n\"a\":1\n}"]),
+            (b"{\n\"a\":1\n}", &[b"{\n\"a\":1\n}"]),
+        ] {
+            let mut broken = Broken(Drip(text, 5));
+            let (mut splitter, mut found) = (Splitter::default(), vec![]);
+            let error = loop {
+                match splitter.next(&mut broken) {
+                    Ok(piece) => found.push(piece.expect("an error comes first").1.to_vec()),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(found, want);
+            assert_eq!(error.to_string(), "broken off");
+        }
+    }
+
     #[test]
     fn a_printed_text_is_one_stretch_and_a_cut_line_is_not_continued() {
         let text = concat!(
@@ -191,23 +292,25 @@ mod tests {
             "{\"d\": \"\u{e9}\\u00e9\"\n}\n[\n]\n  {\n \"e\":true\n}  \nlast"
         );
         let want = [
-            "\u{feff}{\n  \"a\": [1,\r\n 2]\n}{ \"b\":\n{} }",
-            "",
-            "{\"cut\":",
-            "{\"c\":1}",
-            "{\"d\": \"\u{e9}\\u00e9\"\n}",
-            "[\n]",
-            "  {\n \"e\":true\n}  ",
-            "last",
+            (1, "\u{feff}{\n  \"a\": [1,\r\n 2]\n}{ \"b\":\n{} }"),
+            (6, ""),
+            (7, "{\"cut\":"),
+            (8, "{\"c\":1}"),
+            (9, "{\"d\": \"\u{e9}\\u00e9\"\n}"),
+            (11, "[\n]"),
+            (13, "  {\n \"e\":true\n}  "),
+            (16, "last"),
         ];
         for step in [1, 2, 3, 5, 100] {
-            let found = lines(text.as_bytes(), step);
-            let texts: Vec<_> =
-                found.iter().map(|(_, one)| std::str::from_utf8(one).unwrap()).collect();
-            assert_eq!(texts, want, "{step} bytes at a time");
-            for (at, one) in &found {
-                assert!(text.as_bytes()[*at as usize..].starts_with(one));
+            let mut splitter = Splitter::default();
+            let (mut drip, mut found) = (Drip(text.as_bytes(), step), vec![]);
+            while let Some((at, one)) = splitter.next(&mut drip).unwrap() {
+                let one = String::from_utf8(one.to_vec()).unwrap();
+                assert!(text[usize::try_from(at).unwrap()..].starts_with(&one));
+                found.push((splitter.line(), one));
             }
+            let found: Vec<_> = found.iter().map(|(line, one)| (*line, one.as_str())).collect();
+            assert_eq!(found, want, "{step} bytes at a time");
         }
     }
 

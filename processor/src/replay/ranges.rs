@@ -143,6 +143,8 @@ pub(crate) struct RangeFold<'a> {
     sessions: SessionFold,
     range: Range,
     parts: &'a [Part],
+    /// Whether a core is free to decompress.
+    has_spare: bool,
     /// The object that is read.
     object: usize,
     /// The chat room that its name tells.
@@ -164,6 +166,7 @@ impl<'a> RangeFold<'a> {
         cx: &'a Context,
         parts: &'a [Part],
         range: Range,
+        has_spare: bool,
         out: &'a mut Output,
     ) -> io::Result<RangeEnd> {
         let mut fold = Self {
@@ -174,6 +177,7 @@ impl<'a> RangeFold<'a> {
             sessions: SessionFold::default(),
             range,
             parts,
+            has_spare,
             object: 0,
             room: None,
         };
@@ -234,6 +238,7 @@ impl<'a> RangeFold<'a> {
         self.object = part.object;
         self.room = room_of(&self.cx.objects[part.object].name);
         let mut text = match open(self.cx, part, &self.cx.progress.bytes) {
+            Ok(text) if self.has_spare => text.ahead(),
             Ok(text) => text,
             Err(damage) => return Ok(Err(damage)),
         };

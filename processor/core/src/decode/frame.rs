@@ -28,7 +28,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use container::room_of;
-pub use cut::{is_blank, record_end};
+pub use cut::{is_blank, pieces, record_end};
 
 use super::flat::Flat;
 use super::json::{self, Fault};

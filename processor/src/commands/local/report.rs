@@ -83,9 +83,10 @@ fn progress(worker: &Worker, elapsed: Duration, rate: u64) {
 /// Says what was sent.
 pub(super) fn sent(sent: &Sent) {
     println!(
-        "sent {} lines; {} were in the stream already, {} were too large",
-        sent.lines, sent.earlier, sent.too_large
+        "sent {} records; {} were in the stream already, {} were too large",
+        sent.records, sent.earlier, sent.too_large
     );
+    sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
 }
 
 /// Accounts for every record.

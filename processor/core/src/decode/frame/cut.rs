@@ -1,6 +1,6 @@
 //! Where a record of a file ends: at the end of its line, unless a JSON text goes on behind that.
 
-use super::{Behind, MARK, blanks, space, value};
+use super::{Behind, MARK, Valid, blanks, refused_end, space, value};
 
 /// The longest text of several lines that is looked for, in bytes: no longer one is a record.
 const MAX_TEXT_BYTES: usize = 10 << 20;
@@ -64,4 +64,30 @@ pub fn is_blank(text: &[u8]) -> bool {
         None => true,
         Some(first) => *first <= b' ' && space(text) == text.len(),
     }
+}
+
+/// The JSON texts of a stretch that was cut out of a file, and what is refused beside them, each as
+/// its own bytes; what [`Decoder::read`](crate::decode::Decoder::read) tells of each is what it tells
+/// of the stretch.
+pub fn pieces(stretch: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let data = stretch.strip_prefix(MARK).unwrap_or(stretch);
+    let (mut at, mut valid, mut is_first) = (0, Valid::default(), true);
+    std::iter::from_fn(move || {
+        at += space(&data[at..]);
+        if at >= data.len() {
+            return None;
+        }
+        let (begin, found) = (at, value(valid.at(data, at)));
+        match found {
+            Ok((length, behind)) if !is_first || behind != Behind::Garbage => {
+                at += length;
+                is_first = behind == Behind::End;
+            }
+            _ => {
+                at = refused_end(data, at, &mut valid, found.ok());
+                is_first = true;
+            }
+        }
+        Some(&data[begin..at])
+    })
 }

@@ -317,7 +317,10 @@ proptest! {
                 let early = record_end(&rest[..known], line.min(known), false);
                 prop_assert!(early.is_none_or(|early| early == end), "{early:?} {end} {known}");
             }
-            cut.extend(read(&rest[..end]).into_iter().filter(is_event));
+            let stretch: Vec<_> = read(&rest[..end]).into_iter().filter(is_event).collect();
+            let singly = super::pieces(&rest[..end]).flat_map(read).filter(is_event);
+            prop_assert_eq!(&singly.collect::<Vec<_>>(), &stretch);
+            cut.extend(stretch);
             rest = rest.get(end + 1..).unwrap_or_default();
         }
         prop_assert_eq!(cut, whole);
