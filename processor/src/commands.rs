@@ -3,6 +3,8 @@
 mod audit;
 pub mod cli;
 mod config;
+#[cfg(test)]
+mod documented;
 #[cfg(feature = "local")]
 mod duration;
 #[cfg(feature = "local")]

@@ -132,13 +132,13 @@ impl Printer {
                 for warning in warnings {
                     let text = format!("warning: {}: {}", warning.field, warning.detail);
                     let parts = json!({ "field": warning.field, "detail": warning.detail });
-                    self.finding(source, line, ("warning", &text), parts);
+                    self.finding(source, line, ("warning", &text), &parts);
                 }
             }
             Verdict::Strays { schema, at, why } => {
                 let text = format!("{schema}.schema.json: `{at}`: {why}");
                 let parts = json!({ "schema": schema, "field": at, "detail": why });
-                self.finding(source, line, ("outside_schema", &text), parts);
+                self.finding(source, line, ("outside_schema", &text), &parts);
             }
             Verdict::Rejected(rejection) => {
                 let parts = json!({
@@ -146,12 +146,12 @@ impl Printer {
                     "field": rejection.field,
                     "detail": rejection.detail,
                 });
-                self.finding(source, line, ("rejected", &rejection.to_string()), parts);
+                self.finding(source, line, ("rejected", &rejection.to_string()), &parts);
             }
         }
     }
 
-    fn finding(&mut self, source: &str, line: u64, (what, text): (&str, &str), parts: Value) {
+    fn finding(&mut self, source: &str, line: u64, (what, text): (&str, &str), parts: &Value) {
         if self.room == 0 {
             self.hidden += 1;
             return;

@@ -8,6 +8,7 @@ use ivs_core::epoch::Counts;
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
+use super::channels::ChannelFigures;
 use crate::clock::now;
 
 /// Counters of one process. Shared by all shard tasks.
@@ -15,6 +16,8 @@ use crate::clock::now;
 pub struct Stats {
     committed: Mutex<Counts>,
     last_error: Mutex<Option<LastError>>,
+    /// The latest figures of each channel.
+    pub channels: ChannelFigures,
     /// Epochs committed.
     pub epochs: AtomicU64,
     /// From prepare to commit, summed over all epochs, in microseconds.
@@ -67,7 +70,7 @@ pub struct Snapshot {
     pub rejected_by_reason: Vec<(String, u64)>,
     /// Accepted records too old for CloudWatch.
     pub late: u64,
-    /// Prepared epochs whose end the stream no longer held.
+    /// Times that records expired from the stream unread.
     pub retention_gaps: u64,
     /// See [`Stats`].
     pub epochs: u64,

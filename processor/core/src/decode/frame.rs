@@ -25,8 +25,6 @@ mod expand;
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
-
 pub use container::room_of;
 pub use cut::{is_blank, pieces, record_end};
 
@@ -277,17 +275,6 @@ impl Depth {
     const RECORD: Self = Self { expansions: 2, containers: true };
     /// What a record held.
     const INNER: Self = Self { expansions: 0, containers: false };
-}
-
-/// The bytes of a piece that [`Decoder::read`] handed out of `data`, shared where they can be.
-#[must_use]
-pub fn keep(data: &Bytes, piece: &[u8]) -> Bytes {
-    let (whole, part) = (data.as_ptr_range(), piece.as_ptr_range());
-    if whole.start <= part.start && part.end <= whole.end {
-        data.slice_ref(piece)
-    } else {
-        Bytes::copy_from_slice(piece)
-    }
 }
 
 /// The stretch of a record's data that is known to be text, so that it is checked once.

@@ -1,13 +1,12 @@
 use std::convert::Infallible;
 use std::io::Write as _;
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use kinesis_model::EpochMs;
 use proptest::prelude::*;
 
-use super::{keep, record_end, room_of};
+use super::{record_end, room_of};
 use crate::decode::{Context, DecodeLimits, Decoder, Event, FactKind, Reason};
 
 /// 2025-06-01T12:00:00Z.
@@ -258,13 +257,6 @@ fn a_text_of_ten_mebibytes_is_read_and_a_longer_one_refused() {
     // A long line of short texts is not a long text.
     let many = player("a").repeat((11 << 20) / player("a").len());
     assert!(read(many.as_bytes()).iter().all(|one| *one == event("a")));
-}
-
-#[test]
-fn pieces_of_the_data_are_shared_and_others_copied() {
-    let data = Bytes::from_static(b"abc");
-    assert_eq!(keep(&data, &data[1..]).as_ptr(), data[1..].as_ptr());
-    assert_eq!(keep(&data, b"xyz"), "xyz");
 }
 
 /// Whole texts, texts that are cut, and junk.
