@@ -108,7 +108,7 @@ proptest! {
         member in any::<Index>(),
         value in prop::option::of(value()),
     ) {
-        let kind = kind.get(&*KINDS);
+        let kind = kind.get(&KINDS);
         let member = member.get(&kind.members);
         let changed = |value: Option<Value>| {
             let mut record = kind.sample.clone();
