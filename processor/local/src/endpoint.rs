@@ -15,8 +15,10 @@ use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{FaultRule, Faults};
 use crate::kinesis::Settings;
+use crate::notices::Notices;
 use crate::server::{self, App};
-use crate::service::Shared;
+use crate::service::{AwsError, Shared};
+use crate::telemetry::Telemetry;
 
 /// How often and how long a start waits for the state folder's last owner to let go of it: an
 /// endpoint dropped a moment ago in the same process needs a few milliseconds.
@@ -60,6 +62,8 @@ pub struct Config {
     /// How many bytes of Kinesis records stay in memory. With [`State::Dir`] older records are
     /// read from their file; in memory a stream at the cap refuses writes until retention trims.
     pub kinesis_memory_bytes: usize,
+    /// The telemetry API at `/telemetry`; none is served without it.
+    pub telemetry: Option<Telemetry>,
 }
 
 impl Default for Config {
@@ -77,6 +81,7 @@ impl Default for Config {
             account: "000000000000".to_owned(),
             admit_aws_sources: true,
             kinesis_memory_bytes: 1 << 30,
+            telemetry: None,
         }
     }
 }
@@ -148,9 +153,11 @@ impl Endpoint {
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
         let dynamodb = DynamoDb::start(state_dir.as_deref(), config.dynamodb_listen).await?;
-        let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock);
+        let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock)?;
         let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
-        let app = App::new(shared, faults, kinesis, config.admit_aws_sources, dynamodb.url())?;
+        let admits = config.admit_aws_sources;
+        let app =
+            App::new(shared, faults, kinesis, admits, dynamodb.url(), config.telemetry)?;
         let (stop, stopped) = oneshot::channel();
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&app), stopped));
         Ok(Self { url, app, dynamodb, stop: Some(stop), accepting })
@@ -166,6 +173,19 @@ impl Endpoint {
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         self.dynamodb.url()
+    }
+
+    /// Creates a topic and subscribes the caller to it, by a delivery over HTTP as any other
+    /// subscriber gets. Returns the topic's ARN and its messages from now on.
+    ///
+    /// # Errors
+    /// When SNS refuses the name.
+    pub fn watch_topic(
+        &self,
+        name: &str,
+        display_name: &str,
+    ) -> Result<(String, Notices), AwsError> {
+        self.app.watch_topic(&self.url, name, display_name)
     }
 
     /// Lets requests in flight finish (for a second at most) and stops.

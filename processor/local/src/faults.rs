@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Protocol;
 use crate::service::{AwsError, Call, ServiceName};
 
 /// How many rules an endpoint holds at most.
@@ -133,61 +133,30 @@ fn next_unit(state: &mut u64) -> f64 {
     f64::from(high) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// The throttling error in the wire form of the service.
-pub(crate) fn throttled(service: ServiceName) -> Response {
-    let code = match service {
+/// Returns the service's throttling error, in the protocol of the call.
+pub(crate) fn throttled(call: &Call) -> Response {
+    let code = match call.service {
         ServiceName::Kinesis | ServiceName::DynamoDb => "ProvisionedThroughputExceededException",
         ServiceName::Events => "ThrottlingException",
         ServiceName::Monitoring | ServiceName::Sns | ServiceName::Sts => "Throttling",
     };
-    in_wire_form(service, &AwsError::bad_request(code, "Rate exceeded"))
+    refuse(call, &AwsError::bad_request(code, "Rate exceeded"))
 }
 
-/// An internal error in the wire form of the service.
-pub(crate) fn internal_error(service: ServiceName) -> Response {
-    let code = match service {
+/// Returns the service's internal error, in the protocol of the call.
+pub(crate) fn internal_error(call: &Call) -> Response {
+    let code = match call.service {
         ServiceName::Kinesis => "InternalFailureException",
         ServiceName::DynamoDb => "InternalServerError",
         ServiceName::Events => "InternalException",
         ServiceName::Monitoring => "InternalServiceFault",
         ServiceName::Sns | ServiceName::Sts => "InternalFailure",
     };
-    in_wire_form(service, &AwsError { status: 500, code, message: "a requested fault".to_owned() })
+    refuse(call, &AwsError { status: 500, code, message: "a requested fault".to_owned() })
 }
 
-fn in_wire_form(service: ServiceName, error: &AwsError) -> Response {
-    let (body, content_type) = match service {
-        ServiceName::Kinesis | ServiceName::DynamoDb | ServiceName::Events => {
-            return error.json_response();
-        }
-        ServiceName::Monitoring => (cbor_error(error), "application/cbor"),
-        ServiceName::Sns | ServiceName::Sts => {
-            let body = format!(
-                "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message>\
-                 </Error><RequestId>local</RequestId></ErrorResponse>",
-                error.code, error.message
-            );
-            (body.into_bytes(), "text/xml")
-        }
-    };
-    let mut response = Response::new(body.into());
-    *response.status_mut() =
-        StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if service == ServiceName::Monitoring {
-        headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
-    }
-    response
-}
-
-fn cbor_error(error: &AwsError) -> Vec<u8> {
-    use ciborium::Value::{Map, Text};
-    let entry = |key: &str, value: &str| (Text(key.to_owned()), Text(value.to_owned()));
-    let map = Map(vec![entry("__type", error.code), entry("message", &error.message)]);
-    let mut body = Vec::new();
-    ciborium::into_writer(&map, &mut body).expect("writing to memory cannot fail");
-    body
+fn refuse(call: &Call, error: &AwsError) -> Response {
+    Protocol::of(&call.headers, Some(call.service.as_str())).refuse(error)
 }
 
 #[cfg(test)]

@@ -1,0 +1,221 @@
+//! The telemetry API as the CDK stack deploys it: `POST /telemetry` with `{"records": […]}`, keyed,
+//! straight into the stream. API Gateway's answers are given in its own words, so that a producer
+//! that works here works there.
+
+use axum::body::Body;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::service::{Call, ServiceName};
+
+/// API Gateway's limit of a request.
+pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
+/// PutRecords takes no more.
+const RECORDS_MAX: usize = 500;
+/// Characters of an id.
+const ID_CHARS_MAX: usize = 256;
+
+/// The telemetry API of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The stream that records go into.
+    pub stream: String,
+    /// The key that producers send as `x-api-key`.
+    pub api_key: String,
+}
+
+/// A batch, each record as it came.
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    records: Vec<&'a RawValue>,
+}
+
+/// Whether a path is the API's, with or without the stage.
+pub(crate) fn is_path(path: &str) -> bool {
+    matches!(path, "/telemetry" | "/v1/telemetry")
+}
+
+impl Telemetry {
+    /// Turns a request into a call of Kinesis, or answers it.
+    pub(crate) fn read(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Call, Box<Response>> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let refuse = |status: u16, message: &str| Err(Box::new(refusal(status, message)));
+        if *method == Method::OPTIONS {
+            return Err(Box::new(preflight()));
+        }
+        if *method != Method::POST {
+            return refuse(403, "Missing Authentication Token");
+        }
+        if text("x-api-key") != Some(&self.api_key) {
+            return refuse(403, "Forbidden");
+        }
+        let kind = text("content-type").unwrap_or("application/json");
+        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+            return refuse(415, "Unsupported Media Type");
+        }
+        if body.len() > BODY_BYTES_MAX {
+            return refuse(413, "Request Too Long");
+        }
+        match self.put_records(body) {
+            Some(body) => Ok(call(body)),
+            None => refuse(400, "Invalid request body"),
+        }
+    }
+
+    /// The body of PutRecords; `None` if the batch is not one.
+    fn put_records(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let batch: Batch<'_> = serde_json::from_slice(body).ok()?;
+        if batch.records.is_empty() || batch.records.len() > RECORDS_MAX {
+            return None;
+        }
+        let records = batch.records.iter().map(|record| {
+            let session_id = session_of(record.get())?;
+            Some(json!({ "Data": BASE64.encode(record.get()), "PartitionKey": session_id }))
+        });
+        let records: Vec<Value> = records.collect::<Option<_>>()?;
+        Some(json!({ "StreamName": self.stream, "Records": records }).to_string().into_bytes())
+    }
+}
+
+/// The session of a record that can be routed: as the model of the API has it, no more.
+fn session_of(record: &str) -> Option<String> {
+    let record: Value = serde_json::from_str(record).ok()?;
+    let id = |name: &str| {
+        let id = record.get(name)?.as_str()?;
+        (1..=ID_CHARS_MAX).contains(&id.chars().count()).then_some(id)
+    };
+    let is_sound = record.get("type")?.as_str()? == "player_telemetry"
+        && record.get("timestamp").is_some()
+        && id("channelId").is_some()
+        && id("playerId").is_some();
+    id("sessionId").filter(|_| is_sound).map(str::to_owned)
+}
+
+fn call(body: Vec<u8>) -> Call {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-amz-target", HeaderValue::from_static("Kinesis_20131202.PutRecords"));
+    Call {
+        service: ServiceName::Kinesis,
+        operation: "PutRecords".to_owned(),
+        headers,
+        path: "/".to_owned(),
+        body: body.into(),
+    }
+}
+
+/// Kinesis's answer in the API's words: 503 if some records are to be sent again.
+pub(crate) fn reply(status: StatusCode, answer: &[u8]) -> Response {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    if !status.is_success() {
+        let status = if status.is_client_error() { 400 } else { 503 };
+        return cors(respond(status, &answer));
+    }
+    let stored = |result: &Value| json!({ "stored": result.get("ErrorCode").is_none_or(Value::is_null) });
+    let results = answer["Records"].as_array();
+    let records: Vec<Value> = results.into_iter().flatten().map(stored).collect();
+    let failed = answer["FailedRecordCount"].as_u64().unwrap_or_default();
+    let status = if failed > 0 { 503 } else { 200 };
+    cors(respond(status, &json!({ "failed": failed, "records": records })))
+}
+
+fn refusal(status: u16, message: &str) -> Response {
+    cors(respond(status, &json!({ "message": message })))
+}
+
+fn preflight() -> Response {
+    let mut response = cors(Response::new(Body::empty()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type,x-api-key"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn respond(status: u16, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+fn cors(mut response: Response) -> Response {
+    let any = HeaderValue::from_static("*");
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api() -> Telemetry {
+        Telemetry { stream: "s".to_owned(), api_key: "k".to_owned() }
+    }
+
+    fn ask(pairs: &[(&'static str, &'static str)], body: &str) -> Result<Call, u16> {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| {
+                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+            })
+            .collect();
+        let asked = api().read(&Method::POST, &headers, &Bytes::from(body.to_owned()));
+        asked.map_err(|response| response.status().as_u16())
+    }
+
+    const RECORD: &str = r#"{"type":"player_telemetry","sessionId":"st-\"1\"","channelId":"c","playerId":"p","timestamp":1, "x": 1.50}"#;
+
+    #[test]
+    fn a_batch_becomes_records_as_they_came_keyed_by_session() {
+        let call = ask(&[("x-api-key", "k")], &format!("{{\"records\":[{RECORD}]}}")).unwrap();
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(body["StreamName"], "s");
+        assert_eq!(body["Records"][0]["PartitionKey"], "st-\"1\"");
+        let data = BASE64.decode(body["Records"][0]["Data"].as_str().unwrap()).unwrap();
+        assert_eq!(String::from_utf8(data).unwrap(), RECORD);
+    }
+
+    #[test]
+    fn what_api_gateway_refuses_is_refused_with_its_status() {
+        let good = format!("{{\"records\":[{RECORD}]}}");
+        assert_eq!(ask(&[], &good).unwrap_err(), 403);
+        let key = ("x-api-key", "k");
+        assert_eq!(ask(&[key, ("content-type", "text/plain")], &good).unwrap_err(), 415);
+        let many = format!("{{\"records\":[{}]}}", vec![RECORD; 501].join(","));
+        let foreign = RECORD.replace("player_telemetry", "other");
+        let bad = ["", "{}", "{\"records\":[]}", "{\"records\":[1]}", &many]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("{{\"records\":[{foreign}]}}")]);
+        for body in bad {
+            assert_eq!(ask(&[key], &body).unwrap_err(), 400, "{}", &body[..body.len().min(80)]);
+        }
+    }
+
+    #[test]
+    fn records_that_were_not_stored_are_told_one_by_one() {
+        let answer = br#"{"FailedRecordCount":1,"Records":[{"ShardId":"a"},{"ErrorCode":"X"}]}"#;
+        assert_eq!(reply(StatusCode::OK, answer).status(), 503);
+        assert_eq!(reply(StatusCode::BAD_REQUEST, b"{}").status(), 400);
+        assert_eq!(reply(StatusCode::INTERNAL_SERVER_ERROR, b"").status(), 503);
+        let whole = reply(StatusCode::OK, br#"{"FailedRecordCount":0,"Records":[{"ShardId":"a"}]}"#);
+        assert_eq!(whole.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    }
+}
