@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Now, by the system's clock; 0 before 1970.
 #[must_use]

@@ -1,12 +1,24 @@
 //! The commands, each a thin layer that says what happened and how it went.
 
+mod audit;
+pub mod cli;
 mod config;
+#[cfg(feature = "local")]
+mod duration;
+#[cfg(feature = "local")]
 mod generate;
 mod health;
 mod leases;
-mod record;
+#[cfg(feature = "local")]
+pub mod local;
+mod logging;
+pub mod record;
+mod replay;
 mod report;
+pub mod rows;
+mod signals;
 mod status;
+mod text_table;
 mod validate;
 mod worker;
 
@@ -14,10 +26,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command};
+use crate::cloud;
 use crate::config::load;
 use crate::ops::OpsError;
-use crate::{audit, aws, local, logging, replay, rows};
+use cli::{Cli, Command};
 
 /// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
 /// every refused condition, which is how rows are merged.
@@ -55,11 +67,13 @@ async fn run(cli: Cli) -> ExitCode {
         }
     };
     let done = match cli.command {
+        #[cfg(feature = "local")]
         Command::Local(args) => local::run(config, args).await,
         Command::Worker(args) => worker::run(&config, &args).await,
+        #[cfg(feature = "local")]
         Command::Generate(args) => generate::run(&config, args).await,
         Command::Rows(args) => {
-            let clients = aws::clients(&config.aws).await;
+            let clients = cloud::clients(&config.aws).await;
             rows::export(&clients.dynamodb, &config.tables.metrics, args.out.as_deref())
                 .await
                 .map(|written| eprintln!("{written} rows"))

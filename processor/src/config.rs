@@ -10,6 +10,8 @@ mod tests;
 
 use std::net::SocketAddr;
 
+use ivs_core::decode::DecodeLimits;
+use ivs_core::epoch::ShardConfig;
 use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
@@ -354,5 +356,20 @@ impl Config {
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems
+    }
+}
+
+/// How shards are processed, by the configuration.
+pub(crate) fn shard_config(config: &Config) -> ShardConfig {
+    let epoch = &config.epoch;
+    ShardConfig {
+        interval_ms: epoch.interval_ms,
+        max_rows: epoch.max_rows,
+        max_records: epoch.max_records,
+        max_bytes: epoch.max_bytes,
+        dedupe_horizon_ms: epoch.dedupe_horizon_ms,
+        archive: !config.objects.archive.is_empty(),
+        decode: DecodeLimits { max_ahead_ms: epoch.max_ahead_ms, ..DecodeLimits::default() },
+        ..ShardConfig::default()
     }
 }

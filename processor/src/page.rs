@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 pub use body::Body;
 pub use server::{Server, ServerError, port_or_next};
 
-use crate::cloud::clients::Clients;
+use crate::cloud::Clients;
 use crate::config::Config;
 use crate::ops::Phase;
 use crate::worker::Watch;
@@ -61,7 +61,7 @@ impl Room {
 
     /// Whether AWS is an emulator: asking it costs nothing, so that the page asks more often.
     fn is_local(&self) -> bool {
-        crate::cloud::clients::is_plain(&self.config.aws.endpoint_url)
+        crate::cloud::is_plain(&self.config.aws.endpoint_url)
     }
 }
 

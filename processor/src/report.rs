@@ -10,10 +10,10 @@ mod tests;
 
 use anyhow::Context as _;
 use ivs_core::report::Period;
-use ivs_core::stream::EpochMs;
 use ivs_schemas::report::{Report, ReportType};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use kinesis_model::EpochMs;
 
 pub use output::{Format, key, render, store};
 pub use query::Source;

@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod objects;
 pub mod rows;
 mod set_aside;
+pub mod stats;
 
 pub use emit::Judged;
 pub use set_aside::SetAside;
@@ -15,18 +16,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use aws_calls::RetryPolicy;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
-use kinesis_fleet::aws::{explain, is_transient};
-use kinesis_fleet::retry::RetryPolicy;
 
-use crate::aws::Clients;
+use crate::cloud::Clients;
+use crate::cloud::store_url::StoreUrlError;
 use crate::config::Config;
 use crate::items::codec::ItemError;
-use crate::stats::Stats;
-use crate::store_url::StoreUrlError;
+use crate::sink::stats::Stats;
 
 /// For effects of an epoch: about half a minute, after which the shard's task gives up and whoever
 /// holds the lease next starts the epoch again.
@@ -162,20 +162,12 @@ impl Rate {
 /// Sends a request until it succeeds, is refused for good, or the tries are used up.
 pub(crate) async fn persist<T, E, F>(
     stats: &Stats,
-    mut send: impl FnMut() -> F,
+    send: impl FnMut() -> F,
 ) -> Result<T, SdkError<E, Response>>
 where
     F: Future<Output = Result<T, SdkError<E, Response>>>,
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let mut backoff = EFFECT.start();
-    loop {
-        match send().await {
-            Err(error) if is_transient(&error) && backoff.wait().await => {
-                stats.retries.fetch_add(1, Relaxed);
-                tracing::debug!(error = explain(&error), "trying again");
-            }
-            result => return result,
-        }
-    }
+    let count = || _ = stats.retries.fetch_add(1, Relaxed);
+    aws_calls::persist(EFFECT, count, send).await
 }

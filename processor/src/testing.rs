@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use ivs_local::{Endpoint, State};
+use ivs_emulator::{Endpoint, State};
 
-use crate::aws::{self, Clients};
+use crate::cloud;
+use crate::cloud::Clients;
+use crate::commands::local::setup;
 use crate::config::Config;
-use crate::local::setup;
 
 /// An endpoint in memory with everything created, a stream of one shard included.
 pub(crate) struct Embedded {
@@ -18,13 +19,16 @@ pub(crate) struct Embedded {
 impl Embedded {
     pub(crate) async fn start() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let local =
-            ivs_local::Config { listen, state: State::Memory, ..ivs_local::Config::default() };
+        let local = ivs_emulator::Config {
+            listen,
+            state: State::Memory,
+            ..ivs_emulator::Config::default()
+        };
         let endpoint = Endpoint::start(local).await.unwrap();
         let mut config = Config::default();
         config.aws.endpoint_url = endpoint.url().to_owned();
         config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
-        let clients = aws::clients(&config.aws).await;
+        let clients = cloud::clients(&config.aws).await;
         setup::create(&clients, &config, 1).await.unwrap();
         Self { endpoint, config, clients }
     }

@@ -1,31 +1,32 @@
 //! One worker: a member of the fleet that runs a task for every shard it holds.
 
+mod drained;
+mod heartbeat;
+pub mod shard_status;
+pub mod shard_task;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ivs_core::decode::DecodeLimits;
-use ivs_core::epoch::ShardConfig;
-use ivs_core::stream::ShardId;
 use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader, enhanced};
 use kinesis_fleet::{
     Fleet, FleetConfig, FleetError, InitialPosition, LeaseStatus, Leases, ShardLease,
     ShutdownReport, WorkerId,
 };
+use kinesis_model::ShardId;
 use tokio::task::JoinSet;
 
+pub use drained::drained;
 pub use watch::{Task, Watch};
 
-use crate::aws::Clients;
-use crate::config::{self, Config};
-use crate::heartbeat;
-use crate::shard_status::{ShardStatus, View};
-use crate::shard_task;
+use crate::cloud::Clients;
+use crate::cloud::store_url::StoreUrlError;
+use crate::config::{self, Config, shard_config};
 use crate::sink::Sinks;
-use crate::stats::Stats;
-use crate::store_url::StoreUrlError;
+use crate::sink::stats::Stats;
+use shard_status::{ShardStatus, Shards, View};
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,25 +49,6 @@ pub struct Worker {
     heartbeat: tokio::task::JoinHandle<()>,
     stream: Arc<str>,
     lease_table: Arc<str>,
-}
-
-/// The shards this worker has or had, with what their tasks are doing.
-#[derive(Debug, Default)]
-pub(crate) struct Shards(Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>);
-
-impl Shards {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<ShardStatus>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn views(&self) -> BTreeMap<ShardId, View> {
-        self.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
-    }
-
-    /// The shards whose tasks are running.
-    pub(crate) fn running(&self) -> impl Iterator<Item = (ShardId, View)> {
-        self.views().into_iter().filter(|(_, view)| view.ended.is_none())
-    }
 }
 
 /// What every shard task of a worker needs.
@@ -252,20 +234,5 @@ async fn consumer(config: &Config, clients: &Clients) -> Consumer {
             tracing::warn!(%error, "enhanced fan-out is not available, polling");
             Consumer::Polling
         }
-    }
-}
-
-/// How shards are processed, by the configuration.
-pub(crate) fn shard_config(config: &Config) -> ShardConfig {
-    let epoch = &config.epoch;
-    ShardConfig {
-        interval_ms: epoch.interval_ms,
-        max_rows: epoch.max_rows,
-        max_records: epoch.max_records,
-        max_bytes: epoch.max_bytes,
-        dedupe_horizon_ms: epoch.dedupe_horizon_ms,
-        archive: !config.objects.archive.is_empty(),
-        decode: DecodeLimits { max_ahead_ms: epoch.max_ahead_ms, ..DecodeLimits::default() },
-        ..ShardConfig::default()
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use ivs_processor::aws::{Clients, clients};
+use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use ivs_schemas::contract::{CONTRACTS, Direction};
 use ivs_schemas::items::sessions;

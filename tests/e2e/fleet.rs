@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ivs_processor::aws::{Clients, clients};
+use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use kinesis_fleet::{Lease, LeaseStore};
 

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ivs_processor::aws::clients;
+use ivs_processor::cloud::clients;
 use ivs_processor::config::Aws;
 use serde_json::Value;
 

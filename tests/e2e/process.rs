@@ -51,7 +51,7 @@ impl Program {
         let file = File::create(path).expect("a log file");
         self.0
             .arg("--log-json")
-            .env("IVS_LOG", "info,ivs_processor::shard_task=debug")
+            .env("IVS_LOG", "info,ivs_processor::worker::shard_task=debug")
             .stderr(file);
         self
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ivs_processor::aws::clients;
+use ivs_processor::cloud::clients;
 use ivs_processor::config::Aws;
 
 use crate::fleet::{files, logs};

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ivs_processor::aws::{Clients, clients};
+use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 
 use crate::golden::{EXPECTED, SAMPLE, compare};

@@ -1,7 +1,7 @@
 //! What `local` creates is what `schemas/json/resources.json` says, which is what CDK is tested
 //! against: so a laptop and an account have the same tables, indexes, stream, bus and rules.
 
-use ivs_processor::aws::{Clients, clients};
+use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use serde_json::{Value, json};
 

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use ivs_core::archive::{object, parse_line};
 use ivs_core::columns::{COLUMNS, cells};
 use ivs_core::decode::{DecodeLimits, Decoder, Event, decode as decode_line, lines};
-use ivs_core::kpl::{Aggregate, MAGIC, aggregate, deaggregate};
 use ivs_core::merge::Merge as _;
 use ivs_core::sketch::{Distinct, Quantiles};
-use ivs_core::stream::EpochMs;
 use ivs_core::window::WindowFold;
+use kinesis_model::EpochMs;
+use kinesis_model::kpl::{Aggregate, MAGIC, aggregate, deaggregate};
 use md5::{Digest as _, Md5};
 
 /// 2026-03-01T12:00:00Z, when the samples arrived.

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use ivs_core::archive::parse_line;
 use ivs_core::decode::{DecodeLimits, decode, lines};
-use ivs_core::kpl::{Aggregate, deaggregate};
 use ivs_core::sketch::{Distinct, Quantiles};
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
+use kinesis_model::kpl::{Aggregate, deaggregate};
 
 /// Bytes that a changed one becomes: ends, quotes, signs, and all bits.
 const CHANGES: [u8; 8] = [0, b'"', b'\\', b'}', b'9', b'-', 0x80, 0xff];

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use emulators::Emulator;
-use ivs_processor::aws::{Clients, clients};
+use ivs_processor::cloud::{Clients, clients};
+use ivs_processor::commands::local::setup;
 use ivs_processor::config::Config;
-use ivs_processor::local::setup;
 use process::{Program, state};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/sample/part-00000.ndjson.zst");

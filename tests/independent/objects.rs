@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use futures::TryStreamExt as _;
+use ivs_processor::cloud::store_url::StoreUrl;
 use ivs_processor::config::Aws;
-use ivs_processor::store_url::StoreUrl;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use crate::emulators::Emulator;

@@ -87,7 +87,7 @@ fn every_record_counted(world: &World) -> Result<(), String> {
 /// E4: folding every accepted record once, in one go, gives the same rows to the last byte.
 fn same_as_one_pass(world: &World) -> Result<(), String> {
     use ivs_core::decode::{DecodeLimits, Event, decode, lines};
-    use ivs_core::kpl::{Aggregate, deaggregate};
+    use kinesis_model::kpl::{Aggregate, deaggregate};
 
     let mut windows = WindowFold::default();
     let mut sessions = SessionFold::default();

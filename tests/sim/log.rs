@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ivs_core::kpl::aggregate;
-use ivs_core::stream::{EpochMs, Position, Record, SequenceNumber, ShardId};
 use ivs_tests::rng::Rng;
+use kinesis_model::kpl::aggregate;
+use kinesis_model::{EpochMs, Position, Record, SequenceNumber, ShardId};
 
 /// Duplicates count within this arrival distance; small, so that both sides of it are hit.
 pub(crate) const HORIZON_MS: i64 = 60_000;

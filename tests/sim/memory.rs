@@ -1,7 +1,7 @@
 //! E8 from outside: what a shard's machine can hold, from what it was given and what it gave.
 
 use ivs_core::epoch::{Effect, Resume, Rows, ShardConfig};
-use ivs_core::stream::{EpochMs, Position};
+use kinesis_model::{EpochMs, Position};
 
 /// A line that was given to the machine and belongs to no closed epoch.
 struct Open {

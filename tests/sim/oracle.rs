@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ivs_core::stream::Position;
 use ivs_core::window::WindowAgg;
+use kinesis_model::Position;
 
 use crate::log::{HORIZON_MS, Line, Meaning, ShardLog};
 

@@ -9,9 +9,9 @@ use ivs_core::epoch::{
 };
 use ivs_core::row::Row;
 use ivs_core::session::SummaryAgg;
-use ivs_core::stream::{EpochMs, HashRange, Position};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
+use kinesis_model::{EpochMs, HashRange, Position};
 
 use crate::log::HORIZON_MS;
 use crate::memory::Memory;

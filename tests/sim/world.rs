@@ -7,9 +7,9 @@ use ivs_core::epoch::{Counts, Rejected};
 use ivs_core::merge::Merge;
 use ivs_core::row::{Applied, Row, apply};
 use ivs_core::session::{SummaryAgg, TimelineItem};
-use ivs_core::stream::{EpochMs, Position, ShardId};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
+use kinesis_model::{EpochMs, Position, ShardId};
 
 use crate::log::ShardLog;
 

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use ivs_core::decode::{DecodeLimits, Decoder, Event};
 use ivs_core::epoch::{Dedupe, EventId};
-use ivs_core::stream::EpochMs;
 use ivs_core::window::WindowFold;
+use kinesis_model::EpochMs;
 use serde::Deserialize;
 
 /// Rounds; each runs every contestant once, in turn, so that a noisy neighbour hits all alike.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
 use ivs_core::decode::{DecodeLimits, Decoder, Event, decode};
-use ivs_core::kpl::{Aggregate, aggregate, deaggregate};
 use ivs_core::merge::Merge as _;
 use ivs_core::sketch::quantile::whole_ms;
 use ivs_core::sketch::{Coupon, Distinct, Quantiles, Sketch as _};
-use ivs_core::stream::EpochMs;
 use ivs_core::window::{WindowAgg, WindowFold, WindowKey};
+use kinesis_model::EpochMs;
+use kinesis_model::kpl::{Aggregate, aggregate, deaggregate};
 
 /// Records that one iteration works on: a large epoch of a busy shard.
 const RECORDS: usize = 50_000;

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ivs_core::fixed::Fixed;
+use ivs_core::minute::Minute;
 use ivs_core::report::{Period, ReportFold};
 use ivs_core::sketch::{Coupon, Sketch as _};
-use ivs_core::stream::{EpochMs, Minute};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_schemas::report::ReportType;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
+use kinesis_model::EpochMs;
 
 /// Channels without an argument: 8.9 million rows.
 const CHANNELS: u64 = 200;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::stream::{EpochMs, HashRange, Record, SequenceNumberError};
+use kinesis_model::{EpochMs, HashRange, Record, SequenceNumberError};
 
 /// Why a line is no archived record.
 #[derive(Debug, thiserror::Error)]

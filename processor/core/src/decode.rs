@@ -39,9 +39,9 @@ pub use reject::{Reason, Rejection};
 
 use fearless_simd::Level;
 
-use crate::stream::EpochMs;
 use field::Fields;
 use flat::{Flat, Kind};
+use kinesis_model::EpochMs;
 use usual::Habits;
 
 /// What a line may be at most.

@@ -31,8 +31,9 @@ pub use message::{
 pub use open::{Counts, Rejected};
 
 use crate::decode::{Decoder, Rejection};
-use crate::kpl::{self, Aggregate};
-use crate::stream::{EpochMs, HashRange, Position, Record, ShardId};
+use kinesis_model::kpl;
+use kinesis_model::kpl::Aggregate;
+use kinesis_model::{EpochMs, HashRange, Position, Record, ShardId};
 use open::OpenEpoch;
 
 /// The step of an epoch in flight whose answer is awaited.
@@ -166,11 +167,13 @@ impl Shard {
         let at = |sub| Position { sequence: record.sequence, sub };
         match kpl::deaggregate(&record.data) {
             Aggregate::Plain => self.take_user(at(0), record, &record.data, effects),
-            Aggregate::Broken(rejection) => self.take_broken(at(0), record, &rejection, effects),
+            Aggregate::Broken(broken) => {
+                self.take_broken(at(0), record, &broken.into(), effects);
+            }
             Aggregate::Records(users) => match kpl::check_range(&users, &self.range) {
-                Err(rejection) => {
+                Err(foreign) => {
                     let last = users.last().map_or(0, |user| user.sub);
-                    self.take_broken(at(last), record, &rejection, effects);
+                    self.take_broken(at(last), record, &foreign.into(), effects);
                 }
                 Ok(()) => {
                     for user in &users {

@@ -3,8 +3,7 @@
 //! No clock, no randomness, no I/O and no AWS type below this line: time enters as data, and the
 //! same code runs in the worker, in `replay`, in `audit` and in the simulator.
 //!
-//! The modules follow the flow: [`stream`] names positions, [`kpl`] and [`decode`] turn bytes into
-//! events, [`window`] and [`session`] fold them, [`row`] merges folds into stored rows, and
+//! The modules follow the flow: [`decode`] turns bytes into events, [`window`] and [`session`] fold them, [`row`] merges folds into stored rows, and
 //! [`epoch`] is the state machine that decides when each of these may be written. [`report`] is what
 //! stored rows add up to.
 
@@ -12,14 +11,13 @@ pub mod archive;
 pub mod columns;
 pub mod csv;
 pub mod decode;
+pub mod emit;
 pub mod epoch;
 pub mod fixed;
-pub mod kpl;
 pub mod merge;
-pub mod metrics;
+pub mod minute;
 pub mod report;
 pub mod row;
 pub mod session;
 pub mod sketch;
-pub mod stream;
 pub mod window;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::{Fixed, FixedSum};
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A value that two folds of different records combine into the fold of all of them.
 ///

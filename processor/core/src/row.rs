@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::merge::Merge;
-use crate::stream::{Position, ShardId};
+use kinesis_model::{Position, ShardId};
 
 /// What a row is: the fold of the records that `applied` spans.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stream::SequenceNumber;
+    use kinesis_model::SequenceNumber;
 
     fn at(sequence: u128) -> Position {
         Position { sequence: SequenceNumber::from(sequence), sub: 0 }

@@ -37,8 +37,8 @@ pub use summary::{
 pub use timeline::{TimelineItem, attribute_names};
 
 use crate::decode::{self, Fact, FactKind, FactScope};
-use crate::stream::EpochMs;
 use crate::window::{WindowAgg, WindowKey};
+use kinesis_model::EpochMs;
 
 /// The open epoch's partials of sessions.
 #[derive(Debug, Default)]

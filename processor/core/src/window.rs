@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::fixed::FixedSum;
 use crate::merge::{Gauge, Merge, Range, Stat, Total};
+use crate::minute::Minute;
 use crate::sketch::{Distinct, Quantiles};
-use crate::stream::Minute;
 
 mod fold;
 

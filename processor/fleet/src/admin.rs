@@ -5,7 +5,7 @@ pub mod stream;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use ivs_core::stream::{EpochMs, HashRange, ShardId};
+use kinesis_model::{EpochMs, HashRange, ShardId};
 
 use crate::lease::{Checkpoint, Lease, WorkerId};
 use crate::store::expressions::Change;

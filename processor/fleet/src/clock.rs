@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
 use tokio::time::Instant;
 
 /// Milliseconds on a worker's own monotonic clock, counted from its start. Never compared

@@ -1,6 +1,6 @@
 //! Settings of a fleet worker.
 
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 use crate::clock::Clock;
 use crate::lease::WorkerId;

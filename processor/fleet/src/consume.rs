@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use ivs_core::stream::{Position, Record, ShardId};
+use kinesis_model::{Position, Record, ShardId};
 use tokio::task::JoinSet;
 
 use crate::config::FleetConfig;

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use ivs_core::stream::{EpochMs, ShardId};
+use kinesis_model::{EpochMs, ShardId};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,6 @@ pub use pulse::{LoopName, LoopStatus};
 pub use shard_lease::{LeaseOutcome, ShardLease};
 pub use status::{Counters, LeaseState, LeaseStatus};
 
-use crate::aws;
 use crate::config::{ConfigError, FleetConfig};
 use crate::lease::{Lease, WorkerId};
 use crate::store::{LeaseStore, StoreError};
@@ -216,7 +215,7 @@ impl Fleet {
             .config()
             .to_builder()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(aws::bounded(Duration::from_secs(10)))
+            .timeout_config(aws_calls::bounded(Duration::from_secs(10)))
             .build();
         let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis_config);
         let stream_created = sync_loop::check_stream(&config, &kinesis, &store).await?;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use ivs_core::stream::{EpochMs, HashRange, Position, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 /// A worker's id, as stored in `leaseOwner`. Must be unique per process life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,14 +13,12 @@
 //! [`coordinator`] drives them; [`source`] reads records and knows nothing of leases.
 
 pub mod admin;
-pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod consume;
 pub mod coordinator;
 pub mod lease;
 pub mod planner;
-pub mod retry;
 pub mod source;
 pub mod store;
 pub mod sync;
@@ -31,7 +29,7 @@ pub use coordinator::{
     Counters, Fleet, FleetError, LeaseOutcome, LeaseState, LeaseStatus, Leases, LoopName,
     LoopStatus, Observer, ShardLease, ShutdownReport,
 };
-pub use ivs_core::stream::{EpochMs, HashRange, Position, Record, SequenceNumber, ShardId};
+pub use kinesis_model::{EpochMs, HashRange, Position, Record, SequenceNumber, ShardId};
 pub use lease::{Checkpoint, ChildShard, Lease, ResumePoint, StartAt, WorkerId};
 pub use source::{Batch, Consumer, ReaderSettings, ShardReader, SourceError};
 pub use store::{LeaseStore, StoreError};

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ivs_core::stream::ShardId;
+use kinesis_model::ShardId;
 
 use crate::clock::MonoMs;
 use crate::lease::{Lease, WorkerId};

@@ -6,12 +6,12 @@ pub mod enhanced;
 pub mod polling;
 
 use aws_sdk_kinesis::Client;
-use ivs_core::stream::{Record, ShardId};
+use kinesis_model::{Record, ShardId};
 
 pub use budget::ReadBudgets;
 
 use crate::lease::{ChildShard, StartAt};
-use crate::retry::RetryPolicy;
+use aws_calls::RetryPolicy;
 
 /// What one reading gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

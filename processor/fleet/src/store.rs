@@ -17,11 +17,10 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
 use aws_smithy_types::retry::RetryConfig;
-use ivs_core::stream::ShardId;
+use kinesis_model::ShardId;
 
-use crate::aws;
 use crate::lease::{Lease, WorkerId};
-use crate::retry::RetryPolicy;
+use aws_calls::RetryPolicy;
 use codec::{CodecError, Item};
 use expressions::{Change, Expressions};
 
@@ -95,7 +94,7 @@ impl LeaseStore {
             .config()
             .to_builder()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(aws::bounded(request))
+            .timeout_config(aws_calls::bounded(request))
             .build();
         Self {
             client: Client::from_conf(config),

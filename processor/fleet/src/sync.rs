@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ivs_core::stream::{EpochMs, HashRange, ShardId};
+use kinesis_model::{EpochMs, HashRange, ShardId};
 
 use crate::clock::MonoMs;
 use crate::config::InitialPosition;

@@ -1,7 +1,14 @@
 //! `config check`.
 
-use crate::cli::ConfigCommand;
 use crate::config::Config;
+use clap::Subcommand;
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether the configuration is valid, and what it comes to
+    Check,
+}
 
 /// Prints the configuration that results from all layers; loading it has checked it already.
 ///

@@ -3,16 +3,47 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context as _;
-use ivs_local::generate::{Generator, Ledger};
+use ivs_traffic::{Generator, Ledger};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{self, Clients};
-use crate::cli::GenerateArgs;
+use super::duration::duration;
+use crate::cloud;
+use crate::cloud::Clients;
+use crate::commands::signals;
 use crate::config::Config;
-use crate::local::{input, signals, traffic};
+use crate::producer::traffic::TrafficArgs;
+use crate::producer::{input, traffic};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// Send these NDJSON files instead of made-up traffic
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub input: Vec<PathBuf>,
+    /// Where sending notes what was acknowledged, so that a run that was cut off can go on
+    #[arg(long, requires = "input", value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Write to this NDJSON file instead of the stream
+    #[arg(long, conflicts_with = "input", value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How much time the traffic covers
+    #[arg(long = "for", default_value = "60s", value_name = "TIME", value_parser = duration)]
+    pub run_for: Duration,
+    /// As fast as possible instead of in real time
+    #[arg(long)]
+    pub fast: bool,
+    /// Write what was produced, for a later check, to this JSON file
+    #[arg(long, conflicts_with = "input", value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// What the traffic looks like.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
 
 /// Time generated at once when it goes as fast as it can.
 const SLICE_MS: i64 = 1_000;
@@ -23,7 +54,7 @@ const SLICE_MS: i64 = 1_000;
 /// When files or stream cannot be read or written.
 pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<()> {
     if !args.input.is_empty() {
-        let clients = aws::clients(&config.aws).await;
+        let clients = cloud::clients(&config.aws).await;
         let stream = &config.stream.name;
         let sent = input::send(&clients, stream, &args.input, args.journal.as_deref()).await?;
         println!("{} lines sent, {} sent earlier", sent.lines, sent.earlier);
@@ -43,7 +74,7 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
         }
         out.flush()?;
     } else {
-        let clients = aws::clients(&config.aws).await;
+        let clients = cloud::clients(&config.aws).await;
         if args.fast {
             send_fast(&clients, config, &args, &ledger).await?;
         } else {
@@ -62,7 +93,7 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
 }
 
 /// The whole time asked for, second by second.
-fn slices(args: &GenerateArgs) -> impl Iterator<Item = Vec<ivs_local::generate::Produced>> {
+fn slices(args: &GenerateArgs) -> impl Iterator<Item = Vec<ivs_traffic::Produced>> {
     let settings = traffic::generator(&args.traffic);
     let start_ms = settings.start_ms;
     let end_ms =

@@ -2,9 +2,17 @@
 
 use anyhow::Context as _;
 
-use crate::cli::HealthArgs;
 use crate::config::Config;
 use crate::ops::client;
+use clap::Args;
+
+/// `health`.
+#[derive(Args, Debug)]
+pub struct HealthArgs {
+    /// Operations server; without it, the one that ops.listen names
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub worker: Option<String>,
+}
 
 /// Asks `/healthz` and prints the answer.
 ///

@@ -1,5 +1,6 @@
 //! `leases`: the lease table, as operators see and change it.
 
+mod args;
 mod seek;
 
 use std::time::Duration;
@@ -8,10 +9,13 @@ use kinesis_fleet::admin::{self, Changed, Finding, stream};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, LeaseStore, ShardId};
 use serde::Serialize;
 
-use crate::aws::{self, Clients};
-use crate::cli::{LeasesCommand, ReleaseArgs};
+pub(super) use args::LeasesCommand;
+use args::ReleaseArgs;
+
+use crate::cloud;
+use crate::cloud::Clients;
+use crate::commands::text_table::{count, or_dash, render};
 use crate::config::Config;
-use crate::text_table::{count, or_dash, render};
 
 /// For one request; an operator's machine may be far away.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -26,7 +30,7 @@ pub(super) struct Unread(String);
 /// # Errors
 /// When the table cannot be read or written, a change was refused, or a check found something.
 pub(super) async fn run(config: &Config, command: &LeasesCommand) -> anyhow::Result<()> {
-    let clients = aws::clients(&config.aws).await;
+    let clients = cloud::clients(&config.aws).await;
     let store = store(config, &clients);
     match command {
         LeasesCommand::List(args) => {

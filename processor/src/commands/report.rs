@@ -5,13 +5,73 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use ivs_schemas::report::{Report, ReportType};
 
-use crate::aws;
-use crate::cli::{LambdaArgs, ReportArgs, ReportCommand};
 use crate::clock::now;
+use crate::cloud;
+use crate::cloud::store_url::StoreUrl;
 use crate::config::Config;
+use crate::report::Format;
+use crate::report::html::Lang;
 use crate::report::lambda::Handler;
 use crate::report::{self, Source};
-use crate::store_url::StoreUrl;
+use clap::{Args, Subcommand};
+
+/// `report …`.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// From midnight to midnight
+    Daily(ReportArgs),
+    /// From Monday to Monday
+    Weekly(ReportArgs),
+    /// A calendar month
+    Monthly(ReportArgs),
+    /// Answer requests as an AWS Lambda function
+    Lambda(LambdaArgs),
+}
+
+/// `report daily`, `weekly` and `monthly`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Channel, by its ARN or the last part of it
+    #[arg(long, value_name = "ID", required_unless_present = "all_channels")]
+    pub channel: Option<String>,
+    /// Every channel that was live, one report each; JSON without --out is one line each
+    #[arg(long, conflicts_with = "channel")]
+    pub all_channels: bool,
+    /// A date in the period, YYYY-MM-DD; without it, the latest period that is over
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<jiff::civil::Date>,
+    /// Zone whose calendar counts, by its IANA name
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    pub tz: String,
+    /// Language of the page
+    #[arg(long, default_value = "en")]
+    pub lang: Lang,
+    /// What to write
+    #[arg(long, default_value = "json")]
+    pub format: Format,
+    /// Write reports/ID/TYPE_PERIOD.EXT below this URL (file:DIR, s3://BUCKET) instead of to
+    /// standard output
+    #[arg(
+        long,
+        value_name = "URL",
+        required_if_eq_all([("all_channels", "true"), ("format", "html")])
+    )]
+    pub out: Option<String>,
+}
+
+/// `report lambda`.
+#[derive(Args, Debug)]
+pub struct LambdaArgs {
+    /// Where reports go, as JSON and as pages
+    #[arg(long, env = "REPORT_OUT", value_name = "URL")]
+    pub out: String,
+    /// Zone whose calendar counts, by its IANA name
+    #[arg(long, env = "REPORT_TZ", default_value = "UTC", value_name = "ZONE")]
+    pub tz: String,
+    /// Language of the pages
+    #[arg(long, env = "REPORT_LANG", default_value = "en")]
+    pub lang: Lang,
+}
 
 /// Writes the report of a channel, or of each channel that was live; or serves Lambda.
 ///
@@ -48,7 +108,7 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
 }
 
 async fn source(config: &Config) -> Source {
-    Source::new(&aws::clients(&config.aws).await.dynamodb, &config.tables)
+    Source::new(&cloud::clients(&config.aws).await.dynamodb, &config.tables)
 }
 
 async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {

@@ -9,13 +9,24 @@ use kinesis_fleet::admin::stream::{self, StreamError, StreamShards};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, ShardId};
 use serde::Serialize;
 
-use crate::aws;
-use crate::cli::StatusArgs;
 use crate::clock::now;
+use crate::cloud;
+use crate::commands::text_table::{count, or_dash, render, time};
 use crate::config::Config;
 use crate::ops::client;
 use crate::ops::status::{ShardReport, Status, WorkerStatus, age_ms};
-use crate::text_table::{count, or_dash, render, time};
+use clap::Args;
+
+/// `status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Ask this worker's operations server instead of lease table and stream
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub worker: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Lags asked for at once.
 const AT_ONCE: usize = 10;
@@ -97,7 +108,7 @@ impl Heartbeat {
 
 /// Reads the table twice, half a failover time apart, and the lags in between.
 async fn look(config: &Config) -> anyhow::Result<FleetReport> {
-    let clients = aws::clients(&config.aws).await;
+    let clients = cloud::clients(&config.aws).await;
     let store = super::leases::store(config, &clients);
     let name = &config.stream.name;
     let started = Instant::now();

@@ -7,9 +7,18 @@ use ivs_core::decode::{DecodeLimits, decode};
 use ivs_schemas::contract::contract_of;
 use jsonschema::Validator;
 
-use crate::cli::ValidateArgs;
+use crate::archive::lines;
 use crate::clock::now;
-use crate::local::lines;
+use clap::Args;
+use std::path::PathBuf;
+
+/// `validate`.
+#[derive(Args, Debug)]
+pub struct ValidateArgs {
+    /// NDJSON files (plain, .gz, .zst)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
 
 /// Lines with a finding that are printed; the rest is only counted.
 const MAX_PRINTED: u64 = 20;

@@ -4,11 +4,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::cli::WorkerArgs;
+use crate::cloud;
+use crate::commands::signals;
 use crate::config::Config;
-use crate::local::signals;
-use crate::worker::Worker;
-use crate::{aws, local, ops};
+use crate::config::Consumer;
+use crate::ops;
+use crate::worker::{Worker, drained};
+use clap::Args;
+
+/// `worker`.
+#[derive(Args, Debug)]
+pub struct WorkerArgs {
+    /// Stop once every shard was read to its tip and all of it is committed; for the only worker of a
+    /// stream
+    #[arg(long)]
+    pub until_drained: bool,
+    /// How records are fetched; instead of `stream.consumer`
+    #[arg(long)]
+    pub consumer: Option<Consumer>,
+}
 
 /// Joins the fleet until SIGTERM or ctrl-C, then commits and releases everything.
 ///
@@ -19,7 +33,7 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
     if let Some(ops) = &ops {
         tracing::info!(address = %ops.address(), "operations server started");
     }
-    let clients = aws::clients_with_faults(&config.aws, &config.chaos).await;
+    let clients = cloud::clients_with_faults(&config.aws, &config.chaos).await;
     let mut config = config.clone();
     config.stream.consumer = args.consumer.unwrap_or(config.stream.consumer);
     let worker = Worker::start(&config, &clients).await.context("the worker did not start")?;
@@ -31,7 +45,7 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
     tokio::select! {
         biased;
         () = stop => tracing::info!("stopping: closing epochs and releasing leases"),
-        () = local::drained(&worker), if args.until_drained => tracing::info!("every shard was read to its tip"),
+        () = drained(&worker), if args.until_drained => tracing::info!("every shard was read to its tip"),
     }
     if let Some(ops) = &ops {
         ops.draining();

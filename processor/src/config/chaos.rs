@@ -49,6 +49,9 @@ impl Chaos {
 
     pub(super) fn problems(&self, aws: &Aws) -> Vec<String> {
         let mut problems = vec![];
+        if self.is_on() && cfg!(not(feature = "chaos")) {
+            problems.push("chaos is for tests: this build has the feature `chaos` off".to_owned());
+        }
         if self.is_on() && aws.endpoint_url.is_empty() {
             problems.push("chaos is for tests: it needs aws.endpoint_url".to_owned());
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivs_core::row::Row;
-use ivs_core::stream::{Position, ShardId};
+use kinesis_model::{Position, ShardId};
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;

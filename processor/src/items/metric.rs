@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ivs_core::fixed::{Fixed, FixedSum};
 use ivs_core::merge::{Gauge, Last, Range, Stat, Total};
+use ivs_core::minute::Minute;
 use ivs_core::row::Row;
 use ivs_core::sketch::{Distinct, Quantiles, SketchError};
-use ivs_core::stream::{EpochMs, Minute};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_schemas::items::metrics as names;
+use kinesis_model::EpochMs;
 
 use super::codec::{Item, ItemError, Reader, Writer, error};
 
@@ -294,8 +295,8 @@ fn sketch<S: Default>(
 #[cfg(test)]
 mod tests {
     use ivs_core::decode::{DecodeLimits, Event, decode as decode_line};
-    use ivs_core::stream::{Position, ShardId};
     use ivs_core::window::WindowFold;
+    use kinesis_model::{Position, ShardId};
 
     use super::*;
 

@@ -75,8 +75,8 @@ fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, ItemError> {
 mod tests {
     use ivs_core::decode::{DecodeLimits, Event, decode as decode_line};
     use ivs_core::session::SessionFold;
-    use ivs_core::stream::{EpochMs, Position, ShardId};
     use ivs_core::window::WindowFold;
+    use kinesis_model::{EpochMs, Position, ShardId};
 
     use super::*;
 

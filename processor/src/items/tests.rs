@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ivs_core::decode::{DecodeLimits, Event, decode};
 use ivs_core::row::{Applied, apply};
 use ivs_core::session::{SessionDeltas, SessionFold, TimelineItem, attribute_names, milestones};
-use ivs_core::stream::{EpochMs, Position, ShardId};
 use ivs_core::window::WindowFold;
 use ivs_schemas::items::sessions as names;
+use kinesis_model::{EpochMs, Position, ShardId};
 use proptest::prelude::*;
 
 use super::codec::Item;

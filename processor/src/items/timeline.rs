@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivs_core::session::{self, TimelineItem, attribute_names};
-use ivs_core::stream::{Position, ShardId};
 use ivs_schemas::items::sessions as names;
+use kinesis_model::{Position, ShardId};
 
 use super::codec::{Item, Writer};
 use crate::config;

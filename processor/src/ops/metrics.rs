@@ -2,7 +2,7 @@
 
 use super::openmetrics::Exposition;
 use super::status::{ShardReport, Status, WorkerStatus};
-use crate::stats::Snapshot;
+use crate::sink::stats::Snapshot;
 
 /// The whole exposition. Counters start at 0 with the process.
 #[must_use]
@@ -127,8 +127,8 @@ fn shards(all: &mut Exposition, shards: &[ShardReport]) {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::status::sample;
     use super::*;
+    use crate::ops::status::sample;
 
     /// A reader of its own: every sample, by the text before its value. It insists on what the
     /// format demands: metadata before samples, each family once and in one piece, names that fit

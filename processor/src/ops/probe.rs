@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ivs_core::stream::ShardId;
 use kinesis_fleet::{LoopName, LoopStatus};
+use kinesis_model::ShardId;
 
 use super::Phase;
 use crate::worker::Watch;

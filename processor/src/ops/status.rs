@@ -1,14 +1,14 @@
 //! What `/status` says, as JSON; `/metrics` is made from the same.
 
-use ivs_core::stream::EpochMs;
 use kinesis_fleet::{LeaseStatus, LoopStatus};
+use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
 use super::probe::{self, Signs};
 use super::{Phase, State};
 use crate::clock::now;
-use crate::shard_status::{Rates, Stage};
-use crate::stats::{LastError, Snapshot};
+use crate::sink::stats::{LastError, Snapshot};
+use crate::worker::shard_status::{Rates, Stage};
 use crate::worker::{Task, Watch};
 
 /// A worker at one moment.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ivs_core::fixed::{Fixed, FixedSum};
 use ivs_core::merge::{Gauge, Last, Range, Stat, Total};
 use ivs_core::sketch::{Distinct, Quantiles};
-use ivs_core::stream::EpochMs;
 use ivs_core::window::WindowAgg;
+use kinesis_model::EpochMs;
 
 pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend(value.to_le_bytes());

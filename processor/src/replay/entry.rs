@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use ivs_core::merge::Merge as _;
+use ivs_core::minute::Minute;
 use ivs_core::session::SummaryAgg;
 use ivs_core::sketch::{Distinct, Sketch as _};
-use ivs_core::stream::{EpochMs, Minute};
 use ivs_core::window::{WindowAgg, WindowKey};
+use kinesis_model::EpochMs;
 
 use super::bytes::{Reader, put_bytes, put_u64, read_window, write_window};
 use super::sorter::Entry;

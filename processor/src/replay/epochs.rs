@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use ivs_core::epoch::{Effect, Input, Objects, Resume, Rows, Shard, ShardConfig, StoredRows};
-use ivs_core::stream::{EpochMs, HashRange, Record, ShardId};
+use kinesis_model::{EpochMs, HashRange, Record, ShardId};
 use serde_json::json;
 
 use super::entry::Stamp;

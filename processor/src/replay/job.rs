@@ -2,110 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ivs_core::archive::parse_line;
-use ivs_core::epoch::{Counts, ShardConfig};
-use ivs_core::stream::{HashRange, Position, ShardId};
-use md5::{Digest as _, Md5};
-use tokio::runtime::Handle;
+use ivs_core::epoch::Counts;
+use kinesis_model::{HashRange, Position};
 
-use super::entry::{FactPart, MetricPart, Stamp, SummaryPart};
+use super::context::{Computed, Context, Gap, Unit};
+use super::entry::Stamp;
 use super::epochs::ShardFold;
-use super::object::{Damage, Object};
-use super::output::{Output, Wanted};
-use super::parts::{self, Part};
-use super::progress::Progress;
+use super::output::Output;
 use super::ranges::{self, Range, RangeEnd, RangeFold};
-use super::segment::Chain;
-use super::sorter::{Merged, Sorter};
-use super::split::Splitter;
+use super::sorter::Sorter;
+use crate::archive::object::{Damage, Object};
+use crate::archive::parts;
+use crate::archive::parts::Part;
+use crate::archive::segment::Chain;
+use crate::archive::split::Splitter;
 
 /// Records that go to a shard's machine at once.
 const BATCH: usize = 1_000;
-
-/// What all threads share.
-pub(crate) struct Context {
-    /// Downloads run here.
-    pub(crate) handle: Handle,
-    /// How records are judged.
-    pub(crate) shard: ShardConfig,
-    /// What is to come out.
-    pub(crate) wanted: Wanted,
-    /// The shards of the worker's own archive.
-    pub(crate) chains: Vec<Chain>,
-    /// Objects that others made.
-    pub(crate) objects: Vec<Object>,
-    /// How far it is.
-    pub(crate) progress: Arc<Progress>,
-}
-
-/// A shard, or an object that counts as one.
-#[derive(Clone, Debug)]
-pub(crate) struct Unit {
-    /// Its name in `applied`.
-    pub(crate) shard: ShardId,
-    /// The end of each of its parts.
-    pub(crate) ends: Vec<Position>,
-    /// Up to here the source has every record from the beginning on.
-    pub(crate) covered: Option<Position>,
-}
-
-/// A part of a shard that the archive does not have.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{shard} of {stream}: the archive has nothing from {from} up to {to}")]
-pub(crate) struct Gap {
-    stream: String,
-    shard: ShardId,
-    from: String,
-    to: String,
-}
-
-/// What a replay came to.
-pub(crate) struct Computed {
-    /// Metric rows by key.
-    pub(crate) metrics: Merged<MetricPart>,
-    /// Summaries by session.
-    pub(crate) summaries: Merged<SummaryPart>,
-    /// Timeline items by session and sort key.
-    pub(crate) facts: Merged<FactPart>,
-    /// What stamps stand for.
-    pub(crate) units: Vec<Unit>,
-    /// What became of the records.
-    pub(crate) counts: Counts,
-    /// Objects that could not be read to their ends.
-    pub(crate) damages: Vec<Damage>,
-    /// What the worker's archive lacks.
-    pub(crate) gaps: Vec<Gap>,
-}
-
-impl Context {
-    /// What all threads of a replay share.
-    pub(crate) fn new(
-        shard: ShardConfig,
-        wanted: Wanted,
-        chains: Vec<Chain>,
-        objects: Vec<Object>,
-        progress: Arc<Progress>,
-    ) -> Self {
-        Self { handle: Handle::current(), shard, wanted, chains, objects, progress }
-    }
-
-    /// The stamp of an object: objects follow the shards.
-    pub(crate) fn object_stamp(&self, index: usize) -> Stamp {
-        let unit = u32::try_from(self.chains.len() + index).unwrap_or(u32::MAX);
-        Stamp { unit, part: 0 }
-    }
-
-    /// An object as a shard: its name condensed, because a long session names thousands, and its
-    /// text as a single part that ends where the text does, if that was `read`.
-    fn object_unit(&self, index: usize, read: Option<u64>) -> Unit {
-        let name = Md5::digest(self.objects[index].name.as_bytes());
-        let shard = ShardId::new(&format!("object:{:032x}", u128::from_be_bytes(name.into())));
-        let at = |bytes: u64| Position { sequence: u128::from(bytes).into(), sub: 0 };
-        Unit { shard, ends: vec![at(read.unwrap_or_default())], covered: read.map(at) }
-    }
-}
 
 enum Job {
     Chain(usize),

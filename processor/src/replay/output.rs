@@ -13,8 +13,8 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use serde_json::{Value, json};
 
 use super::entry::{FactPart, MetricPart, Stamp, SummaryPart};
-use super::object::Damage;
 use super::sorter::Sorter;
+use crate::archive::object::Damage;
 use crate::config;
 use crate::items::json::to_json;
 use crate::items::timeline;

@@ -17,16 +17,17 @@ use std::sync::atomic::AtomicU64;
 
 use ivs_core::decode::{Decoder, Event, Reason, Rejection, decode};
 use ivs_core::epoch::EventId;
+use ivs_core::minute::Minute;
 use ivs_core::session::SessionFold;
-use ivs_core::stream::{EpochMs, Minute};
 use ivs_core::window::WindowFold;
+use kinesis_model::EpochMs;
 
+use super::context::Context;
 use super::ids::{MinuteIds, Watermark};
-use super::job::Context;
-use super::object::{Damage, Text};
 use super::output::{Output, place};
-use super::parts::Part;
-use super::split::{Splitter, concatenated};
+use crate::archive::object::{Damage, Text};
+use crate::archive::parts::Part;
+use crate::archive::split::{Splitter, concatenated};
 
 /// Stands for an arrival time that is not known: no event is ahead of it, and one that takes it
 /// for its own time has none. The last millisecond that `decode` accepts.

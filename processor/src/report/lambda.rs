@@ -5,17 +5,17 @@
 //! with status 400.
 
 use anyhow::Context as _;
-use ivs_core::stream::EpochMs;
 use ivs_schemas::report::{Report, ReportType};
+use kinesis_model::EpochMs;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::html::Lang;
 use super::{Format, Source, all_channels, channel_id, period, store};
 use crate::clock::now;
+use crate::cloud::lambda::{Response, serve};
+use crate::cloud::store_url::StoreUrl;
 use crate::config;
-use crate::lambda::{Response, serve};
-use crate::store_url::StoreUrl;
 
 /// What to report.
 #[derive(Clone, Debug, Default, Deserialize)]

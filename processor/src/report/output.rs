@@ -3,7 +3,7 @@
 use ivs_schemas::report::Report;
 
 use super::html::{self, Lang};
-use crate::store_url::StoreUrl;
+use crate::cloud::store_url::StoreUrl;
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -8,6 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use aws_calls::RetryPolicy;
+use aws_calls::{explain, is_transient};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
@@ -15,12 +17,10 @@ use aws_smithy_runtime_api::http::Response;
 use futures::stream::{self, StreamExt as _};
 use ivs_core::report::{MAX_SESSIONS, Period, ReportFold};
 use ivs_core::session::{LONGEST_STREAM_MS, SummaryAgg};
-use ivs_core::stream::EpochMs;
 use ivs_schemas::items::{metrics, sessions};
 use ivs_schemas::names::CHANNEL_INDEX;
 use ivs_schemas::report::Report;
-use kinesis_fleet::aws::{explain, is_transient};
-use kinesis_fleet::retry::RetryPolicy;
+use kinesis_model::EpochMs;
 
 use crate::config::Tables;
 use crate::items::codec::{Item, Reader};

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use ivs_core::decode::FactOrigin;
 use ivs_core::fixed::Fixed;
+use ivs_core::minute::Minute;
 use ivs_core::report::ReportFold;
 use ivs_core::session::SummaryAgg;
-use ivs_core::stream::{EpochMs, Minute};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_schemas::report::{Report, ReportType};
+use kinesis_model::EpochMs;
 
 use super::html::{Lang, page};
 use super::{Format, key, period};

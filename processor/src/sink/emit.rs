@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ivs_core::epoch::Emission;
-use ivs_core::metrics::{
+use ivs_core::emit::{
     ClosedWindow, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
     closed_window_events, minutes_needed, session_datums, session_events, stored_datums,
     window_datums, windows_to_judge,
 };
+use ivs_core::epoch::Emission;
 use ivs_core::session::SummaryAgg;
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 use super::{SinkError, Sinks};
 

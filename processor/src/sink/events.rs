@@ -8,14 +8,14 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use aws_calls::explain;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use ivs_schemas::domain::DomainEvent;
 use ivs_schemas::names::DOMAIN_SOURCE;
-use kinesis_fleet::aws::explain;
 
 use super::{EFFECT, SinkError, persist};
 use crate::config;
-use crate::stats::Stats;
+use crate::sink::stats::Stats;
 
 /// Entries of one PutEvents call: AWS's limit.
 const MAX_ENTRIES: usize = 10;

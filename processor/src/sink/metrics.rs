@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use aws_calls::{explain, is_transient};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use ivs_core::metrics::{
+use ivs_core::emit::{
     Batch, Bisected, Datum, DatumValue, MAX_BATCH_BYTES, Timeliness, batches, too_old_or_ahead,
     validate,
 };
-use ivs_core::stream::EpochMs;
-use kinesis_fleet::aws::{explain, is_transient};
+use kinesis_model::EpochMs;
 
 use super::{Rate, SinkError, persist};
 use crate::config;
-use crate::stats::Stats;
+use crate::sink::stats::Stats;
 
 /// Calls in flight for one epoch; the rate limit is the real bound.
 const CONCURRENCY: usize = 8;

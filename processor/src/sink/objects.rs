@@ -9,15 +9,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use ivs_core::archive;
 use ivs_core::epoch::{Objects, Rejected};
-use ivs_core::stream::{EpochMs, HashRange, Position, Record, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, Record, ShardId};
 use object_store::path::Path;
 use object_store::{DynObjectStore, ObjectStoreExt as _};
 use serde_json::json;
 
 use super::{EFFECT, SetAside, SinkError, set_aside};
+use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config;
-use crate::stats::Stats;
-use crate::store_url::{StoreUrl, StoreUrlError};
+use crate::sink::stats::Stats;
 
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
 const ZSTD_LEVEL: i32 = 3;

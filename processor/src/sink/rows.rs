@@ -8,25 +8,26 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_calls::{code, explain};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ivs_core::epoch::{Rows, StoredRows};
 use ivs_core::merge::Merge;
+use ivs_core::minute::Minute;
 use ivs_core::row::{Applied, Row, apply};
 use ivs_core::session::{SummaryAgg, TimelineItem, attribute_names, milestones};
-use ivs_core::stream::{Minute, Position, ShardId};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_schemas::items::{metrics, sessions};
-use kinesis_fleet::aws::{code, explain};
+use kinesis_model::{Position, ShardId};
 use tokio::sync::Semaphore;
 
 use super::{Rate, SetAside, SinkError, persist};
 use crate::config::{self, RefusedRows};
 use crate::items::codec::{Item, ItemError};
 use crate::items::{metric, summary, timeline};
-use crate::stats::Stats;
+use crate::sink::stats::Stats;
 
 pub use replace::Replaced;
 

@@ -1,7 +1,7 @@
 //! Rows that can never be written, kept as DynamoDB would have had them.
 
 use bytes::Bytes;
-use ivs_core::stream::{Position, ShardId};
+use kinesis_model::{Position, ShardId};
 use serde_json::json;
 
 use crate::items::codec::Item;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivs_core::stream::ShardId;
 use kinesis_fleet::{LeaseStatus, LoopStatus, Observer};
+use kinesis_model::ShardId;
 use tokio::task::AbortHandle;
 
-use super::Shards;
-use crate::shard_status::{Rates, View};
-use crate::stats::Stats;
+use super::shard_status::Shards;
+use crate::sink::stats::Stats;
+use crate::worker::shard_status::{Rates, View};
 
 /// A view of a [`super::Worker`]. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Watch {
     #[must_use]
     pub fn tasks(&self) -> Vec<(ShardId, Task)> {
         let all = self.shards.lock().clone();
-        let task = |status: &crate::shard_status::ShardStatus| Task {
+        let task = |status: &crate::worker::shard_status::ShardStatus| Task {
             view: status.view(),
             rates: status.rates(),
             since_turn: status.since_turn(),

@@ -2,7 +2,7 @@
 
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_kinesis::types::{ShardIteratorType, StreamStatus};
-use ivs_processor::aws::Clients;
+use ivs_processor::cloud::Clients;
 use ivs_schemas::names;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ivs_processor::local::lines;
+use ivs_processor::archive::lines;
 
 use crate::golden::SAMPLE;
 

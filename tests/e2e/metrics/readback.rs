@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, Statistic,
 };
-use ivs_processor::aws::{Clients, clients};
+use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use ivs_schemas::names;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ivs_core::stream::{EpochMs, ShardId};
 use ivs_tests::rng::Rng;
 use kinesis_fleet::clock::MonoMs;
 use kinesis_fleet::planner::Observations;
 use kinesis_fleet::{Lease, WorkerId};
+use kinesis_model::{EpochMs, ShardId};
 
 use crate::worker::Holder;
 use crate::world;

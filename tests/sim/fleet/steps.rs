@@ -5,7 +5,7 @@ use kinesis_fleet::planner::{Action, Limits, Snapshot, plan};
 use kinesis_fleet::sync::{is_fresh, plan_sync};
 use kinesis_fleet::{InitialPosition, Lease};
 
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 use super::Fleet;
 use super::member::{Held, Member, Phase, Scan};

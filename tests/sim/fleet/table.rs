@@ -2,10 +2,10 @@
 //!
 //! What the protocol needs of a row (counter, checkpoints) is the world's; who owns it is kept here.
 
-use ivs_core::stream::{HashRange, ShardId};
 use ivs_tests::rng::Rng;
 use kinesis_fleet::sync::ShardInfo;
 use kinesis_fleet::{Checkpoint, Lease, WorkerId};
+use kinesis_model::{HashRange, ShardId};
 
 use crate::log::ShardLog;
 use crate::world::{self, World};

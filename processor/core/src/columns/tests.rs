@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::minute::Minute;
 use crate::sketch::Sketch as _;
-use crate::stream::{EpochMs, Minute};
+use kinesis_model::EpochMs;
 
 /// A window in which every figure was carried.
 fn full() -> WindowAgg {

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::decode::{DecodeLimits, Event, decode};
-use crate::stream::{EpochMs, Minute};
+use crate::minute::Minute;
 use crate::window::WindowFold;
+use kinesis_model::EpochMs;
 
 /// Folds lines and writes the windows.
 fn csv(lines: &[&str]) -> String {

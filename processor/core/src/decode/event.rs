@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fact::Fact;
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Begins the session id of a record of the QoS sample, whose clients know their channel alone.
 pub(super) const QOS_SESSION: &str = "qos:";

@@ -4,7 +4,7 @@ use ivs_schemas::items::sessions::event_type;
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A lifecycle event. Owned, since facts are few and outlive their line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::json::Value;
 use super::reject::{Reason, Rejection, excerpt};
 use super::{DecodeLimits, number, time};
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// The longest id: DynamoDB allows a partition key 2,048 bytes, the ids of IVS and of players stay
 /// below 64, and rows, metrics and caches hold ids by the thousand.

@@ -9,7 +9,7 @@ use wide::u8x16;
 
 use super::keys::{HEAD, Tag};
 use super::number;
-use super::reject::Reason;
+use super::reject::{Reason, Rejection};
 use crate::fixed::Fixed;
 
 /// Objects and arrays may nest so deep, the outermost included. IVS and players need four.
@@ -76,6 +76,13 @@ pub(super) struct Fault {
     pub(super) what: &'static str,
     /// The byte it is wrong at.
     pub(super) at: usize,
+}
+
+impl From<Fault> for Rejection {
+    fn from(fault: Fault) -> Self {
+        let Fault { reason, what, at } = fault;
+        Self::of_record(reason, format!("{what} at byte {at}"))
+    }
 }
 
 /// Walks the one object that `text` holds: `each` is given the tag of a name, the name and the

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::json::Fault;
+use kinesis_model::kpl::{BrokenAggregate, ForeignRecord};
 
 /// The longest excerpt of a refused value that a rejection quotes, in characters.
 const MAX_EXCERPT: usize = 40;
@@ -116,10 +116,15 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl From<Fault> for Rejection {
-    fn from(fault: Fault) -> Self {
-        let Fault { reason, what, at } = fault;
-        Self::of_record(reason, format!("{what} at byte {at}"))
+impl From<BrokenAggregate> for Rejection {
+    fn from(broken: BrokenAggregate) -> Self {
+        Self::of_record(Reason::BadAggregate, broken.to_string())
+    }
+}
+
+impl From<ForeignRecord> for Rejection {
+    fn from(foreign: ForeignRecord) -> Self {
+        Self::of_record(Reason::HashRange, foreign.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ mod samples;
 mod usual;
 
 use super::{DecodeLimits, Decoder, Event, Rejection, decode, lines};
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// 2025-06-01T12:00:00Z, the arrival time of every line here.
 const ARRIVAL: EpochMs = EpochMs(1_748_779_200_000);

@@ -1,6 +1,6 @@
 //! RFC 3339 times, in exact civil arithmetic.
 
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 const DAY_MS: i64 = 86_400_000;
 /// Days from March of the year -400 to 1970.

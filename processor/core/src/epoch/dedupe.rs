@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A record's event id as 128 bits: a UUID's own bits, any other text's MD5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

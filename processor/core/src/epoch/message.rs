@@ -6,8 +6,8 @@ use super::open::{Counts, Rejected};
 use crate::decode::{DecodeLimits, Fact};
 use crate::row::Row;
 use crate::session::{SummaryAgg, TimelineItem};
-use crate::stream::{EpochMs, HashRange, Position, Record};
 use crate::window::{WindowAgg, WindowKey};
+use kinesis_model::{EpochMs, HashRange, Position, Record};
 
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{Dedupe, EventId, Objects, Rows};
 use crate::decode::{self, Decoder, Event, FactKind, Reason, Rejection};
 use crate::session::SessionFold;
-use crate::stream::{EpochMs, Position, Record};
 use crate::window::WindowFold;
+use kinesis_model::{EpochMs, Position, Record};
 
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;

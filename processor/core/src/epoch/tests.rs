@@ -158,7 +158,7 @@ fn an_aggregate_is_one_place_with_many_records() {
     let parts: Vec<(&str, Option<u128>, &[u8])> =
         parts.iter().map(|data| ("k", None, data.as_ref())).collect();
     let mut aggregate = record(1, 0, "a");
-    aggregate.data = crate::kpl::aggregate(&parts).into();
+    aggregate.data = kinesis_model::kpl::aggregate(&parts).into();
     let mut shard = shard(Resume::default());
     step(&mut shard, Input::Records(vec![aggregate]));
     assert_eq!(
@@ -171,7 +171,7 @@ fn an_aggregate_is_one_place_with_many_records() {
 fn a_user_record_outside_the_shards_keys_is_rejected_and_kept() {
     let data = record(1, 0, "a").data;
     let mut aggregate = record(1, 0, "a");
-    aggregate.data = crate::kpl::aggregate(&[("k", Some(5), &data)]).into();
+    aggregate.data = kinesis_model::kpl::aggregate(&[("k", Some(5), &data)]).into();
     let range = HashRange { start: 6, end: u128::MAX };
     let mut shard =
         Shard::resume(ShardId::new("s"), range, Resume::default(), ShardConfig::default());

@@ -17,8 +17,8 @@ use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge as _, Total};
 use crate::session::SummaryAgg;
 use crate::sketch;
-use crate::stream::EpochMs;
 use crate::window::{WindowAgg, WindowKey};
+use kinesis_model::EpochMs;
 
 /// Most sessions kept apart, less than 1 KB each: one every four minutes of a month. Rows of
 /// further ones count in every figure but those by session, and the report says so.

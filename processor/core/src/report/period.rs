@@ -5,7 +5,7 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A day, week or month of a zone's calendar.
 #[derive(Clone, Debug, PartialEq)]

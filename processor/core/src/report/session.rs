@@ -8,7 +8,7 @@ use super::score::Spread;
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
 use crate::session::{self, SummaryAgg};
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Milliseconds of a minute.
 const MINUTE_MS: i64 = 60_000;

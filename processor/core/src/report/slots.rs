@@ -5,7 +5,7 @@ use ivs_schemas::report::{Hour, Point, ReportType, Series};
 use super::bucket::Bucket;
 use super::period::Period;
 use crate::merge::Merge as _;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;

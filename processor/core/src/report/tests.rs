@@ -13,9 +13,10 @@ use jiff::tz::TimeZone;
 use super::{Period, ReportFold};
 use crate::decode::FactOrigin;
 use crate::fixed::Fixed;
+use crate::minute::Minute;
 use crate::session::SummaryAgg;
-use crate::stream::{EpochMs, Minute};
 use crate::window::{WindowAgg, WindowKey};
+use kinesis_model::EpochMs;
 
 /// 2026-03-01T00:00:00Z, a Sunday.
 const DAY_S: i64 = 1_772_323_200;

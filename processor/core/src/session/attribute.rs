@@ -5,7 +5,7 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 
 use crate::fixed::FixedSum;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A named attribute.
 pub type Attribute = (&'static str, AttributeValue);

@@ -5,7 +5,7 @@ use ivs_schemas::items::sessions::status;
 use super::starvation::{self, Interval, Starvation};
 use super::summary::{Lifecycle, Span, SummaryAgg};
 use crate::fixed::FixedSum;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// The longest stream: IVS ends a stream after 48 hours; reconnecting starts another.
 pub const LONGEST_STREAM_MS: i64 = 48 * 3_600_000;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::merge::Merge;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// The earliest statement of something; of several at that time, the smallest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Starvation of a stream's ingest, from the times at which it began and ended.
 
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A time of starvation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,9 +15,10 @@ use crate::decode::{
 };
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge, Stat, Total};
+use crate::minute::Minute;
 use crate::sketch::Distinct;
-use crate::stream::{EpochMs, Minute};
 use crate::window::WindowAgg;
+use kinesis_model::EpochMs;
 
 /// Most starts of starvation kept, and as many ends: a minute each for most of a working day, in
 /// about 10 KB of the item's 400. Beyond it the earliest stay, and the figures are lower bounds.

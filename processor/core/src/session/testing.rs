@@ -3,7 +3,7 @@
 use crate::decode::{AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach};
 use crate::decode::{Recording, RecordingPhase};
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// A second that is not the first of a minute: 2026-03-01T12:00:07Z.
 pub(crate) const BASE_S: i64 = 1_772_366_407;

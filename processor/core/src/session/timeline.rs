@@ -7,7 +7,7 @@ use ivs_schemas::items::sessions as names;
 use super::attribute::{Attribute, AttributeValue, Attributes, Fingerprint};
 use crate::decode::{Fact, FactKind, FactOrigin, FactScope, Recording, RecordingPhase};
 use crate::fixed::FixedSum;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// Attributes of timeline items that are named here: each is a field of an event, in our spelling.
 pub mod attribute_names {

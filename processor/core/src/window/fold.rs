@@ -10,9 +10,10 @@ use super::{WindowAgg, WindowKey};
 use crate::decode::{ChatMessage, Gauge, PlayerSample};
 use crate::fixed::Fixed;
 use crate::merge::{Merge, Range};
+use crate::minute::Minute;
 use crate::sketch::quantile::whole_ms;
 use crate::sketch::{Coupon, Sketch};
-use crate::stream::{EpochMs, Minute};
+use kinesis_model::EpochMs;
 
 /// Sketches take values in batches of this many: large enough that most windows sort and merge once,
 /// small enough that a window's three batches stay below 12 KB, about what its sketches take.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decode::{self, ChatMessage, PlayerSample, PlayerState};
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 /// An event by its parts, so that it is easy to make and to shuffle.
 #[derive(Clone, Debug)]

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use ivs_core::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 use super::Finding;
-use crate::aws::{explain, is_transient};
 use crate::lease::{Checkpoint, Lease};
-use crate::retry::RetryPolicy;
 use crate::sync::ShardInfo;
 use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
+use aws_calls::RetryPolicy;
+use aws_calls::{explain, is_transient};
 
 /// An operator waits for the answer: five tries within some ten seconds.
 const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 5 };
@@ -166,7 +166,7 @@ fn iterator_request(
 
 #[cfg(test)]
 mod tests {
-    use ivs_core::stream::{HashRange, ShardId};
+    use kinesis_model::{HashRange, ShardId};
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use ivs_core::stream::ShardId;
+use kinesis_model::ShardId;
 use tokio::sync::mpsc::Sender;
 
 use super::held::{self, Held, Phase};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ivs_core::stream::{EpochMs, HashRange, Position, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;

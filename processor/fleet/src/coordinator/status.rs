@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ivs_core::stream::{EpochMs, ShardId};
+use kinesis_model::{EpochMs, ShardId};
 
 use super::Shared;
 use super::held::Phase;

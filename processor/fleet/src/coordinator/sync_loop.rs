@@ -7,10 +7,10 @@ use super::{FleetError, Shared, stream_error};
 use crate::clock::MonoMs;
 use crate::config::{FleetConfig, InitialPosition};
 use crate::lease::Lease;
-use crate::retry::RetryPolicy;
 use crate::store::{Creation, LeaseStore};
 use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
 use crate::sync::{SyncPlan, is_fresh, plan_sync};
+use aws_calls::RetryPolicy;
 
 /// ListShards and DescribeStreamSummary are limited per account and stream, and 30 machines may
 /// start at once.
@@ -25,7 +25,7 @@ pub(super) async fn check_stream(
     config: &FleetConfig,
     kinesis: &aws_sdk_kinesis::Client,
     store: &LeaseStore,
-) -> Result<ivs_core::stream::EpochMs, FleetError> {
+) -> Result<kinesis_model::EpochMs, FleetError> {
     let created = listing::stream_created(kinesis, &config.stream, RETRY).await;
     let created = created.map_err(|error| stream_error(config, error))?;
     let leases = store.list().await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ivs_core::stream::ShardId;
+use kinesis_model::ShardId;
 
 use super::Limits;
 use crate::clock::MonoMs;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ivs_core::stream::ShardId;
+use kinesis_model::ShardId;
 use tokio::time::Instant;
 
 /// GetRecords calls per second and shard.

@@ -1,11 +1,11 @@
 //! The shards that continue a shard.
 
 use aws_sdk_kinesis::Client;
-use ivs_core::stream::{HashRange, ShardId};
+use kinesis_model::{HashRange, ShardId};
 
 use crate::lease::ChildShard;
-use crate::retry::RetryPolicy;
 use crate::sync::listing;
+use aws_calls::RetryPolicy;
 
 /// What the stream's shard list says about one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]

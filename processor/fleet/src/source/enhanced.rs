@@ -14,14 +14,13 @@ use aws_sdk_kinesis::types::{
     ConsumerStatus, ShardIteratorType, StartingPosition, SubscribeToShardEvent,
     SubscribeToShardEventStream,
 };
-use ivs_core::stream::{EpochMs, Position};
+use kinesis_model::{EpochMs, Position};
 use tokio::time::Instant;
 
 use super::polling::PollingReader;
 use super::{Batch, SourceError, children};
-use crate::aws;
 use crate::lease::StartAt;
-use crate::retry::{Backoff, RetryPolicy};
+use aws_calls::{Backoff, RetryPolicy};
 
 /// A second call within 5 s of a successful one is refused with `ResourceInUseException`.
 const RESUBSCRIBE_GAP: Duration = Duration::from_secs(5);
@@ -107,7 +106,7 @@ impl EnhancedReader {
         };
         if !over {
             let sequence = event.continuation_sequence_number.parse();
-            let sequence = sequence.map_err(|error: ivs_core::stream::SequenceNumberError| {
+            let sequence = sequence.map_err(|error: kinesis_model::SequenceNumberError| {
                 self.polling.malformed(error.to_string())
             })?;
             self.position = StartAt::After(Position { sequence, sub: u64::MAX });
@@ -134,8 +133,8 @@ impl EnhancedReader {
                 self.subscribed = Some(Instant::now());
                 self.subscription = Some(subscription);
             }
-            Err(error) if hopeless(&error) => self.fall_back(&aws::explain(&error)),
-            Err(error) => self.failed(&aws::explain(&error)).await,
+            Err(error) if hopeless(&error) => self.fall_back(&aws_calls::explain(&error)),
+            Err(error) => self.failed(&aws_calls::explain(&error)).await,
         }
     }
 
@@ -156,8 +155,8 @@ impl EnhancedReader {
 
 /// Refusals that no waiting cures: the consumer was deregistered, or access is denied.
 fn hopeless<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let code = aws::code(error);
-    code.is_some_and(|code| code != "ResourceInUseException") && !aws::is_transient(error)
+    let code = aws_calls::code(error);
+    code.is_some_and(|code| code != "ResourceInUseException") && !aws_calls::is_transient(error)
 }
 
 fn starting_position(position: StartAt) -> StartingPosition {
@@ -200,7 +199,7 @@ pub async fn register(client: &Client, stream: &str, name: &str) -> Result<Strin
     let failed = |operation, reason| RegisterError { name: name.to_owned(), operation, reason };
     let described = client.describe_stream_summary().stream_name(stream).send().await;
     let described =
-        described.map_err(|error| failed("DescribeStreamSummary", aws::explain(&error)))?;
+        described.map_err(|error| failed("DescribeStreamSummary", aws_calls::explain(&error)))?;
     let Some(summary) = described.stream_description_summary else {
         return Err(failed("DescribeStreamSummary", "it has no summary".to_owned()));
     };
@@ -208,8 +207,8 @@ pub async fn register(client: &Client, stream: &str, name: &str) -> Result<Strin
     let request = client.register_stream_consumer().stream_arn(&stream_arn).consumer_name(name);
     if let Err(error) = request.send().await {
         // It exists.
-        if aws::code(&error) != Some("ResourceInUseException") {
-            return Err(failed("RegisterStreamConsumer", aws::explain(&error)));
+        if aws_calls::code(&error) != Some("ResourceInUseException") {
+            return Err(failed("RegisterStreamConsumer", aws_calls::explain(&error)));
         }
     }
     let mut backoff = ACTIVE.start();
@@ -225,7 +224,7 @@ pub async fn register(client: &Client, stream: &str, name: &str) -> Result<Strin
                     None => "it is not ACTIVE yet".to_owned(),
                 }
             }
-            Err(error) => aws::explain(&error),
+            Err(error) => aws_calls::explain(&error),
         };
         if !backoff.wait().await {
             return Err(failed("DescribeStreamConsumer", last));

@@ -10,14 +10,13 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
-use ivs_core::stream::{EpochMs, Position, Record, ShardId};
+use kinesis_model::{EpochMs, Position, Record, ShardId};
 use tokio::time::Instant;
 
 use super::children::{self, Shape};
 use super::{Batch, ReaderSettings, SourceError};
-use crate::aws;
 use crate::lease::StartAt;
-use crate::retry::Backoff;
+use aws_calls::Backoff;
 
 /// Reads one shard with GetRecords.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl PollingReader {
             .config()
             .to_builder()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(aws::bounded(timeout))
+            .timeout_config(aws_calls::bounded(timeout))
             .build();
         Self {
             client: Client::from_conf(config),
@@ -91,7 +90,7 @@ impl PollingReader {
             match request.send().await {
                 Ok(output) => return self.accept(output).await,
                 // Five minutes passed, or the endpoint was restarted.
-                Err(error) if aws::code(&error) == Some("ExpiredIteratorException") => {
+                Err(error) if aws_calls::code(&error) == Some("ExpiredIteratorException") => {
                     tracing::debug!(shard = %self.shard, "iterator expired");
                     self.iterator = None;
                     self.wait("GetRecords", &error, &mut backoff).await?;
@@ -133,7 +132,7 @@ impl PollingReader {
             };
             // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
             let ahead = matches!(self.position, StartAt::AtTimestamp(_))
-                && aws::code(&error) == Some("InvalidArgumentException");
+                && aws_calls::code(&error) == Some("InvalidArgumentException");
             if ahead {
                 self.wait("GetShardIterator", &error, backoff).await?;
             } else {
@@ -178,7 +177,7 @@ impl PollingReader {
         let convert = |record: aws_sdk_kinesis::types::Record| {
             let sequence = record.sequence_number.parse();
             let sequence =
-                sequence.map_err(|e: ivs_core::stream::SequenceNumberError| e.to_string())?;
+                sequence.map_err(|e: kinesis_model::SequenceNumberError| e.to_string())?;
             let arrival = record.approximate_arrival_timestamp;
             let arrival =
                 arrival.ok_or_else(|| format!("record {sequence} has no arrival time"))?;
@@ -221,14 +220,14 @@ impl PollingReader {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if aws::code(error) == Some("ResourceNotFoundException") {
-            return Err(self.gone(operation, aws::explain(error)).await);
+        if aws_calls::code(error) == Some("ResourceNotFoundException") {
+            return Err(self.gone(operation, aws_calls::explain(error)).await);
         }
-        if aws::is_transient(error) {
+        if aws_calls::is_transient(error) {
             return self.wait(operation, error, backoff).await;
         }
         let (stream, shard) = (self.stream.clone(), self.shard.clone());
-        Err(SourceError::Refused { stream, shard, operation, reason: aws::explain(error) })
+        Err(SourceError::Refused { stream, shard, operation, reason: aws_calls::explain(error) })
     }
 
     async fn wait<E>(
@@ -248,7 +247,7 @@ impl PollingReader {
             shard: self.shard.clone(),
             operation,
             attempts: self.settings.retry.attempts,
-            last: aws::explain(error),
+            last: aws_calls::explain(error),
         })
     }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ivs_core::stream::{EpochMs, Position, ShardId};
+use kinesis_model::{EpochMs, Position, ShardId};
 
 use super::attributes as name;
 use super::codec;

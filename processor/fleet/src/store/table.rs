@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::{LeaseStore, StoreError, attributes};
-use crate::aws;
-use crate::retry::Backoff;
+use aws_calls::Backoff;
 
 /// A new table is ACTIVE within seconds; KCL gives up after 600 s too.
 const ACTIVE_POLLS_MAX: u32 = 600;
@@ -43,7 +42,7 @@ impl LeaseStore {
                 }
                 Err(error) => error,
             };
-            if aws::code(&error) == Some("ResourceNotFoundException") {
+            if aws_calls::code(&error) == Some("ResourceNotFoundException") {
                 return Ok(None);
             }
             self.retry_or_fail("DescribeTable", &error, &mut backoff).await?;
@@ -68,7 +67,9 @@ impl LeaseStore {
             match request.clone().send().await {
                 Ok(_) => return Ok(()),
                 // Another worker was faster.
-                Err(error) if aws::code(&error) == Some("ResourceInUseException") => return Ok(()),
+                Err(error) if aws_calls::code(&error) == Some("ResourceInUseException") => {
+                    return Ok(());
+                }
                 Err(error) => self.retry_or_fail("CreateTable", &error, &mut backoff).await?,
             }
         }
@@ -84,8 +85,8 @@ impl LeaseStore {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if !aws::is_transient(error) {
-            return Err(self.refused(operation, aws::explain(error)));
+        if !aws_calls::is_transient(error) {
+            return Err(self.refused(operation, aws_calls::explain(error)));
         }
         if backoff.wait().await {
             return Ok(());
@@ -94,7 +95,7 @@ impl LeaseStore {
             table: self.table.clone(),
             operation,
             attempts: self.retry.attempts,
-            last: aws::explain(error),
+            last: aws_calls::explain(error),
         })
     }
 

@@ -2,11 +2,10 @@
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::Shard;
-use ivs_core::stream::{EpochMs, HashRange, ShardId};
+use kinesis_model::{EpochMs, HashRange, ShardId};
 
 use super::ShardInfo;
-use crate::aws;
-use crate::retry::RetryPolicy;
+use aws_calls::RetryPolicy;
 
 /// A failed call: its name and why.
 pub(crate) type CallError = (&'static str, String);
@@ -34,8 +33,8 @@ pub(crate) async fn list_shards(
             let request = client.list_shards().set_stream_name(name);
             match request.set_next_token(token.clone()).send().await {
                 Ok(page) => break page,
-                Err(error) if aws::is_transient(&error) && backoff.wait().await => {}
-                Err(error) => return Err((CALL, aws::explain(&error))),
+                Err(error) if aws_calls::is_transient(&error) && backoff.wait().await => {}
+                Err(error) => return Err((CALL, aws_calls::explain(&error))),
             }
         };
         for shard in page.shards.unwrap_or_default() {
@@ -76,8 +75,8 @@ pub(crate) async fn stream_created(
     let output = loop {
         match client.describe_stream_summary().stream_name(stream).send().await {
             Ok(output) => break output,
-            Err(error) if aws::is_transient(&error) && backoff.wait().await => {}
-            Err(error) => return Err((CALL, aws::explain(&error))),
+            Err(error) if aws_calls::is_transient(&error) && backoff.wait().await => {}
+            Err(error) => return Err((CALL, aws_calls::explain(&error))),
         }
     };
     let summary = output.stream_description_summary.as_ref();

@@ -37,7 +37,7 @@ fn lease(n: u32, parents: &[u32], checkpoint: Checkpoint) -> Lease {
 }
 
 fn read_to(n: u128) -> Checkpoint {
-    Checkpoint::Sequence(ivs_core::stream::Position { sequence: n.into(), sub: 0 })
+    Checkpoint::Sequence(kinesis_model::Position { sequence: n.into(), sub: 0 })
 }
 
 /// Ids and starts of what a comparison creates.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_calls::RetryPolicy;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::primitives::Blob;
-use ivs_local::{Config, Endpoint, FaultRule};
-use kinesis_fleet::retry::RetryPolicy;
+use ivs_emulator::{Config, Endpoint, FaultRule};
 use kinesis_fleet::source::ReadBudgets;
 use kinesis_fleet::{Fleet, FleetConfig, LeaseStore, Leases, ReaderSettings, WorkerId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ivs_local::FaultKind;
+use ivs_emulator::FaultKind;
 use kinesis_fleet::admin;
 use kinesis_fleet::store::Write;
 use kinesis_fleet::store::expressions::Change;

@@ -1,6 +1,6 @@
 //! Readers: order, positions, ends, expired iterators, subscriptions.
 
-use ivs_local::{FaultKind, FaultRule};
+use ivs_emulator::{FaultKind, FaultRule};
 use kinesis_fleet::source::enhanced;
 use kinesis_fleet::{
     Consumer, EpochMs, Position, Record, ShardId, ShardReader, SourceError, StartAt,

@@ -1,6 +1,6 @@
 //! Conflicts, lost answers, throttles.
 
-use ivs_local::{FaultKind, FaultRule};
+use ivs_emulator::{FaultKind, FaultRule};
 use kinesis_fleet::admin::{self, Changed};
 use kinesis_fleet::store::expressions::Change;
 use kinesis_fleet::store::{Creation, Write};

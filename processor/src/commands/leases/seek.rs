@@ -4,12 +4,12 @@ use anyhow::{Context as _, bail};
 use kinesis_fleet::admin::{self, Changed, stream};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, LeaseStore, ShardId};
 
+use super::args::{SeekArgs, SeekTo};
 use super::{Outcome, report, sorted};
-use crate::aws::Clients;
-use crate::cli::{SeekArgs, SeekTo};
 use crate::clock::now;
+use crate::cloud::Clients;
+use crate::commands::text_table::count;
 use crate::config::Config;
-use crate::text_table::count;
 
 /// Which way a checkpoint moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -113,11 +113,12 @@ fn hours(points: &[Point]) -> Axis {
 mod tests {
     use super::*;
     use ivs_core::fixed::Fixed;
+    use ivs_core::minute::Minute;
     use ivs_core::report::{Period, ReportFold};
-    use ivs_core::stream::{EpochMs, Minute};
     use ivs_core::window::{WindowAgg, WindowKey};
     use jiff::civil::date;
     use jiff::tz::TimeZone;
+    use kinesis_model::EpochMs;
 
     /// The report of 2026-03-01 or around, with rows of these minutes and viewers.
     fn fold(kind: ReportType, rows: &[(i64, i64)]) -> Report {

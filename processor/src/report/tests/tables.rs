@@ -9,10 +9,10 @@ use ivs_core::row::Row;
 use super::super::lambda::{Handler, Request};
 use super::super::{Source, has_data, period, store};
 use super::*;
+use crate::cloud::store_url::StoreUrl;
 use crate::config::Aws;
 use crate::items::codec::Item;
 use crate::items::{metric, summary as summary_item};
-use crate::store_url::StoreUrl;
 use crate::testing::Embedded;
 
 async fn put(dynamodb: &Client, table: &str, item: Item) {

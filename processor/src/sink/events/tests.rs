@@ -13,7 +13,7 @@ use ivs_schemas::domain::AccountLimitBreached;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws;
+use crate::cloud;
 use crate::config::Aws;
 
 /// A bus that notes its calls, and refuses some events when it first sees them.
@@ -49,7 +49,7 @@ impl Bus {
         let connector = SharedHttpConnector::new(self.clone());
         let http = SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
         let endpoint_url = "http://localhost:1".to_owned();
-        let clients = aws::build(&Aws { endpoint_url, ..Aws::default() }, http).await;
+        let clients = cloud::build(&Aws { endpoint_url, ..Aws::default() }, http).await;
         let stats = Arc::new(Stats::default());
         let config = config::Events::default();
         let sink = EventSink::new(clients.eventbridge, &config, Arc::clone(&stats));

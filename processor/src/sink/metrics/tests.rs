@@ -9,8 +9,8 @@ use aws_sdk_cloudwatch::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_cloudwatch::error::BoxError;
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataInput;
 use aws_sdk_cloudwatch::types::Statistic;
-use ivs_core::metrics::{MAX_VALUES, Series};
-use ivs_local::Endpoint;
+use ivs_core::emit::{MAX_VALUES, Series};
+use ivs_emulator::Endpoint;
 use ivs_schemas::catalogue::metrics::{CURRENT_VIEWERS, LIVE_LATENCY, STREAMS_STARTED};
 
 use super::*;
@@ -65,9 +65,9 @@ struct World {
 }
 
 async fn world(settings: config::CloudWatch) -> World {
-    let endpoint = Endpoint::start(ivs_local::Config::default()).await.unwrap();
+    let endpoint = Endpoint::start(ivs_emulator::Config::default()).await.unwrap();
     let aws = config::Aws { endpoint_url: endpoint.url().to_owned(), ..config::Aws::default() };
-    let client = crate::aws::clients(&aws).await.cloudwatch;
+    let client = crate::cloud::clients(&aws).await.cloudwatch;
     let calls = Calls::default();
     let counted = client.config().to_builder().interceptor(calls.clone()).build();
     let counted = aws_sdk_cloudwatch::Client::from_conf(counted);

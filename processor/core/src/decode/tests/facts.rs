@@ -4,7 +4,7 @@ use crate::decode::{
     Recording, RecordingPhase, StageEvent,
 };
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 const CHANNEL: &str = r#""arn:aws:ivs:ap-northeast-1:111122223333:channel/Qw3r""#;
 const STAGE: &str = r#""arn:aws:ivs:ap-northeast-1:111122223333:stage/Ab1""#;

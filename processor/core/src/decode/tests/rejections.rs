@@ -196,7 +196,7 @@ fn a_line_is_bounded_before_it_is_read() {
 #[test]
 fn an_arrival_time_that_stands_in_is_checked_too() {
     let line = gauge(r#""cpuUsage":1"#);
-    let arrival = crate::stream::EpochMs(0);
+    let arrival = kinesis_model::EpochMs(0);
     let rejection = decode(line.as_bytes(), arrival, &DecodeLimits::default()).unwrap_err();
     assert_eq!((rejection.reason, rejection.field), (Reason::OutOfRange, Some("timestamp")));
 }

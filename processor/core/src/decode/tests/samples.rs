@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::{ARRIVAL, read};
 use crate::decode::{ChatMessage, Event, Gauge, PlayerSample, PlayerState};
 use crate::fixed::Fixed;
-use crate::stream::EpochMs;
+use kinesis_model::EpochMs;
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands for a number that is there")]
 fn some(text: &str) -> Option<Fixed> {

@@ -1,0 +1,42 @@
+//! The minute: the window of every row.
+
+use kinesis_model::EpochMs;
+use serde::{Deserialize, Serialize};
+
+/// The start of a one-minute window, in seconds since the Unix epoch; a multiple of 60.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Minute(i64);
+
+impl Minute {
+    /// The window that holds `time`. Floors, so times before 1970 fall into the right minute too.
+    #[must_use]
+    pub fn of(time: EpochMs) -> Self {
+        Self(time.0.div_euclid(60_000) * 60)
+    }
+
+    /// The window's start in epoch seconds, as stored in `metricTimestamp`.
+    #[must_use]
+    pub fn start_s(self) -> i64 {
+        self.0
+    }
+
+    /// The window's start as a time.
+    #[must_use]
+    pub fn start(self) -> EpochMs {
+        EpochMs(self.0 * 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_floor_before_1970_too() {
+        assert_eq!(Minute::of(EpochMs(-1)).start_s(), -60);
+        assert_eq!(Minute::of(EpochMs(119_999)).start_s(), 60);
+    }
+}

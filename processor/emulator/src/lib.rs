@@ -1,0 +1,31 @@
+//! An embedded AWS: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS and STS on a loopback port.
+//!
+//! It serves the current AWS SDKs over their own wire protocols, so a program runs against it by
+//! setting `AWS_ENDPOINT_URL` and nothing else. State lives in a folder and survives `kill -9`;
+//! limits, faults and time are under the caller's control.
+
+mod clock;
+mod cloudwatch;
+mod dynamodb;
+mod endpoint;
+mod eventbridge;
+mod faults;
+mod ident;
+mod journal;
+mod kinesis;
+mod notices;
+mod protocol;
+mod query;
+mod server;
+mod service;
+mod sns;
+mod sts;
+mod tags;
+mod telemetry;
+
+pub use clock::Clock;
+pub use endpoint::{Config, Endpoint, StartError, State};
+pub use faults::{FaultKind, FaultRule};
+pub use notices::{Notice, Notices};
+pub use service::{AwsError, Call, ServiceName};
+pub use telemetry::Telemetry;

@@ -1,0 +1,13 @@
+//! The program's way to AWS: clients of the services, object stores, Lambda's runtime API, and for
+//! tests the faults of a network.
+
+#[cfg(feature = "chaos")]
+pub mod chaos;
+mod clients;
+pub mod lambda;
+pub mod store_url;
+
+#[cfg(test)]
+pub(crate) use clients::build;
+pub use clients::{Clients, clients, clients_with_faults};
+pub(crate) use clients::{LOCAL_KEY, is_plain};

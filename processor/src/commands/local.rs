@@ -1,0 +1,207 @@
+//! `local`: the whole path on one machine. An embedded AWS on loopback, the resources, traffic or
+//! a file, and a worker that does exactly what it does in the cloud.
+
+mod report;
+pub mod setup;
+
+use crate::commands::signals;
+use crate::producer::input;
+use crate::producer::traffic;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use ivs_emulator::{Endpoint, State};
+use ivs_traffic::Ledger;
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud;
+use crate::cloud::Clients;
+use clap::Args;
+
+use super::duration::duration;
+use crate::commands::rows;
+use crate::config::Config;
+use crate::ops::{self, Ops};
+use crate::producer::traffic::TrafficArgs;
+use crate::worker::{Worker, drained};
+
+/// `local`.
+#[derive(Args, Debug)]
+pub struct LocalArgs {
+    /// Stop after this long, such as 60s or 5m; without it, at ctrl-C
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// Send these NDJSON files (plain, .gz, .zst) instead of made-up traffic, wait until all is
+    /// committed, and exit
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub input: Vec<PathBuf>,
+    /// At the end write the metric rows to this CSV file
+    #[arg(long, value_name = "FILE")]
+    pub rows_out: Option<PathBuf>,
+    /// Folder that keeps everything, or `:memory:`
+    #[arg(long, default_value = ".ivs-local", value_name = "DIR")]
+    pub state: String,
+    /// Empty the state folder first
+    #[arg(long)]
+    pub fresh: bool,
+    /// Only the embedded AWS, for workers and tools that run by themselves
+    #[arg(long, conflicts_with_all = ["input", "rows_out"])]
+    pub endpoint_only: bool,
+    /// Port of the embedded AWS on loopback; 0 takes any free one
+    #[arg(long, default_value_t = 4566)]
+    pub port: u16,
+    /// Shards of the stream, when it is created
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub shards: u16,
+    /// What the traffic looks like.
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+}
+
+/// Runs `local`.
+///
+/// # Errors
+/// When the endpoint, the resources or the worker cannot be started, when sending fails, or when
+/// the tables do not hold what was sent.
+pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
+    let state = open_state(&args)?;
+    let endpoint = Endpoint::start(ivs_emulator::Config {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        state: state.clone().map_or(State::Memory, State::Dir),
+        ..ivs_emulator::Config::default()
+    })
+    .await
+    .context("the embedded AWS did not start")?;
+    let config = local_config(config, &endpoint, state.as_deref());
+    let clients = cloud::clients(&config.aws).await;
+    setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
+    let ops = if args.endpoint_only { None } else { ops::start_anywhere(&config.ops).await? };
+    report::banner(&endpoint, &config, state.as_deref(), ops.as_ref());
+    let outcome = if args.endpoint_only {
+        signals::stop_or_after(args.run_for).await;
+        Ok(())
+    } else {
+        work(&config, &clients, &args, state.as_deref(), ops.as_ref()).await
+    };
+    endpoint.shutdown().await;
+    outcome
+}
+
+/// Worker and traffic, from start to summary.
+async fn work(
+    config: &Config,
+    clients: &Clients,
+    args: &LocalArgs,
+    state: Option<&Path>,
+    ops: Option<&Ops>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let worker = Worker::start(config, clients).await.context("the worker did not start")?;
+    if let Some(ops) = ops {
+        ops.running(worker.watch());
+    }
+    let ledger = if args.input.is_empty() {
+        Some(make_traffic(config, clients, args, &worker).await?)
+    } else {
+        let journal = state.map(|dir| dir.join("input.journal"));
+        let sending = input::send(clients, &config.stream.name, &args.input, journal.as_deref());
+        report::sent(&until_stopped(report::show_while(&worker, sending)).await??);
+        None
+    };
+    until_stopped(report::show_while(&worker, drained(&worker))).await?;
+    if let Some(ops) = ops {
+        ops.draining();
+    }
+    let stats = Arc::clone(worker.stats());
+    let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
+    anyhow::ensure!(report.forced == 0, "{} leases were not given back in time", report.forced);
+    report::summary(&stats.snapshot(), started.elapsed())?;
+    if let Some(out) = &args.rows_out {
+        let written = rows::export(&clients.dynamodb, &config.tables.metrics, Some(out)).await?;
+        println!("  rows              {written:>10}   in {}", out.display());
+    }
+    match ledger {
+        None => Ok(()),
+        Some(ledger) => report::check_ledger(clients, config, &ledger).await,
+    }
+}
+
+/// Sends made-up traffic until the time is over or a signal comes; returns what was sent.
+async fn make_traffic(
+    config: &Config,
+    clients: &Clients,
+    args: &LocalArgs,
+    worker: &Worker,
+) -> anyhow::Result<Ledger> {
+    let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
+    let stop = CancellationToken::new();
+    let sending = traffic::run(clients, config, &args.traffic, &ledger, &stop);
+    let timer = async {
+        signals::stop_or_after(args.run_for).await;
+        println!("stopping: what was sent is being read and committed");
+        stop.cancel();
+    };
+    let ((), sent) = report::show_while(worker, futures::future::join(timer, sending)).await;
+    sent?;
+    Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What `work` comes to, or an error at a signal: the state is kept, and a later run goes on.
+async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    tokio::select! {
+        biased;
+        () = signals::stop() => anyhow::bail!("stopped; the same command goes on from here"),
+        done = work => Ok(done),
+    }
+}
+
+/// The state folder, made and, if asked for, emptied; `None` for `:memory:`.
+fn open_state(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
+    if args.state == ":memory:" {
+        return Ok(None);
+    }
+    let dir = PathBuf::from(&args.state);
+    if args.fresh && dir.exists() {
+        // Only a folder that this program made is emptied.
+        anyhow::ensure!(
+            dir.join("lock").exists() || dir.read_dir()?.next().is_none(),
+            "{} is no state folder of this program, so --fresh leaves it alone",
+            dir.display()
+        );
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+    }
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(Some(std::path::absolute(dir)?))
+}
+
+/// The configuration of a worker beside its endpoint: short epochs, no shard budget, files for
+/// rejects. Values that were set by hand win.
+fn local_config(mut config: Config, endpoint: &Endpoint, state: Option<&Path>) -> Config {
+    let defaults = Config::default();
+    config.aws.endpoint_url = endpoint.url().to_owned();
+    config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
+    if config.epoch.interval_ms == defaults.epoch.interval_ms {
+        config.epoch.interval_ms = 5_000;
+    }
+    if config.fleet.failover_ms == defaults.fleet.failover_ms {
+        config.fleet.failover_ms = 3_000;
+    }
+    if config.stream.poll_interval_ms == defaults.stream.poll_interval_ms {
+        config.stream.poll_interval_ms = 200;
+    }
+    config.stream.shard_budget = false;
+    if config.tables.writes_per_s == defaults.tables.writes_per_s {
+        config.tables.writes_per_s = 0;
+    }
+    if config.objects.rejects == defaults.objects.rejects {
+        let dir = state.map_or_else(
+            || std::env::temp_dir().join(format!("ivs-local-{}", std::process::id())),
+            Path::to_owned,
+        );
+        config.objects.rejects = format!("file://{}/rejects", dir.display());
+    }
+    config
+}

@@ -1,0 +1,172 @@
+//! What `local` prints: where things are, how it goes, and what it came to.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ivs_emulator::Endpoint;
+use ivs_traffic::{Ledger, StoredWindow, Window};
+
+use crate::cloud::Clients;
+use crate::commands::rows;
+use crate::config::Config;
+use crate::ops::Ops;
+use crate::producer::input::Sent;
+use crate::sink::stats::Snapshot;
+use crate::worker::Worker;
+
+/// How often a line of progress is printed.
+const EVERY: Duration = Duration::from_secs(2);
+/// Differences that are printed; the rest is only counted.
+const MAX_PRINTED: usize = 10;
+
+/// Says where everything is.
+pub(super) fn banner(
+    endpoint: &Endpoint,
+    config: &Config,
+    state: Option<&Path>,
+    ops: Option<&Ops>,
+) {
+    let state = state.map_or_else(|| ":memory:".to_owned(), |dir| dir.display().to_string());
+    println!("embedded AWS   {}   (export AWS_ENDPOINT_URL={0})", endpoint.url());
+    println!("state          {state}");
+    println!("stream         {}", config.stream.name);
+    println!("tables         {}, {}", config.tables.sessions, config.tables.metrics);
+    println!("rejects        {}", config.objects.rejects);
+    if let Some(ops) = ops {
+        println!("operations     http://{}/status   (/metrics /healthz /readyz)", ops.address());
+    }
+    println!();
+}
+
+/// Prints a line every two seconds while something runs.
+pub(super) async fn show_while<T>(worker: &Worker, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let started = Instant::now();
+    let mut before = 0;
+    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = every.tick() => {
+                let read: u64 = worker.shards().values().map(|view| view.read).sum();
+                // A shard whose task starts again is counted from the start again.
+                let rate = read.saturating_sub(before) / EVERY.as_secs();
+                before = read;
+                progress(worker, started.elapsed(), rate);
+            }
+        }
+    }
+}
+
+fn progress(worker: &Worker, elapsed: Duration, rate: u64) {
+    let views = worker.shards();
+    let behind_ms = views.values().map(|view| view.millis_behind).max().unwrap_or_default();
+    let stats = worker.stats().snapshot();
+    println!(
+        "{:>4} s  {rate:>7} records/s  {:>5} ms behind  {} shards  {} epochs  committed {}  \
+         (dup {}, rejected {})  {} row writes  {} datums in {} calls  {} events",
+        elapsed.as_secs(),
+        behind_ms,
+        views.len(),
+        stats.epochs,
+        stats.read,
+        stats.duplicate,
+        stats.rejected,
+        stats.rows_written,
+        stats.datums,
+        stats.metric_calls,
+        stats.domain_events,
+    );
+}
+
+/// Says what was sent.
+pub(super) fn sent(sent: &Sent) {
+    println!(
+        "sent {} lines; {} were in the stream already, {} were too large",
+        sent.lines, sent.earlier, sent.too_large
+    );
+}
+
+/// Accounts for every record.
+///
+/// # Errors
+/// When the counts do not add up (E6).
+pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()> {
+    println!();
+    println!("summary of this run, {:.1} s", elapsed.as_secs_f64());
+    println!("  records read      {:>10}", stats.read);
+    println!(
+        "    accepted        {:>10}   of these {} late for CloudWatch",
+        stats.accepted, stats.late
+    );
+    println!("    duplicate       {:>10}", stats.duplicate);
+    println!("    rejected        {:>10}", stats.rejected);
+    for (reason, count) in &stats.rejected_by_reason {
+        println!("      {reason:<16}{count:>8}");
+    }
+    println!("  epochs committed  {:>10}", stats.epochs);
+    println!(
+        "  row writes        {:>10}   {} refused and merged again, {} found done",
+        stats.rows_written, stats.conflicts, stats.rows_already
+    );
+    println!(
+        "  CloudWatch datums {:>10}   in {} calls, {} not sent (too old or invalid)",
+        stats.datums, stats.metric_calls, stats.datums_dropped
+    );
+    println!("  domain events     {:>10}", stats.domain_events);
+    println!("  objects           {:>10}   rejects and archive", stats.objects);
+    println!("  AWS retries       {:>10}", stats.retries);
+    anyhow::ensure!(
+        stats.read == stats.accepted + stats.duplicate + stats.rejected,
+        "records are unaccounted for: read is not accepted + duplicate + rejected"
+    );
+    Ok(())
+}
+
+/// Compares the ledger of the generator with the rows.
+///
+/// # Errors
+/// When a row differs, is missing or is extra; the first ones are printed.
+pub(super) async fn check_ledger(
+    clients: &Clients,
+    config: &Config,
+    ledger: &Ledger,
+) -> anyhow::Result<()> {
+    let ours: std::collections::HashSet<String> =
+        ledger.windows().map(|window| window.session_id).collect();
+    let mut stored = Vec::new();
+    rows::scan(&clients.dynamodb, &config.tables.metrics, |key, row| {
+        // Rows of earlier runs in the same state folder are none of this ledger's business.
+        if ours.contains(&*key.session_id) {
+            stored.push(window_of(&key, &row.agg));
+        }
+    })
+    .await?;
+    let checked = stored.len();
+    let mismatches = ledger.check(stored);
+    for mismatch in mismatches.iter().take(MAX_PRINTED) {
+        println!("  differs: {}", serde_json::to_string(mismatch)?);
+    }
+    anyhow::ensure!(mismatches.is_empty(), "{} rows differ from what was sent", mismatches.len());
+    println!("  ledger            {checked:>10}   rows hold exactly what was sent");
+    Ok(())
+}
+
+fn window_of(key: &ivs_core::window::WindowKey, agg: &ivs_core::window::WindowAgg) -> StoredWindow {
+    let whole = |micros: i128| u64::try_from(micros / 1_000_000).unwrap_or(u64::MAX);
+    let value = |fixed: ivs_core::fixed::Fixed| whole(i128::from(fixed.micros()));
+    StoredWindow {
+        session_id: key.session_id.to_string(),
+        minute_s: key.minute.start_s(),
+        window: Window {
+            records: agg.records,
+            gauges: agg.gauges,
+            player_records: agg.player_records,
+            viewers_sum: whole(agg.viewers.stat.total.sum.0),
+            viewers_max: agg.viewers.stat.max().map(value),
+            viewers_last: agg.viewers.last.map(|last| value(last.value)),
+            buffering_ms: whole(agg.buffering_ms.sum.0),
+        },
+    }
+}

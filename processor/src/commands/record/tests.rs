@@ -1,0 +1,163 @@
+//! What requests put into a stream of the embedded Kinesis.
+
+use aws_sdk_kinesis::types::ShardIteratorType;
+use ivs_emulator::Endpoint;
+
+use super::*;
+use crate::testing::Embedded;
+
+const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:111122223333:stream/players";
+
+struct World {
+    endpoint: Endpoint,
+    kinesis: Client,
+    handler: Handler,
+    stream: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let Embedded { endpoint, config, clients } = Embedded::start().await;
+        let handler = Handler::new(&clients.kinesis, &config.stream.name);
+        Self { endpoint, kinesis: clients.kinesis, handler, stream: config.stream.name }
+    }
+
+    async fn ask(&self, request: Value) -> anyhow::Result<Value> {
+        let request = serde_json::from_value(request).unwrap();
+        let reply = self.handler.handle(request, "request-1").await?;
+        Ok(serde_json::to_value(reply).unwrap())
+    }
+
+    /// Partition key and data of every record of the one shard.
+    async fn stored(&self) -> Vec<(String, String)> {
+        let shards = self.kinesis.list_shards().stream_name(&self.stream).send().await.unwrap();
+        let iterator = self
+            .kinesis
+            .get_shard_iterator()
+            .stream_name(&self.stream)
+            .shard_id(shards.shards()[0].shard_id())
+            .shard_iterator_type(ShardIteratorType::TrimHorizon)
+            .send()
+            .await
+            .unwrap();
+        let iterator = iterator.shard_iterator.unwrap();
+        let records = self.kinesis.get_records().shard_iterator(iterator).send().await.unwrap();
+        let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
+        let stored = records.records.iter();
+        stored
+            .map(|record| (record.partition_key.clone().unwrap(), text(record.data.as_ref())))
+            .collect()
+    }
+}
+
+fn source(sequence: u32, data: &[u8]) -> Value {
+    json!({
+        "eventSource": "aws:kinesis",
+        "eventID": format!("shardId-000000000000:{sequence}"),
+        "eventSourceARN": STREAM_ARN,
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": format!("key-{sequence}"),
+            "sequenceNumber": sequence.to_string(),
+            "data": STANDARD.encode(data),
+            "approximateArrivalTimestamp": 1_772_323_200.5,
+        },
+    })
+}
+
+#[tokio::test]
+async fn the_tutorials_events_are_put_and_answered_as_there() {
+    let world = World::new().await;
+    let start = json!({
+        "eventType": "stream_start", "sessionId": "session-001", "channelId": "ch-1",
+        "streamerUserId": "user-1", "streamTitle": "t", "streamQuality": "720p",
+    });
+    let reply = world.ask(start.clone()).await.unwrap();
+    assert_eq!(reply["statusCode"], 200);
+    let body: Value = serde_json::from_str(reply["body"].as_str().unwrap()).unwrap();
+    let wanted = json!({
+        "message": "Successfully processed stream_start", "sessionId": "session-001",
+    });
+    assert_eq!(body, wanted);
+    let update = json!({
+        "eventType": "metrics_update", "sessionId": "session-001", "channelId": "ch-1",
+        "currentViewers": 3,
+    });
+    assert_eq!(world.ask(update).await.unwrap()["statusCode"], 200);
+    let stored = world.stored().await;
+    assert_eq!(stored[0], ("ch-1".to_owned(), start.to_string()), "a start is known by itself");
+    assert!(stored[1].1.starts_with(r#"{"eventId":"request-1","#), "{}", stored[1].1);
+    world.endpoint.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_event_that_no_retry_can_mend_is_refused_and_not_put() {
+    let world = World::new().await;
+    for event in [
+        json!({ "eventType": "stream_paused", "sessionId": "s", "channelId": "c" }),
+        json!({ "eventType": "metrics_update", "channelId": "c" }),
+        json!({}),
+        json!(null),
+    ] {
+        let reply = world.ask(event.clone()).await.unwrap();
+        assert_eq!(reply["statusCode"], 400, "{event}");
+    }
+    assert_eq!(world.stored().await, []);
+    world.endpoint.shutdown().await;
+}
+
+#[tokio::test]
+async fn of_a_batch_only_what_was_not_taken_is_asked_for_again() {
+    let world = World::new().await;
+    let with_id =
+        br#"{"eventType":"metrics_update","sessionId":"s","channelId":"c","eventId":"e"}"#;
+    let without = br#"{"eventType":"metrics_update","sessionId":"s","channelId":"c"}"#;
+    let mut broken = source(3, b"");
+    broken["kinesis"]["data"] = "&".into();
+    // A record of Kinesis may be larger than one of ours: here its limit is 1 MiB with the key.
+    let large = vec![b'x'; 1 << 20];
+    let request = json!({ "Records": [
+        source(1, with_id), source(2, without), broken, source(4, &large), source(5, b"no json"),
+    ] });
+    let reply = world.ask(request).await.unwrap();
+    let wanted = json!({ "batchItemFailures": [
+        { "itemIdentifier": "3" }, { "itemIdentifier": "4" },
+    ] });
+    assert_eq!(reply, wanted);
+    let mut stored = world.stored().await;
+    stored.sort();
+    let id = r#"{"eventId":"shardId-000000000000:2","eventType""#;
+    assert_eq!(stored.len(), 3);
+    assert_eq!(stored[0], ("key-1".to_owned(), String::from_utf8_lossy(with_id).into_owned()));
+    assert!(stored[1].1.starts_with(id), "{}", stored[1].1);
+    assert_eq!(stored[2].1, "no json", "what it is worth is for the worker to say, who keeps it");
+    world.endpoint.shutdown().await;
+}
+
+#[tokio::test]
+async fn batches_that_would_go_round_in_circles_or_are_of_no_stream_fail() {
+    let world = World::new().await;
+    let mut own = source(1, b"{}");
+    own["eventSourceARN"] =
+        format!("arn:aws:kinesis:us-east-1:111122223333:stream/{}", world.stream).into();
+    let error = world.ask(json!({ "Records": [own] })).await.unwrap_err();
+    assert!(error.to_string().contains("remove the event source mapping"), "{error}");
+    // A reply without failures would tell SQS that every message was taken.
+    let sqs = json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "1", "body": "{}" }] });
+    let error = world.ask(sqs).await.unwrap_err();
+    assert!(error.to_string().contains("not one of Kinesis"), "{error}");
+    world.endpoint.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_reached_fails_the_event_and_every_item() {
+    let mut world = World::new().await;
+    world.handler = Handler::new(&world.kinesis, "no-such-stream");
+    let update = json!({ "eventType": "metrics_update", "sessionId": "s", "channelId": "c" });
+    let error = world.ask(update).await.unwrap_err();
+    assert!(error.to_string().contains("no-such-stream"), "{error}");
+    let batch = json!({ "Records": [source(1, b"a"), source(2, b"b")] });
+    let failures = world.ask(batch).await.unwrap();
+    assert_eq!(failures["batchItemFailures"].as_array().unwrap().len(), 2);
+    world.endpoint.shutdown().await;
+}

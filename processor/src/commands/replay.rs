@@ -1,0 +1,185 @@
+//! `replay`: rows again, into a file ([`rows_out`]) or into the tables ([`apply`]).
+
+mod apply;
+mod eventbridge;
+mod kinesis;
+mod rows_out;
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+use ivs_core::epoch::Counts;
+use serde_json::{Value, json};
+
+use crate::cloud;
+use crate::config::Config;
+use crate::replay::context::Computed;
+use crate::replay::output::Output;
+use crate::replay::progress::show_while;
+use crate::replay::{ReadArgs, Reading};
+use crate::sink::rows::RowSink;
+use crate::sink::stats::Stats;
+use apply::Apply;
+use rows_out::Format;
+
+/// `replay`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("to_where").required(true))]
+pub struct ReplayArgs {
+    /// Files, folders, file:// and s3:// URLs: the worker's own segments, and other NDJSON (plain,
+    /// gzip, zstd; with or without newlines); or kinesis:STREAM
+    #[arg(value_name = "SOURCE", required_unless_present = "eventbridge_archive")]
+    pub sources: Vec<String>,
+    /// Write the metric rows to this file (.csv, .ndjson, .parquet), and touch no table
+    #[arg(long, group = "to_where", value_name = "FILE")]
+    pub rows_out: Option<PathBuf>,
+    /// Write metric rows and sessions to the tables; rows with other data in them are left alone
+    #[arg(long, group = "to_where")]
+    pub apply: bool,
+    /// Have EventBridge send this archive to its bus again, and follow until all is sent
+    #[arg(
+        long,
+        group = "to_where",
+        value_name = "NAME",
+        requires_all = ["from", "until"],
+        conflicts_with = "sources"
+    )]
+    pub eventbridge_archive: Option<String>,
+    /// From this arrival (of an EventBridge archive: event) time on, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
+    /// Until before this time
+    #[arg(long = "to", value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
+    /// Keep rejected records in this NDJSON file
+    #[arg(long, value_name = "FILE")]
+    pub rejects_out: Option<PathBuf>,
+    /// How it is done.
+    #[command(flatten)]
+    pub how: ReadArgs,
+}
+
+/// Runs `replay`.
+///
+/// # Errors
+/// When sources or tables cannot be read or written, and when a part of the source was damaged or
+/// missing: the rest was processed then, and each part is named.
+pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()> {
+    if let Some(archive) = &args.eventbridge_archive {
+        return eventbridge::run(config, args, archive).await;
+    }
+    let started = Instant::now();
+    let format = args.rows_out.as_deref().map(Format::of).transpose()?;
+    let tables = args.apply.then_some(&config.tables);
+    let rejects = args.rejects_out.is_some();
+    let reading = Reading::of(config, &args.sources, &args.how, tables, rejects).await?;
+    let computing = compute(config, args, &reading);
+    let mut computed = show_while(reading.progress(), args.how.json, computing).await?;
+    let (Some(path), Some(format)) = (&args.rows_out, format) else {
+        return apply(config, args, &reading, computed, started).await;
+    };
+    let written = rows_out::write(&mut computed.metrics, path, format)?;
+    report(&computed.counts, &json!({ "rowsWritten": written }), args.how.json, started);
+    problems(&computed)
+}
+
+async fn compute(
+    config: &Config,
+    args: &ReplayArgs,
+    reading: &Reading,
+) -> anyhow::Result<Computed> {
+    let rejects = args.rejects_out.as_deref().map(rejects_file).transpose()?;
+    let mut streamed = None;
+    if !reading.streams().is_empty() {
+        let out = streamed.insert(Output::new(&reading.context().wanted)?);
+        let kinesis = cloud::clients(&config.aws).await.kinesis;
+        for stream in reading.streams() {
+            kinesis::read(&kinesis, stream, args, reading.context(), out).await?;
+        }
+    }
+    reading.recompute(streamed, rejects).await
+}
+
+fn rejects_file(path: &Path) -> anyhow::Result<Box<dyn io::Write + Send>> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+async fn apply(
+    config: &Config,
+    args: &ReplayArgs,
+    reading: &Reading,
+    computed: Computed,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let clients = cloud::clients(&config.aws).await;
+    let sink = RowSink::new(clients.dynamodb, &config.tables, Arc::new(Stats::default()));
+    let (counts, problems) = (computed.counts.clone(), problems(&computed));
+    let progress = reading.progress();
+    let chains = reading.context().chains.len();
+    let apply = Apply::run(&sink, &config.tables, progress, computed, chains);
+    let applied = show_while(progress, args.how.json, apply).await?;
+    report(&counts, &json!({ "rows": applied }), args.how.json, started);
+    problems
+}
+
+/// Names what could not be read.
+fn problems(computed: &Computed) -> anyhow::Result<()> {
+    for damage in &computed.damages {
+        eprintln!("ivs-processor: {damage}");
+    }
+    for gap in &computed.gaps {
+        eprintln!("ivs-processor: {gap}");
+    }
+    let (damaged, gaps) = (computed.damages.len(), computed.gaps.len());
+    anyhow::ensure!(
+        damaged + gaps == 0,
+        "{damaged} objects are damaged and {gaps} stretches are missing; the rest was processed"
+    );
+    Ok(())
+}
+
+fn report(counts: &Counts, result: &Value, as_json: bool, started: Instant) {
+    let elapsed_s = started.elapsed().as_secs_f64();
+    let reasons = counts.rejected.iter().map(|(reason, count)| (reason.as_str(), count));
+    if as_json {
+        let mut summary = json!({
+            "read": counts.read,
+            "accepted": counts.accepted,
+            "duplicate": counts.duplicate,
+            "rejected": counts.rejected_total(),
+            "rejectedByReason": reasons.collect::<std::collections::BTreeMap<_, _>>(),
+            "elapsedMs": (elapsed_s * 1_000.0).round(),
+        });
+        for (name, value) in result.as_object().into_iter().flatten() {
+            summary[name] = value.clone();
+        }
+        println!("{}", json!({ "summary": summary }));
+        return;
+    }
+    println!("records read      {:>10}   in {elapsed_s:.1} s", counts.read);
+    println!("  accepted        {:>10}", counts.accepted);
+    println!("  duplicate       {:>10}", counts.duplicate);
+    println!("  rejected        {:>10}", counts.rejected_total());
+    for (reason, count) in reasons {
+        println!("    {reason:<16}{count:>8}");
+    }
+    match &result["rowsWritten"] {
+        Value::Null => {
+            for (name, text) in [
+                ("created", "were not there"),
+                ("replaced", "said something else"),
+                ("same", "were right"),
+                ("kept", "left alone: they hold data that were not replayed"),
+            ] {
+                println!("rows {name:<12} {:>10}   {text}", result["rows"][name].to_string());
+            }
+        }
+        rows => println!("rows written      {:>10}", rows.to_string()),
+    }
+}

@@ -1,0 +1,150 @@
+//! What this process has done so far, for the summary, the status page and `/metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ivs_core::epoch::Counts;
+use kinesis_model::EpochMs;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::now;
+
+/// Counters of one process. Shared by all shard tasks.
+#[derive(Debug, Default)]
+pub struct Stats {
+    committed: Mutex<Counts>,
+    last_error: Mutex<Option<LastError>>,
+    /// Epochs committed.
+    pub epochs: AtomicU64,
+    /// From prepare to commit, summed over all epochs, in microseconds.
+    epoch_us: AtomicU64,
+    /// Conditional puts that were stored.
+    pub rows_written: AtomicU64,
+    /// Rows found to hold the epoch already.
+    pub rows_already: AtomicU64,
+    /// Rows that could never be written, whose epoch's share was kept beside the rejects.
+    pub rows_set_aside: AtomicU64,
+    /// Conditional puts that were refused because another shard or owner wrote in between.
+    pub conflicts: AtomicU64,
+    /// Calls to AWS tried again after a passing failure.
+    pub retries: AtomicU64,
+    /// PutMetricData calls that were accepted.
+    pub metric_calls: AtomicU64,
+    /// Datums in them.
+    pub datums: AtomicU64,
+    /// Datums that CloudWatch refuses: too old, too far ahead, or invalid.
+    pub datums_dropped: AtomicU64,
+    /// Domain events accepted by the bus.
+    pub domain_events: AtomicU64,
+    /// Objects stored: rejects and archive segments.
+    pub objects: AtomicU64,
+}
+
+/// Something that went wrong and was got over, or ended a shard's task.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastError {
+    /// When, in epoch milliseconds.
+    pub time_ms: EpochMs,
+    /// What it says.
+    pub error: String,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Records read and committed: accepted + duplicate + rejected.
+    pub read: u64,
+    /// Records folded into rows.
+    pub accepted: u64,
+    /// Repeated records.
+    pub duplicate: u64,
+    /// Refused records, kept beside the archive.
+    pub rejected: u64,
+    /// Refused records by reason.
+    pub rejected_by_reason: Vec<(String, u64)>,
+    /// Accepted records too old for CloudWatch.
+    pub late: u64,
+    /// Prepared epochs whose end the stream no longer held.
+    pub retention_gaps: u64,
+    /// See [`Stats`].
+    pub epochs: u64,
+    /// From prepare to commit, summed over all epochs, in microseconds.
+    pub epoch_us: u64,
+    /// See [`Stats`].
+    pub rows_written: u64,
+    /// See [`Stats`].
+    pub rows_already: u64,
+    /// See [`Stats`].
+    pub rows_set_aside: u64,
+    /// See [`Stats`].
+    pub conflicts: u64,
+    /// See [`Stats`].
+    pub retries: u64,
+    /// See [`Stats`].
+    pub metric_calls: u64,
+    /// See [`Stats`].
+    pub datums: u64,
+    /// See [`Stats`].
+    pub datums_dropped: u64,
+    /// See [`Stats`].
+    pub domain_events: u64,
+    /// See [`Stats`].
+    pub objects: u64,
+}
+
+impl Stats {
+    /// Counts a committed epoch, which took this long from its prepare.
+    pub fn commit(&self, counts: &Counts, took: Duration) {
+        self.epochs.fetch_add(1, Relaxed);
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.epoch_us.fetch_add(took_us, Relaxed);
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).add(counts);
+    }
+
+    /// Keeps an error for who asks what went wrong last.
+    pub fn note_error(&self, error: String) {
+        let last = LastError { time_ms: now(), error };
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    /// The last error that was noted.
+    #[must_use]
+    pub fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let counts = self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        Snapshot {
+            read: counts.read,
+            accepted: counts.accepted,
+            duplicate: counts.duplicate,
+            rejected: counts.rejected_total(),
+            rejected_by_reason: counts
+                .rejected
+                .iter()
+                .map(|(reason, count)| (reason.as_str().to_owned(), *count))
+                .collect(),
+            late: counts.late,
+            retention_gaps: counts.retention_gaps,
+            epochs: get(&self.epochs),
+            epoch_us: get(&self.epoch_us),
+            rows_written: get(&self.rows_written),
+            rows_already: get(&self.rows_already),
+            rows_set_aside: get(&self.rows_set_aside),
+            conflicts: get(&self.conflicts),
+            retries: get(&self.retries),
+            metric_calls: get(&self.metric_calls),
+            datums: get(&self.datums),
+            datums_dropped: get(&self.datums_dropped),
+            domain_events: get(&self.domain_events),
+            objects: get(&self.objects),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! When a worker has nothing left to do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kinesis_fleet::Checkpoint;
+use kinesis_model::ShardId;
+
+use super::Worker;
+
+/// How often the drain is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Returns once the worker holds every open shard, has read each to its tip, twice empty since the
+/// call, and nothing read is uncommitted. Whatever was put before the call is in the rows then.
+pub async fn drained(worker: &Worker) {
+    let empty_reads = |worker: &Worker| {
+        worker.shards().into_iter().map(|(id, view)| (id, view.empty_reads)).collect::<Vec<_>>()
+    };
+    let before: BTreeMap<_, _> = empty_reads(worker).into_iter().collect();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let leases = worker.leases();
+        let views = worker.shards();
+        let is_done = |id: &ShardId| {
+            views.get(id).is_some_and(|view| {
+                let seen = before.get(id).copied().unwrap_or_default();
+                view.idle && view.ended.is_none() && view.empty_reads >= seen + 2
+            })
+        };
+        let mut open = leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
+        if !leases.is_empty() && open.all(|lease| is_done(&lease.shard)) {
+            return;
+        }
+    }
+}

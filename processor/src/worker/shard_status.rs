@@ -1,0 +1,249 @@
+//! What one shard's task is doing, for the status page and for knowing when all is committed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ivs_core::epoch::{Commit, Counts};
+use kinesis_fleet::source::Batch;
+use kinesis_model::{Position, ShardId};
+use serde::{Deserialize, Serialize};
+
+/// Shared between a shard's task and who looks at it.
+#[derive(Debug)]
+pub struct ShardStatus(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    view: View,
+    has_read: bool,
+    /// The last turn of the task's loop.
+    turned: Instant,
+    /// The last commit; at first the start.
+    committed: Instant,
+    /// What the last epoch held, and how long it was after the one before.
+    last: (Counts, Duration),
+}
+
+/// Where the epoch in flight stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// None is in flight; records are being read.
+    #[default]
+    Reading,
+    /// Its end is being stored on the lease.
+    Preparing,
+    /// Its rows are being written.
+    Writing,
+    /// Its rejects and archive segment are being stored.
+    Storing,
+    /// Its metrics and domain events are being sent.
+    Emitting,
+    /// The checkpoint is being moved.
+    Committing,
+}
+
+impl Stage {
+    /// The name as it is serialized.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Preparing => "preparing",
+            Self::Writing => "writing",
+            Self::Storing => "storing",
+            Self::Emitting => "emitting",
+            Self::Committing => "committing",
+        }
+    }
+}
+
+/// A shard at one moment.
+#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// Records read by this task, those before the checkpoint included.
+    pub read: u64,
+    /// Records committed by this task.
+    pub committed_records: u64,
+    /// Epochs committed by this task.
+    pub epochs: u64,
+    /// The last committed position of this task.
+    #[serde(serialize_with = "as_text")]
+    pub committed: Option<Position>,
+    /// Where the epoch in flight stands.
+    pub stage: Stage,
+    /// How far reading is behind the tip, in milliseconds.
+    pub millis_behind: u64,
+    /// Answers without records right at the tip.
+    pub empty_reads: u64,
+    /// Whether nothing that was read is uncommitted.
+    pub idle: bool,
+    /// How the task ended, once it has.
+    pub ended: Option<String>,
+}
+
+fn as_text<S: serde::Serializer>(at: &Option<Position>, out: S) -> Result<S::Ok, S::Error> {
+    at.map(|at| at.to_string()).serialize(out)
+}
+
+/// Committed records a second.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Rates {
+    /// All of them.
+    pub read_per_s: f64,
+    /// Those that are in the rows.
+    pub accepted_per_s: f64,
+    /// Repeats.
+    pub duplicate_per_s: f64,
+    /// Refused ones.
+    pub rejected_per_s: f64,
+}
+
+impl Rates {
+    /// The `counts` of the last epoch over the time it `took` to come, or over the time `since` it
+    /// came if that is longer: steady while records flow, and on the way to nothing once they stop.
+    #[must_use]
+    pub fn of(counts: &Counts, took: Duration, since: Duration) -> Self {
+        let seconds = took.max(since).as_secs_f64();
+        // Counts of one epoch are far below 2^52, so nothing is lost; a thousandth is enough.
+        let rate = |count: u64| {
+            if seconds > 0.0 { (count as f64 / seconds * 1_000.0).round() / 1_000.0 } else { 0.0 }
+        };
+        Self {
+            read_per_s: rate(counts.read),
+            accepted_per_s: rate(counts.accepted),
+            duplicate_per_s: rate(counts.duplicate),
+            rejected_per_s: rate(counts.rejected_total()),
+        }
+    }
+
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Self) {
+        self.read_per_s += other.read_per_s;
+        self.accepted_per_s += other.accepted_per_s;
+        self.duplicate_per_s += other.duplicate_per_s;
+        self.rejected_per_s += other.rejected_per_s;
+    }
+}
+
+impl Default for ShardStatus {
+    fn default() -> Self {
+        let now = Instant::now();
+        let last = (Counts::default(), Duration::ZERO);
+        Self(Mutex::new(State {
+            view: View::default(),
+            has_read: false,
+            turned: now,
+            committed: now,
+            last,
+        }))
+    }
+}
+
+impl ShardStatus {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a batch; `true` if it is the first.
+    pub fn read(&self, batch: &Batch) -> bool {
+        let state = &mut *self.state();
+        let view = &mut state.view;
+        view.read += batch.records.len() as u64;
+        view.millis_behind = batch.millis_behind;
+        view.empty_reads += u64::from(batch.millis_behind == 0 && batch.records.is_empty());
+        view.idle &= batch.records.is_empty();
+        !std::mem::replace(&mut state.has_read, true)
+    }
+
+    /// Notes how far the epoch in flight is.
+    pub fn stage(&self, stage: Stage) {
+        self.state().view.stage = stage;
+    }
+
+    /// Notes a commit.
+    pub fn committed(&self, commit: &Commit) {
+        let state = &mut *self.state();
+        state.view.epochs += 1;
+        state.view.committed_records += commit.counts.read;
+        state.view.committed = Some(commit.to);
+        state.view.stage = Stage::Reading;
+        let now = Instant::now();
+        state.last = (commit.counts.clone(), now - state.committed);
+        state.committed = now;
+    }
+
+    /// Notes a turn of the task's loop, and whether anything read is uncommitted.
+    pub fn turned(&self, idle: bool) {
+        let state = &mut *self.state();
+        state.view.idle = idle;
+        state.turned = Instant::now();
+    }
+
+    /// Notes the end of the task.
+    pub fn ended(&self, how: String) {
+        self.state().view.ended = Some(how);
+    }
+
+    /// The shard now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.state().view.clone()
+    }
+
+    /// How long ago the task's loop last turned.
+    #[must_use]
+    pub fn since_turn(&self) -> Duration {
+        self.state().turned.elapsed()
+    }
+
+    /// Records a second; see [`Rates::of`].
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        let state = self.state();
+        let (counts, took) = &state.last;
+        Rates::of(counts, *took, state.committed.elapsed())
+    }
+}
+
+/// The shards this worker has or had, with what their tasks are doing.
+#[derive(Debug, Default)]
+pub(crate) struct Shards(Mutex<BTreeMap<ShardId, Arc<ShardStatus>>>);
+
+impl Shards {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<ShardStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn views(&self) -> BTreeMap<ShardId, View> {
+        self.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
+    }
+
+    /// The shards whose tasks are running.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (ShardId, View)> {
+        self.views().into_iter().filter(|(_, view)| view.ended.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_hold_between_epochs_and_fade_when_no_more_come() {
+        let counts = Counts { read: 300, accepted: 200, duplicate: 100, ..Counts::default() };
+        let after = |since_s| {
+            Rates::of(&counts, Duration::from_secs(10), Duration::from_secs(since_s)).read_per_s
+        };
+        assert_eq!([after(0), after(10), after(300)], [30.0, 30.0, 1.0]);
+    }
+
+    #[test]
+    fn before_the_first_epoch_there_are_no_rates() {
+        assert_eq!(ShardStatus::default().rates(), Rates::default());
+        assert_eq!(Rates::of(&Counts::default(), Duration::ZERO, Duration::ZERO), Rates::default());
+    }
+}
