@@ -277,11 +277,14 @@ pub struct Ops {
     /// Whether `listen` may be an address that other machines reach. Nothing there is secret and
     /// nothing can be changed, but nobody is asked who they are either.
     pub allow_remote: bool,
+    /// Whether the page is served under `/`: what is live, alarms, the fleet, rejected records. It
+    /// asks AWS for figures while somebody looks.
+    pub page: bool,
 }
 
 impl Default for Ops {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9464".to_owned(), allow_remote: false }
+        Self { listen: "127.0.0.1:9464".to_owned(), allow_remote: false, page: false }
     }
 }
 

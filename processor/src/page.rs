@@ -49,6 +49,7 @@ struct Room {
     worker: Mutex<(Phase, Option<Watch>)>,
     /// The latest snapshot as JSON.
     snapshots: watch::Sender<Arc<str>>,
+    headlines: watch::Sender<Headline>,
     watchers: body::Watchers,
     widgets: tokio::sync::Mutex<widgets::Drawn>,
     reports: Semaphore,
@@ -79,6 +80,7 @@ impl Page {
             endpoint,
             worker: Mutex::new((Phase::Starting, None)),
             snapshots: watch::Sender::new(Arc::from("")),
+            headlines: watch::Sender::new(Headline::default()),
             watchers: body::Watchers::default(),
             widgets: tokio::sync::Mutex::default(),
             reports: Semaphore::new(REPORTS_AT_ONCE),
@@ -98,12 +100,47 @@ impl Page {
         self.room.worker.lock().unwrap_or_else(PoisonError::into_inner).0 = Phase::Draining;
     }
 
+    /// Begins to look on, as a browser does; `None` if too many do.
+    #[must_use]
+    pub fn headlines(&self) -> Option<Headlines> {
+        let watcher = self.room.watchers.join()?;
+        Some(Headlines { _watcher: watcher, latest: self.room.headlines.subscribe() })
+    }
+
     /// Serves the page by itself, at an address of its own.
     ///
     /// # Errors
     /// See [`ServerError`].
     pub async fn serve(self: &Arc<Self>, address: SocketAddr) -> Result<Server, ServerError> {
         Server::start(address, Arc::clone(self)).await
+    }
+}
+
+/// What the page says in one line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Headline {
+    /// Streams that are live.
+    pub streams: usize,
+    /// Their viewers.
+    pub viewers: f64,
+    /// Alarms that fire.
+    pub firing: usize,
+    /// Age of the newest figure; `None` while nothing is live.
+    pub behind_ms: Option<i64>,
+}
+
+/// The headline, kept up to date until this is dropped.
+#[derive(Debug)]
+pub struct Headlines {
+    _watcher: body::Watcher,
+    latest: watch::Receiver<Headline>,
+}
+
+impl Headlines {
+    /// The latest one.
+    #[must_use]
+    pub fn latest(&self) -> Headline {
+        self.latest.borrow().clone()
     }
 }
 

@@ -31,6 +31,7 @@ pub use message::{
 pub use open::{Counts, Rejected};
 
 use crate::decode::{Decoder, Rejection};
+use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::kpl;
 use kinesis_model::kpl::Aggregate;
 use kinesis_model::{EpochMs, HashRange, Position, Record, ShardId};
@@ -100,6 +101,12 @@ impl Shard {
     #[must_use]
     pub fn id(&self) -> &ShardId {
         &self.id
+    }
+
+    /// What the open epoch has folded so far, for who looks on: in no order, and with sketches that
+    /// may lack the latest values.
+    pub fn open_windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.open.windows()
     }
 
     /// Where the reader has to start.

@@ -156,8 +156,7 @@ impl Endpoint {
         let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock)?;
         let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
         let admits = config.admit_aws_sources;
-        let app =
-            App::new(shared, faults, kinesis, admits, dynamodb.url(), config.telemetry)?;
+        let app = App::new(shared, faults, kinesis, admits, dynamodb.url(), config.telemetry)?;
         let (stop, stopped) = oneshot::channel();
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&app), stopped));
         Ok(Self { url, app, dynamodb, stop: Some(stop), accepting })
@@ -186,6 +185,21 @@ impl Endpoint {
         display_name: &str,
     ) -> Result<(String, Notices), AwsError> {
         self.app.watch_topic(&self.url, name, display_name)
+    }
+
+    /// Plays a service of AWS that sends its own metrics, such as IVS in `AWS/IVS`: one value of
+    /// this minute, of the metric by namespace and name.
+    ///
+    /// # Errors
+    /// When the state cannot be stored.
+    pub fn play_metric(
+        &self,
+        metric: (&str, &str),
+        dimensions: &[(&str, &str)],
+        unit: &str,
+        value: f64,
+    ) -> Result<(), AwsError> {
+        self.app.play_metric(metric, dimensions, unit, value)
     }
 
     /// Lets requests in flight finish (for a second at most) and stops.

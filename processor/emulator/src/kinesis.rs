@@ -30,8 +30,8 @@ mod read;
 mod reshard;
 mod shards;
 mod stream;
-mod tagging;
 mod subscribe;
+mod tagging;
 mod wire;
 
 use log::Memory;

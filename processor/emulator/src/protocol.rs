@@ -52,10 +52,15 @@ impl Protocol {
             Self::Json => error.json_response(),
             Self::Cbor => cbor(error),
             // The namespace of a service that is not known is not known either.
-            Self::Query => query::refuse("http://webservices.amazon.com/AWSFault/2005-15-09", error),
+            Self::Query => {
+                query::refuse("http://webservices.amazon.com/AWSFault/2005-15-09", error)
+            }
             Self::Ec2 => {
                 let errors = format!("<Errors><Error>{code}{message}</Error></Errors>");
-                xml(error, &format!("<Response>{errors}{}</Response>", element("RequestID", "local")))
+                xml(
+                    error,
+                    &format!("<Response>{errors}{}</Response>", element("RequestID", "local")),
+                )
             }
             Self::RestXml => xml(error, &format!("<Error>{code}{message}{id}</Error>")),
         }

@@ -86,7 +86,8 @@ impl Node {
 
 /// Appends `text` with the characters that XML reserves, and those it cannot hold, replaced.
 pub(crate) fn push_escaped(out: &mut String, text: &str) {
-    let unfit = |character: char| character.is_control() && !matches!(character, '\n' | '\t' | '\r');
+    let unfit =
+        |character: char| character.is_control() && !matches!(character, '\n' | '\t' | '\r');
     let fit = text.replace(unfit, "\u{fffd}");
     out.push_str(&quick_xml::escape::escape(&*fit));
 }

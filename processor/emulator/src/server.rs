@@ -105,6 +105,17 @@ impl App {
         Ok((arn, self.mailbox.open()))
     }
 
+    /// See [`crate::Endpoint::play_metric`].
+    pub(crate) fn play_metric(
+        &self,
+        metric: (&str, &str),
+        dimensions: &[(&str, &str)],
+        unit: &str,
+        value: f64,
+    ) -> Result<(), AwsError> {
+        self.cloudwatch.play(metric, dimensions, unit, value)
+    }
+
     /// Ends the services' background tasks.
     pub(crate) fn abort(&self) {
         self.shared.abort_tasks();
@@ -120,8 +131,10 @@ impl App {
         if is_visit(&request) {
             return Ok(welcome(&self.shared));
         }
-        if let Some(api) = self.telemetry.as_ref().filter(|_| telemetry::is_path(request.uri().path())) {
-            return self.take_telemetry(api, request).await;
+        if let (Some(api), Some(route)) =
+            (&self.telemetry, telemetry::Route::of(request.uri().path()))
+        {
+            return self.take_telemetry(api, route, request).await;
         }
         match decode(request).await {
             Ok(call) => self.strike_and_dispatch(call).await,
@@ -133,13 +146,14 @@ impl App {
     async fn take_telemetry(
         &self,
         api: &Telemetry,
+        route: telemetry::Route,
         request: Request<Incoming>,
     ) -> io::Result<Response> {
         let (head, body) = request.into_parts();
         // One byte more than is taken tells that there is more.
         let body = axum::body::to_bytes(Body::new(body), telemetry::BODY_BYTES_MAX + 1).await;
         let body = body.unwrap_or_else(|_| Bytes::from(vec![0; telemetry::BODY_BYTES_MAX + 1]));
-        let call = match api.read(&head.method, &head.headers, &body) {
+        let call = match api.read(route, &head.method, &head.headers, &body) {
             Ok(call) => call,
             Err(response) => return Ok(*response),
         };
@@ -295,7 +309,7 @@ fn welcome(shared: &Shared) -> Response {
          GET  /_local/sns      the latest messages of every topic\n\
          GET  /_local/events   EventBridge deliveries under way\n\
          POST /_local/faults   makes calls fail: {{\"kind\":\"throttle\",\"service\":\"kinesis\"}}; DELETE ends it\n\
-         POST /telemetry       player telemetry, where the endpoint was started with it\n"
+         POST /telemetry       player telemetry, and /streams for that of the QoS sample, where the endpoint was started with it\n"
     );
     let mut response = Response::new(Body::from(text));
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

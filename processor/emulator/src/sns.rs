@@ -21,7 +21,7 @@ use crate::sns::topics::{Message, Topics};
 use crate::tags::{TagSet, Words};
 
 /// SNS's codes.
-const TAG_WORDS: Words = Words { invalid: \"InvalidParameter\", too_many: \"TagLimitExceeded\" };
+const TAG_WORDS: Words = Words { invalid: "InvalidParameter", too_many: "TagLimitExceeded" };
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 

@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn what_aws_refuses_is_refused_whole() {
         let tags = Tags::default();
-        let refused = |pairs: &[(&str, &str)]| tags.add("arn:a", set(pairs), WORDS).unwrap_err().code;
+        let refused =
+            |pairs: &[(&str, &str)]| tags.add("arn:a", set(pairs), WORDS).unwrap_err().code;
         assert_eq!(refused(&[("aws:x", "y"), ("fine", "z")]), "Invalid");
         assert_eq!(refused(&[("", "y")]), "Invalid");
         assert_eq!(refused(&[("k", &"v".repeat(257))]), "Invalid");

@@ -1,6 +1,6 @@
-//! The telemetry API as the CDK stack deploys it: `POST /telemetry` with `{"records": […]}`, keyed,
-//! straight into the stream. API Gateway's answers are given in its own words, so that a producer
-//! that works here works there.
+//! The telemetry API as the CDK stack deploys it: `POST /telemetry` with `{"records": […]}`, and
+//! `POST /streams` with the batches of AWS's QoS sample, keyed, straight into the stream. API
+//! Gateway's answers are given in its own words, so that a producer that works here works there.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -18,8 +18,13 @@ use crate::service::{Call, ServiceName};
 pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
 /// PutRecords takes no more.
 const RECORDS_MAX: usize = 500;
-/// Characters of an id.
-const ID_CHARS_MAX: usize = 256;
+/// Characters of an id; two of them and a colon are a partition key, which has 256 at most.
+const ID_CHARS_MAX: usize = 127;
+const LONG_ID_CHARS_MAX: usize = 256;
+/// What the client is told when Kinesis refuses.
+const REFUSED: &str =
+    "the stream cannot take this batch: send 500 records and 5 MB at most, each below 1 MB";
+const LATER: &str = "the stream cannot be written now; send the same batch again later";
 
 /// The telemetry API of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,26 @@ pub struct Telemetry {
     pub api_key: String,
 }
 
+/// Which of the API's two paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/telemetry`: this project's own records.
+    Telemetry,
+    /// `/streams`: those of AWS's QoS sample.
+    Qos,
+}
+
+impl Route {
+    /// Returns the route of a path, with or without the stage.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        match path.strip_prefix("/v1").unwrap_or(path) {
+            "/telemetry" => Some(Self::Telemetry),
+            "/streams" => Some(Self::Qos),
+            _ => None,
+        }
+    }
+}
+
 /// A batch, each record as it came.
 #[derive(Deserialize)]
 struct Batch<'a> {
@@ -37,15 +62,26 @@ struct Batch<'a> {
     records: Vec<&'a RawValue>,
 }
 
-/// Whether a path is the API's, with or without the stage.
-pub(crate) fn is_path(path: &str) -> bool {
-    matches!(path, "/telemetry" | "/v1/telemetry")
+/// A batch of the QoS sample.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QosBatch<'a> {
+    #[serde(borrow)]
+    records: Vec<QosEntry<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QosEntry<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
 }
 
 impl Telemetry {
     /// Turns a request into a call of Kinesis, or answers it.
     pub(crate) fn read(
         &self,
+        route: Route,
         method: &Method,
         headers: &HeaderMap,
         body: &Bytes,
@@ -62,45 +98,72 @@ impl Telemetry {
             return refuse(403, "Forbidden");
         }
         let kind = text("content-type").unwrap_or("application/json");
-        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        if !kind
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case("application/json")
+        {
             return refuse(415, "Unsupported Media Type");
         }
         if body.len() > BODY_BYTES_MAX {
             return refuse(413, "Request Too Long");
         }
-        match self.put_records(body) {
+        match self.put_records(route, body) {
             Some(body) => Ok(call(body)),
             None => refuse(400, "Invalid request body"),
         }
     }
 
     /// The body of PutRecords; `None` if the batch is not one.
-    fn put_records(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let batch: Batch<'_> = serde_json::from_slice(body).ok()?;
-        if batch.records.is_empty() || batch.records.len() > RECORDS_MAX {
+    fn put_records(&self, route: Route, body: &[u8]) -> Option<Vec<u8>> {
+        let events: Vec<&RawValue> = match route {
+            Route::Telemetry => serde_json::from_slice::<Batch<'_>>(body).ok()?.records,
+            Route::Qos => {
+                let batch: QosBatch<'_> = serde_json::from_slice(body).ok()?;
+                batch.records.into_iter().map(|entry| entry.data).collect()
+            }
+        };
+        if events.is_empty() || events.len() > RECORDS_MAX {
             return None;
         }
-        let records = batch.records.iter().map(|record| {
-            let session_id = session_of(record.get())?;
-            Some(json!({ "Data": BASE64.encode(record.get()), "PartitionKey": session_id }))
+        let records = events.iter().map(|event| {
+            let key = key_of(route, event.get())?;
+            Some(json!({ "Data": BASE64.encode(event.get()), "PartitionKey": key }))
         });
         let records: Vec<Value> = records.collect::<Option<_>>()?;
         Some(json!({ "StreamName": self.stream, "Records": records }).to_string().into_bytes())
     }
 }
 
-/// The session of a record that can be routed: as the model of the API has it, no more.
-fn session_of(record: &str) -> Option<String> {
-    let record: Value = serde_json::from_str(record).ok()?;
-    let id = |name: &str| {
-        let id = record.get(name)?.as_str()?;
-        (1..=ID_CHARS_MAX).contains(&id.chars().count()).then_some(id)
+/// The partition key of an event that can be routed, as the model of the API has it: session and
+/// player, because all viewers of a session under one key would meet in one shard.
+fn key_of(route: Route, event: &str) -> Option<String> {
+    let event: Value = serde_json::from_str(event).ok()?;
+    let text = |name: &str, chars: std::ops::RangeInclusive<usize>| {
+        let text = event.get(name)?.as_str()?;
+        chars.contains(&text.chars().count()).then_some(text)
     };
-    let is_sound = record.get("type")?.as_str()? == "player_telemetry"
-        && record.get("timestamp").is_some()
-        && id("channelId").is_some()
-        && id("playerId").is_some();
-    id("sessionId").filter(|_| is_sound).map(str::to_owned)
+    let id = |name| text(name, 1..=ID_CHARS_MAX);
+    let (session, player) = match route {
+        Route::Telemetry => {
+            let is_sound = event.get("type")?.as_str()? == "player_telemetry"
+                && event.get("timestamp").is_some()
+                && text("eventId", 1..=LONG_ID_CHARS_MAX).is_some()
+                && text("channelId", 1..=LONG_ID_CHARS_MAX).is_some();
+            (id("sessionId").filter(|_| is_sound)?, id("playerId")?)
+        }
+        Route::Qos => {
+            id("metric_type")?;
+            let player = match event.get("user_id") {
+                Some(_) => text("user_id", 0..=ID_CHARS_MAX)?,
+                None => "",
+            };
+            (id("session_id")?, player)
+        }
+    };
+    Some(format!("{session}:{player}"))
 }
 
 fn call(body: Vec<u8>) -> Call {
@@ -119,10 +182,14 @@ fn call(body: Vec<u8>) -> Call {
 pub(crate) fn reply(status: StatusCode, answer: &[u8]) -> Response {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     if !status.is_success() {
-        let status = if status.is_client_error() { 400 } else { 503 };
-        return cors(respond(status, &answer));
+        let kind = answer["__type"].as_str().unwrap_or_default();
+        let is_clients = status.is_client_error()
+            && ["ValidationException", "InvalidArgument"].iter().any(|own| kind.contains(own));
+        let (status, error) = if is_clients { (400, REFUSED) } else { (503, LATER) };
+        return cors(respond(status, &json!({ "error": error })));
     }
-    let stored = |result: &Value| json!({ "stored": result.get("ErrorCode").is_none_or(Value::is_null) });
+    let stored =
+        |result: &Value| json!({ "stored": result.get("ErrorCode").is_none_or(Value::is_null) });
     let results = answer["Records"].as_array();
     let records: Vec<Value> = results.into_iter().flatten().map(stored).collect();
     let failed = answer["FailedRecordCount"].as_u64().unwrap_or_default();
@@ -170,26 +237,46 @@ mod tests {
     }
 
     fn ask(pairs: &[(&'static str, &'static str)], body: &str) -> Result<Call, u16> {
+        ask_at(Route::Telemetry, pairs, body)
+    }
+
+    fn ask_at(
+        route: Route,
+        pairs: &[(&'static str, &'static str)],
+        body: &str,
+    ) -> Result<Call, u16> {
         let headers = pairs
             .iter()
             .map(|(name, value)| {
                 (http::HeaderName::from_static(name), HeaderValue::from_static(value))
             })
             .collect();
-        let asked = api().read(&Method::POST, &headers, &Bytes::from(body.to_owned()));
+        let asked = api().read(route, &Method::POST, &headers, &Bytes::from(body.to_owned()));
         asked.map_err(|response| response.status().as_u16())
     }
 
-    const RECORD: &str = r#"{"type":"player_telemetry","sessionId":"st-\"1\"","channelId":"c","playerId":"p","timestamp":1, "x": 1.50}"#;
+    const RECORD: &str = r#"{"type":"player_telemetry","eventId":"e","sessionId":"st-\"1\"","channelId":"c","playerId":"p","timestamp":1, "x": 1.50}"#;
 
     #[test]
-    fn a_batch_becomes_records_as_they_came_keyed_by_session() {
+    fn a_batch_becomes_records_as_they_came_keyed_by_player() {
         let call = ask(&[("x-api-key", "k")], &format!("{{\"records\":[{RECORD}]}}")).unwrap();
         let body: Value = serde_json::from_slice(&call.body).unwrap();
         assert_eq!(body["StreamName"], "s");
-        assert_eq!(body["Records"][0]["PartitionKey"], "st-\"1\"");
+        assert_eq!(body["Records"][0]["PartitionKey"], "st-\"1\":p");
         let data = BASE64.decode(body["Records"][0]["Data"].as_str().unwrap()).unwrap();
         assert_eq!(String::from_utf8(data).unwrap(), RECORD);
+    }
+
+    #[test]
+    fn a_batch_of_the_qos_sample_is_taken_too() {
+        let body = r#"{"Records":[{"Data":{"metric_type":"PLAY","session_id":"s","user_id":"u"}},
+            {"Data":{"metric_type":"STOP","session_id":"s"}}]}"#;
+        let call = ask_at(Route::Qos, &[("x-api-key", "k")], body).unwrap();
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(body["Records"][0]["PartitionKey"], "s:u");
+        assert_eq!(body["Records"][1]["PartitionKey"], "s:");
+        assert_eq!(Route::of("/v1/streams"), Some(Route::Qos));
+        assert_eq!(Route::of("/v1"), None);
     }
 
     #[test]
@@ -213,9 +300,13 @@ mod tests {
     fn records_that_were_not_stored_are_told_one_by_one() {
         let answer = br#"{"FailedRecordCount":1,"Records":[{"ShardId":"a"},{"ErrorCode":"X"}]}"#;
         assert_eq!(reply(StatusCode::OK, answer).status(), 503);
-        assert_eq!(reply(StatusCode::BAD_REQUEST, b"{}").status(), 400);
+        let invalid = br#"{"__type":"InvalidArgumentException"}"#;
+        assert_eq!(reply(StatusCode::BAD_REQUEST, invalid).status(), 400);
+        let throttled = br#"{"__type":"ProvisionedThroughputExceededException"}"#;
+        assert_eq!(reply(StatusCode::BAD_REQUEST, throttled).status(), 503);
         assert_eq!(reply(StatusCode::INTERNAL_SERVER_ERROR, b"").status(), 503);
-        let whole = reply(StatusCode::OK, br#"{"FailedRecordCount":0,"Records":[{"ShardId":"a"}]}"#);
+        let whole =
+            reply(StatusCode::OK, br#"{"FailedRecordCount":0,"Records":[{"ShardId":"a"}]}"#);
         assert_eq!(whole.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
     }
 }

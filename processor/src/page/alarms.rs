@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_calls::explain;
-use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm};
+use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
 use serde::Serialize;
 
 use super::{Room, runbook};
@@ -68,6 +68,11 @@ impl Alarms {
         }
     }
 
+    /// How many fire.
+    pub(super) fn firing(&self) -> usize {
+        self.known.iter().filter(|alarm| alarm.state == "ALARM").count()
+    }
+
     pub(super) fn views(&self) -> Vec<AlarmView> {
         self.known.clone()
     }
@@ -115,7 +120,7 @@ fn rule(alarm: &MetricAlarm) -> String {
         _ => "outside",
     };
     let metric = alarm.metric_name().unwrap_or("an expression");
-    let stat = alarm.statistic().map(|stat| stat.as_str()).or(alarm.extended_statistic());
+    let stat = alarm.statistic().map(Statistic::as_str).or(alarm.extended_statistic());
     let period = alarm.period().or_else(|| {
         alarm.metrics().iter().find_map(|query| query.metric_stat()?.period().or(query.period()))
     });
@@ -140,7 +145,7 @@ fn minutes(period_s: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_cloudwatch::types::{StateValue, Statistic};
+    use aws_sdk_cloudwatch::types::StateValue;
 
     use super::*;
 

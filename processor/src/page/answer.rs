@@ -132,7 +132,8 @@ fn is_own(host: &str, listen: SocketAddr) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    let is_allowed = |address: std::net::IpAddr| address.is_loopback() || !listen.ip().is_loopback();
+    let is_allowed =
+        |address: std::net::IpAddr| address.is_loopback() || !listen.ip().is_loopback();
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_allowed)
 }
 
@@ -166,12 +167,18 @@ async fn report_page(room: &Room, channel: &str) -> Response<Body> {
         return reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "other reports are being made\n");
     };
     let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let made = async {
-        let period = report::period(ReportType::Daily, Some(today), "UTC", now())?;
-        let source = Source::new(&room.clients.dynamodb, &room.config.tables);
-        source.report(report::channel_id(channel), &period, now()).await
-    };
-    match made.await {
+    let source = Source::new(&room.clients.dynamodb, &room.config.tables);
+    let channel = report::channel_id(channel).to_owned();
+    let runtime = tokio::runtime::Handle::current();
+    // A report folds the rows of a day, which is no work for a thread that serves others.
+    let made = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async {
+            let period = report::period(ReportType::Daily, Some(today), "UTC", now())?;
+            source.report(&channel, &period, now()).await
+        })
+    });
+    let made = made.await.unwrap_or_else(|error| Err(error.into()));
+    match made {
         Err(error) => reply(StatusCode::BAD_GATEWAY, TEXT, format!("{error:#}\n")),
         Ok(report) => {
             let mut page = reply(StatusCode::OK, HTML, html::page(&report, html::Lang::En));
@@ -209,7 +216,8 @@ mod tests {
         for own in ["127.0.0.1:8080", "localhost", "LOCALHOST:9000", "[::1]:8080"] {
             assert!(is_own(own, loopback) && is_own(own, everywhere), "{own}");
         }
-        for foreign in ["evil.example", "127.0.0.1.evil.example:8080", "", "[evil]", "10.0.0.7:80"] {
+        for foreign in ["evil.example", "127.0.0.1.evil.example:8080", "", "[evil]", "10.0.0.7:80"]
+        {
             assert!(!is_own(foreign, loopback), "{foreign}");
         }
         assert!(is_own("10.0.0.7:9464", everywhere));

@@ -200,8 +200,8 @@ mod tests {
     use ivs_core::decode::{DecodeLimits, Event, decode};
     use ivs_core::merge::Merge as _;
     use ivs_core::row::Row;
-    use ivs_core::stream::EpochMs;
     use ivs_core::window::{WindowFold, WindowKey};
+    use kinesis_model::EpochMs;
 
     use super::*;
     use crate::items::metric;
@@ -227,7 +227,11 @@ mod tests {
         let (stored, open) = (windows(&[EARLY]), windows(&[LATE, PLAYER]));
         let item = |agg: &WindowAgg| {
             let row = Row { agg: agg.clone(), applied: Default::default(), version: 1 };
-            metric::encode(&WindowKey { session_id: Arc::from("s"), ..stored[0].0.clone() }, &row, None)
+            metric::encode(
+                &WindowKey { session_id: Arc::from("s"), ..stored[0].0.clone() },
+                &row,
+                None,
+            )
         };
         let mut live = Minute::of(&item(&stored[0].1)).unwrap();
         live.add(&Minute::open(&open[0].1));

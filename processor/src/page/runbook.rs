@@ -161,7 +161,8 @@ fn piece(text: &str) -> (String, usize) {
         if let Some(inside) = text.strip_prefix(mark)
             && let Some(end) = inside.find(mark)
         {
-            let shown = if tag == "code" { escaped(&inside[..end]) } else { inline(&inside[..end]) };
+            let shown =
+                if tag == "code" { escaped(&inside[..end]) } else { inline(&inside[..end]) };
             return (format!("<{tag}>{shown}</{tag}>"), end + 2 * mark.len());
         }
     }
@@ -172,7 +173,9 @@ fn piece(text: &str) -> (String, usize) {
         let used = label.len() + target.len() + 4;
         let alarm = target.rsplit('/').next().unwrap_or_default();
         return match has(alarm.split('#').next().unwrap_or_default()) {
-            true => (format!("<a href=\"/runbook/{}\">{}</a>", escaped(alarm), inline(label)), used),
+            true => {
+                (format!("<a href=\"/runbook/{}\">{}</a>", escaped(alarm), inline(label)), used)
+            }
             false => (inline(label), used),
         };
     }

@@ -77,23 +77,20 @@ impl Drop for Server {
     }
 }
 
-/// Serves at an address or, if its port is taken, at the next free one of the twenty after it.
+/// Serves at an address or, if its port is taken, at the next free one of the twenty after it, or at
+/// any.
 ///
 /// # Errors
-/// When none of them is free, or for another reason than that.
+/// When it cannot listen for another reason than a port that is taken.
 pub async fn port_or_next(page: &Arc<Page>, address: SocketAddr) -> Result<Server, ServerError> {
-    let first = page.serve(address).await;
-    let mut refused = match first {
-        Err(error) if error.is_taken() && address.port() != 0 => error,
-        decided => return decided,
-    };
-    for port in (address.port()..u16::MAX).skip(1).take(usize::from(PORTS_TRIED)) {
+    let first = address.port();
+    for port in (first..u16::MAX).take(usize::from(PORTS_TRIED)) {
         match page.serve(SocketAddr::new(address.ip(), port)).await {
-            Err(error) if error.is_taken() => refused = error,
+            Err(error) if error.is_taken() => {}
             decided => return decided,
         }
     }
-    Err(refused)
+    page.serve(SocketAddr::new(address.ip(), 0)).await
 }
 
 /// Accepts connections for ever. Dropping the future cuts them.

@@ -44,8 +44,9 @@ const TEXTS: [&str; 5] = [
 /// When a table does not answer or an item is not ours.
 pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>> {
     let (facts, minutes) = tokio::try_join!(facts(room, id), minutes(room, id))?;
-    let (summary, facts): (Vec<_>, Vec<_>) =
-        facts.into_iter().partition(|item| Reader(item).number::<f64>(sessions::TIMESTAMP) == Ok(0.0));
+    let (summary, facts): (Vec<_>, Vec<_>) = facts
+        .into_iter()
+        .partition(|item| Reader(item).number::<f64>(sessions::TIMESTAMP) == Ok(0.0));
     let summary = summary.into_iter().next();
     if summary.is_none() && facts.is_empty() && minutes.is_empty() {
         return Ok(None);
@@ -124,8 +125,7 @@ async fn minutes(room: &Room, id: &str) -> anyhow::Result<Vec<MinuteView>> {
         query = query.expression_attribute_names(format!("#p{at}"), *name);
     }
     let page = query.projection_expression(placeholders.join(", ")).send().await;
-    let page =
-        page.map_err(|error| anyhow::anyhow!("cannot read {table}: {}", explain(&error)))?;
+    let page = page.map_err(|error| anyhow::anyhow!("cannot read {table}: {}", explain(&error)))?;
     let mut minutes = std::collections::BTreeMap::new();
     for item in page.items.unwrap_or_default() {
         let start_s: i64 = Reader(&item).number(rows::METRIC_TIMESTAMP)?;
@@ -153,7 +153,8 @@ fn fact(item: &Item) -> Option<Value> {
     }
     let mut detail = String::new();
     if let Some(AttributeValue::M(fields)) = item.get(sessions::DETAIL) {
-        let mut fields: Vec<_> = fields.iter().filter_map(|(name, v)| Some((name, plain(v)?))).collect();
+        let mut fields: Vec<_> =
+            fields.iter().filter_map(|(name, v)| Some((name, plain(v)?))).collect();
         fields.sort_unstable();
         let texts: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         detail = texts.join(", ").chars().take(MAX_DETAIL).collect();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
 
-use super::Room;
 use super::alarms::{AlarmView, Alarms};
 use super::streams::{StreamView, Streams};
+use super::{Headline, Room};
 use crate::clock::now;
 use crate::ops::probe::{self, Signs};
 use crate::ops::status::{self, WorkerStatus};
@@ -62,6 +62,12 @@ pub(super) async fn read_while_watched(room: Arc<Room>) {
         room.watchers.some().await;
         every.tick().await;
         let snapshot = read(&room, &mut streams, &mut alarms).await;
+        room.headlines.send_replace(Headline {
+            streams: snapshot.totals.streams,
+            viewers: snapshot.totals.viewers,
+            firing: alarms.firing(),
+            behind_ms: snapshot.behind_ms,
+        });
         match serde_json::to_string(&snapshot) {
             Ok(json) => drop(room.snapshots.send_replace(Arc::from(json))),
             Err(error) => tracing::error!(%error, "a snapshot of the page cannot be written"),

@@ -212,9 +212,8 @@ impl Streams {
     }
 
     async fn read_summaries(&mut self, room: &Room) -> Option<String> {
-        let due = |session: &Session| {
-            session.summary_read.is_none_or(|at| at.elapsed() >= SUMMARY_EVERY)
-        };
+        let due =
+            |session: &Session| session.summary_read.is_none_or(|at| at.elapsed() >= SUMMARY_EVERY);
         let ids: Vec<_> = self
             .sessions
             .iter()
@@ -384,7 +383,9 @@ async fn listed_channels(room: &Room) -> Result<Vec<Arc<str>>, String> {
                 .set_next_token(next)
                 .send()
                 .await
-                .map_err(|error| format!("CloudWatch does not list channels: {}", explain(&error)))?;
+                .map_err(|error| {
+                    format!("CloudWatch does not list channels: {}", explain(&error))
+                })?;
             for metric in page.metrics.unwrap_or_default() {
                 let dimensions = metric.dimensions.unwrap_or_default();
                 found.extend(dimensions.into_iter().filter_map(|d| d.value).map(Arc::from));

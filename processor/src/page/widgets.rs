@@ -68,7 +68,8 @@ pub(super) async fn draw(room: &Room, channel: &str) -> anyhow::Result<Option<St
 }
 
 async fn ask(room: &Room, channel: &str, to_s: i64, pace: Duration) -> anyhow::Result<Value> {
-    let own = |id, metric| stat(id, metric, &[(CHANNEL_ID, channel)], 60, metric.statistic.as_str());
+    let own =
+        |id, metric| stat(id, metric, &[(CHANNEL_ID, channel)], 60, metric.statistic.as_str());
     let hour = vec![
         viewers_of_all("all", 60),
         own("channel", metrics::CURRENT_VIEWERS),
@@ -249,11 +250,16 @@ mod tests {
     #[test]
     fn hours_make_a_day_by_what_they_are() {
         let mut answer = Answer::default();
-        for (id, values) in [("s0", [1.0, 2.0]), ("s3", [100.0, 300.0]), ("n3", [1.0, 3.0]), ("s4", [7.0, 9.0])] {
+        for (id, values) in
+            [("s0", [1.0, 2.0]), ("s3", [100.0, 300.0]), ("n3", [1.0, 3.0]), ("s4", [7.0, 9.0])]
+        {
             answer.0.insert(id.to_owned(), (vec![0, 1], values.to_vec()));
         }
         let figures = session_figures(&answer);
         let value = |at: usize| figures[at]["value"].as_f64();
-        assert_eq!((value(0), value(3), value(4), value(5)), (Some(3.0), Some(100.0), Some(9.0), None));
+        assert_eq!(
+            (value(0), value(3), value(4), value(5)),
+            (Some(3.0), Some(100.0), Some(9.0), None)
+        );
     }
 }

@@ -57,6 +57,7 @@ impl ObjectSink {
     pub async fn store(&self, shard: &ShardId, objects: &Objects) -> Result<(), SinkError> {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
+            self.stats.note_rejects(shard, &objects.rejected);
             let body = rejects_body(shard, &objects.rejected);
             self.put(&self.rejects, &format!("{name}.rejects.ndjson"), body).await?;
         }

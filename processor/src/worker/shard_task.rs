@@ -212,6 +212,9 @@ async fn drive(
         };
         shard.step(input, &mut effects);
         executor.status.turned(shard.is_idle());
+        if executor.status.wants_open() {
+            executor.status.show_open(shard.open_windows());
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Dedupe, EventId, Objects, Rows};
 use crate::decode::{self, Decoder, Event, FactKind, Reason, Rejection};
 use crate::session::SessionFold;
-use crate::window::WindowFold;
+use crate::window::{WindowAgg, WindowFold, WindowKey};
 use kinesis_model::{EpochMs, Position, Record};
 
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
@@ -106,6 +106,11 @@ impl OpenEpoch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.to.is_none()
+    }
+
+    /// What is folded so far, in no order.
+    pub(super) fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.windows.iter()
     }
 
     /// The last position folded.

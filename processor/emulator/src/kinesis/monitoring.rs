@@ -40,8 +40,7 @@ impl Kinesis {
                 name if METRICS.contains(&name) => drop(named.insert(name.to_owned())),
                 other => {
                     let set = METRICS.join(", ");
-                    let constraint =
-                        format!("Member must satisfy enum value set: [{set}, {ALL}]");
+                    let constraint = format!("Member must satisfy enum value set: [{set}, {ALL}]");
                     return Err(wire::invalid_value("shardLevelMetrics", other, &constraint));
                 }
             }
