@@ -293,18 +293,19 @@ impl CloudWatch {
             let message = format!("`{}` is no state of an alarm", input.state_value);
             AwsError::bad_request("ValidationError", message)
         })?;
-        let mut changed = None;
+        let mut changed = Vec::new();
         let output = self.change(|book| {
             if !book.alarms.alarms.contains_key(&input.alarm_name) {
                 let message = format!("the alarm {} does not exist", input.alarm_name);
                 return Err(AwsError { status: 404, code: "ResourceNotFound", message });
             }
             let now_ms = self.now_ms();
-            changed = book.alarms.set(&input.alarm_name, state, &input.state_reason, now_ms);
+            changed.extend(book.alarms.set(&input.alarm_name, state, &input.state_reason, now_ms));
+            changed.extend(book.alarms.settle_composites(now_ms));
             Ok(map([]))
         })?;
-        if let Some((alarm, change)) = changed {
-            self.announce(&alarm, &change);
+        for (alarm, change) in &changed {
+            self.announce(alarm, change);
         }
         Ok(output)
     }

@@ -120,6 +120,13 @@ impl Alarms {
     /// ones until none changes, since one may name another.
     pub(super) fn evaluate(&mut self, store: &Store, now_ms: i64) -> Vec<(Alarm, Change)> {
         let mut changes = self.evaluate_metrics(store, now_ms);
+        changes.extend(self.settle_composites(now_ms));
+        changes
+    }
+
+    /// Evaluates composite alarms until none changes.
+    pub(super) fn settle_composites(&mut self, now_ms: i64) -> Vec<(Alarm, Change)> {
+        let mut changes = Vec::new();
         for _ in 0..COMPOSITE_ROUNDS {
             let changed = self.evaluate_composites(now_ms);
             if changed.is_empty() {

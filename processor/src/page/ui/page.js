@@ -58,7 +58,7 @@ function lively(stream, now) {
   if (flags.length === 0 && stream.bitrate !== null) flags.push(['good', 'good']);
   const ingest = [
     stream.bitrate === null ? null : `${(stream.bitrate / 1e6).toFixed(1)} Mbit/s`,
-    stream.frameRate === null ? null : `${Number(stream.frameRate.toFixed(1))} frames/s`,
+    stream.frameRate === null ? null : `${Number(stream.frameRate.toFixed(1))} fps`,
   ].filter(Boolean).join(', ');
   const stalls = stream.stalledPercent === null ? '–' : `${stream.stalledPercent.toFixed(1)} %`;
   const bad = stream.stalledPercent >= 2 ? 'num bad' : 'num';
@@ -69,8 +69,8 @@ function lively(stream, now) {
     ], 'lead', `${title}|${stream.channelId}|${stream.streamer}`),
     cell(stream.viewers === null ? '–' : whole(stream.viewers), 'num big'),
     cell(() => sparkline(trend, `Viewers over 30 minutes, peak ${whole(stream.peakViewers ?? 0)}`), '', JSON.stringify(trend)),
-    cell(stream.startedMs ? duration((now - stream.startedMs) / 1000) : 'start not reported'),
-    cell(() => [...flags.map(([state, text]) => chip(state, text)), node('span', { class: 'sub' }, ingest)], '',
+    cell(stream.startedMs ? duration((now - stream.startedMs) / 1000) : 'start not reported', 'keep'),
+    cell(() => [...flags.map(([state, text]) => chip(state, text)), node('span', { class: 'sub' }, ingest)], 'keep',
       JSON.stringify([flags, ingest])),
     cell(stalls, bad),
     cell(stream.chatRate === null ? '–' : `${short(Number(stream.chatRate.toFixed(0)))}/min`, 'num'),
@@ -86,8 +86,9 @@ function alarm(one, now) {
     cell(() => [one.name, node('span', { class: 'sub' }, one.description), node('span', { class: 'sub' }, one.reason)],
       'lead', `${one.name}|${one.description}|${one.reason}`),
     cell(one.rule),
-    cell(one.sinceMs ? `${duration((now - one.sinceMs) / 1000)} (${clock(one.sinceMs)})` : '–'),
-    cell(() => (one.runbook ? node('a', { href: one.runbook }, 'Runbook') : '–'), '', one.runbook ?? ''),
+    cell(one.sinceMs ? `${duration((now - one.sinceMs) / 1000)} (${clock(one.sinceMs)})` : '–', 'keep'),
+    cell(() => (one.runbook ? node('a', { href: one.runbook, 'aria-label': `Runbook of ${one.name}` }, 'Runbook') : '–'), 'keep',
+      one.runbook ?? ''),
   ];
 }
 
