@@ -62,8 +62,8 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
 	$(CARGO) test --locked --workspace --test independent
 
-cdk: ## types, tests and rules of the CDK app
-	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm test
+cdk: ## types, lints, tests and rules of the CDK app
+	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm run lint && npm test
 
 deploy-test: ## the template on an emulator (ministack, in infra/cdk/.venv); needs Python 3 with venv
 	@python3 -c 'import ensurepip, venv' || { echo "make: Python's venv is missing (Debian: apt install python3-venv)"; exit 1; }

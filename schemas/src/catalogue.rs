@@ -198,7 +198,7 @@ impl MissingData {
     }
 }
 
-/// An alarm on the series without dimensions of one metric.
+/// An alarm on one metric: on its series without dimensions, or on each series of one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alarm {
@@ -208,6 +208,9 @@ pub struct Alarm {
     pub description: &'static str,
     /// The metric watched.
     pub metric: Metric,
+    /// The dimension whose every value is watched by itself; the alarm rings when one breaches.
+    /// Without it the series without dimensions is watched.
+    pub group_by: Option<&'static str>,
     /// The statistic watched.
     pub statistic: Statistic,
     /// How the statistic is compared.
@@ -222,6 +225,32 @@ pub struct Alarm {
     pub datapoints_to_alarm: u32,
     /// What a period without samples means.
     pub missing_data: MissingData,
+}
+
+impl Alarm {
+    /// Returns the Metrics Insights query of an alarm that watches each value of a dimension.
+    ///
+    /// CloudWatch looks at 10,000 metrics and 500 series of a query at most; the order brings the
+    /// worst ones in.
+    #[must_use]
+    pub fn query(&self) -> Option<String> {
+        let dimension = self.group_by?;
+        let function = match self.statistic {
+            Statistic::Average => "AVG",
+            Statistic::Sum => "SUM",
+            Statistic::Minimum => "MIN",
+            Statistic::Maximum => "MAX",
+            // Metrics Insights has no percentiles; a test keeps them out of the catalogue.
+            Statistic::P50 | Statistic::P95 => return None,
+        };
+        let order = if self.comparison == Comparison::LessThanThreshold { "ASC" } else { "DESC" };
+        Some(format!(
+            "SELECT {function}({name}) FROM SCHEMA(\"{namespace}\", {dimension}) \
+             GROUP BY {dimension} ORDER BY {function}() {order}",
+            name = self.metric.name,
+            namespace = self.metric.namespace.as_str(),
+        ))
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Names of resources, and the fixed strings by which events are told apart.
 //!
-//! Tables, dashboard and topic carry the names of the tutorial this project implements. Deployments
-//! that need several copies in one account let CDK generate names and inject them; these are the
-//! defaults, and what local mode uses.
+//! Tables, dashboard and topic carry the names of the tutorial this project implements. A deployment
+//! has exactly these names, so there is one per account and region; local mode has them too.
 
 /// DynamoDB table of sessions: a timeline and one summary item per session.
 pub const SESSIONS_TABLE: &str = "StreamingSessions";
@@ -23,12 +22,10 @@ pub const SERVICE_BUS: &str = "default";
 pub const DOMAIN_BUS: &str = "ivs-domain";
 /// EventBridge archive of the IVS events, from which they can be replayed into the stream.
 pub const EVENT_ARCHIVE: &str = "ivs-events-archive";
-/// Rule for events that name a channel.
-pub const CHANNEL_RULE: &str = "ivs-channel-events";
-/// Rule for limit breaches of the account, which name no resource.
-pub const ACCOUNT_RULE: &str = "ivs-account-limits";
-/// Rule for real-time events: stages and compositions.
-pub const STAGE_RULE: &str = "ivs-stage-events";
+/// Rule for events that name a channel, stage or composition.
+pub const RESOURCE_RULE: &str = "ivs-resource-events";
+/// Rule for events of the account, which name no resource.
+pub const ACCOUNT_RULE: &str = "ivs-account-events";
 /// JSONPath of a record's partition key: the resource's ARN, so that one channel stays in one shard.
 pub const PARTITION_KEY_PATH: &str = "$.resources[0]";
 
@@ -39,6 +36,10 @@ pub const DASHBOARD: &str = "LiveStreamingDashboard";
 
 /// `source` of IVS events, for channels as well as for stages and compositions.
 pub const IVS_SOURCE: &str = "aws.ivs";
+/// Beginning of every `detail-type` of IVS, those of tomorrow too.
+///
+/// A rule on the source alone would also let `AWS API Call via CloudTrail` in.
+pub const DETAIL_TYPE_PREFIX: &str = "IVS ";
 /// Stand-in for [`IVS_SOURCE`]: PutEvents refuses sources that begin with `aws.`.
 pub const STAND_IN_SOURCE: &str = "local.ivs";
 /// `source` of the domain events this processor emits.
@@ -68,9 +69,7 @@ pub const PARTICIPANT_RECORDING_STATE_CHANGE: &str = "IVS Participant Recording 
 /// `detail-type` listed by the EventBridge reference without a schema; accepted as unknown.
 pub const PUBLISHER_RECORDING_STATE_CHANGE: &str = "IVS Publisher Recording State Change";
 
-/// Every `detail-type` of a channel.
-///
-/// A rule on the source alone would also let `AWS API Call via CloudTrail` in, so rules list types.
+/// Every `detail-type` of a channel that this version knows.
 pub const CHANNEL_DETAIL_TYPES: &[&str] = &[
     STREAM_STATE_CHANGE,
     STREAM_HEALTH_CHANGE,
@@ -79,7 +78,7 @@ pub const CHANNEL_DETAIL_TYPES: &[&str] = &[
     AD_BREAK_STATE_CHANGE,
 ];
 
-/// Every `detail-type` of a stage or composition.
+/// Every `detail-type` of a stage or composition that this version knows.
 pub const STAGE_DETAIL_TYPES: &[&str] = &[
     STAGE_UPDATE,
     COMPOSITION_STATE_CHANGE,

@@ -1,7 +1,7 @@
 //! Rules and the export of all resources as one JSON document.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::catalogue::{ALARMS, EXTERNAL, METRICS};
 use crate::names;
@@ -15,74 +15,61 @@ pub struct Rule {
     pub name: &'static str,
     /// One line for people.
     pub description: &'static str,
-    /// The `detail-type` values it takes.
-    pub detail_types: &'static [&'static str],
-    /// Which of these it takes.
+    /// Which events it takes.
     pub scope: Scope,
     /// JSONPath of the Kinesis partition key; without it EventBridge uses the event's id.
     pub partition_key_path: Option<&'static str>,
 }
 
-/// Which events of its detail types a rule takes.
+/// Which events of IVS a rule takes. Together they take every one, and none twice.
 ///
-/// The two never match one event: breaches of the account have no resource and no channel name,
-/// and a partition key path that leads nowhere is better not asked for.
+/// The two are apart because EventBridge does not say what happens to an event in which the
+/// partition key path leads nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     /// Events that name a resource: a channel, stage or composition.
     Resource,
-    /// Events of the account as a whole.
+    /// Events of the account as a whole. EventBridge takes an empty list for an absent one.
     Account,
 }
 
 impl Rule {
-    /// The event pattern for events of IVS itself, as `PutRule` takes it (serialized).
+    /// Returns the event pattern for events of IVS itself, as `PutRule` takes it (serialized).
     #[must_use]
     pub fn pattern(&self) -> Value {
         self.pattern_for(&[names::IVS_SOURCE])
     }
 
-    /// The event pattern for events of these sources, for example [`names::STAND_IN_SOURCE`] too.
+    /// Returns the event pattern for events of these sources, for example
+    /// [`names::STAND_IN_SOURCE`] too.
     #[must_use]
     pub fn pattern_for(&self, sources: &[&str]) -> Value {
-        let mut pattern = Map::new();
-        pattern.insert("source".into(), json!(sources));
-        pattern.insert("detail-type".into(), json!(self.detail_types));
-        match self.scope {
-            Scope::Resource => {
-                pattern.insert("resources".into(), json!([{ "prefix": "arn:" }]));
-            }
-            Scope::Account => {
-                pattern.insert("detail".into(), json!({ "channel_name": [{ "exists": false }] }));
-            }
-        }
-        Value::Object(pattern)
+        let resources = match self.scope {
+            Scope::Resource => json!([{ "prefix": "arn:" }]),
+            Scope::Account => json!([{ "exists": false }]),
+        };
+        json!({
+            "source": sources,
+            "detail-type": [{ "prefix": names::DETAIL_TYPE_PREFIX }],
+            "resources": resources,
+        })
     }
 }
 
 /// Every rule on [`names::SERVICE_BUS`]; the target of each is [`names::STREAM`].
 pub const RULES: &[Rule] = &[
     Rule {
-        name: names::CHANNEL_RULE,
-        description: "IVS events of a channel, keyed by the channel's ARN.",
-        detail_types: names::CHANNEL_DETAIL_TYPES,
+        name: names::RESOURCE_RULE,
+        description: "IVS events of a channel, stage or composition, keyed by its ARN.",
         scope: Scope::Resource,
         partition_key_path: Some(names::PARTITION_KEY_PATH),
     },
     Rule {
         name: names::ACCOUNT_RULE,
-        description: "IVS limit breaches of the account, which name no resource.",
-        detail_types: &[names::LIMIT_BREACH],
+        description: "IVS events of the account, such as its limits, which name no resource.",
         scope: Scope::Account,
         partition_key_path: None,
-    },
-    Rule {
-        name: names::STAGE_RULE,
-        description: "IVS events of a stage or composition, keyed by its ARN.",
-        detail_types: names::STAGE_DETAIL_TYPES,
-        scope: Scope::Resource,
-        partition_key_path: Some(names::PARTITION_KEY_PATH),
     },
 ];
 
@@ -100,6 +87,14 @@ pub fn resources() -> Value {
             })
         })
         .collect();
+    let alarms: Vec<Value> = ALARMS
+        .iter()
+        .map(|alarm| {
+            let mut object = json!(alarm);
+            object["query"] = json!(alarm.query());
+            object
+        })
+        .collect();
     json!({
         "tables": TABLES,
         "leaseOwnerIndex": names::LEASE_OWNER_INDEX,
@@ -111,7 +106,7 @@ pub fn resources() -> Value {
         "rules": rules,
         "topic": names::TOPIC,
         "dashboard": names::DASHBOARD,
-        "alarms": ALARMS,
+        "alarms": alarms,
     })
 }
 

@@ -1,8 +1,24 @@
-/** `npx cdk deploy -c stage=prod`; without a stage it is `dev`. */
+/** `npx cdk deploy -c stage=prod -c alerts=email:ADDRESS`; without a stage it is `dev`. */
 import { App } from 'aws-cdk-lib';
 import { addStage } from '../lib/app.ts';
 import { stageConfig } from '../lib/config.ts';
+import { articlesOfClone } from '../lib/sources.ts';
 
 const app = new App();
-const stage: unknown = app.node.tryGetContext('stage') ?? 'dev';
-addStage(app, stageConfig(String(stage)));
+
+function context(name: string): string | undefined {
+  const value: unknown = app.node.tryGetContext(name);
+  return value === undefined ? undefined : String(value);
+}
+
+const alerts = context('alerts');
+const runbookBase = context('runbookBase') ?? articlesOfClone();
+const telemetryOrigin = context('telemetryOrigin');
+addStage(
+  app,
+  stageConfig(context('stage') ?? 'dev', {
+    ...(alerts !== undefined && { alerts }),
+    ...(runbookBase !== undefined && { runbookBase }),
+    ...(telemetryOrigin !== undefined && { telemetryOrigin }),
+  }),
+);

@@ -1,6 +1,6 @@
 import { type App, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { type StageConfig, checkStage } from './config.ts';
+import { checkStage, type StageConfig } from './config.ts';
 import { ObservabilityStack } from './observability-stack.ts';
 
 /** Adds one stage to `app`; synthesis fails on any finding of cdk-nag that is not acknowledged. */

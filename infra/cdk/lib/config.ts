@@ -68,7 +68,7 @@ export interface ReportConfig {
 export interface AlertConfig {
   readonly subscriptions: readonly Subscription[];
   /** Where the alarm articles are read; alarm descriptions link `<base>/<alarm>.md`. */
-  readonly runbookBase: string;
+  readonly runbookBase?: string;
 }
 
 export interface StageConfig {
@@ -84,8 +84,6 @@ export interface StageConfig {
   readonly reports: ReportConfig;
   readonly alerts: AlertConfig;
 }
-
-const RUNBOOK_BASE = 'docs/operations';
 
 const dev: StageConfig = {
   stage: 'dev',
@@ -113,7 +111,7 @@ const dev: StageConfig = {
     eventArchiveDays: 14,
   },
   reports: { timeZone: 'Asia/Tokyo', channels: [] },
-  alerts: { subscriptions: [], runbookBase: RUNBOOK_BASE },
+  alerts: { subscriptions: [] },
 };
 
 const prod: StageConfig = {
@@ -142,29 +140,49 @@ const prod: StageConfig = {
     rejectDays: 90,
     eventArchiveDays: 90,
   },
-  telemetryApi: {
-    requestsPerSecond: 1_000,
-    burst: 2_000,
-    requestsPerDay: 50_000_000,
-    allowedOrigin: 'https://live.example.com',
-  },
   reports: { timeZone: 'Asia/Tokyo', channels: [] },
-  alerts: {
-    subscriptions: [{ protocol: 'email', endpoint: 'oncall@example.com' }],
-    runbookBase: RUNBOOK_BASE,
-  },
+  alerts: { subscriptions: [] },
 };
 
 export const STAGES: Readonly<Record<string, StageConfig>> = { dev, prod };
 
+/** How much the telemetry API takes, wherever there is one. */
+const TELEMETRY_LIMITS = { requestsPerSecond: 1_000, burst: 2_000, requestsPerDay: 50_000_000 };
+
+/** What is yours and not the stage's: addresses. They come from the command line, `-c name=value`. */
+export interface Addresses {
+  /** Who is told of alarms, separated by commas: `email:you@your.org`, `sms:+81...`, `https://...`. */
+  readonly alerts?: string;
+  /** Absolute address of the folder in which the alarm articles are read. */
+  readonly runbookBase?: string;
+  /** Origin of the pages that embed the player; without it there is no telemetry API. */
+  readonly telemetryOrigin?: string;
+}
+
 /** The checked configuration of a stage; throws on an unknown stage or an impossible value. */
-export function stageConfig(stage: string): StageConfig {
-  const config = STAGES[stage];
-  if (config === undefined) {
+export function stageConfig(stage: string, addresses: Addresses = {}): StageConfig {
+  const base = STAGES[stage];
+  if (base === undefined) {
     throw new Error(`unknown stage "${stage}", have: ${Object.keys(STAGES).join(', ')}`);
   }
+  const { alerts = '', runbookBase, telemetryOrigin } = addresses;
+  const told = alerts.split(',').map((text) => text.trim());
+  const config: StageConfig = {
+    ...base,
+    alerts: {
+      ...base.alerts,
+      subscriptions: [...base.alerts.subscriptions, ...told.filter(Boolean).map(subscription)],
+      ...(runbookBase && { runbookBase: runbookBase.replace(/\/+$/, '') }),
+    },
+    ...(telemetryOrigin && { telemetryApi: { ...TELEMETRY_LIMITS, allowedOrigin: telemetryOrigin } }),
+  };
   checkStage(config);
   return config;
+}
+
+function subscription(text: string): Subscription {
+  const [, protocol, endpoint] = /^(email|sms):(.*)$/.exec(text) ?? ['', 'https', text];
+  return { protocol: protocol as Subscription['protocol'], endpoint: endpoint ?? '' };
 }
 
 /** Throws with every problem found, so that one synth shows them all. */
@@ -217,9 +235,13 @@ const ADDRESS: Readonly<Record<Subscription['protocol'], RegExp>> = {
 function edgeProblems({ alerts, telemetryApi, network }: StageConfig): string[] {
   const problems = alerts.subscriptions
     .filter(({ protocol, endpoint }) => !ADDRESS[protocol].test(endpoint))
-    .map(({ protocol, endpoint }) => `"${endpoint}" is no ${protocol} address`);
+    .map(({ protocol, endpoint }) => `"${endpoint}" is not an ${protocol} address`);
   if (telemetryApi !== undefined && !/^https?:\/\/[^\s/*]+$/.test(telemetryApi.allowedOrigin)) {
     problems.push('telemetryApi.allowedOrigin must be a plain origin');
+  }
+  const { runbookBase } = alerts;
+  if (runbookBase !== undefined && !/^https?:\/\/[^\s/]+\/?/.test(runbookBase)) {
+    problems.push(`alerts.runbookBase "${runbookBase}" must be an absolute address (https://...)`);
   }
   if (network.natGateways < 1) {
     problems.push('network.natGateways must be at least 1');

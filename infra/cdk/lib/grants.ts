@@ -4,7 +4,7 @@ import type { Ingest } from './constructs/ingest.ts';
 import { PREFIX, type Storage } from './constructs/storage.ts';
 import { NAMESPACES } from './schemas.ts';
 
-/** Exactly the calls the worker makes, on exactly its resources. */
+/** The calls the worker makes, on its own resources; metrics have no resource and are bound to namespaces. */
 export function grantWorker(
   role: IRole,
   { stream, key, domainBus }: Ingest,

@@ -9,6 +9,7 @@ import { Processor } from './constructs/processor.ts';
 import { Reports } from './constructs/reports.ts';
 import { PREFIX, Storage } from './constructs/storage.ts';
 import { TelemetryApi } from './constructs/telemetry-api.ts';
+import { dashboardUrl } from './links.ts';
 
 export interface ObservabilityStackProps extends StackProps {
   readonly config: StageConfig;
@@ -29,13 +30,19 @@ export class ObservabilityStack extends Stack {
     const { vpc } = new Network(this, 'Network', config.network);
     const processor = new Processor(this, 'Processor', { config, vpc, ingest, storage });
     const reports = new Reports(this, 'Reports', { config, storage });
-    const alerts = new Alerts(this, 'Alerts', { alerts: config.alerts, ingest, storage, reports });
+    const alerts = new Alerts(this, 'Alerts', {
+      alerts: config.alerts,
+      protectData,
+      ingest,
+      storage,
+      reports,
+    });
     new LiveDashboard(this, 'Dashboard', {
       alerts,
       ingest,
       processor,
       storage,
-      runbookBase: config.alerts.runbookBase,
+      ...(config.alerts.runbookBase && { runbookBase: config.alerts.runbookBase }),
     });
     this.names(ingest, storage, alerts);
     this.commands(ingest, storage, processor, reports);
@@ -53,11 +60,7 @@ export class ObservabilityStack extends Stack {
     this.output('LeaseTableName', 'Leases of shards', storage.leases.tableName);
     this.output('BucketName', 'Archive, rejects and reports', storage.bucket.bucketName);
     this.output('TopicArn', 'Alarm notifications', alerts.topic.topicArn);
-    this.output(
-      'DashboardUrl',
-      'Dashboard',
-      `https://${this.region}.console.aws.amazon.com/cloudwatch/home?region=${this.region}#dashboards:name=LiveStreamingDashboard`,
-    );
+    this.output('DashboardUrl', 'Dashboard', dashboardUrl(this));
   }
 
   private commands(ingest: Ingest, storage: Storage, processor: Processor, reports: Reports): void {
@@ -91,6 +94,7 @@ export class ObservabilityStack extends Stack {
 
   private telemetry({ api, keyId }: TelemetryApi): void {
     this.output('TelemetryUrl', 'Players post here', api.urlForPath('/telemetry'));
+    this.output('QosUrl', "Players of AWS's QoS sample post here", api.urlForPath('/streams'));
     this.output(
       'TelemetryKeyCommand',
       'Show the API key',

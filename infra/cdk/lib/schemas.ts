@@ -27,9 +27,8 @@ export interface TableSpec {
 /** An event pattern exactly as `PutRule` takes it. */
 export interface PatternSpec {
   readonly source: string[];
-  readonly 'detail-type': string[];
-  readonly resources?: unknown[];
-  readonly detail?: Record<string, unknown>;
+  readonly 'detail-type': readonly unknown[];
+  readonly resources: readonly unknown[];
 }
 
 export interface RuleSpec {
@@ -54,6 +53,10 @@ export interface AlarmSpec {
   readonly name: string;
   readonly description: string;
   readonly metric: MetricSpec;
+  /** The dimension whose every value is watched by itself; null watches the series without dimensions. */
+  readonly groupBy: string | null;
+  /** The Metrics Insights query of a grouped alarm. */
+  readonly query: string | null;
   readonly statistic: string;
   readonly comparison: 'GreaterThanThreshold' | 'GreaterThanOrEqualToThreshold' | 'LessThanThreshold';
   readonly threshold: number;

@@ -49,34 +49,41 @@ function line(
   });
 }
 
-/** The tutorial's five: viewers now, viewers over a day, quality, chat over six hours, sessions. */
+/**
+ * The tutorial's five: viewers now, viewers over a day, quality, chat over six hours, sessions. IVS's own
+ * figures stand beside ours: they are there even when no application reports anything.
+ */
 export function tutorialWidgets(channel: string): IWidget[][] {
   const own = (name: string) =>
     metricBy(metrics, name, 'ChannelId', channel, { label: `${name} of the channel` });
+  const byIvs = (name: string) =>
+    metricBy(ivs, name, 'Channel', channel, { label: `${name} of the channel (IVS)` });
+  const viewers = [
+    totalViewers(),
+    fleetMetric(ivs, 'ConcurrentViews', { label: 'all channels (IVS)' }),
+    own('CurrentViewers'),
+    byIvs('ConcurrentViews'),
+  ];
   return [
     [
       new SingleValueWidget({
         title: 'Viewers now',
-        metrics: [totalViewers(), own('CurrentViewers')],
+        metrics: viewers,
         width: 8,
         height: 6,
         sparkline: true,
       }),
-      line('Viewers, 24 hours', [totalViewers(), own('CurrentViewers')], {
+      line('Viewers, 24 hours', viewers, {
         width: 16,
         unit: 'viewers',
         start: '-PT24H',
       }),
     ],
     [
-      line('Quality of the channel', [own('StreamBitrate')], {
+      line('Quality of the channel', [own('StreamBitrate'), byIvs('IngestVideoBitrate')], {
         width: 12,
         unit: 'bit/s',
-        right: [
-          metricBy(ivs, 'IngestFramerate', 'Channel', channel, { statistic: 'Average' }),
-          own('FrameRate'),
-          metricBy(ivs, 'KeyframeInterval', 'Channel', channel),
-        ],
+        right: [byIvs('IngestFramerate'), own('FrameRate'), byIvs('KeyframeInterval')],
         rightUnit: 'frames/s, s',
       }),
       line(

@@ -1,27 +1,43 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
-import { STAGES } from '../lib/config.ts';
+import { addStage } from '../lib/app.ts';
+import { STAGES, stageConfig } from '../lib/config.ts';
 import { REPOSITORY } from '../lib/image.ts';
-import { joined, only, type Resource, resourcesOf, templateOf } from './synth.ts';
+import { articlesAt } from '../lib/sources.ts';
+import { Json } from './json.ts';
+import { ADDRESSES, only, propertiesOf, resourcesOf, synthesize, templateOf, testApp } from './synth.ts';
 
-const CLOUDWATCH = { Service: 'cloudwatch.amazonaws.com' };
+const CLOUDWATCH = 'cloudwatch.amazonaws.com';
+const ARTICLES = `${REPOSITORY}docs/operations`;
 
-function statements(document: any, action: string): any[] {
-  return document.Statement.filter(
-    (statement: any) =>
-      statement.Effect === 'Allow' &&
-      statement.Principal?.Service === CLOUDWATCH.Service &&
-      [statement.Action].flat().includes(action),
-  );
+function statements(document: Json, action: string): Json[] {
+  return document
+    .at('Statement')
+    .list()
+    .filter(
+      (statement) =>
+        statement.at('Effect').value === 'Allow' &&
+        statement.at('Principal', 'Service').value === CLOUDWATCH &&
+        statement
+          .at('Action')
+          .each()
+          .some(({ value }) => value === action),
+    );
 }
 
 /** Alarms for people; those of autoscaling act on the service instead. */
-function alarmsForPeople(stage: string): [string, Resource][] {
+function alarmsForPeople(stage: string): [string, Json][] {
   const template = templateOf(stage);
   const policies = new Set(Object.keys(resourcesOf(template, 'AWS::ApplicationAutoScaling::ScalingPolicy')));
-  return Object.entries(resourcesOf(template, 'AWS::CloudWatch::Alarm')).filter(
-    ([, { Properties }]) => !Properties.AlarmActions?.some((action: any) => policies.has(action.Ref)),
-  );
+  const acts = (properties: Json) =>
+    properties
+      .at('AlarmActions')
+      .list()
+      .some((action) => policies.has(String(action.at('Ref').value)));
+  return Object.entries(resourcesOf(template, 'AWS::CloudWatch::Alarm'))
+    .map(([id, { properties }]): [string, Json] => [id, properties])
+    .filter(([, properties]) => !acts(properties));
 }
 
 describe.each(Object.keys(STAGES))('stage %s', (stage) => {
@@ -29,11 +45,11 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
     const [topic] = only(templateOf(stage), 'AWS::SNS::Topic');
     const alarms = alarmsForPeople(stage);
     expect(alarms.length).toBeGreaterThanOrEqual(6);
-    for (const [id, { Properties }] of alarms) {
-      expect(Properties.ActionsEnabled ?? true, id).toBe(true);
-      expect(Properties.AlarmActions, id).toEqual([{ Ref: topic }]);
-      expect(Properties.OKActions, id).toEqual([{ Ref: topic }]);
-      expect(Properties.TreatMissingData, id).toMatch(/^(notBreaching|breaching)$/);
+    for (const [id, alarm] of alarms) {
+      expect(alarm.at('ActionsEnabled').value ?? true, id).toBe(true);
+      expect(alarm.at('AlarmActions').value, id).toEqual([{ Ref: topic }]);
+      expect(alarm.at('OKActions').value, id).toEqual([{ Ref: topic }]);
+      expect(alarm.at('TreatMissingData').value, id).toMatch(/^(notBreaching|breaching)$/);
     }
   });
 
@@ -41,43 +57,95 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
     const template = templateOf(stage);
     const [topicId, topic] = only(template, 'AWS::SNS::Topic');
     const [, policy] = only(template, 'AWS::SNS::TopicPolicy');
-    expect(policy.Properties.Topics).toEqual([{ Ref: topicId }]);
+    expect(policy.properties.at('Topics').value).toEqual([{ Ref: topicId }]);
 
-    const keyId: string = topic.Properties.KmsMasterKeyId['Fn::GetAtt'][0];
-    const key = resourcesOf(template, 'AWS::KMS::Key')[keyId];
-    expect(key?.Properties.EnableKeyRotation).toBe(true);
+    const keyId = topic.properties.at('KmsMasterKeyId', 'Fn::GetAtt', 0).text();
+    const key = resourcesOf(template, 'AWS::KMS::Key')[keyId]?.properties ?? new Json(undefined);
+    expect(key.at('EnableKeyRotation').value).toBe(true);
 
     const grants = [
-      ...statements(policy.Properties.PolicyDocument, 'sns:Publish'),
-      ...statements(key?.Properties.KeyPolicy, 'kms:GenerateDataKey*'),
-      ...statements(key?.Properties.KeyPolicy, 'kms:Decrypt'),
+      ...statements(policy.properties.at('PolicyDocument'), 'sns:Publish'),
+      ...statements(key.at('KeyPolicy'), 'kms:GenerateDataKey*'),
+      ...statements(key.at('KeyPolicy'), 'kms:Decrypt'),
     ];
     expect(grants).toHaveLength(3);
     for (const grant of grants) {
-      expect(grant.Condition).toEqual({ StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } });
+      expect(grant.at('Condition').value).toEqual({
+        StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } },
+      });
     }
   });
 
   test('the topic takes no message over plain HTTP', () => {
     const [, policy] = only(templateOf(stage), 'AWS::SNS::TopicPolicy');
-    expect(policy.Properties.PolicyDocument.Statement).toContainEqual(
+    expect(policy.properties.at('PolicyDocument', 'Statement').value).toContainEqual(
       expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
     );
   });
 
   test('every alarm has an article and every article an alarm', () => {
-    const names = alarmsForPeople(stage).map(([, { Properties }]) => {
-      const name: string = Properties.AlarmName;
-      expect(joined(Properties.AlarmDescription)).toContain(`docs/operations/${name}.md`);
-      return `${name}.md`;
-    });
-    const articles = readdirSync(`${REPOSITORY}docs/operations`);
-    expect(articles.sort()).toEqual(names.sort());
+    const names = alarmsForPeople(stage).map(([, alarm]) => `${alarm.at('AlarmName').text()}.md`);
+    expect(readdirSync(ARTICLES).sort()).toEqual(names.sort());
+  });
+
+  test('a description tells the first command and links the dashboard', () => {
+    for (const [id, alarm] of alarmsForPeople(stage)) {
+      const description = alarm.at('AlarmDescription').joined();
+      expect(description.length, id).toBeLessThan(1_024);
+      expect(description, id).toContain('\nFirst: ivs-processor status\n');
+      expect(description, id).toMatch(/\nDashboard: https:\/\/<reference>\.console\.aws\.amazon\.com\//);
+    }
   });
 });
 
-test('subscriptions come from the configuration', () => {
-  const [, { Properties }] = only(templateOf('prod'), 'AWS::SNS::Subscription');
-  const [configured] = STAGES['prod']!.alerts.subscriptions;
-  expect(Properties).toMatchObject({ Protocol: configured?.protocol, Endpoint: configured?.endpoint });
+test('a description links its article absolutely, where an address is given', () => {
+  for (const [id, alarm] of alarmsForPeople('prod')) {
+    const link = `\nRunbook: ${ADDRESSES['prod']?.runbookBase}/${alarm.at('AlarmName').text()}.md\n`;
+    expect(alarm.at('AlarmDescription').joined(), id).toContain(link);
+  }
+  expect(() => stageConfig('prod', { runbookBase: 'docs/operations' })).toThrow(
+    'must be an absolute address',
+  );
+});
+
+test.each([
+  ['https://github.com/o/r.git', 'https://github.com/o/r/blob/abc/docs/operations'],
+  ['git@github.com:o/r.git', 'https://github.com/o/r/blob/abc/docs/operations'],
+  ['ssh://git@gitlab.com/g/s/r', 'https://gitlab.com/g/s/r/-/blob/abc/docs/operations'],
+  ['https://secret@github.com/o/r', undefined],
+  ['/srv/git/r.git', undefined],
+])('the articles of a clone of %s', (remote, expected) => {
+  expect(articlesAt(remote, 'abc')).toBe(expected);
+});
+
+test('every article begins with the command that finds a dead worker', () => {
+  for (const file of readdirSync(ARTICLES)) {
+    const text = readFileSync(`${ARTICLES}/${file}`, 'utf8');
+    expect(text.split('\n')[0], file).toBe(`# ${file.replace('.md', '')}`);
+    const commands = [...text.matchAll(/`ivs-processor ([^`]+)`|^ivs-processor (.+)$/gm)];
+    expect(commands[0]?.[1] ?? commands[0]?.[2], `${file}: its first command`).toMatch(/^status\b/);
+  }
+});
+
+test('subscriptions come from the command line, and without one the synthesis warns', () => {
+  const [, { properties }] = only(templateOf('prod'), 'AWS::SNS::Subscription');
+  expect(properties.value).toMatchObject({ Protocol: 'email', Endpoint: 'oncall@streams.test' });
+  expect(templateOf('dev').findResources('AWS::SNS::Subscription')).toEqual({});
+
+  const stack = addStage(testApp(), stageConfig('dev'));
+  const warning = Match.stringLikeRegexp('no alarm reaches anybody.*-c alerts=email');
+  Annotations.fromStack(stack).hasWarning('*', warning);
+});
+
+test('no stage has an address of somebody else', () => {
+  for (const [name, config] of Object.entries(STAGES)) {
+    expect(JSON.stringify(config), name).not.toMatch(/@|https?:/);
+  }
+});
+
+test('three ways of being told', () => {
+  const alerts = 'email:a@streams.test, sms:+819012345678,https://hooks.streams.test/x';
+  const template = synthesize(stageConfig('dev', { alerts }));
+  const told = propertiesOf(template, 'AWS::SNS::Subscription').map((each) => each.at('Protocol').value);
+  expect(told.sort()).toEqual(['email', 'https', 'sms']);
 });

@@ -1,8 +1,9 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { STAGES } from '../lib/config.ts';
-import { type MetricSpec, catalogue } from '../lib/schemas.ts';
-import { joined, only, resourcesOf, templateOf } from './synth.ts';
+import { catalogue, type MetricSpec, resources } from '../lib/schemas.ts';
+import { Json } from './json.ts';
+import { only, resourcesOf, templateOf } from './synth.ts';
 
 /** A use of a metric: in an alarm, a scaling policy or a widget. */
 interface Use {
@@ -18,41 +19,71 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {};
 
 function alarmUses(template: Template): Use[] {
   return Object.entries(resourcesOf(template, 'AWS::CloudWatch::Alarm')).flatMap(
-    ([where, { Properties }]) => {
-      const stats = (Properties.Metrics ?? []).flatMap((query: any) => query.MetricStat ?? []);
-      const queried = stats.map((stat: any) => ({ ...stat.Metric, Unit: stat.Unit }));
-      return [...queried, ...(Properties.MetricName ? [Properties] : [])].map((metric: any) => ({
-        where,
-        namespace: metric.Namespace,
-        name: metric.MetricName,
-        dimensions: (metric.Dimensions ?? []).map((dimension: any) => dimension.Name),
-        ...(metric.Unit && { unit: metric.Unit }),
-      }));
+    ([where, { properties }]) => {
+      const queries = properties.at('Metrics').list();
+      const stats = queries.map((query) => query.at('MetricStat')).filter((stat) => stat.exists());
+      const insights = queries.flatMap((query) => insightsUse(where, String(query.at('Expression').value)));
+      const single = properties.at('MetricName').exists()
+        ? [use(where, properties, properties.at('Unit'))]
+        : [];
+      return [...stats.map((stat) => use(where, stat.at('Metric'), stat.at('Unit'))), ...single, ...insights];
     },
   );
 }
 
+function use(where: string, metric: Json, unit: Json): Use {
+  return {
+    where,
+    namespace: metric.at('Namespace').text(),
+    name: metric.at('MetricName').text(),
+    dimensions: metric
+      .at('Dimensions')
+      .list()
+      .map((dimension) => dimension.at('Name').text()),
+    ...(unit.exists() && { unit: unit.text() }),
+  };
+}
+
+/** `SELECT AVG(name) FROM SCHEMA("namespace", dimension) ...`. */
+function insightsUse(where: string, expression: string): Use[] {
+  const select = /^SELECT \w+\((\w+)\) FROM SCHEMA\("([^"]+)", ([\w, ]+)\)/.exec(expression);
+  const [, name = '', namespace = '', dimensions = ''] = select ?? [];
+  return select ? [{ where, namespace, name, dimensions: dimensions.split(', ') }] : [];
+}
+
 /** `[namespace, name, dimension, value, ..., options]`, or an expression that may search. */
-function widgetUse(where: string, row: any[]): Use[] {
-  if (typeof row[0] !== 'string') {
-    const search = /\{([^,}]+),?([^}]*)\} MetricName="(\w+)"/.exec(row[0].expression ?? '');
+function widgetUse(where: string, row: Json): Use[] {
+  const cells = row.list();
+  const expression = cells[0]?.at('expression');
+  if (expression?.exists()) {
+    const search = /\{([^,}]+),?([^}]*)\} MetricName="(\w+)"/.exec(expression.text());
     const [, namespace = '', dimensions = '', name = ''] = search ?? [];
     return search ? [{ where, namespace, name, dimensions: dimensions.split(',').filter(Boolean) }] : [];
   }
-  const texts = row.filter((cell) => typeof cell === 'string');
-  const [namespace, name, ...pairs]: string[] = texts;
+  const texts = cells.map(({ value }) => value).filter((value) => typeof value === 'string');
+  const [namespace, name, ...pairs] = texts;
   if (namespace === undefined || name === undefined) {
     throw new Error(`${where} has a metric without a name`);
   }
   return [{ where, namespace, name, dimensions: pairs.filter((_pair, index) => index % 2 === 0) }];
 }
 
+function dashboard(template: Template): Json {
+  const [, { properties }] = only(template, 'AWS::CloudWatch::Dashboard');
+  return new Json(JSON.parse(properties.at('DashboardBody').joined()), 'DashboardBody');
+}
+
 function widgetUses(template: Template): Use[] {
-  const [, dashboard] = only(template, 'AWS::CloudWatch::Dashboard');
-  const body = JSON.parse(joined(dashboard.Properties.DashboardBody));
-  return body.widgets.flatMap((widget: any) =>
-    (widget.properties.metrics ?? []).flatMap((row: any[]) => widgetUse(widget.properties.title, row)),
-  );
+  return dashboard(template)
+    .at('widgets')
+    .list()
+    .map((widget) => widget.at('properties'))
+    .flatMap((widget) =>
+      widget
+        .at('metrics')
+        .list()
+        .flatMap((row) => widgetUse(widget.at('title').text(), row)),
+    );
 }
 
 const known: readonly MetricSpec[] = [...catalogue.metrics, ...catalogue.external];
@@ -64,6 +95,7 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   const ours = uses.filter(
     ({ namespace }) => namespace.startsWith('LiveStreaming/') || namespace === 'AWS/IVS',
   );
+  const titles = (name: string) => uses.filter((each) => each.name === name).map(({ where }) => where);
 
   test('alarms and widgets name metrics at all', () => {
     expect(alarmUses(template).length).toBeGreaterThanOrEqual(8);
@@ -71,13 +103,13 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   });
 
   test('each metric named is emitted with those dimensions and that unit', () => {
-    for (const use of ours) {
-      const spec = known.find((metric) => key(metric) === key(use));
-      expect(spec, `${use.where}: ${key(use)}`).toBeDefined();
+    for (const each of ours) {
+      const spec = known.find((metric) => key(metric) === key(each));
+      expect(spec, `${each.where}: ${key(each)}`).toBeDefined();
       const sets = spec?.dimensions.map((set) => [...set].sort());
-      expect(sets, `${use.where}: ${key(use)}`).toContainEqual([...use.dimensions].sort());
-      if (use.unit !== undefined) {
-        expect(use.unit, `${use.where}: ${key(use)}`).toBe(spec?.unit);
+      expect(sets, `${each.where}: ${key(each)}`).toContainEqual([...each.dimensions].sort());
+      if (each.unit !== undefined) {
+        expect(each.unit, `${each.where}: ${key(each)}`).toBe(spec?.unit);
       }
     }
   });
@@ -93,14 +125,39 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   });
 
   test('the five widgets of the tutorial are there', () => {
-    const named = (name: string) => uses.filter((use) => use.name === name).map(({ where }) => where);
-    expect(named('CurrentViewers')).toEqual(expect.arrayContaining(['Viewers now', 'Viewers, 24 hours']));
+    expect(titles('CurrentViewers')).toEqual(expect.arrayContaining(['Viewers now', 'Viewers, 24 hours']));
     for (const metric of ['StreamBitrate', 'IngestFramerate', 'KeyframeInterval']) {
-      expect(named(metric)).toContain('Quality of the channel');
+      expect(titles(metric)).toContain('Quality of the channel');
     }
-    expect(named('ChatActivity')).toContain('Chat, messages a minute');
+    expect(titles('ChatActivity')).toContain('Chat, messages a minute');
     for (const metric of ['StreamsStarted', 'StreamsEnded', 'StreamDuration']) {
-      expect(named(metric)).toContain('Sessions, 24 hours');
+      expect(titles(metric)).toContain('Sessions, 24 hours');
     }
   });
+
+  test('an account with nothing but IVS has viewers, quality and channels to choose from', () => {
+    const ivs = (name: string, dimensions: string[]) =>
+      uses
+        .filter((each) => each.namespace === 'AWS/IVS' && each.name === name)
+        .filter((each) => `${each.dimensions}` === `${dimensions}`)
+        .map(({ where }) => where);
+    for (const title of ['Viewers now', 'Viewers, 24 hours']) {
+      expect(ivs('ConcurrentViews', [])).toContain(title);
+      expect(ivs('ConcurrentViews', ['Channel'])).toContain(title);
+    }
+    expect(ivs('IngestVideoBitrate', ['Channel'])).toContain('Quality of the channel');
+    const [picker, ...more] = dashboard(template).at('variables').list();
+    expect(more).toEqual([]);
+    expect(picker?.at('search').text()).toContain('AWS/IVS');
+    expect(picker?.at('search').text()).toContain('IngestFramerate');
+    expect(picker?.at('populateFrom').value).toBe('Channel');
+  });
+});
+
+test('every dimension by which an alarm is grouped is one by which the metric is sent', () => {
+  const grouped = resources.alarms.filter(({ groupBy }) => groupBy !== null);
+  expect(grouped.map(({ name }) => name)).toContain('LiveStreaming-IngestFrameRate');
+  for (const { name, groupBy, metric } of grouped) {
+    expect(metric.dimensions, name).toContainEqual([groupBy]);
+  }
 });

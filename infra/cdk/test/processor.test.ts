@@ -1,22 +1,35 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { STAGES, stageConfig } from '../lib/config.ts';
 import { IMAGE_ASSET, IMAGE_TARGET, REPOSITORY } from '../lib/image.ts';
-import { only, resourcesOf, synthesize, templateOf } from './synth.ts';
+import type { Json } from './json.ts';
+import { only, propertiesOf, resourcesOf, synthesize, templateOf } from './synth.ts';
 
-function container(stage: string): Record<string, any> {
+function container(stage: string): Json {
   const [, task] = only(templateOf(stage), 'AWS::ECS::TaskDefinition');
-  const [worker, ...more] = task.Properties.ContainerDefinitions;
+  const [worker, ...more] = task.properties.at('ContainerDefinitions').list();
   expect(more).toEqual([]);
+  if (worker === undefined) {
+    throw new Error('the task has no container');
+  }
   return worker;
+}
+
+/** The Rust source of the program's configuration, wherever its parts lie. */
+function configSource(): string {
+  const folder = `${REPOSITORY}processor/src`;
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const parts = files.filter((file) => /^config(\.rs$|\/)/.test(file) && file.endsWith('.rs'));
+  expect(parts.length).toBeGreaterThan(0);
+  return parts.map((file) => readFileSync(`${folder}/${file}`, 'utf8')).join('\n');
 }
 
 /** The keys of one section of the program's configuration, from its source. */
 function configKeys(section: string): string[] {
-  const source = readFileSync(`${REPOSITORY}processor/src/config.rs`, 'utf8');
+  const source = configSource();
   const type = new RegExp(`pub ${section}: (\\w+),`).exec(source)?.[1];
   const body = new RegExp(`pub struct ${type} \\{(.*?)\\n\\}`, 's').exec(source)?.[1] ?? '';
-  return [...body.matchAll(/pub (\w+):/g)].map(([, key]) => key!);
+  return [...body.matchAll(/pub (\w+):/g)].map(([, key]) => key ?? '');
 }
 
 describe.each(Object.keys(STAGES))('stage %s', (stage) => {
@@ -24,48 +37,59 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   const config = stageConfig(stage);
 
   test('two tasks at least, on Graviton, rolled back when they do not start', () => {
-    const [, service] = only(template, 'AWS::ECS::Service');
-    expect(service.Properties.DesiredCount).toBeGreaterThanOrEqual(2);
-    expect(service.Properties.DeploymentConfiguration).toMatchObject({
+    const [, { properties }] = only(template, 'AWS::ECS::Service');
+    expect(properties.at('DesiredCount').value).toBeGreaterThanOrEqual(2);
+    expect(properties.at('DeploymentConfiguration').value).toMatchObject({
       MinimumHealthyPercent: 100,
       DeploymentCircuitBreaker: { Enable: true, Rollback: true },
     });
-    expect(service.Properties.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp).toBe('DISABLED');
+    const network = properties.at('NetworkConfiguration', 'AwsvpcConfiguration');
+    expect(network.at('AssignPublicIp').value).toBe('DISABLED');
     const [, task] = only(template, 'AWS::ECS::TaskDefinition');
-    expect(task.Properties.RuntimePlatform.CpuArchitecture).toBe('ARM64');
+    expect(task.properties.at('RuntimePlatform', 'CpuArchitecture').value).toBe('ARM64');
   });
 
   test('the worker cannot write to its image and has time to hand over', () => {
     const worker = container(stage);
-    expect(worker.ReadonlyRootFilesystem).toBe(true);
-    expect(worker.User).toBe('65532:65532');
-    expect(worker.Privileged ?? false).toBe(false);
-    const deadline = worker.Environment.find((entry: any) => entry.Name === 'IVS_SHUTDOWN__DEADLINE_MS');
-    expect(worker.StopTimeout * 1_000).toBeGreaterThan(Number(deadline.Value));
+    expect(worker.at('ReadonlyRootFilesystem').value).toBe(true);
+    expect(worker.at('User').value).toBe('65532:65532');
+    expect(worker.at('Privileged').value ?? false).toBe(false);
+    const deadline = worker
+      .at('Environment')
+      .list()
+      .find((entry) => entry.at('Name').value === 'IVS_SHUTDOWN__DEADLINE_MS');
+    expect(Number(worker.at('StopTimeout').value) * 1_000).toBeGreaterThan(
+      Number(deadline?.at('Value').value),
+    );
   });
 
   test('the health check needs no shell', () => {
-    const { Command } = container(stage).HealthCheck;
-    expect(Command).toEqual(['CMD', '/usr/local/bin/ivs-processor', 'health']);
+    expect(container(stage).at('HealthCheck', 'Command').value).toEqual([
+      'CMD',
+      '/usr/local/bin/ivs-processor',
+      'health',
+    ]);
   });
 
   test('the worker knows every setting it is given, for it refuses unknown ones', () => {
     const settings = container(stage)
-      .Environment.map((entry: any) => entry.Name)
-      .filter((name: string) => name.startsWith('IVS_'));
+      .at('Environment')
+      .list()
+      .map((entry) => entry.at('Name').text())
+      .filter((name) => name.startsWith('IVS_'));
     expect(settings.length).toBeGreaterThanOrEqual(8);
     for (const name of settings) {
-      const [section, key] = name.slice('IVS_'.length).toLowerCase().split('__');
+      const [section = '', key] = name.slice('IVS_'.length).toLowerCase().split('__');
       expect(configKeys(section), name).toContain(key);
     }
   });
 
   test('tasks follow CPU and lag', () => {
-    const policies = Object.values(resourcesOf(template, 'AWS::ApplicationAutoScaling::ScalingPolicy'));
+    const policies = propertiesOf(template, 'AWS::ApplicationAutoScaling::ScalingPolicy');
     const cpu = policies
-      .map(({ Properties }) => Properties.TargetTrackingScalingPolicyConfiguration)
-      .find(Boolean);
-    expect(cpu).toMatchObject({
+      .map((policy) => policy.at('TargetTrackingScalingPolicyConfiguration'))
+      .find((tracking) => tracking.exists());
+    expect(cpu?.value).toMatchObject({
       PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' },
       TargetValue: config.worker.cpuTargetPercent,
     });
@@ -76,21 +100,28 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
       Threshold: config.worker.lagScaleOutMs,
     });
     const [, target] = only(template, 'AWS::ApplicationAutoScaling::ScalableTarget');
-    expect(target.Properties).toMatchObject({
+    expect(target.properties.value).toMatchObject({
       MinCapacity: config.worker.minTasks,
       MaxCapacity: config.worker.maxTasks,
     });
   });
 
   test('no role of ours may do everything, or one thing everywhere', () => {
-    for (const [id, { Properties }] of Object.entries(resourcesOf(template, 'AWS::IAM::Policy'))) {
-      for (const statement of Properties.PolicyDocument.Statement) {
-        const actions: string[] = [statement.Action].flat();
+    for (const [id, { properties }] of Object.entries(resourcesOf(template, 'AWS::IAM::Policy'))) {
+      for (const statement of properties.at('PolicyDocument', 'Statement').list()) {
+        const actions = statement
+          .at('Action')
+          .each()
+          .map((action) => action.text());
         expect(
           actions.filter((action) => /^\*|:\*$/.test(action)),
           id,
         ).toEqual([]);
-        if ([statement.Resource].flat().includes('*')) {
+        const everywhere = statement
+          .at('Resource')
+          .each()
+          .some(({ value }) => value === '*');
+        if (everywhere) {
           expect(['cloudwatch:PutMetricData', 'ecr:GetAuthorizationToken'], id).toEqual(
             expect.arrayContaining(actions),
           );
@@ -104,19 +135,28 @@ test('enhanced fan-out is told to the worker and granted', () => {
   const dev = stageConfig('dev');
   const template = synthesize({ ...dev, worker: { ...dev.worker, enhancedFanOut: true } });
   const [, task] = only(template, 'AWS::ECS::TaskDefinition');
-  expect(task.Properties.ContainerDefinitions[0].Environment).toContainEqual({
+  expect(task.properties.at('ContainerDefinitions', 0, 'Environment').value).toContainEqual({
     Name: 'IVS_STREAM__CONSUMER',
     Value: 'enhanced',
   });
-  const policies = Object.values(resourcesOf(template, 'AWS::IAM::Policy'));
-  const actions = policies.flatMap(({ Properties }) =>
-    Properties.PolicyDocument.Statement.flatMap((statement: any) => statement.Action),
+  const actions = propertiesOf(template, 'AWS::IAM::Policy').flatMap((policy) =>
+    policy
+      .at('PolicyDocument', 'Statement')
+      .list()
+      .flatMap((statement) =>
+        statement
+          .at('Action')
+          .each()
+          .map(({ value }) => value),
+      ),
   );
   expect(actions).toContain('kinesis:SubscribeToShard');
 });
 
 describe('the image', () => {
   const dockerfile = readFileSync(`${REPOSITORY}${IMAGE_ASSET.file}`, 'utf8');
+  const stageOf = (target: string) =>
+    dockerfile.split(/^FROM /m).find((text) => text.startsWith(`runtime AS ${target}\n`));
 
   test.each(Object.values(IMAGE_TARGET))('has the stage %s', (target) => {
     expect(dockerfile).toMatch(new RegExp(`^FROM .+ AS ${target}$`, 'm'));
@@ -127,8 +167,16 @@ describe('the image', () => {
     [IMAGE_TARGET.report, ['report', 'lambda']],
     ['record', ['record']],
   ])('runs the command of the stage %s', (target, command) => {
-    const stage = dockerfile.split(/^FROM /m).find((text) => text.startsWith(`runtime AS ${target}\n`));
-    expect(stage).toContain(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`);
+    expect(stageOf(target)).toContain(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`);
+  });
+
+  test.each([IMAGE_TARGET.report, 'record'])('starts where the user of Lambda may be: stage %s', (target) => {
+    expect(stageOf(target)).toMatch(/^WORKDIR \/$/m);
+  });
+
+  test('holds the program without what only a laptop needs, and without symbols', () => {
+    expect(dockerfile).toMatch(/cargo build [^&]*--no-default-features/);
+    expect(dockerfile).toMatch(/strip --strip-all -o \/ivs-processor target\/release\/ivs-processor/);
   });
 
   test('is staged with every member of the workspace', () => {
@@ -136,7 +184,9 @@ describe('the image', () => {
     const members = /^members = \[(.*?)\]/ms.exec(manifest)?.[1]?.match(/[^",\s]+/g) ?? [];
     expect(members.length).toBeGreaterThanOrEqual(6);
     for (const member of members) {
-      expect(IMAGE_ASSET.exclude).toContain(`!${member.split('/')[0]}`);
+      const folder = member.split('/')[0];
+      expect(IMAGE_ASSET.exclude).toContain(`!${folder}`);
+      expect(dockerfile).toContain(`COPY ${folder} ${folder}`);
     }
   });
 });

@@ -1,20 +1,25 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { STAGES, stageConfig } from '../lib/config.ts';
-import { joined, only, resourcesOf, synthesize, templateOf } from './synth.ts';
+import { Json } from './json.ts';
+import { only, propertiesOf, resourcesOf, synthesize, templateOf } from './synth.ts';
 
 describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   const template = templateOf(stage);
   const config = stageConfig(stage);
 
   test('events that cannot be delivered for a day end in the dead letters', () => {
-    for (const [rule, { Properties }] of Object.entries(resourcesOf(template, 'AWS::Events::Rule'))) {
-      const [target] = Properties.Targets;
-      expect(target.RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 });
-      const queue: string = target.DeadLetterConfig.Arn['Fn::GetAtt'][0];
-      const policies = Object.values(resourcesOf(template, 'AWS::SQS::QueuePolicy'));
-      const policy = policies.find((candidate) => candidate.Properties.Queues[0].Ref === queue);
-      expect(policy?.Properties.PolicyDocument.Statement).toContainEqual({
+    for (const [rule, { properties }] of Object.entries(resourcesOf(template, 'AWS::Events::Rule'))) {
+      const target = properties.at('Targets', 0);
+      expect(target.at('RetryPolicy').value).toEqual({
+        MaximumEventAgeInSeconds: 86_400,
+        MaximumRetryAttempts: 185,
+      });
+      const queue = target.at('DeadLetterConfig', 'Arn', 'Fn::GetAtt', 0).text();
+      const policy = propertiesOf(template, 'AWS::SQS::QueuePolicy').find(
+        (candidate) => candidate.at('Queues', 0, 'Ref').value === queue,
+      );
+      expect(policy?.at('PolicyDocument', 'Statement').value).toContainEqual({
         Effect: 'Allow',
         Action: 'sqs:SendMessage',
         Principal: { Service: 'events.amazonaws.com' },
@@ -25,37 +30,45 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   });
 
   test('records are encrypted with our key and kept as configured', () => {
-    const [, { Properties }] = only(template, 'AWS::Kinesis::Stream');
-    expect(Properties.RetentionPeriodHours).toBe(config.stream.retentionHours);
-    expect(Properties.StreamEncryption.EncryptionType).toBe('KMS');
+    const [, { properties }] = only(template, 'AWS::Kinesis::Stream');
+    expect(properties.at('RetentionPeriodHours').value).toBe(config.stream.retentionHours);
+    expect(properties.at('StreamEncryption', 'EncryptionType').value).toBe('KMS');
     expect(Object.keys(resourcesOf(template, 'AWS::KMS::Key'))).toContain(
-      Properties.StreamEncryption.KeyId['Fn::GetAtt'][0],
+      properties.at('StreamEncryption', 'KeyId', 'Fn::GetAtt', 0).value,
     );
   });
 
   test('tables can be restored to any second', () => {
-    for (const { Properties } of Object.values(resourcesOf(template, 'AWS::DynamoDB::GlobalTable'))) {
-      expect(Properties.BillingMode).toBe('PAY_PER_REQUEST');
-      const [replica] = Properties.Replicas;
-      expect(replica.PointInTimeRecoverySpecification).toEqual({ PointInTimeRecoveryEnabled: true });
-      expect(replica.DeletionProtectionEnabled ?? false).toBe(config.protectData);
+    for (const table of propertiesOf(template, 'AWS::DynamoDB::GlobalTable')) {
+      expect(table.at('BillingMode').value).toBe('PAY_PER_REQUEST');
+      const replica = table.at('Replicas', 0);
+      expect(replica.at('PointInTimeRecoverySpecification').value).toEqual({
+        PointInTimeRecoveryEnabled: true,
+      });
+      expect(replica.at('DeletionProtectionEnabled').value ?? false).toBe(config.protectData);
     }
   });
 
-  test('data outlive the stack where they are to be protected', () => {
-    for (const type of ['AWS::DynamoDB::GlobalTable', 'AWS::Kinesis::Stream', 'AWS::S3::Bucket']) {
-      for (const resource of Object.values(resourcesOf(template, type))) {
-        expect(resource.DeletionPolicy).toBe(config.protectData ? 'Retain' : 'Delete');
+  test('data and their keys outlive the stack where they are to be protected, and nowhere else', () => {
+    const kept = [
+      'AWS::DynamoDB::GlobalTable',
+      'AWS::Kinesis::Stream',
+      'AWS::KMS::Key',
+      'AWS::S3::Bucket',
+    ] as const;
+    for (const type of kept) {
+      for (const [id, { deletionPolicy }] of Object.entries(resourcesOf(template, type))) {
+        expect(deletionPolicy, id).toBe(config.protectData ? 'Retain' : 'Delete');
       }
     }
   });
 
   test('buckets are closed to the public and to plain HTTP', () => {
     const buckets = Object.keys(resourcesOf(template, 'AWS::S3::Bucket'));
-    const policies = Object.values(resourcesOf(template, 'AWS::S3::BucketPolicy'));
+    const policies = propertiesOf(template, 'AWS::S3::BucketPolicy');
     for (const bucket of buckets) {
-      const policy = policies.find(({ Properties }) => Properties.Bucket.Ref === bucket);
-      expect(policy?.Properties.PolicyDocument.Statement).toContainEqual(
+      const policy = policies.find((candidate) => candidate.at('Bucket', 'Ref').value === bucket);
+      expect(policy?.at('PolicyDocument', 'Statement').value).toContainEqual(
         expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
       );
     }
@@ -87,42 +100,52 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   });
 
   test('three reports run on the calendar of their zone', () => {
-    const schedules = Object.values(resourcesOf(template, 'AWS::Scheduler::Schedule'));
-    const inputs = schedules.map(({ Properties }) => JSON.parse(Properties.Target.Input).reportType);
+    const schedules = propertiesOf(template, 'AWS::Scheduler::Schedule');
+    const inputs = schedules.map((schedule) =>
+      new Json(JSON.parse(schedule.at('Target', 'Input').text())).at('reportType').text(),
+    );
     expect(inputs.sort()).toEqual(['daily', 'monthly', 'weekly']);
-    for (const { Properties } of schedules) {
-      expect(Properties.ScheduleExpressionTimezone).toBe(config.reports.timeZone);
+    for (const schedule of schedules) {
+      expect(schedule.at('ScheduleExpressionTimezone').value).toBe(config.reports.timeZone);
     }
   });
 
   test('a report that fails for good ends in its dead letters, which both senders may write', () => {
-    const policies = Object.values(resourcesOf(template, 'AWS::IAM::Policy'));
+    const policies = propertiesOf(template, 'AWS::IAM::Policy');
     const mayWrite = (role: string, queue: string) =>
-      policies.some(
-        ({ Properties }) =>
-          Properties.Roles.some((each: any) => each.Ref === role) &&
-          Properties.PolicyDocument.Statement.some(
-            ({ Action, Resource }: any) =>
-              [Action].flat().includes('sqs:SendMessage') && Resource['Fn::GetAtt']?.[0] === queue,
-          ),
-      );
+      policies
+        .filter((policy) =>
+          policy
+            .at('Roles')
+            .list()
+            .some((each) => each.at('Ref').value === role),
+        )
+        .flatMap((policy) => policy.at('PolicyDocument', 'Statement').list())
+        .some(
+          (statement) =>
+            statement
+              .at('Action')
+              .each()
+              .some(({ value }) => value === 'sqs:SendMessage') &&
+            statement.at('Resource', 'Fn::GetAtt', 0).value === queue,
+        );
     const [, lambda] = only(template, 'AWS::Lambda::Function');
-    const queue: string = lambda.Properties.DeadLetterConfig.TargetArn['Fn::GetAtt'][0];
-    expect(mayWrite(lambda.Properties.Role['Fn::GetAtt'][0], queue)).toBe(true);
-    for (const { Properties } of Object.values(resourcesOf(template, 'AWS::Scheduler::Schedule'))) {
-      expect(Properties.Target.DeadLetterConfig.Arn['Fn::GetAtt'][0]).toBe(queue);
-      expect(mayWrite(Properties.Target.RoleArn['Fn::GetAtt'][0], queue)).toBe(true);
+    const queue = lambda.properties.at('DeadLetterConfig', 'TargetArn', 'Fn::GetAtt', 0).text();
+    expect(mayWrite(lambda.properties.at('Role', 'Fn::GetAtt', 0).text(), queue)).toBe(true);
+    for (const schedule of propertiesOf(template, 'AWS::Scheduler::Schedule')) {
+      const target = schedule.at('Target');
+      expect(target.at('DeadLetterConfig', 'Arn', 'Fn::GetAtt', 0).value).toBe(queue);
+      expect(mayWrite(target.at('RoleArn', 'Fn::GetAtt', 0).text(), queue)).toBe(true);
     }
   });
 
   test('the outputs can be pasted', () => {
-    const outputs = template.toJSON().Outputs;
-    expect(joined(outputs.ReplayCommand.Value)).toMatch(
-      /^aws events start-replay .* --destination '\{.*\}'$/,
-    );
-    expect(joined(outputs.ReportCommand.Value)).toContain('"reportType":"daily"');
-    expect(joined(outputs.AuditCommand.Value)).toMatch(/^ivs-processor audit s3:\/\//);
-    expect(joined(outputs.DashboardUrl.Value)).toMatch(/^https:\/\/.*LiveStreamingDashboard$/);
+    const outputs = new Json(template.toJSON()).at('Outputs');
+    const output = (name: string) => outputs.at(name, 'Value').joined();
+    expect(output('ReplayCommand')).toMatch(/^aws events start-replay .* --destination '\{.*\}'$/);
+    expect(output('ReportCommand')).toContain('"reportType":"daily"');
+    expect(output('AuditCommand')).toMatch(/^ivs-processor audit s3:\/\//);
+    expect(output('DashboardUrl')).toMatch(/^https:\/\/.*LiveStreamingDashboard$/);
   });
 });
 

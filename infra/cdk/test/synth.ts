@@ -4,20 +4,36 @@ import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { addStage } from '../lib/app.ts';
-import { type StageConfig, stageConfig } from '../lib/config.ts';
+import { type Addresses, type StageConfig, stageConfig } from '../lib/config.ts';
+import { isObject, Json } from './json.ts';
 
 /** A resource of a synthesized template. */
 export interface Resource {
-  readonly Type: string;
-  readonly Properties: Record<string, any>;
-  readonly DeletionPolicy?: string;
+  readonly properties: Json;
+  readonly deletionPolicy: unknown;
+}
+
+/** Addresses as an operator gives them: without them there is nobody to tell and no telemetry API. */
+export const ADDRESSES: Readonly<Record<string, Addresses>> = {
+  dev: {},
+  prod: {
+    alerts: 'email:oncall@streams.test',
+    runbookBase: 'https://runbooks.streams.test/operations',
+    telemetryOrigin: 'https://live.streams.test',
+  },
+};
+
+/** The configuration of a stage with its addresses. */
+export function configOf(stage: string): StageConfig {
+  return stageConfig(stage, ADDRESSES[stage]);
 }
 
 /** An app with the feature flags of `cdk.json`, which only the CLI reads by itself. */
 export function testApp(): App {
   const outdir = mkdtempSync(join(tmpdir(), 'ivs-cdk-'));
   process.on('exit', () => rmSync(outdir, { recursive: true, force: true }));
-  const { context } = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
+  const settings: unknown = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
+  const context = isObject(settings) && isObject(settings['context']) ? settings['context'] : {};
   // Fingerprints of the assets are enough here: do not copy the repository.
   return new App({ outdir, context: { ...context, 'aws:cdk:disable-asset-staging': true } });
 }
@@ -34,18 +50,26 @@ export function templateOf(stage: string): Template {
   if (known !== undefined) {
     return known;
   }
-  const template = synthesize(stageConfig(stage));
+  const template = synthesize(configOf(stage));
   templates.set(stage, template);
   return template;
 }
 
 /** Every resource of a type by logical id; an empty answer is an error, for no test wants one. */
 export function resourcesOf(template: Template, type: string): Record<string, Resource> {
-  const found = template.findResources(type) as Record<string, Resource>;
-  if (Object.keys(found).length === 0) {
+  const found = Object.entries(template.findResources(type));
+  if (found.length === 0) {
     throw new Error(`the template has no ${type}`);
   }
-  return found;
+  return Object.fromEntries(
+    found.map(([id, resource]) => [
+      id,
+      {
+        properties: new Json(resource['Properties'] ?? {}, id),
+        deletionPolicy: resource['DeletionPolicy'],
+      },
+    ]),
+  );
 }
 
 /** The only resource of a type, as logical id and resource. */
@@ -57,11 +81,7 @@ export function only(template: Template, type: string): [string, Resource] {
   return first;
 }
 
-/** A string property in which references have been joined; each stands as `<reference>`. */
-export function joined(value: any): string {
-  if (typeof value === 'string') {
-    return value;
-  }
-  const parts: unknown[] = value?.['Fn::Join']?.[1] ?? [];
-  return parts.map((part) => (typeof part === 'string' ? part : '<reference>')).join('');
+/** The properties of every resource of a type. */
+export function propertiesOf(template: Template, type: string): Json[] {
+  return Object.values(resourcesOf(template, type)).map(({ properties }) => properties);
 }

@@ -1,6 +1,6 @@
 //! The alarms. The first three are the tutorial's, the others watch the processor.
 
-use super::{Alarm, Comparison, MissingData, Statistic, metrics};
+use super::{Alarm, Comparison, IVS_CHANNEL, MissingData, Statistic, metrics};
 
 /// The audience of some channel halved within five minutes.
 ///
@@ -10,6 +10,7 @@ pub const VIEWER_DROP: Alarm = Alarm {
     name: "LiveStreaming-ViewerDrop",
     description: "A live channel lost at least half of its viewers within five minutes.",
     metric: metrics::VIEWER_DROP_PERCENT,
+    group_by: None,
     statistic: Statistic::Maximum,
     comparison: Comparison::GreaterThanOrEqualToThreshold,
     threshold: 50.0,
@@ -19,19 +20,21 @@ pub const VIEWER_DROP: Alarm = Alarm {
     missing_data: MissingData::NotBreaching,
 };
 
-/// IVS received fewer than 20 frames a second from some channel for two minutes.
+/// IVS received fewer than 20 frames a second from some channel, on average over two minutes.
 ///
-/// Minimum, because an average over the fleet hides the one bad channel; no data means nothing live.
+/// Each channel by itself, because an average over the fleet hides the one bad channel; no data
+/// means that the channel is not live.
 pub const INGEST_FRAME_RATE: Alarm = Alarm {
     name: "LiveStreaming-IngestFrameRate",
-    description: "IVS receives fewer than 20 frames a second from a channel, for two minutes.",
+    description: "IVS receives fewer than 20 frames a second from a channel, on average over two minutes.",
     metric: metrics::INGEST_FRAMERATE,
-    statistic: Statistic::Minimum,
+    group_by: Some(IVS_CHANNEL),
+    statistic: Statistic::Average,
     comparison: Comparison::LessThanThreshold,
     threshold: 20.0,
-    period_s: 60,
-    evaluation_periods: 2,
-    datapoints_to_alarm: 2,
+    period_s: 120,
+    evaluation_periods: 1,
+    datapoints_to_alarm: 1,
     missing_data: MissingData::NotBreaching,
 };
 
@@ -43,6 +46,7 @@ pub const CHAT_ACTIVITY: Alarm = Alarm {
     name: "LiveStreaming-ChatActivity",
     description: "The chat of a channel exceeds 100 messages a minute for ten minutes (spam?).",
     metric: metrics::CHAT_ACTIVITY,
+    group_by: None,
     statistic: Statistic::Maximum,
     comparison: Comparison::GreaterThanThreshold,
     threshold: 100.0,
@@ -57,6 +61,7 @@ pub const PROCESSOR_LAG: Alarm = Alarm {
     name: "LiveStreaming-ProcessorLag",
     description: "A shard has been read more than five minutes late for five minutes.",
     metric: metrics::LAG,
+    group_by: None,
     statistic: Statistic::Maximum,
     comparison: Comparison::GreaterThanThreshold,
     threshold: 300_000.0,
@@ -73,6 +78,7 @@ pub const REJECTED_RECORDS: Alarm = Alarm {
     name: "LiveStreaming-RejectedRecords",
     description: "More than 5 % of a shard's records are rejected; see the stored rejects for why.",
     metric: metrics::REJECTED_PERCENT,
+    group_by: None,
     statistic: Statistic::Maximum,
     comparison: Comparison::GreaterThanThreshold,
     threshold: 5.0,
@@ -87,6 +93,7 @@ pub const WORKER_HEALTH: Alarm = Alarm {
     name: "LiveStreaming-WorkerHealth",
     description: "No worker owns a shard, or none has reported for three minutes.",
     metric: metrics::LEASES_HELD,
+    group_by: None,
     statistic: Statistic::Sum,
     comparison: Comparison::LessThanThreshold,
     threshold: 1.0,
@@ -94,6 +101,21 @@ pub const WORKER_HEALTH: Alarm = Alarm {
     evaluation_periods: 3,
     datapoints_to_alarm: 3,
     missing_data: MissingData::Breaching,
+};
+
+/// Records expired from the stream before a worker read them: the one alarm that means lost data.
+pub const RETENTION_GAP: Alarm = Alarm {
+    name: "LiveStreaming-RetentionGap",
+    description: "Records expired from the stream before they were read: rows of that time are incomplete.",
+    metric: metrics::RETENTION_GAPS,
+    group_by: None,
+    statistic: Statistic::Sum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 0.0,
+    period_s: 60,
+    evaluation_periods: 1,
+    datapoints_to_alarm: 1,
+    missing_data: MissingData::NotBreaching,
 };
 
 /// Every alarm. All of them notify [`crate::names::TOPIC`].
@@ -104,4 +126,5 @@ pub const ALARMS: &[Alarm] = &[
     PROCESSOR_LAG,
     REJECTED_RECORDS,
     WORKER_HEALTH,
+    RETENTION_GAP,
 ];

@@ -327,12 +327,30 @@ pub const REPEATED_EMISSIONS: Metric = metric(
     "Epochs whose metrics and domain events may have been sent twice because a worker died between sending and commit.",
 );
 
+/// Views of a channel as IVS counts them: playing sessions, not people.
+pub const CONCURRENT_VIEWS: Metric = metric(
+    IVS_FLEET,
+    "ConcurrentViews",
+    Unit::Count,
+    Statistic::Average,
+    "Views of a channel as IVS counts them: playing sessions, not people.",
+);
+
+/// Video bitrate that IVS receives.
+pub const INGEST_VIDEO_BITRATE: Metric = metric(
+    IVS_ONE,
+    "IngestVideoBitrate",
+    Unit::BitsPerSecond,
+    Statistic::Average,
+    "Video bitrate that IVS receives.",
+);
+
 /// Frame rate that IVS receives.
 pub const INGEST_FRAMERATE: Metric = metric(
     IVS_FLEET,
     "IngestFramerate",
     Unit::CountPerSecond,
-    Statistic::Minimum,
+    Statistic::Average,
     "Frame rate that IVS receives.",
 );
 
@@ -386,4 +404,5 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// Metrics of IVS itself, which the dashboard shows and an alarm watches.
-pub const EXTERNAL: &[Metric] = &[INGEST_FRAMERATE, KEYFRAME_INTERVAL];
+pub const EXTERNAL: &[Metric] =
+    &[CONCURRENT_VIEWS, INGEST_VIDEO_BITRATE, INGEST_FRAMERATE, KEYFRAME_INTERVAL];

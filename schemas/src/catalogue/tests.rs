@@ -41,7 +41,30 @@ fn an_alarm_watches_a_series_that_exists() {
     for alarm in ALARMS {
         let known = METRICS.iter().chain(EXTERNAL).any(|m| *m == alarm.metric);
         assert!(known, "{}", alarm.name);
-        assert!(alarm.metric.dimensions.contains(&[].as_slice()), "{}", alarm.name);
+        let series: Vec<&str> = alarm.group_by.into_iter().collect();
+        assert!(alarm.metric.dimensions.contains(&series.as_slice()), "{}", alarm.name);
+    }
+}
+
+#[test]
+fn an_alarm_on_each_channel_asks_for_the_worst_first() {
+    let query = super::alarms::INGEST_FRAME_RATE.query().unwrap();
+    assert_eq!(
+        query,
+        "SELECT AVG(IngestFramerate) FROM SCHEMA(\"AWS/IVS\", Channel) \
+         GROUP BY Channel ORDER BY AVG() ASC"
+    );
+    for alarm in ALARMS {
+        assert_eq!(alarm.query().is_some(), alarm.group_by.is_some(), "{}", alarm.name);
+    }
+}
+
+#[test]
+fn a_query_keeps_to_the_three_hours_that_cloudwatch_looks_back() {
+    let grouped: Vec<_> = ALARMS.iter().filter(|alarm| alarm.group_by.is_some()).collect();
+    assert!(!grouped.is_empty());
+    for alarm in grouped {
+        assert!(alarm.period_s * alarm.evaluation_periods <= 3 * 3_600, "{}", alarm.name);
     }
 }
 

@@ -1,11 +1,11 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   Alarm,
   ComparisonOperator,
   type IMetric,
   MathExpression,
   TreatMissingData,
-  Unit,
+  type Unit,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Operation, type TableV2 } from 'aws-cdk-lib/aws-dynamodb';
@@ -15,14 +15,16 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription, SmsSubscription, UrlSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { AlertConfig, Subscription } from '../config.ts';
-import { fleetMetric, series } from '../metrics.ts';
-import { type AlarmSpec, NAMESPACES, catalogue, resources } from '../schemas.ts';
+import { dashboardUrl } from '../links.ts';
+import { series } from '../metrics.ts';
+import { type AlarmSpec, catalogue, resources } from '../schemas.ts';
 import type { Ingest } from './ingest.ts';
 import type { Reports } from './reports.ts';
 import type { Storage } from './storage.ts';
 
 export interface AlertsProps {
   readonly alerts: AlertConfig;
+  readonly protectData: boolean;
   readonly ingest: Ingest;
   readonly storage: Storage;
   readonly reports: Reports;
@@ -41,12 +43,18 @@ interface ZeroAlarm {
 export class Alerts extends Construct {
   readonly topic: Topic;
   readonly alarms: readonly Alarm[];
-  private readonly runbookBase: string;
+  private readonly runbookBase: string | undefined;
 
   constructor(scope: Construct, id: string, props: AlertsProps) {
     super(scope, id);
     this.runbookBase = props.alerts.runbookBase;
-    this.topic = this.encryptedTopic();
+    this.topic = this.encryptedTopic(props.protectData);
+    if (props.alerts.subscriptions.length === 0) {
+      Annotations.of(this).addWarningV2(
+        'ivs-processor:nobody-is-told',
+        'no alarm reaches anybody: name who is told with -c alerts=email:ADDRESS',
+      );
+    }
     for (const subscription of props.alerts.subscriptions) {
       this.topic.addSubscription(subscriber(subscription));
     }
@@ -65,10 +73,11 @@ export class Alerts extends Construct {
    * CloudWatch may publish only if topic policy and key policy both say so: `enforceSSL` replaces
    * the default topic policy, the key `alias/aws/sns` admits nobody, and `SnsAction` grants nothing.
    */
-  private encryptedTopic(): Topic {
+  private encryptedTopic(protectData: boolean): Topic {
     const key = new Key(this, 'Key', {
       description: 'Encrypts alarm notifications',
       enableKeyRotation: true,
+      removalPolicy: protectData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     const topic = new Topic(this, 'Topic', {
       topicName: resources.topic,
@@ -85,22 +94,10 @@ export class Alerts extends Construct {
   }
 
   private catalogued(spec: AlarmSpec): Alarm {
-    const ours = catalogue.metrics.some(
-      ({ namespace, name }) => namespace === spec.metric.namespace && name === spec.metric.name,
-    );
     return new Alarm(this, constructId(spec.name), {
       alarmName: spec.name,
       alarmDescription: this.describe(spec.name, spec.description),
-      metric: series(
-        spec.metric,
-        {},
-        {
-          statistic: spec.statistic,
-          period: Duration.seconds(spec.periodS),
-          // A unit nobody sends would silence the alarm: name it only where we are the sender.
-          ...(ours && { unit: spec.metric.unit as Unit }),
-        },
-      ),
+      metric: spec.query === null ? fleetSeries(spec) : everySeries(spec.query, spec.periodS),
       threshold: spec.threshold,
       comparisonOperator: COMPARISON[spec.comparison],
       evaluationPeriods: spec.evaluationPeriods,
@@ -123,9 +120,44 @@ export class Alerts extends Construct {
     });
   }
 
+  /** What is wrong, the first command, the article, the dashboard: all that a mail has room for. */
   private describe(name: string, text: string): string {
-    return `${text}\n\nRunbook: ${this.runbookBase}/${name}.md`;
+    const article = `${name}.md`;
+    return [
+      text,
+      '',
+      'First: ivs-processor status',
+      this.runbookBase === undefined
+        ? `Runbook: docs/operations/${article} in the sources (for a link: -c runbookBase=https://...)`
+        : `Runbook: ${this.runbookBase}/${article}`,
+      `Dashboard: ${dashboardUrl(Stack.of(this))}`,
+    ].join('\n');
   }
+}
+
+/** The series without dimensions that an alarm watches. */
+function fleetSeries(spec: AlarmSpec): IMetric {
+  const ours = catalogue.metrics.some(
+    ({ namespace, name }) => namespace === spec.metric.namespace && name === spec.metric.name,
+  );
+  return series(
+    spec.metric,
+    {},
+    {
+      statistic: spec.statistic,
+      period: Duration.seconds(spec.periodS),
+      // A unit nobody sends would silence the alarm: name it only where we are the sender.
+      ...(ours && { unit: spec.metric.unit as Unit }),
+    },
+  );
+}
+
+/**
+ * Every series of a Metrics Insights query, each with a state of its own: the alarm rings when one
+ * breaches. Series come and go with the channels.
+ */
+function everySeries(query: string, periodS: number): IMetric {
+  return new MathExpression({ expression: query, usingMetrics: {}, period: Duration.seconds(periodS) });
 }
 
 /** What watches the resources around the program; the program's own alarms are in the catalogue. */
@@ -134,12 +166,6 @@ function zeroAlarms({ ingest, storage, reports }: AlertsProps): ZeroAlarm[] {
   const sum = { ...minute, statistic: 'Sum' };
   const depth = { ...minute, statistic: 'Maximum' };
   return [
-    {
-      name: 'LiveStreaming-RetentionGap',
-      description: 'Records expired from the stream before they were read: rows of that time are incomplete.',
-      metric: fleetMetric(NAMESPACES.processor, 'RetentionGaps', { unit: Unit.COUNT }),
-      minutes: 1,
-    },
     {
       name: 'LiveStreaming-EventDeadLetters',
       description: 'EventBridge could not put IVS events into the stream for a day.',

@@ -12,7 +12,7 @@ import {
   VariableType,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { NAMESPACES, resources } from '../schemas.ts';
+import { metricSpec, NAMESPACES, resources } from '../schemas.ts';
 import { playerWidgets, processorWidgets, resourceWidgets, tutorialWidgets } from '../widgets.ts';
 import type { Alerts } from './alerts.ts';
 import type { Ingest } from './ingest.ts';
@@ -24,7 +24,7 @@ export interface LiveDashboardProps {
   readonly ingest: Ingest;
   readonly processor: Processor;
   readonly storage: Storage;
-  readonly runbookBase: string;
+  readonly runbookBase?: string;
 }
 
 /** Stands in the widgets where the channel chosen on the dashboard is put; a channel id has no such form. */
@@ -47,7 +47,10 @@ export class LiveDashboard extends Construct {
         ...tutorialWidgets(CHANNEL_PLACEHOLDER),
         heading('Players', 'What viewers saw, by their own reports.'),
         ...playerWidgets(CHANNEL_PLACEHOLDER),
-        heading('Processor', `What to do when it looks bad: ${props.runbookBase}.`),
+        heading(
+          'Processor',
+          `What to do when it looks bad: ${props.runbookBase ?? 'docs/operations in the sources'}.`,
+        ),
         ...processorWidgets(),
         ...resourceWidgets(props),
       ],
@@ -61,9 +64,12 @@ function heading(title: string, text: string): IWidget[] {
 
 /**
  * Replaces text, because our metrics call the dimension `ChannelId` and IVS's own call it `Channel`
- * for the same value.
+ * for the same value. The choice comes from IVS's own metric: it is there for every channel that
+ * streams, whether or not an application reports anything.
  */
 function channelPicker(): DashboardVariable {
+  const { namespace, name, dimensions } = metricSpec(NAMESPACES.ivs, 'IngestFramerate');
+  const [populateFrom = ''] = dimensions.find((set) => set.length === 1) ?? [];
   return new DashboardVariable({
     id: 'channel',
     label: 'Channel',
@@ -72,10 +78,10 @@ function channelPicker(): DashboardVariable {
     inputType: VariableInputType.SELECT,
     defaultValue: DefaultValue.FIRST,
     values: Values.fromSearchComponents({
-      namespace: NAMESPACES.metrics,
-      dimensions: ['ChannelId'],
-      metricName: 'CurrentViewers',
-      populateFrom: 'ChannelId',
+      namespace,
+      dimensions: [populateFrom],
+      metricName: name,
+      populateFrom,
     }),
   });
 }

@@ -2,11 +2,12 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import {
   AccessLogFormat,
   AwsIntegration,
-  type IModel,
+  type JsonSchema,
   LogGroupLogDestination,
   MethodLoggingLevel,
   PassthroughBehavior,
   Period,
+  type RequestValidator,
   ResponseType,
   RestApi,
 } from 'aws-cdk-lib/aws-apigateway';
@@ -15,7 +16,15 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
 import type { StageConfig, TelemetryApiConfig } from '../config.ts';
-import { BATCH_SCHEMA, PUT_RECORDS_REPLY, putRecordsRequest } from '../telemetry-mapping.ts';
+import {
+  FAILED_REPLY,
+  PUT_RECORDS_REPLY,
+  QOS_SCHEMA,
+  qosRequest,
+  REFUSED_REPLY,
+  TELEMETRY_SCHEMA,
+  telemetryRequest,
+} from '../telemetry-mapping.ts';
 import type { Ingest } from './ingest.ts';
 
 const LOG_POLICY = 'service-role/AmazonAPIGatewayPushToCloudWatchLogs';
@@ -27,18 +36,26 @@ export interface TelemetryApiProps {
 }
 
 /**
- * `POST /telemetry` with `{"records": [...]}`: player telemetry straight into the stream, without
- * code of ours on the way. Keyed by session, so that a popular channel does not heat one shard.
+ * `POST /telemetry` with `{"records": [...]}`, and `POST /streams` with the batches of AWS's QoS sample:
+ * player telemetry straight into the stream, without code of ours on the way. Keyed by player, so that a
+ * popular stream does not heat one shard.
  */
 export class TelemetryApi extends Construct {
   readonly api: RestApi;
   readonly keyId: string;
+  private readonly validator: RequestValidator;
 
   constructor(scope: Construct, id: string, props: TelemetryApiProps) {
     super(scope, id);
     this.api = this.restApi(props);
-    const model = this.api.addModel('Batch', { contentType: 'application/json', schema: BATCH_SCHEMA });
-    this.telemetry(props, model);
+    this.validator = this.api.addRequestValidator('Body', {
+      validateRequestBody: true,
+      validateRequestParameters: true,
+    });
+    const { streamName } = props.ingest.stream;
+    const role = this.writer(props.ingest);
+    this.post(props, role, 'telemetry', TELEMETRY_SCHEMA, telemetryRequest(streamName));
+    this.post(props, role, 'streams', QOS_SCHEMA, qosRequest(streamName));
     this.keyId = this.usagePlan(props.api);
     this.acknowledgements();
   }
@@ -79,15 +96,28 @@ export class TelemetryApi extends Construct {
     return rest;
   }
 
-  private telemetry({ ingest, api }: TelemetryApiProps, model: IModel): void {
+  private writer({ stream, key }: Ingest): Role {
     const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('apigateway.amazonaws.com') });
-    role.addToPolicy(
-      new PolicyStatement({ actions: ['kinesis:PutRecords'], resources: [ingest.stream.streamArn] }),
-    );
-    role.addToPolicy(
-      new PolicyStatement({ actions: ['kms:GenerateDataKey'], resources: [ingest.key.keyArn] }),
-    );
+    role.addToPolicy(new PolicyStatement({ actions: ['kinesis:PutRecords'], resources: [stream.streamArn] }));
+    role.addToPolicy(new PolicyStatement({ actions: ['kms:GenerateDataKey'], resources: [key.keyArn] }));
+    return role;
+  }
+
+  private post(
+    { api }: TelemetryApiProps,
+    role: Role,
+    path: string,
+    schema: JsonSchema,
+    requestTemplate: string,
+  ): void {
     const origin = 'method.response.header.Access-Control-Allow-Origin';
+    // Every answer, or the page's script sees a network error instead of the status.
+    const reply = (statusCode: string, template: string, selectionPattern?: string) => ({
+      statusCode,
+      ...(selectionPattern !== undefined && { selectionPattern }),
+      responseTemplates: { 'application/json': template },
+      responseParameters: { [origin]: `'${api.allowedOrigin}'` },
+    });
     const integration = new AwsIntegration({
       service: 'kinesis',
       action: 'PutRecords',
@@ -96,27 +126,27 @@ export class TelemetryApi extends Construct {
         credentialsRole: role,
         passthroughBehavior: PassthroughBehavior.NEVER,
         requestParameters: { 'integration.request.header.Content-Type': "'application/x-amz-json-1.1'" },
-        requestTemplates: { 'application/json': putRecordsRequest(ingest.stream.streamName) },
+        requestTemplates: { 'application/json': requestTemplate },
         integrationResponses: [
-          {
-            statusCode: '200',
-            responseTemplates: { 'application/json': PUT_RECORDS_REPLY },
-            responseParameters: { [origin]: `'${api.allowedOrigin}'` },
-          },
-          { statusCode: '400', selectionPattern: '4\\d{2}' },
-          { statusCode: '503', selectionPattern: '5\\d{2}' },
+          reply('200', PUT_RECORDS_REPLY),
+          reply('400', REFUSED_REPLY, '4\\d{2}'),
+          reply('503', FAILED_REPLY, '5\\d{2}'),
         ],
       },
     });
-    this.api.root.addResource('telemetry').addMethod('POST', integration, {
+    this.api.root.addResource(path).addMethod('POST', integration, {
       apiKeyRequired: true,
-      requestModels: { 'application/json': model },
-      requestValidatorOptions: { validateRequestBody: true, validateRequestParameters: true },
-      methodResponses: [
-        { statusCode: '200', responseParameters: { [origin]: true } },
-        { statusCode: '400' },
-        { statusCode: '503' },
-      ],
+      requestModels: {
+        'application/json': this.api.addModel(schema.title ?? path, {
+          contentType: 'application/json',
+          schema,
+        }),
+      },
+      requestValidator: this.validator,
+      methodResponses: ['200', '400', '503'].map((statusCode) => ({
+        statusCode,
+        responseParameters: { [origin]: true },
+      })),
     });
   }
 

@@ -201,6 +201,38 @@ mod tests {
     }
 
     #[test]
+    fn the_rules_of_a_deployment_take_each_event_of_ivs_once_and_no_other() {
+        use ivs_schemas::names::{ACCOUNT_RULE, RESOURCE_RULE};
+        use ivs_schemas::resources::RULES;
+
+        let arn = r#"["arn:aws:ivs:us-east-1:000000000000:channel/abcDEF123456"]"#;
+        let cases = [
+            ("IVS Stream State Change", arn, vec![RESOURCE_RULE]),
+            ("IVS Stage Update", r#"["arn:aws:ivs:us-east-1:0:stage/a"]"#, vec![RESOURCE_RULE]),
+            ("IVS Composition State Change", r#"["arn:c","arn:s"]"#, vec![RESOURCE_RULE]),
+            ("IVS Event Of Tomorrow", arn, vec![RESOURCE_RULE]),
+            ("IVS Limit Breach", arn, vec![RESOURCE_RULE]),
+            ("IVS Limit Breach", "[]", vec![ACCOUNT_RULE]),
+            ("IVS Account Event Of Tomorrow", "[]", vec![ACCOUNT_RULE]),
+            ("AWS API Call via CloudTrail", "[]", vec![]),
+            ("AWS API Call via CloudTrail", arn, vec![]),
+        ];
+        for (detail_type, resources, expected) in cases {
+            let event = format!(
+                r#"{{"source":"aws.ivs","detail-type":"{detail_type}","resources":{resources},"detail":{{}}}}"#
+            );
+            let taking: Vec<_> = RULES
+                .iter()
+                .filter(|rule| {
+                    Pattern::parse(&rule.pattern().to_string()).is_ok_and(|p| p.matches(&event))
+                })
+                .map(|rule| rule.name)
+                .collect();
+            assert_eq!(taking, expected, "{detail_type} {resources}");
+        }
+    }
+
+    #[test]
     fn patterns_that_aws_or_the_matcher_do_not_know_are_refused() {
         for pattern in [
             "",
