@@ -96,7 +96,9 @@ pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
     let config = local_config(config, &endpoint, rejects);
     let clients = cloud::clients(&config.aws).await;
     setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
-    let notices = alerts::create(&clients, &endpoint).await.context("cannot create the alarms")?;
+    let (notices, later) = alerts::create(&clients, &endpoint, !args.endpoint_only)
+        .await
+        .context("cannot create the alarms")?;
     let ops = if args.endpoint_only { None } else { ops::start_anywhere(&config.ops).await? };
     let page = if args.endpoint_only { None } else { Some(Page::new(&config, &clients)) };
     let server = match &page {
@@ -113,6 +115,7 @@ pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
         tokio::select! {
             outcome = work(&site, &args, state.as_deref(), ops.as_ref(), page.as_deref(), notices) => outcome,
             full = disk::full(state.as_deref()) => Err(full),
+            () = later.create(&clients) => unreachable!("it goes on for ever"),
         }
     };
     endpoint.shutdown().await;
@@ -194,7 +197,7 @@ async fn make_traffic(
     let sending = traffic::run(clients, config, &args.traffic, &ledger, &stop, observe);
     let timer = async {
         signals::stop_or_after(args.run_for).await;
-        println!("stopping: what was sent is being read and committed");
+        live::say_over("stopping: what was sent is being read and committed");
         stop.cancel();
     };
     let ((), sent) = live.show_while(futures::future::join(timer, sending)).await;

@@ -89,7 +89,8 @@ fn rank(state: &str) -> u8 {
 fn view(alarm: &MetricAlarm) -> AlarmView {
     let name = alarm.alarm_name().unwrap_or_default();
     let text = alarm.alarm_description().unwrap_or_default();
-    let (description, article) = text.split_once(RUNBOOK).unwrap_or((text, ""));
+    let description = text.split("\n\n").next().unwrap_or_default();
+    let article = text.lines().find_map(|line| line.strip_prefix(RUNBOOK)).unwrap_or_default();
     let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
     AlarmView {
         name: name.to_owned(),
@@ -119,7 +120,9 @@ fn rule(alarm: &MetricAlarm) -> String {
         Some(ComparisonOperator::LessThanOrEqualToThreshold) => "≤",
         _ => "outside",
     };
-    let metric = alarm.metric_name().unwrap_or("an expression");
+    let query = alarm.metrics().iter().find_map(|query| query.expression()).and_then(each_of);
+    let metric = alarm.metric_name().map(str::to_owned).or(query);
+    let metric = metric.unwrap_or_else(|| "an expression".to_owned());
     let stat = alarm.statistic().map(Statistic::as_str).or(alarm.extended_statistic());
     let period = alarm.period().or_else(|| {
         alarm.metrics().iter().find_map(|query| query.metric_stat()?.period().or(query.period()))
@@ -139,6 +142,13 @@ fn rule(alarm: &MetricAlarm) -> String {
     format!("{metric}{of_period} {sign} {threshold}{times}")
 }
 
+/// `AVG(IngestFramerate) of each Channel`, of a Metrics Insights query.
+fn each_of(query: &str) -> Option<String> {
+    let (what, rest) = query.strip_prefix("SELECT ")?.split_once(" FROM ")?;
+    let (_, group) = rest.split_once("GROUP BY ")?;
+    Some(format!("{what} of each {}", group.split_whitespace().next()?))
+}
+
 fn minutes(period_s: i32) -> String {
     if period_s % 60 == 0 { format!("{} min", period_s / 60) } else { format!("{period_s} s") }
 }
@@ -153,7 +163,9 @@ mod tests {
     fn an_alarm_says_when_it_fires_and_where_to_read_on() {
         let alarm = MetricAlarm::builder()
             .alarm_name("LiveStreaming-ChatActivity")
-            .alarm_description("Too much chat.\n\nRunbook: https://example.com/x.md")
+            .alarm_description(
+                "Too much chat.\n\nFirst: x\nRunbook: https://example.com/x.md\nDashboard: y",
+            )
             .metric_name("ChatActivity")
             .statistic(Statistic::Maximum)
             .comparison_operator(ComparisonOperator::GreaterThanThreshold)
@@ -169,5 +181,7 @@ mod tests {
         assert_eq!(view.runbook.as_deref(), Some("/runbook/LiveStreaming-ChatActivity"));
         assert_eq!(link("Other", "https://a/b").as_deref(), Some("https://a/b"));
         assert_eq!(link("Other", "javascript:alert(1)"), None);
+        let query = ivs_schemas::catalogue::alarms::INGEST_FRAME_RATE.query().unwrap();
+        assert_eq!(each_of(&query).unwrap(), "AVG(IngestFramerate) of each Channel");
     }
 }

@@ -66,8 +66,10 @@ impl<'a> Live<'a> {
                     return done;
                 }
                 Some(notice) = self.notices.recv() => {
-                    let text = alarm_text(&notice, &Zoned::now().strftime("%H:%M:%S").to_string());
-                    self.say(&text);
+                    let clock = Zoned::now().strftime("%H:%M:%S").to_string();
+                    if let Some(text) = alarm_text(&notice, &clock) {
+                        self.say(&text);
+                    }
                 }
                 _ = every.tick() => {
                     self.tell_rejects();
@@ -109,10 +111,11 @@ impl<'a> Live<'a> {
             line += &format!("  {} streams  {:.0} viewers  {alarms}", now.streams, now.viewers);
         }
         let stats = self.worker.stats().snapshot();
-        line += &format!("  {rate:.0} records/s  {} committed", stats.read);
+        line += &format!("  {rate:.0} records/s");
         if stats.rejected > 0 {
             line += &format!("  {} rejected", stats.rejected);
         }
+        line += &format!("  {} epochs", stats.epochs);
         let line: String = line.chars().take(WIDTH - 1).collect();
         if self.is_terminal {
             self.clear();
@@ -140,14 +143,24 @@ impl<'a> Live<'a> {
     }
 }
 
-/// An alarm's message in one line, and why.
-fn alarm_text(notice: &Notice, clock: &str) -> String {
+/// Prints a line in the place of the one that may stand on the terminal.
+pub(super) fn say_over(text: &str) {
+    let over = if std::io::stdout().is_terminal() { "\r\x1b[2K" } else { "" };
+    println!("{over}{text}");
+}
+
+/// An alarm's message in one line, and what it means; none of an alarm that begins well.
+fn alarm_text(notice: &Notice, clock: &str) -> Option<String> {
     let Ok(message) = serde_json::from_str::<serde_json::Value>(&notice.message) else {
-        return format!("{clock}  {}", notice.subject);
+        return Some(format!("{clock}  {}", notice.subject));
     };
     let text = |name: &str| message[name].as_str().unwrap_or_default();
+    if (text("OldStateValue"), text("NewStateValue")) == ("INSUFFICIENT_DATA", "OK") {
+        return None;
+    }
     let what = text("AlarmDescription").lines().next().unwrap_or_default();
-    format!("{clock}  {:<5}  {}\n          {what}", text("NewStateValue"), text("AlarmName"))
+    let (state, name) = (text("NewStateValue"), text("AlarmName"));
+    Some(format!("{clock}  {state:<5}  {name}\n          {what}"))
 }
 
 #[cfg(test)]
@@ -159,10 +172,13 @@ mod tests {
         let message = r#"{"AlarmName":"LiveStreaming-X","NewStateValue":"ALARM","AlarmDescription":"It is bad.\n\nRunbook: x"}"#;
         let notice = Notice { subject: "s".to_owned(), message: message.to_owned() };
         assert_eq!(
-            alarm_text(&notice, "10:00:00"),
+            alarm_text(&notice, "10:00:00").unwrap(),
             "10:00:00  ALARM  LiveStreaming-X\n          It is bad."
         );
+        let begins = r#"{"OldStateValue":"INSUFFICIENT_DATA","NewStateValue":"OK"}"#;
+        let begins = Notice { message: begins.to_owned(), ..notice };
+        assert_eq!(alarm_text(&begins, "10:00:00"), None);
         let other = Notice { subject: "hello".to_owned(), message: "text".to_owned() };
-        assert_eq!(alarm_text(&other, "10:00:00"), "10:00:00  hello");
+        assert_eq!(alarm_text(&other, "10:00:00").unwrap(), "10:00:00  hello");
     }
 }
