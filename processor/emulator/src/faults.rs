@@ -12,15 +12,17 @@ use crate::service::{AwsError, Call, ServiceName};
 /// How many rules an endpoint holds at most.
 const MAX_RULES: usize = 64;
 
-/// What goes wrong.
+/// What goes wrong, in the words of the configuration's `[chaos]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// The service's own throttling error; the call is not carried out.
     Throttle,
     /// An internal error, HTTP 500; the call is not carried out.
+    #[serde(rename = "error", alias = "error500")]
     Error500,
     /// The call is carried out, then the connection closes without an answer.
+    #[serde(rename = "lost_reply", alias = "drop_reply")]
     DropReply,
     /// The call waits this many milliseconds, then goes on.
     DelayMs(u64),
@@ -36,7 +38,7 @@ pub struct FaultRule {
     pub service: Option<String>,
     /// The operation, for example `PutRecords`; absent means all.
     pub operation: Option<String>,
-    /// What goes wrong: `"throttle"`, `"error500"`, `"drop_reply"`, `"reset"`, `{"delay_ms": 50}`.
+    /// What goes wrong: `"throttle"`, `"error"`, `"lost_reply"`, `"reset"`, `{"delay_ms": 50}`.
     pub kind: FaultKind,
     /// Hits every nth matching call, the nth first.
     pub every_nth: Option<NonZeroU32>,
