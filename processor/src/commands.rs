@@ -36,6 +36,8 @@ use cli::{Cli, Command};
 const QUIET: &str = "warn,dynoxide=error";
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
+/// The exit code when what came in is of no use (`EX_DATAERR`).
+const DATA: u8 = 65;
 /// The exit code when something that had to be looked at could not be (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 
@@ -54,8 +56,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 69
-/// when nothing could be looked at; `audit` has codes of its own.
+/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 65 when
+/// what came in is of no use, 69 when nothing could be looked at; `audit` has codes of its own.
 async fn run(cli: Cli) -> ExitCode {
     let talks = matches!(cli.command, Command::Worker(_));
     logging::start(if talks { "info" } else { QUIET }, cli.config.log_json);
@@ -82,7 +84,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Replay(args) => replay::run(&config, &args).await,
         Command::Audit(args) => return audit::run(&config, &args).await,
         Command::Report { command } => report::run(&config, &command).await,
-        Command::Validate(args) => validate::run(&args),
+        Command::Validate(args) => validate::run(&config, &args).await,
         Command::Status(args) => status::run(&config, &args).await,
         Command::Leases { command } => leases::run(&config, &command).await,
         Command::Health(args) => health::run(&config, &args).await,
@@ -97,8 +99,38 @@ async fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Arguments that do not go together.
+#[cfg(feature = "local")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Input of which nothing, or little, could be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DataError(pub(crate) String);
+
+/// Refuses to call it a success when most of what came in was rejected: it was hardly meant so.
+fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::Result<()> {
+    if allow_rejects || rejected <= read / 2 {
+        return Ok(());
+    }
+    let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };
+    Err(DataError(format!(
+        "{all} {read} records were rejected, most as {most}: is this the right source? Look at what was \
+         kept of them, or say --allow-rejects"
+    ))
+    .into())
+}
+
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<OpsError>() {
+    #[cfg(feature = "local")]
+    if error.is::<UsageError>() {
+        return ExitCode::from(USAGE);
+    }
+    if error.is::<DataError>() {
+        ExitCode::from(DATA)
+    } else if error.is::<OpsError>() {
         ExitCode::from(USAGE)
     } else if error.is::<leases::Unread>() {
         ExitCode::from(UNAVAILABLE)

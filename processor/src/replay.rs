@@ -5,6 +5,7 @@
 //! rows are sorted and merged in bounded memory ([`sorter`]); the commands decide where they go.
 
 mod bytes;
+mod chain;
 pub(crate) mod context;
 pub(crate) mod entry;
 pub(crate) mod epochs;
@@ -21,7 +22,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::archive::{object, segment};
+use crate::archive::find::{self, LeftOut};
+use crate::archive::{object::Object, segment};
 use crate::config::{Config, Tables, shard_config};
 use context::{Computed, Context};
 use output::{Output, Wanted};
@@ -39,6 +41,7 @@ pub(crate) struct Reading {
     cx: Arc<Context>,
     streams: Vec<String>,
     threads: usize,
+    left_out: Vec<LeftOut>,
 }
 
 impl Reading {
@@ -58,12 +61,18 @@ impl Reading {
             sources.iter().cloned().partition(|source| source.starts_with(KINESIS));
         let streams: Vec<String> =
             streams.iter().map(|stream| stream[KINESIS.len()..].to_owned()).collect();
-        let (chains, objects) = segment::chains(object::find(&sources, &config.aws).await?);
+        let found = find::find(&sources, &config.aws).await?;
+        let (chains, objects) = segment::chains(found.objects);
         if tables.is_some() {
             anyhow::ensure!(
                 streams.is_empty(),
                 "a stretch of a stream begins and ends inside epochs, so it cannot be told which of \
                  its records a row holds already: write it to a file, or apply the stream's archive"
+            );
+            anyhow::ensure!(
+                !objects.iter().any(Object::is_stream),
+                "what comes over a pipe has no name by which rows could tell that they hold it: write it \
+                 to a file first"
             );
             let mut names: Vec<&String> = chains.iter().map(|chain| &chain.stream).collect();
             names.dedup();
@@ -77,6 +86,8 @@ impl Reading {
         let total = segments.chain(&objects).map(|object| object.size_bytes).sum();
         progress.total_bytes.store(total, Relaxed);
         let threads = match how.threads {
+            // What comes over a pipe can be read once, by one.
+            _ if objects.iter().any(Object::is_stream) => 1,
             Some(threads) => usize::from(threads),
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
@@ -86,7 +97,12 @@ impl Reading {
             memory_bytes: MEMORY_BYTES / threads,
         };
         let cx = Context::new(shard_config(config), wanted, chains, objects, progress);
-        Ok(Self { cx: Arc::new(cx), streams, threads })
+        Ok(Self { cx: Arc::new(cx), streams, threads, left_out: found.left_out })
+    }
+
+    /// What lies in the sources and is not read.
+    pub(crate) fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// How far it is.

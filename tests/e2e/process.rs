@@ -46,6 +46,12 @@ impl Program {
         self
     }
 
+    /// Gives it a file as standard input.
+    pub(crate) fn stdin(mut self, path: &Path) -> Self {
+        self.0.stdin(File::open(path).expect("the input"));
+        self
+    }
+
     /// Logs what tests count, as JSON lines, to a file.
     pub(crate) fn log_to(mut self, path: &Path) -> Self {
         let file = File::create(path).expect("a log file");

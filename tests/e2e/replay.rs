@@ -1,6 +1,7 @@
 //! `replay` and `audit`: an archive gives the rows of the online run, whatever happens to either.
 
 mod eventbridge;
+mod files;
 mod parquet;
 
 use std::io::{Read as _, Write as _};
@@ -416,4 +417,25 @@ fn a_stream_gives_the_same_rows_as_its_file() {
     let (code, error) = replay(&at).args(&["kinesis:ivs-events", "--apply"]).fails();
     assert_eq!(code, 1);
     assert!(error.contains("inside epochs"), "{error}");
+}
+
+/// What is of no use must not look like a success.
+#[test]
+fn a_source_without_use_is_told_by_the_exit_code() {
+    let dir = state();
+    let rows = dir.path().join("rows.csv");
+    let noise: Vec<u8> =
+        (0..20_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    let file = dir.path().join("noise");
+    std::fs::write(&file, noise).unwrap();
+    let (code, error) = replay(&["--rows-out"]).arg(&rows).arg(&file).fails();
+    assert_eq!(code, 65, "{error}");
+    assert!(error.contains("were rejected") && error.contains("--allow-rejects"), "{error}");
+    replay(&["--allow-rejects", "--rows-out"]).arg(&rows).arg(&file).run_to_end();
+    let (code, error) = replay(&["--from", "2026-03-02T00:00:00Z", "--to", "2026-03-01T00:00:00Z"])
+        .args(&["kinesis:ivs-events", "--rows-out"])
+        .arg(&rows)
+        .fails();
+    assert_eq!(code, 65, "{error}");
+    assert!(error.contains("--from is not before --to"), "{error}");
 }

@@ -31,7 +31,7 @@ use crate::cloudwatch::dashboard::Dashboards;
 use crate::cloudwatch::model::{AlarmSelection, Flag, SetAlarmState};
 use crate::cloudwatch::store::{Datum, MetricId, Samples, Store, Unit};
 use crate::cloudwatch::wire::{Wire, list, map, map_some, text};
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::journal;
 use crate::service::{AwsError, Call, Shared};
 use crate::sns::Sns;

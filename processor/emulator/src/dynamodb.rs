@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::oneshot;
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::service::{AwsError, Call, Shared, json_response};
 
 /// The file inside the state folder.

@@ -1,11 +1,8 @@
 //! Starting and stopping the endpoint.
 
-use std::fs::{File, TryLockError};
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -13,17 +10,14 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::dynamodb::DynamoDb;
+use crate::error::StartError;
 use crate::faults::{FaultRule, Faults};
+use crate::folder;
 use crate::kinesis::Settings;
 use crate::notices::Notices;
 use crate::server::{self, App};
 use crate::service::{AwsError, Shared};
 use crate::telemetry::Telemetry;
-
-/// How often and how long a start waits for the state folder's last owner to let go of it: an
-/// endpoint dropped a moment ago in the same process needs a few milliseconds.
-const LOCK_TRIES: u32 = 50;
-const LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// Where the services keep their state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +39,9 @@ pub struct Config {
     pub allow_remote: bool,
     /// Where state is kept.
     pub state: State,
+    /// Whether a state folder is emptied, once its lock and the port are ours. A folder with
+    /// anything in it must carry the mark of an earlier endpoint.
+    pub fresh: bool,
     /// Whether Kinesis throttles as AWS does (per shard: 1,000 records/s and 1 MiB/s in, 5 reads/s
     /// and 2 MiB/s out).
     pub limits: bool,
@@ -74,6 +71,7 @@ impl Default for Config {
             dynamodb_listen: any_port,
             allow_remote: false,
             state: State::Memory,
+            fresh: false,
             limits: false,
             faults: Vec::new(),
             clock: Clock::system(),
@@ -84,39 +82,6 @@ impl Default for Config {
             telemetry: None,
         }
     }
-}
-
-/// Why an endpoint did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Only loopback is served unless [`Config::allow_remote`] is set.
-    #[error("`{0}` is not a loopback address and remote addresses are not allowed")]
-    NotLoopback(SocketAddr),
-    /// The port is taken or the address is not this machine's.
-    #[error("cannot listen on `{address}`: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// Another endpoint has the folder open.
-    #[error("the state folder `{0}` is in use by another process")]
-    InUse(PathBuf),
-    /// The folder or a file in it cannot be made, read or written.
-    #[error("cannot use the state folder `{path}`: {source}")]
-    State {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The embedded DynamoDB refused its file.
-    #[error("the embedded dynamodb did not start: {0}")]
-    DynamoDb(String),
-    /// A fault rule makes no sense.
-    #[error("bad fault rule: {0}")]
-    Fault(String),
 }
 
 /// A running endpoint. Dropping it ends it at once, as a killed process would.
@@ -147,11 +112,14 @@ impl Endpoint {
         };
         let lock = match &state_dir {
             None => None,
-            Some(dir) => Some(lock_dir(dir).await?),
+            Some(dir) => Some(folder::lock(dir, config.fresh).await?),
         };
         let listen_error = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
+        if let Some(dir) = state_dir.as_deref().filter(|_| config.fresh) {
+            folder::empty(dir)?;
+        }
         let dynamodb = DynamoDb::start(state_dir.as_deref(), config.dynamodb_listen).await?;
         let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock)?;
         let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
@@ -219,23 +187,4 @@ impl Drop for Endpoint {
         self.accepting.abort();
         self.app.abort();
     }
-}
-
-/// Makes the folder and takes its lock, which the returned handle holds until it is dropped.
-async fn lock_dir(dir: &Path) -> Result<File, StartError> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        |source| StartError::State { path, source }
-    };
-    std::fs::create_dir_all(dir).map_err(at(dir))?;
-    let path = dir.join("lock");
-    let file = File::create(&path).map_err(at(&path))?;
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_WAIT).await,
-            Err(TryLockError::Error(source)) => return Err(at(&path)(source)),
-        }
-    }
-    Err(StartError::InUse(dir.to_owned()))
 }

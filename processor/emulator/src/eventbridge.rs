@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::eventbridge::archive::{ArchiveSpec, Tape};
 use crate::eventbridge::bus::{Buses, invalid};
 use crate::eventbridge::event::{ENTRIES_MAX, Entry, Event, REQUEST_BYTES_MAX};

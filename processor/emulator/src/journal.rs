@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 
 const HEADER_BYTES: u64 = 8;
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::response::Response;
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::service::{AwsError, Call, Shared, json_response};
 
 mod consumers;
@@ -31,6 +31,7 @@ mod reshard;
 mod shards;
 mod stream;
 mod subscribe;
+mod subscriptions;
 mod tagging;
 mod wire;
 

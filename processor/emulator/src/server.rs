@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::cloudwatch::CloudWatch;
 use crate::dynamodb::Forwarder;
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::eventbridge::EventBridge;
 use crate::faults;
 use crate::faults::{FaultKind, FaultRule, Faults};

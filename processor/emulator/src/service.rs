@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::protocol::Protocol;
 use crate::tags::Tags;
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::response::Response;
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::ident;
 use crate::query;
 use crate::query::{Form, element};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::journal;
 use crate::service::AwsError;
 

@@ -1,52 +1,64 @@
-//! Where archives lie, and reading them: files, folders and S3, plain, gzip or zstd.
+//! An object of an archive: a file, an object of S3, or what comes over a pipe; plain, gzip or zstd.
 
+use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
 use bytes::{Buf as _, Bytes};
-use flate2::bufread::MultiGzDecoder;
 use futures::StreamExt as _;
 use object_store::{DynObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::cloud::store_url::StoreUrl;
-use crate::config;
+use super::ahead::Ahead;
+use super::format::{self, Format};
+use super::{decompress, printable};
 
-const GZIP: &[u8] = &[0x1f, 0x8b];
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is
 /// then read without a stop here.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Pieces of a download that wait for their reader: enough to keep the network busy.
 const CHUNKS_AHEAD: usize = 8;
-/// What the worker keeps beside its archive is no archive: rejected records, rows set aside.
-const NO_ARCHIVE: [&str; 2] = [".rejects.ndjson", ".rows.ndjson"];
 
 /// One object of an archive.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     /// Its URL, `file:///…` or `s3://bucket/key`: under this name it is reported and counted.
     pub(crate) name: Arc<str>,
-    /// Its size as it is stored.
+    /// Its name as its user gave it.
+    pub(crate) label: Arc<str>,
+    /// Its size as it is stored; 0 for a stream.
     pub(crate) size_bytes: u64,
     at: Location,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Location {
     File(PathBuf),
     Remote(Arc<DynObjectStore>, object_store::path::Path),
+    /// It can be read once.
+    Stream(Arc<Mutex<Option<Box<dyn Read + Send>>>>),
+    /// A stream that was kept to be read more than once, in a file without a name.
+    Kept(Arc<File>),
 }
 
-/// Why the rest of an object could not be read.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File",
+            Self::Remote(..) => "Remote",
+            Self::Stream(_) => "Stream",
+            Self::Kept(_) => "Kept",
+        })
+    }
+}
+
+/// Why an object, or the rest of it, could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{name} is damaged at byte {at} (after {text_bytes} bytes of text): {reason}")]
 pub(crate) struct Damage {
     /// The object.
     pub(crate) name: Arc<str>,
@@ -58,81 +70,15 @@ pub(crate) struct Damage {
     pub(crate) reason: String,
 }
 
-/// The objects of all sources, in the order given and by name within a folder; each once, however
-/// often it is named.
-///
-/// # Errors
-/// Names the source that does not exist or cannot be listed.
-pub(crate) async fn find(sources: &[String], aws: &config::Aws) -> anyhow::Result<Vec<Object>> {
-    let mut found = Vec::new();
-    for source in sources {
-        let before = found.len();
-        if source.starts_with("s3://") {
-            list_s3(source, aws, &mut found)
-                .await
-                .with_context(|| format!("cannot list {source}"))?;
-        } else {
-            let path = source.strip_prefix("file:").unwrap_or(source);
-            let path = Path::new(path.strip_prefix("//").unwrap_or(path));
-            walk(path, &mut found).with_context(|| format!("cannot read {source}"))?;
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, at, text_bytes, reason } = self;
+        let (name, reason) = (printable(name), printable(reason));
+        if *text_bytes == 0 && *at == 0 {
+            return write!(f, "{name} was left out: {reason}");
         }
-        found[before..].sort_by(|a: &Object, b: &Object| a.name.cmp(&b.name));
-        anyhow::ensure!(found.len() > before, "{source} holds no object");
+        write!(f, "{name} is damaged at byte {at} (after {text_bytes} bytes of text): {reason}")
     }
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|object| seen.insert(Arc::clone(&object.name)));
-    Ok(found)
-}
-
-fn walk(path: &Path, found: &mut Vec<Object>) -> io::Result<()> {
-    let meta = path.metadata()?;
-    if meta.is_file() {
-        let path = std::path::absolute(path)?;
-        let name = Arc::from(format!("file://{}", path.display()));
-        found.push(Object { name, size_bytes: meta.len(), at: Location::File(path) });
-        return Ok(());
-    }
-    for entry in path.read_dir()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if is_archive_name(&name.to_string_lossy()) {
-            walk(&entry.path(), found)?;
-        }
-    }
-    Ok(())
-}
-
-fn is_archive_name(name: &str) -> bool {
-    !name.starts_with('.') && !NO_ARCHIVE.iter().any(|suffix| name.ends_with(suffix))
-}
-
-async fn list_s3(url: &str, aws: &config::Aws, found: &mut Vec<Object>) -> anyhow::Result<()> {
-    let opened = StoreUrl::open_s3_to_read(url, aws)?;
-    let (store, prefix) = (opened.store(), opened.prefix());
-    let bucket = url["s3://".len()..].split('/').next().unwrap_or_default();
-    let mut push = |meta: object_store::ObjectMeta| {
-        found.push(Object {
-            name: Arc::from(format!("s3://{bucket}/{}", meta.location)),
-            size_bytes: meta.size,
-            at: Location::Remote(Arc::clone(store), meta.location),
-        });
-    };
-    // A prefix never lists the object that has exactly its name.
-    if !prefix.as_ref().is_empty()
-        && let Ok(meta) = store.head(prefix).await
-    {
-        push(meta);
-        return Ok(());
-    }
-    let mut listed = store.list(Some(prefix));
-    while let Some(meta) = listed.next().await {
-        // Its text tells the causes, which would be told once more for each of them.
-        let meta = meta.map_err(|error| anyhow::anyhow!("{error}"))?;
-        if meta.location.filename().is_some_and(is_archive_name) {
-            push(meta);
-        }
-    }
-    Ok(())
 }
 
 /// The text of an object, decompressed as it is read.
@@ -141,51 +87,112 @@ pub(crate) struct Text {
     decoded: Box<dyn Read + Send>,
     consumed: Arc<AtomicU64>,
     text_bytes: u64,
+    format: Format,
 }
 
 impl Object {
-    /// Opens it. Compression is told by the first bytes; a name that ends in `.gz` or `.zst` must
-    /// be true. `total` counts the stored bytes that are read.
+    /// Returns a file.
+    pub(super) fn file(absolute: &Path, label: &str, size_bytes: u64) -> Self {
+        let name = Arc::from(format!("file://{}", super::find::display(absolute)));
+        Self { name, label: Arc::from(label), size_bytes, at: Location::File(absolute.to_owned()) }
+    }
+
+    /// Returns an object of S3.
+    pub(super) fn remote(
+        bucket: &str,
+        store: &Arc<DynObjectStore>,
+        meta: object_store::ObjectMeta,
+    ) -> Self {
+        let name: Arc<str> = Arc::from(format!("s3://{bucket}/{}", meta.location));
+        let at = Location::Remote(Arc::clone(store), meta.location);
+        Self { label: Arc::clone(&name), name, size_bytes: meta.size, at }
+    }
+
+    /// Returns what comes over a pipe. It can be opened once, unless it is kept.
+    pub(crate) fn stream(label: &str, stream: impl Read + Send + 'static) -> Self {
+        let name: Arc<str> = Arc::from(label);
+        let at = Location::Stream(Arc::new(Mutex::new(Some(Box::new(stream)))));
+        Self { label: Arc::clone(&name), name, size_bytes: 0, at }
+    }
+
+    /// Whether it can be read once only.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.at, Location::Stream(_))
+    }
+
+    /// Keeps a stream in a temporary file, so that it can be read again; anything else stays.
     ///
     /// # Errors
-    /// A [`Damage`] at byte 0.
+    /// When it cannot be read, or the file cannot be written.
+    pub(crate) fn keep(&mut self) -> io::Result<()> {
+        let Location::Stream(stream) = &self.at else { return Ok(()) };
+        let Some(mut stream) = take(stream) else { return Ok(()) };
+        let mut file = tempfile::tempfile()?;
+        self.size_bytes = io::copy(&mut stream, &mut file)?;
+        self.at = Location::Kept(Arc::new(file));
+        Ok(())
+    }
+
+    /// Opens it for its text. Compression is told by the first bytes. `total` counts the stored
+    /// bytes that are read.
+    ///
+    /// # Errors
+    /// A [`Damage`] at byte 0, also for a format that is not read here.
     pub(crate) fn open(&self, handle: &Handle, total: &Arc<AtomicU64>) -> Result<Text, Damage> {
         let consumed = Arc::new(AtomicU64::new(0));
-        let damage = |reason: String| self.damage(0, 0, reason);
-        let stored: Box<dyn BufRead + Send> = match &self.at {
+        let damage = |error: io::Error| self.damage(0, 0, error.to_string());
+        let stored = self.stored(handle).map_err(damage)?;
+        let mut stored =
+            Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
+        let mut start = Vec::with_capacity(format::START_BYTES);
+        let limit = format::START_BYTES as u64;
+        stored.by_ref().take(limit).read_to_end(&mut start).map_err(damage)?;
+        let format = format::of(&start);
+        if start.is_empty() && (self.name.ends_with(".gz") || self.name.ends_with(".zst")) {
+            return Err(self.damage(0, 0, "it is empty, which nothing compressed is"));
+        }
+        let stored = Read::chain(Cursor::new(start), stored);
+        let decoded: Box<dyn Read + Send> = match format {
+            Format::Plain => Box::new(stored),
+            Format::Gzip => decompress::gzip(stored),
+            Format::Zstd => decompress::zstd(stored).map_err(damage)?,
+            Format::Foreign(foreign) => {
+                let reason = format!("it is {}; {}", foreign.name, foreign.advice);
+                return Err(self.damage(0, 0, reason));
+            }
+        };
+        Ok(Text { name: Arc::clone(&self.name), decoded, consumed, text_bytes: 0, format })
+    }
+
+    /// Opens it for its bytes as they are stored.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or was a stream that was read.
+    pub(crate) fn stored(&self, handle: &Handle) -> io::Result<Box<dyn BufRead + Send>> {
+        Ok(match &self.at {
             Location::File(path) => {
-                let file = File::open(path).map_err(|error| damage(error.to_string()))?;
-                Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
+            }
+            Location::Kept(file) => {
+                let kept = Kept { file: Arc::clone(file), at: 0 };
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, kept))
             }
             Location::Remote(store, path) => {
                 Box::new(Download::start(handle, Arc::clone(store), path.clone()))
             }
-        };
-        let mut stored =
-            Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
-        let start = stored.fill_buf().map_err(|error| damage(error.to_string()))?;
-        let (is_gzip, is_zstd) = (start.starts_with(GZIP), start.starts_with(ZSTD));
-        let decoded: Box<dyn Read + Send> = if is_gzip {
-            Box::new(MultiGzDecoder::new(stored))
-        } else if is_zstd {
-            let decoder = zstd::Decoder::with_buffer(stored);
-            Box::new(decoder.map_err(|error| damage(error.to_string()))?)
-        } else if self.name.ends_with(".gz") || self.name.ends_with(".zst") {
-            return Err(damage("is not compressed as its name says".to_owned()));
-        } else {
-            Box::new(stored)
-        };
-        Ok(Text { name: Arc::clone(&self.name), decoded, consumed, text_bytes: 0 })
+            Location::Stream(stream) => {
+                let stream = take(stream).ok_or_else(|| io::Error::other("it was read already"))?;
+                Box::new(BufReader::with_capacity(BUFFER_BYTES, stream))
+            }
+        })
     }
 
-    /// The file, if it is one and not compressed.
+    /// Returns the file, if it is one and not compressed.
     pub(crate) fn plain_file(&self) -> Option<File> {
         let Location::File(path) = &self.at else { return None };
-        let (mut file, mut start) = (File::open(path).ok()?, [0; ZSTD.len()]);
-        file.read_exact(&mut start).ok()?;
-        let is_compressed = start.starts_with(GZIP) || start.starts_with(ZSTD);
-        let is_named_so = self.name.ends_with(".gz") || self.name.ends_with(".zst");
-        (!is_compressed && !is_named_so).then_some(file)
+        let (mut file, mut start) = (File::open(path).ok()?, Vec::new());
+        (&mut file).take(format::START_BYTES as u64).read_to_end(&mut start).ok()?;
+        (format::of(&start) == Format::Plain).then_some(file)
     }
 
     /// Opens a stretch of a plain file; positions are those of the file.
@@ -199,24 +206,28 @@ impl Object {
     ) -> Result<Text, Damage> {
         let damage = |reason: String| self.damage(span.start, span.start, reason);
         let mut file =
-            self.plain_file().ok_or_else(|| damage("is a plain file no more".to_owned()))?;
+            self.plain_file().ok_or_else(|| damage("it is no longer a plain file".to_owned()))?;
         file.seek(SeekFrom::Start(span.start)).map_err(|error| damage(error.to_string()))?;
         let consumed = Arc::new(AtomicU64::new(span.start));
         let stretch = BufReader::with_capacity(BUFFER_BYTES, file.take(span.end - span.start));
         let stored = Box::new(stretch);
         let counted = Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
         let (name, decoded) = (Arc::clone(&self.name), Box::new(counted));
-        Ok(Text { name, decoded, consumed, text_bytes: span.start })
+        Ok(Text { name, decoded, consumed, text_bytes: span.start, format: Format::Plain })
     }
 
-    /// Damage of this object.
+    /// Returns damage of this object.
     pub(crate) fn damage(&self, at: u64, text_bytes: u64, reason: impl Into<String>) -> Damage {
         Damage { name: Arc::clone(&self.name), at, text_bytes, reason: reason.into() }
     }
 }
 
+fn take(stream: &Mutex<Option<Box<dyn Read + Send>>>) -> Option<Box<dyn Read + Send>> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 impl Text {
-    /// Damage here.
+    /// Returns damage here.
     pub(crate) fn damage(&self, reason: impl Into<String>) -> Damage {
         Damage {
             name: Arc::clone(&self.name),
@@ -225,6 +236,24 @@ impl Text {
             reason: reason.into(),
         }
     }
+
+    /// Whether it comes out of zstd frames, as the worker writes its segments.
+    pub(crate) fn is_zstd(&self) -> bool {
+        self.format == Format::Zstd
+    }
+
+    /// Has it decompressed by a thread of its own, if it is compressed: for when there are more
+    /// cores than objects.
+    pub(crate) fn ahead(mut self) -> Self {
+        if self.format != Format::Plain {
+            let decoded = std::mem::replace(&mut self.decoded, Box::new(io::empty()));
+            match Ahead::start(decoded) {
+                Ok(ahead) => self.decoded = Box::new(ahead),
+                Err(error) => self.decoded = Box::new(Failed(Some(error))),
+            }
+        }
+        self
+    }
 }
 
 impl Read for Text {
@@ -232,6 +261,15 @@ impl Read for Text {
         let read = self.decoded.read(out)?;
         self.text_bytes += read as u64;
         Ok(read)
+    }
+}
+
+/// A text of which nothing can be read.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
@@ -265,6 +303,21 @@ impl Counted {
     fn count(&self, bytes: usize) {
         self.consumed.fetch_add(bytes as u64, Relaxed);
         self.total.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// A kept stream from some place on; several may read one at once.
+struct Kept {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Kept {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt as _;
+        let read = self.file.read_at(out, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -325,32 +378,26 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_folder_is_its_objects_by_name_each_once_and_without_rejects() {
+    /// An object with this content, and the folder that it lies in.
+    fn object(name: &str, content: &[u8]) -> (Object, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b", "a", ".hidden", "x.rejects.ndjson", "x.rows.ndjson"] {
-            std::fs::write(dir.path().join(name), "{}").unwrap();
-        }
-        let folder = dir.path().display().to_string();
-        let found =
-            find(&[format!("{folder}/b"), format!("file://{folder}")], &config::Aws::default())
-                .await
-                .unwrap();
-        let names: Vec<&str> = found.iter().map(|one| &*one.name).collect();
-        assert_eq!(names, [format!("file://{folder}/b"), format!("file://{folder}/a")]);
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        (Object::file(&path, name, content.len() as u64), dir)
+    }
+
+    fn gzipped(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
     }
 
     #[tokio::test]
     async fn damage_names_the_object_and_where() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("cut.gz");
-        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
-        encoder.write_all(&[b'x'; 100_000]).unwrap();
-        let whole = encoder.finish().unwrap();
-        std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-        let found = find(&[path.display().to_string()], &config::Aws::default()).await.unwrap();
+        let whole = gzipped(&[b'x'; 100_000]);
+        let (object, _dir) = object("cut.gz", &whole[..whole.len() - 9]);
         let total = Arc::default();
-        let mut text = found[0].open(&Handle::current(), &total).unwrap();
+        let mut text = object.open(&Handle::current(), &total).unwrap();
         let error = io::copy(&mut text, &mut io::sink()).unwrap_err();
         let damage = text.damage(error.to_string());
         assert!(damage.name.ends_with("cut.gz"));
@@ -364,10 +411,15 @@ mod tests {
         let store = Arc::new(object_store::memory::InMemory::new());
         let path = object_store::path::Path::from("a/b");
         store.put(&path, vec![b'x'; 5 << 20].into()).await.unwrap();
-        let object = |path: &str| Object {
-            name: Arc::from(format!("s3://bucket/{path}")),
-            size_bytes: 5 << 20,
-            at: Location::Remote(Arc::clone(&store) as _, object_store::path::Path::from(path)),
+        let object = |path: &str| {
+            let name: Arc<str> = Arc::from(format!("s3://bucket/{path}"));
+            let at = object_store::path::Path::from(path);
+            Object {
+                label: Arc::clone(&name),
+                name,
+                size_bytes: 5 << 20,
+                at: Location::Remote(Arc::clone(&store) as _, at),
+            }
         };
         let (whole, absent) = (object("a/b"), object("a/c"));
         let handle = Handle::current();
@@ -382,12 +434,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_promises_compression_is_held_to_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("empty.zst");
-        std::fs::write(&path, "").unwrap();
-        let found = find(&[path.display().to_string()], &config::Aws::default()).await.unwrap();
-        let opened = found[0].open(&Handle::current(), &Arc::default());
-        assert_eq!(opened.err().unwrap().at, 0);
+    async fn content_decides_and_not_the_name() {
+        let handle = Handle::current();
+        for (name, content) in [
+            ("plain.gz", b"{}\n".to_vec()),
+            ("gzip.txt", gzipped(b"{}\n")),
+            ("zstd.gz", zstd::encode_all(&b"{}\n"[..], 3).unwrap()),
+        ] {
+            let (object, _dir) = object(name, &content);
+            let mut text = String::new();
+            let mut reader = object.open(&handle, &Arc::default()).unwrap();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "{}\n", "{name}");
+        }
+        let (zip, _dir) = object("a.ndjson", b"PK\x03\x04rest");
+        let damage = zip.open(&handle, &Arc::default()).err().unwrap().to_string();
+        assert!(damage.contains("a.ndjson was left out: it is a ZIP archive"), "{damage}");
+        let (empty, _dir) = object("empty.zst", b"");
+        assert_eq!(empty.open(&handle, &Arc::default()).err().unwrap().at, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_read_once_and_a_kept_one_again() {
+        let mut stream = Object::stream("-", Cursor::new(b"text".to_vec()));
+        let handle = Handle::current();
+        assert!(stream.is_stream() && stream.open(&handle, &Arc::default()).is_ok());
+        let damage = stream.open(&handle, &Arc::default()).err().unwrap();
+        assert!(damage.to_string().contains("was read already"), "{damage}");
+        stream = Object::stream("-", Cursor::new(gzipped(b"text")));
+        stream.keep().unwrap();
+        for _ in 0..2 {
+            let mut text = String::new();
+            let mut reader = stream.open(&handle, &Arc::default()).unwrap();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "text");
+        }
     }
 }

@@ -22,6 +22,12 @@ pub(crate) struct Splitter {
     /// Where the buffer begins in the text.
     offset: u64,
     ended: bool,
+    /// Newlines before the text not handed out yet.
+    newlines: u64,
+    /// The line of the last piece, counted from 1.
+    line: u64,
+    /// Why reading ended too early.
+    failed: Option<io::Error>,
     /// Inside a line of which the beginning was handed out as no record.
     skipping: bool,
 }
@@ -29,7 +35,18 @@ pub(crate) struct Splitter {
 impl Default for Splitter {
     fn default() -> Self {
         let buffer = vec![0; READ_BYTES];
-        Self { buffer, at: 0, filled: 0, scanned: 0, offset: 0, ended: false, skipping: false }
+        Self {
+            buffer,
+            at: 0,
+            filled: 0,
+            scanned: 0,
+            offset: 0,
+            ended: false,
+            newlines: 0,
+            line: 0,
+            failed: None,
+            skipping: false,
+        }
     }
 }
 
@@ -37,23 +54,30 @@ impl Splitter {
     /// The next line without its end, and where it begins in the text; `None` at the end.
     ///
     /// # Errors
-    /// When reading or decompressing fails; what came before was handed out, whole lines only.
+    /// When reading or decompressing fails. What came before was handed out: whole lines, and the
+    /// whole objects of the last one.
     pub(crate) fn next(&mut self, text: &mut impl Read) -> io::Result<Option<(u64, &[u8])>> {
         loop {
             let start = self.at;
             if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.scanned..self.filled]) {
                 let end = self.scanned + found;
                 self.turn_to(end + 1);
+                self.newlines += 1;
+                self.line = self.newlines;
                 if !std::mem::take(&mut self.skipping) {
                     return Ok(Some(self.piece(start, end)));
                 }
                 continue;
             }
             self.scanned = self.filled;
+            self.line = self.newlines + 1;
             if self.ended {
+                let end = self.end(start);
                 self.turn_to(self.filled);
-                let rest = start < self.filled && !std::mem::take(&mut self.skipping);
-                return Ok(rest.then(|| self.piece(start, self.filled)));
+                if start < end {
+                    return Ok(Some(self.piece(start, end)));
+                }
+                return self.failed.take().map_or(Ok(None), Err);
             }
             if self.filled - start >= MAX_STRETCH_BYTES {
                 let whole = objects_end(&self.buffer[start..self.filled]);
@@ -65,7 +89,25 @@ impl Splitter {
                 }
                 continue;
             }
-            self.fill(text)?;
+            if let Err(error) = self.fill(text) {
+                (self.ended, self.failed) = (true, Some(error));
+            }
+        }
+    }
+
+    /// The line on which the last piece begins, counted from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Where the last piece ends, at the end of the text: it has no newline.
+    fn end(&mut self, start: usize) -> usize {
+        if std::mem::take(&mut self.skipping) {
+            start
+        } else if self.failed.is_some() {
+            start + objects_end(&self.buffer[start..self.filled]).unwrap_or(0)
+        } else {
+            self.filled
         }
     }
 
@@ -105,11 +147,11 @@ impl Splitter {
 /// an object must be followed directly by the start of another.
 pub(crate) fn concatenated(line: &[u8]) -> Option<Vec<&[u8]>> {
     let mut pieces = Vec::new();
-    let mut rest = line.trim_ascii();
+    let mut rest = trimmed(line);
     while let Some(bytes) = object_end(rest) {
         let (object, after) = rest.split_at(bytes);
         pieces.push(object);
-        rest = after.trim_ascii_start();
+        rest = trimmed(after);
         if pieces.len() == 1 && rest.first() != Some(&b'{') {
             return None;
         }
@@ -123,12 +165,32 @@ pub(crate) fn concatenated(line: &[u8]) -> Option<Vec<&[u8]>> {
     Some(pieces)
 }
 
+/// Whether there is nothing but what JSON takes for white space, so that there is no record.
+pub(crate) fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| is_space(*byte))
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// Without the white space at its ends.
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
+    | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text
+    {
+        text = rest;
+    }
+    text
+}
+
 /// The end of the last whole object of a run of objects; `None` if not even the first is whole.
 fn objects_end(text: &[u8]) -> Option<usize> {
     let mut end = None;
     loop {
         let from = end.unwrap_or(0);
-        let blank = text[from..].len() - text[from..].trim_ascii_start().len();
+        let is_blank = |byte: &&u8| is_space(**byte);
+        let blank = text[from..].iter().take_while(is_blank).count();
         match object_end(&text[from + blank..]) {
             Some(bytes) => end = Some(from + blank + bytes),
             None => return end,
@@ -194,6 +256,37 @@ mod tests {
         }
         assert!(lines(b"", 1).is_empty());
         assert_eq!(lines(b"x\n", 1), [(0, b"x".to_vec())]);
+    }
+
+    /// As Firehose writes objects, and as its newline option does.
+    #[test]
+    fn a_text_that_breaks_off_gives_every_whole_object_before_that() {
+        struct Broken<'a>(Drip<'a>);
+        impl Read for Broken<'_> {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(out)? {
+                    0 => Err(io::Error::other("broken off")),
+                    bytes => Ok(bytes),
+                }
+            }
+        }
+        for (text, want) in [
+            (&br#"{"a":1}{"a":2}{"a":"#[..], &[&br#"{"a":1}{"a":2}"#[..]][..]),
+            (b"{\"a\":1}\n{\"a\":2}\n{\"a\":", &[b"{\"a\":1}", b"{\"a\":2}"]),
+            (b"{\"a\":1}\n{\"a\":2}", &[b"{\"a\":1}", b"{\"a\":2}"]),
+            (b"{\"a\":1}\nnot an ob", &[b"{\"a\":1}"]),
+        ] {
+            let mut broken = Broken(Drip(text, 5));
+            let (mut splitter, mut found) = (Splitter::default(), vec![]);
+            let error = loop {
+                match splitter.next(&mut broken) {
+                    Ok(piece) => found.push(piece.expect("an error comes first").1.to_vec()),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(found, want);
+            assert_eq!(error.to_string(), "broken off");
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(crate) async fn run(config: &Config, args: &AuditArgs) -> ExitCode {
 async fn compare(config: &Config, args: &AuditArgs) -> anyhow::Result<u8> {
     let tables = Some(&config.tables);
     let reading = Reading::of(config, &args.sources, &args.how, tables, false).await?;
+    reading.left_out().iter().for_each(|one| eprintln!("ivs-processor: {one}"));
     let progress = reading.progress();
     let comparing = async {
         let computed = reading.recompute(None, None).await?;

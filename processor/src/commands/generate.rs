@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use ivs_traffic::{Generator, Ledger};
+use ivs_traffic::{Generator, GeneratorConfig, Ledger, Produced};
 use tokio_util::sync::CancellationToken;
 
-use super::duration::duration;
+use super::UsageError;
+use super::duration::{duration, moment};
+use crate::clock::now;
 use crate::cloud;
 use crate::cloud::Clients;
 use crate::commands::signals;
@@ -22,21 +25,29 @@ use std::time::Duration;
 /// `generate`.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
-    /// Send these NDJSON files instead of made-up traffic
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    pub input: Vec<PathBuf>,
+    /// Send the records of these files, folders, file:// or s3:// URLs (- for standard input) instead
+    /// of made-up traffic
+    #[arg(long, num_args = 1.., value_name = "SOURCE")]
+    pub input: Vec<String>,
     /// Where sending notes what was acknowledged, so that a run that was cut off can go on
     #[arg(long, requires = "input", value_name = "FILE")]
     pub journal: Option<PathBuf>,
     /// Write to this NDJSON file instead of the stream
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// How much time the traffic covers
-    #[arg(long = "for", default_value = "60s", value_name = "TIME", value_parser = duration)]
-    pub run_for: Duration,
-    /// As fast as possible instead of in real time
+    /// How much time the traffic covers; 60s unless --start and --end tell
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub run_for: Option<Duration>,
+    /// As fast as possible instead of in real time; the traffic ends now, unless --start or --end
+    /// is given
     #[arg(long)]
     pub fast: bool,
+    /// When made-up traffic begins: RFC 3339, or a date, which begins at midnight UTC
+    #[arg(long, conflicts_with = "input", value_name = "TIME", value_parser = moment)]
+    pub start: Option<jiff::Timestamp>,
+    /// When it ends, in the same forms
+    #[arg(long, conflicts_with = "input", value_name = "TIME", value_parser = moment)]
+    pub end: Option<jiff::Timestamp>,
     /// Write what was produced, for a later check, to this JSON file
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -47,6 +58,8 @@ pub struct GenerateArgs {
 
 /// Time generated at once when it goes as fast as it can.
 const SLICE_MS: i64 = 1_000;
+/// Time covered unless something else is asked for.
+const DEFAULT_FOR: Duration = Duration::from_secs(60);
 
 /// Runs `generate`.
 ///
@@ -55,17 +68,20 @@ const SLICE_MS: i64 = 1_000;
 pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<()> {
     if !args.input.is_empty() {
         let clients = cloud::clients(&config.aws).await;
-        let stream = &config.stream.name;
-        let sent = input::send(&clients, stream, &args.input, args.journal.as_deref()).await?;
-        println!("{} lines sent, {} sent earlier", sent.lines, sent.earlier);
+        let sent = input::send(&clients, config, &args.input, args.journal.as_deref()).await?;
+        println!("{} records sent, {} sent earlier", sent.records, sent.earlier);
+        sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
+        let problems = sent.problems.len();
+        anyhow::ensure!(problems == 0, "{problems} objects could not be read to their ends");
         return Ok(());
     }
+    let span_ms = span_ms(&args, now().0)?;
     let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
     if let Some(path) = &args.out {
         let file =
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let mut out = BufWriter::new(file);
-        for batch in slices(&args) {
+        for batch in slices(&args, span_ms) {
             for line in &batch {
                 out.write_all(&line.line)?;
                 out.write_all(b"\n")?;
@@ -76,7 +92,7 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
     } else {
         let clients = cloud::clients(&config.aws).await;
         if args.fast {
-            send_fast(&clients, config, &args, &ledger).await?;
+            send_fast(&clients, config, slices(&args, span_ms), &ledger).await?;
         } else {
             send_paced(&clients, config, &args, &ledger).await?;
         }
@@ -92,12 +108,51 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
     Ok(())
 }
 
+/// Returns the time that the traffic covers, epoch milliseconds.
+///
+/// # Errors
+/// When the arguments name no time, or one of which a stream would take nothing: events of the
+/// future are rejected.
+fn span_ms(args: &GenerateArgs, now_ms: i64) -> Result<Range<i64>, UsageError> {
+    let given = args.run_for.unwrap_or(DEFAULT_FOR);
+    let length_ms = i64::try_from(given.as_millis()).unwrap_or(i64::MAX);
+    let [start, end] = [args.start, args.end].map(|at| at.map(jiff::Timestamp::as_millisecond));
+    let refuse = |why: String| Err(UsageError(why));
+    let span = match (start, end) {
+        (Some(_), Some(_)) if args.run_for.is_some() => {
+            return refuse("of --start, --end and --for give two".to_owned());
+        }
+        (Some(start), Some(end)) => start..end,
+        (Some(start), None) => start..start.saturating_add(length_ms),
+        (None, Some(end)) => end.saturating_sub(length_ms)..end,
+        (None, None) => now_ms.saturating_sub(length_ms)..now_ms,
+    };
+    if span.is_empty() {
+        return refuse(
+            "the traffic would end before it begins: see --start, --end, --for".to_owned(),
+        );
+    }
+    let is_timed = start.is_some() || end.is_some();
+    if is_timed && !args.fast && args.out.is_none() {
+        return refuse(
+            "--start and --end need --fast or --out: traffic in real time begins now".to_owned(),
+        );
+    }
+    if args.out.is_none() && span.end > now_ms {
+        let end = jiff::Timestamp::from_millisecond(span.end);
+        let end = end.map_or_else(|_| span.end.to_string(), |end| end.to_string());
+        return refuse(format!(
+            "the traffic would last until {end}, which is in the future; the stream's worker rejects \
+             such events (clock_skew): give an earlier --end, or --out for a file"
+        ));
+    }
+    Ok(span)
+}
+
 /// The whole time asked for, second by second.
-fn slices(args: &GenerateArgs) -> impl Iterator<Item = Vec<ivs_traffic::Produced>> {
-    let settings = traffic::generator(&args.traffic);
-    let start_ms = settings.start_ms;
-    let end_ms =
-        start_ms.saturating_add(i64::try_from(args.run_for.as_millis()).unwrap_or(i64::MAX));
+fn slices(args: &GenerateArgs, span_ms: Range<i64>) -> impl Iterator<Item = Vec<Produced>> {
+    let Range { start: start_ms, end: end_ms } = span_ms;
+    let settings = GeneratorConfig { start_ms, ..traffic::generator(&args.traffic) };
     let mut generator = Generator::new(settings);
     let mut until_ms = start_ms;
     std::iter::from_fn(move || {
@@ -112,10 +167,10 @@ fn slices(args: &GenerateArgs) -> impl Iterator<Item = Vec<ivs_traffic::Produced
 async fn send_fast(
     clients: &Clients,
     config: &Config,
-    args: &GenerateArgs,
+    slices: impl Iterator<Item = Vec<Produced>>,
     ledger: &Mutex<Ledger>,
 ) -> anyhow::Result<()> {
-    for batch in slices(args) {
+    for batch in slices {
         traffic::deliver(clients, &config.stream.name, &batch).await?;
         traffic::note(ledger, &batch);
     }
@@ -130,7 +185,7 @@ async fn send_paced(
 ) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let ended = stop.clone();
-    let time: Duration = args.run_for;
+    let time = args.run_for.unwrap_or(DEFAULT_FOR);
     let timer = async move {
         signals::stop_or_after(Some(time)).await;
         ended.cancel();
@@ -138,4 +193,53 @@ async fn send_paced(
     let sending = traffic::run(clients, config, &args.traffic, ledger, &stop, |_| {});
     let ((), sent) = futures::join!(timer, sending);
     sent
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::commands::cli::{Cli, Command};
+
+    const NOW_MS: i64 = 1_772_366_400_000;
+
+    /// Minutes before now, or why not.
+    fn span(args: &[&str]) -> Result<(i64, i64), String> {
+        let args = ["ivs-processor", "generate"].iter().chain(args);
+        let Command::Generate(args) = Cli::try_parse_from(args).unwrap().command else {
+            panic!("another command")
+        };
+        let span = span_ms(&args, NOW_MS).map_err(|error| error.to_string())?;
+        Ok(((NOW_MS - span.start) / 60_000, (NOW_MS - span.end) / 60_000))
+    }
+
+    #[test]
+    fn fast_traffic_ends_now_or_when_it_is_told_to() {
+        assert_eq!(span(&["--fast", "--for", "2h"]), Ok((120, 0)));
+        assert_eq!(span(&["--fast"]), Ok((1, 0)));
+        // Now is 2026-03-01T12:00:00Z.
+        assert_eq!(span(&["--fast", "--start", "2026-02-28", "--for", "24h"]), Ok((36 * 60, 720)));
+        let both = ["--fast", "--start", "2026-02-28T23:00:00Z", "--end", "2026-03-01"];
+        assert_eq!(span(&both), Ok((780, 720)));
+        assert_eq!(span(&["--fast", "--end", "2026-03-01", "--for", "1m"]), Ok((721, 720)));
+    }
+
+    #[test]
+    fn a_stream_gets_no_future_and_no_time_twice() {
+        for (args, why) in [
+            (&["--fast", "--start", "2026-03-01", "--for", "13h"][..], "in the future"),
+            (&["--fast", "--start", "2026-03-01", "--end", "2026-02-01"], "before it begins"),
+            (&["--start", "2026-02-01"], "--fast or --out"),
+            (
+                &["--fast", "--start", "2026-02-01", "--end", "2026-02-02", "--for", "1h"],
+                "give two",
+            ),
+        ] {
+            let error = span(args).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let file = ["--out", "f", "--start", "2026-03-01", "--for", "13h"];
+        assert_eq!(span(&file), Ok((720, -60)));
+    }
 }

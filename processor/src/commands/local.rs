@@ -42,10 +42,13 @@ pub struct LocalArgs {
     /// Stop after this long, such as 60s or 5m; without it, at ctrl-C
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub run_for: Option<Duration>,
-    /// Send these NDJSON files (plain, .gz, .zst) instead of made-up traffic, wait until all is
-    /// committed, and exit
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    pub input: Vec<PathBuf>,
+    /// Send the records of these files, folders, file:// or s3:// URLs (plain, gzip, zstd; - for
+    /// standard input) instead of made-up traffic, wait until all is committed, and exit
+    #[arg(long, num_args = 1.., value_name = "SOURCE")]
+    pub input: Vec<String>,
+    /// With --input: end well even if more than half of the records were rejected
+    #[arg(long, requires = "input")]
+    pub allow_rejects: bool,
     /// At the end write the metric rows to this CSV file
     #[arg(long, value_name = "FILE")]
     pub rows_out: Option<PathBuf>,
@@ -78,10 +81,11 @@ pub struct LocalArgs {
 /// When the endpoint, the resources or the worker cannot be started, when sending fails, or when
 /// the tables do not hold what was sent.
 pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
-    let state = open_state(&args)?;
+    let state = state_dir(&args)?;
     let endpoint = Endpoint::start(ivs_emulator::Config {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         state: state.clone().map_or(State::Memory, State::Dir),
+        fresh: args.fresh,
         telemetry: Some(Telemetry {
             stream: config.stream.name.clone(),
             api_key: TELEMETRY_KEY.to_owned(),
@@ -153,12 +157,15 @@ async fn work(
     // A file goes through at full speed: nobody follows its streams.
     let followed = page.filter(|_| args.input.is_empty());
     let mut live = Live::new(&worker, followed, notices, &config.objects.rejects);
+    let mut problems = 0;
     let ledger = if args.input.is_empty() {
         Some(make_traffic(site, args, &mut live).await?)
     } else {
         let journal = state.map(|dir| dir.join("input.journal"));
-        let sending = input::send(clients, &config.stream.name, &args.input, journal.as_deref());
-        report::sent(&until_stopped(live.show_while(sending)).await??);
+        let sending = input::send(clients, config, &args.input, journal.as_deref());
+        let sent = until_stopped(live.show_while(sending)).await??;
+        report::sent(&sent);
+        problems = sent.problems.len();
         None
     };
     until_stopped(live.show_while(drained(&worker))).await?;
@@ -172,13 +179,19 @@ async fn work(
     let stats = Arc::clone(worker.stats());
     let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
     anyhow::ensure!(report.forced == 0, "{} leases were not given back in time", report.forced);
-    report::summary(&stats.snapshot(), started.elapsed())?;
+    let snapshot = stats.snapshot();
+    report::summary(&snapshot, started.elapsed())?;
     if let Some(out) = &args.rows_out {
         let written = rows::export(&clients.dynamodb, &config.tables.metrics, Some(out)).await?;
         println!("  rows              {written:>10}   in {}", out.display());
     }
     match ledger {
-        None => Ok(()),
+        None => {
+            anyhow::ensure!(problems == 0, "{problems} objects could not be read to their ends");
+            let most = snapshot.rejected_by_reason.iter().max_by_key(|(_, count)| *count);
+            let most = most.map_or("", |(reason, _)| reason.as_str());
+            super::usable(snapshot.read, snapshot.rejected, most, args.allow_rejects)
+        }
         Some(ledger) => report::check_ledger(clients, config, &ledger).await,
     }
 }
@@ -214,23 +227,12 @@ async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     }
 }
 
-/// The state folder, made and, if asked for, emptied; `None` for `:memory:`.
-fn open_state(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
+/// The state folder, without links to wherever the program is started; `None` for `:memory:`.
+fn state_dir(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
     if args.state == ":memory:" {
         return Ok(None);
     }
-    let dir = PathBuf::from(&args.state);
-    if args.fresh && dir.exists() {
-        // Only a folder that this program made is emptied.
-        anyhow::ensure!(
-            dir.join("lock").exists() || dir.read_dir()?.next().is_none(),
-            "{} is no state folder of this program, so --fresh leaves it alone",
-            dir.display()
-        );
-        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
-    }
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok(Some(std::path::absolute(dir)?))
+    Ok(Some(std::path::absolute(&args.state)?))
 }
 
 /// The configuration of a worker beside its endpoint: short epochs, no shard budget, files for

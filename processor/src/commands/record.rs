@@ -4,6 +4,7 @@
 //! a second writer without a checkpoint could not tell a retry from an event. So an event counts
 //! when a worker has read it, with everything that `docs/semantics.md` promises.
 
+mod logs;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,9 @@ use std::collections::BTreeSet;
 use aws_sdk_kinesis::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use ivs_core::decode::{DecodeLimits, Event, decode};
+use kinesis_model::kpl::{Aggregate, UserRecord, deaggregate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -39,8 +42,22 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
 pub enum Request {
     /// A batch of an event source mapping of another Kinesis stream.
     Batch(Batch),
+    /// What a subscription of a CloudWatch Logs group sends.
+    Logs(Logs),
     /// An event: the tutorial's, player telemetry, or an envelope of EventBridge.
     Event(Value),
+}
+
+/// What CloudWatch Logs sends to a function.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Logs {
+    awslogs: LogsData,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct LogsData {
+    /// Base64 of gzip.
+    data: String,
 }
 
 /// A batch of Kinesis records.
@@ -124,6 +141,7 @@ impl Handler {
         match request {
             Request::Event(event) => self.event(&event, id).await.map(Reply::Event),
             Request::Batch(batch) => self.batch(batch.records).await.map(Reply::Batch),
+            Request::Logs(logs) => self.logs(&logs).await.map(Reply::Event),
         }
     }
 
@@ -137,7 +155,8 @@ impl Handler {
             return Ok(Response::refusal(&rejection.to_string()));
         }
         let partition_key = partition_key(&line);
-        let records = [Outgoing { partition_key, data: identified(line, id) }];
+        let data = identified(line, id);
+        let records = [Outgoing { partition_key, explicit_hash_key: None, data }];
         if let Some(failure) = put::put(&self.kinesis, &self.stream, &records).await.pop() {
             anyhow::bail!("cannot put the event into {}: {}", self.stream, failure.reason);
         }
@@ -147,6 +166,17 @@ impl Handler {
             "message": format!("Successfully processed {kind}"),
             "sessionId": event["sessionId"],
         })))
+    }
+
+    /// Puts the log events of a subscription. Lambda invokes again when this fails, since a
+    /// subscription does not wait for an answer.
+    async fn logs(&self, logs: &Logs) -> anyhow::Result<Response> {
+        let records = logs::outgoing(&logs.awslogs.data)?;
+        if let Some(failure) = put::put(&self.kinesis, &self.stream, &records).await.pop() {
+            anyhow::bail!("cannot put log events into {}: {}", self.stream, failure.reason);
+        }
+        let message = format!("Successfully processed {} records of a log", records.len());
+        Ok(Response::success(&json!({ "message": message })))
     }
 
     async fn batch(&self, source: Vec<SourceRecord>) -> anyhow::Result<Failures> {
@@ -161,14 +191,12 @@ impl Handler {
         for (place, record) in source.iter().enumerate() {
             match STANDARD.decode(&record.kinesis.data) {
                 Ok(data) => {
-                    places.push(place);
-                    records.push(Outgoing {
-                        partition_key: record.kinesis.partition_key.clone(),
-                        data: identified(data, &record.event_id),
-                    });
+                    let taken = outgoing(&record.kinesis.partition_key, &record.event_id, data);
+                    places.resize(places.len() + taken.len(), place);
+                    records.extend(taken);
                 }
                 Err(error) => {
-                    tracing::warn!(record = record.event_id, %error, "data is no base64");
+                    tracing::warn!(record = record.event_id, %error, "data is not base64");
                     failed.insert(place);
                 }
             }
@@ -183,6 +211,29 @@ impl Handler {
             ItemFailure { item_identifier: record.kinesis.sequence_number.clone() }
         };
         Ok(Failures { batch_item_failures: failed.into_iter().map(item).collect() })
+    }
+}
+
+/// What a record of another stream becomes: its user records, if it is an aggregate of the KPL, else
+/// itself. All aggregates of a producer may have one partition key, because their user records have
+/// keys of their own; put as they are they would land in one shard, most of them in the wrong one.
+fn outgoing(partition_key: &str, id: &str, data: Vec<u8>) -> Vec<Outgoing> {
+    let data = Bytes::from(data);
+    match deaggregate(&data) {
+        Aggregate::Records(records) if !records.is_empty() => {
+            let user_record = |record: UserRecord| Outgoing {
+                partition_key: record.partition_key.to_string(),
+                explicit_hash_key: record.explicit_hash_key,
+                data: identified(record.data.to_vec(), &format!("{id}:{}", record.sub)),
+            };
+            records.into_iter().map(user_record).collect()
+        }
+        // A worker says what is wrong with one that is broken, and keeps it.
+        Aggregate::Records(_) | Aggregate::Broken(_) | Aggregate::Plain => {
+            let partition_key = partition_key.to_owned();
+            let data = identified(data.to_vec(), id);
+            vec![Outgoing { partition_key, explicit_hash_key: None, data }]
+        }
     }
 }
 

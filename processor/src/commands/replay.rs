@@ -16,6 +16,7 @@ use clap::Args;
 use ivs_core::epoch::Counts;
 use serde_json::{Value, json};
 
+use super::DataError;
 use crate::cloud;
 use crate::config::Config;
 use crate::replay::context::Computed;
@@ -31,8 +32,8 @@ use rows_out::Format;
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("to_where").required(true))]
 pub struct ReplayArgs {
-    /// Files, folders, file:// and s3:// URLs: the worker's own segments, and other NDJSON (plain,
-    /// gzip, zstd; with or without newlines); or kinesis:STREAM
+    /// Files, folders, file:// and s3:// URLs, - for standard input: the worker's own segments, and
+    /// other JSON (plain, gzip, zstd; with or without newlines); or kinesis:STREAM
     #[arg(value_name = "SOURCE", required_unless_present = "eventbridge_archive")]
     pub sources: Vec<String>,
     /// Write the metric rows to this file (.csv, .ndjson, .parquet), and touch no table
@@ -59,6 +60,9 @@ pub struct ReplayArgs {
     /// Keep rejected records in this NDJSON file
     #[arg(long, value_name = "FILE")]
     pub rejects_out: Option<PathBuf>,
+    /// End well even if more than half of the records were rejected
+    #[arg(long)]
+    pub allow_rejects: bool,
     /// How it is done.
     #[command(flatten)]
     pub how: ReadArgs,
@@ -73,11 +77,17 @@ pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
     if let Some(archive) = &args.eventbridge_archive {
         return eventbridge::run(config, args, archive).await;
     }
+    if args.from.zip(args.until).is_some_and(|(from, until)| from >= until) {
+        return Err(
+            DataError("--from is not before --to, so there is nothing between".into()).into()
+        );
+    }
     let started = Instant::now();
     let format = args.rows_out.as_deref().map(Format::of).transpose()?;
     let tables = args.apply.then_some(&config.tables);
     let rejects = args.rejects_out.is_some();
     let reading = Reading::of(config, &args.sources, &args.how, tables, rejects).await?;
+    reading.left_out().iter().for_each(|one| eprintln!("ivs-processor: {one}"));
     let computing = compute(config, args, &reading);
     let mut computed = show_while(reading.progress(), args.how.json, computing).await?;
     let (Some(path), Some(format)) = (&args.rows_out, format) else {
@@ -85,7 +95,8 @@ pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
     };
     let written = rows_out::write(&mut computed.metrics, path, format)?;
     report(&computed.counts, &json!({ "rowsWritten": written }), args.how.json, started);
-    problems(&computed)
+    problems(&computed)?;
+    usable(&computed.counts, args.allow_rejects)
 }
 
 async fn compute(
@@ -125,7 +136,8 @@ async fn apply(
     let apply = Apply::run(&sink, &config.tables, progress, computed, chains);
     let applied = show_while(progress, args.how.json, apply).await?;
     report(&counts, &json!({ "rows": applied }), args.how.json, started);
-    problems
+    problems?;
+    usable(&counts, args.allow_rejects)
 }
 
 /// Names what could not be read.
@@ -139,9 +151,17 @@ fn problems(computed: &Computed) -> anyhow::Result<()> {
     let (damaged, gaps) = (computed.damages.len(), computed.gaps.len());
     anyhow::ensure!(
         damaged + gaps == 0,
-        "{damaged} objects are damaged and {gaps} stretches are missing; the rest was processed"
+        "{damaged} objects could not be read to their ends, {gaps} stretches are missing; the rest was \
+         processed"
     );
     Ok(())
+}
+
+/// Refuses a result of mostly rejected records; see [`super::usable`].
+fn usable(counts: &Counts, allow_rejects: bool) -> anyhow::Result<()> {
+    let most = counts.rejected.iter().max_by_key(|(_, count)| **count);
+    let most = most.map_or("", |(reason, _)| reason.as_str());
+    super::usable(counts.read, counts.rejected_total(), most, allow_rejects)
 }
 
 fn report(counts: &Counts, result: &Value, as_json: bool, started: Instant) {

@@ -1,4 +1,4 @@
-//! Sends files so that every line is in the stream exactly once, whatever is killed meanwhile.
+//! Sends objects so that every record is in the stream exactly once, whatever is killed meanwhile.
 //!
 //! A producer that retries makes duplicates, and a `metrics_update` has no id by which they could
 //! be told. So sending keeps a journal: which file, which batches were begun, which were
@@ -8,87 +8,141 @@
 mod journal;
 mod stored;
 
-use std::path::{Path, PathBuf};
+use std::future::ready;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{StreamExt as _, TryStreamExt as _};
 use ivs_core::decode::{DecodeLimits, Event, FactScope, decode};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::send::{MAX_BYTES, MAX_RECORDS, Outgoing, put_records};
-use crate::archive::lines;
+use crate::archive::find::{self, Found};
+use crate::archive::object::{Damage, Object};
+use crate::archive::printable;
+use crate::archive::records::each_record;
 use crate::clock::now;
 use crate::cloud::Clients;
+use crate::config::Config;
 use journal::{Journal, Past};
 use stored::Stored;
 
 /// Calls in flight. The order of lines does not matter to any row.
 const CONCURRENCY: usize = 8;
+/// Batches that wait to be sent.
+const BATCHES_AHEAD: usize = 4;
 /// Kinesis's default limit of a record, its partition key included.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// What became of a file's lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Kinesis takes keys of up to 256 characters.
+const MAX_KEY_BYTES: usize = 256;
+
+/// What became of the records of some objects.
+#[derive(Debug, Default)]
 pub struct Sent {
-    /// Lines sent by this run.
-    pub lines: u64,
-    /// Lines that earlier runs had sent.
+    /// Records sent by this run.
+    pub records: u64,
+    /// Records that earlier runs had sent.
     pub earlier: u64,
-    /// Lines larger than a Kinesis record may be; each was named on standard error.
+    /// Records larger than Kinesis takes; each was named on standard error.
     pub too_large: u64,
+    /// What could not be read, each in words.
+    pub problems: Vec<String>,
 }
 
-/// A batch of lines, the same in every run over the same files.
+/// A batch of records, the same in every run over the same objects.
 struct Batch {
     number: u64,
-    lines: Vec<Vec<u8>>,
+    object: Arc<str>,
+    records: Vec<Vec<u8>>,
 }
 
-/// Sends every line of the files that is not in the stream yet.
+/// Sends every record of the sources that is not in the stream yet: files, folders, URLs, `-` for
+/// standard input.
 ///
 /// # Errors
-/// When a file cannot be read, the journal cannot be written or Kinesis refuses.
+/// When a source cannot be found, the journal cannot be written or Kinesis refuses. What is damaged
+/// is sent up to there and named in the result.
 pub async fn send(
     clients: &Clients,
-    stream_name: &str,
-    files: &[PathBuf],
+    config: &Config,
+    sources: &[String],
     journal: Option<&Path>,
 ) -> anyhow::Result<Sent> {
-    let (journal, past) = Journal::open(journal, files)?;
-    let stored = if past.has_unknown() {
-        let mut stored = Stored::read(&clients.kinesis, stream_name, past.started).await?;
-        for batch in Batches::open(files)? {
-            let batch = batch?;
+    let stream_name = config.stream.name.as_str();
+    let Found { mut objects, left_out } = find::find(sources, &config.aws).await?;
+    left_out.iter().for_each(|one| eprintln!("ivs-processor: {one}"));
+    // Batches are read again by a later run, and by this one after a run that was cut off.
+    objects.iter_mut().try_for_each(Object::keep).context("cannot read standard input")?;
+    let objects: Arc<[Object]> = objects.into();
+    let (journal, past) = Journal::open(journal, &objects).await?;
+    let mut stored = Stored::default();
+    if past.has_unknown() {
+        stored = Stored::read(&clients.kinesis, stream_name, past.started).await?;
+        let (mut batches, reading) = read_batches(&objects);
+        while let Some(batch) = batches.recv().await {
             if past.is_acknowledged(batch.number) {
-                for line in &batch.lines {
-                    stored.take(line);
-                }
+                batch.records.iter().for_each(|record| {
+                    stored.take(record);
+                });
             }
         }
-        stored
-    } else {
-        Stored::default()
-    };
-    let mut plan = Plan { past, stored, sent: Sent::default() };
-    let mut to_send = Vec::new();
-    let mut batches = Batches::open(files)?;
-    loop {
-        // A window of batches at a time: the file is read while nothing is in flight, which costs
-        // little, and memory holds no more than the window.
-        to_send.clear();
-        for batch in batches.by_ref().take(CONCURRENCY * 4) {
-            plan.add(batch?, &mut to_send);
-        }
-        if to_send.is_empty() && batches.is_done() {
-            break;
-        }
-        stream::iter(&to_send)
-            .map(|(number, records)| send_batch(clients, stream_name, &journal, *number, records))
-            .buffer_unordered(CONCURRENCY)
-            .try_collect::<()>()
-            .await?;
+        reading.await?;
     }
+    let mut plan = Plan { past, stored, sent: Sent::default() };
+    let (batches, reading) = read_batches(&objects);
+    let planned = ReceiverStream::new(batches).filter_map(|batch| ready(plan.add(batch)));
+    planned
+        .map(|(number, records)| send_batch(clients, stream_name, &journal, number, records))
+        .buffer_unordered(CONCURRENCY)
+        .try_collect::<()>()
+        .await?;
+    let mut sent = plan.sent;
+    sent.problems = reading.await?.iter().map(ToString::to_string).collect();
     journal.done()?;
-    Ok(plan.sent)
+    Ok(sent)
+}
+
+/// Reads batches on a thread of its own, a few ahead of who takes them; a batch ends with its object.
+/// The handle gives what was damaged.
+fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<Batch>, JoinHandle<Vec<Damage>>) {
+    let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+    let (objects, handle) = (Arc::clone(objects), Handle::current());
+    let reading = tokio::task::spawn_blocking(move || {
+        let (mut damages, total, mut next) = (Vec::new(), Arc::default(), 0);
+        for object in &*objects {
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            let mut hand_over = |records: Vec<Vec<u8>>| {
+                next += 1;
+                let batch = Batch { number: next, object: Arc::clone(&object.label), records };
+                // A receiver that is gone has met an error, and tells it.
+                match sender.blocking_send(batch) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            };
+            let read = each_record(object, &handle, &total, |_, record| {
+                bytes += record.len();
+                records.push(record.to_vec());
+                if records.len() < MAX_RECORDS && bytes < MAX_BYTES - MAX_RECORD_BYTES {
+                    return ControlFlow::Continue(());
+                }
+                bytes = 0;
+                hand_over(std::mem::take(&mut records))
+            });
+            damages.extend(read.err());
+            if !records.is_empty() && hand_over(records).is_break() {
+                break;
+            }
+        }
+        damages
+    });
+    (batches, reading)
 }
 
 async fn send_batch(
@@ -96,7 +150,7 @@ async fn send_batch(
     stream_name: &str,
     journal: &Journal,
     number: u64,
-    records: &[Outgoing],
+    records: Vec<Outgoing>,
 ) -> anyhow::Result<()> {
     journal.begin(number)?;
     for records in records.chunks(MAX_RECORDS) {
@@ -105,7 +159,7 @@ async fn send_batch(
     journal.acknowledge(number)
 }
 
-/// Decides line by line what is still to be sent.
+/// Decides record by record what is still to be sent.
 struct Plan {
     past: Past,
     stored: Stored,
@@ -113,105 +167,51 @@ struct Plan {
 }
 
 impl Plan {
-    fn add(&mut self, batch: Batch, to_send: &mut Vec<(u64, Vec<Outgoing>)>) {
+    /// What is to be sent of a batch; `None` if it was acknowledged.
+    fn add(&mut self, batch: Batch) -> Option<(u64, Vec<Outgoing>)> {
         let known = self.past.is_acknowledged(batch.number);
         let mut records = Vec::new();
-        for line in batch.lines {
-            if line.len() + 256 > MAX_RECORD_BYTES {
+        for data in batch.records {
+            if data.len() + MAX_KEY_BYTES > MAX_RECORD_BYTES {
+                let (object, bytes) = (printable(&batch.object), data.len());
                 eprintln!(
-                    "batch {}: a line of {} bytes is no Kinesis record",
-                    batch.number,
-                    line.len()
+                    "ivs-processor: {object}: a record of {bytes} bytes was left out: Kinesis takes 1 MiB"
                 );
                 self.sent.too_large += 1;
-            } else if known || self.past.is_unknown(batch.number) && self.stored.take(&line) {
+            } else if known || self.past.is_unknown(batch.number) && self.stored.take(&data) {
                 self.sent.earlier += 1;
             } else {
-                records.push(Outgoing { partition_key: partition_key(&line), data: line });
+                let partition_key = partition_key(&data);
+                records.push(Outgoing { partition_key, explicit_hash_key: None, data });
             }
         }
-        self.sent.lines += records.len() as u64;
-        if !known {
-            to_send.push((batch.number, records));
-        }
+        self.sent.records += records.len() as u64;
+        (!known).then_some((batch.number, records))
     }
 }
 
-/// The key that keeps a session's records in one shard, as its producers would choose it.
+/// The key of a record, as its producers should choose it: players apart, so that a popular session
+/// does not heat one shard, and what repeats a record in the shard of that record.
 pub(crate) fn partition_key(line: &[u8]) -> String {
     // Records without a time have that of their arrival, which is now.
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
     match decode(line, now(), &limits) {
         Ok(Event::Gauge(gauge)) => gauge.session_id.into_owned(),
-        Ok(Event::Player(sample)) => sample.session_id.into_owned(),
+        Ok(Event::Player(sample)) => {
+            shortened(format!("{}:{}", sample.session_id, sample.player_id))
+        }
         Ok(Event::Fact(fact)) => match fact.scope {
             FactScope::Session { channel_id, .. } if !channel_id.is_empty() => channel_id,
             FactScope::Session { session_id, .. } => session_id,
             _ => "other".to_owned(),
         },
-        Ok(Event::Chat(_)) => "chat".to_owned(),
+        Ok(Event::Chat(message)) => message.event_id.unwrap_or(message.room_id).into_owned(),
         Err(_) => "malformed".to_owned(),
     }
 }
 
-/// The batches of some files, one after the other; a batch ends with its file.
-struct Batches<'a> {
-    files: std::slice::Iter<'a, PathBuf>,
-    current: Option<(&'a Path, Box<dyn std::io::BufRead + Send>)>,
-    next: u64,
-}
-
-impl<'a> Batches<'a> {
-    fn open(files: &'a [PathBuf]) -> anyhow::Result<Self> {
-        let mut batches = Self { files: files.iter(), current: None, next: 0 };
-        batches.next_file()?;
-        Ok(batches)
-    }
-
-    fn is_done(&self) -> bool {
-        self.current.is_none()
-    }
-
-    fn next_file(&mut self) -> anyhow::Result<()> {
-        self.current = match self.files.next() {
-            None => None,
-            Some(path) => {
-                let reader =
-                    lines::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-                Some((path, reader))
-            }
-        };
-        Ok(())
-    }
-
-    fn read(&mut self) -> anyhow::Result<Option<Batch>> {
-        while let Some((path, reader)) = &mut self.current {
-            let (mut lines, mut bytes, mut line) = (Vec::new(), 0, Vec::new());
-            while lines.len() < MAX_RECORDS && bytes < MAX_BYTES - MAX_RECORD_BYTES {
-                let read = lines::next_line(&mut **reader, &mut line);
-                let read = read.with_context(|| format!("cannot read {}", path.display()))?;
-                if read.is_none() {
-                    break;
-                }
-                bytes += line.len();
-                if !line.is_empty() {
-                    lines.push(std::mem::take(&mut line));
-                }
-            }
-            if !lines.is_empty() {
-                self.next += 1;
-                return Ok(Some(Batch { number: self.next, lines }));
-            }
-            self.next_file()?;
-        }
-        Ok(None)
-    }
-}
-
-impl Iterator for Batches<'_> {
-    type Item = anyhow::Result<Batch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
-    }
+/// A key that Kinesis takes.
+fn shortened(mut key: String) -> String {
+    key.truncate(key.floor_char_boundary(MAX_KEY_BYTES));
+    key
 }

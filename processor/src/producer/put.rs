@@ -22,7 +22,7 @@ pub(crate) struct Failure {
 }
 
 /// Puts records into a stream; returns those that are left after all tries, in no order. Memory and
-/// calls are bounded by Lambda's limit of 6 MB for a request, below that of one PutRecords call.
+/// calls are bounded by Lambda's limit of 6 MB for a request.
 pub(crate) async fn put(kinesis: &Client, stream: &str, records: &[Outgoing]) -> Vec<Failure> {
     let mut failures = Vec::new();
     let all: Vec<usize> = (0..records.len()).collect();
@@ -68,6 +68,7 @@ async fn call(
     let entry = |place: &usize| {
         PutRecordsRequestEntry::builder()
             .partition_key(&records[*place].partition_key)
+            .set_explicit_hash_key(records[*place].explicit_hash_key.map(|key| key.to_string()))
             .data(Blob::new(records[*place].data.clone()))
             .build()
             .expect("key and data are set")

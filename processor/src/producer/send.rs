@@ -29,8 +29,10 @@ pub struct SendError {
 /// A record to be put.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Decides on the shard.
+    /// Decides on the shard, unless `explicit_hash_key` does.
     pub partition_key: String,
+    /// Decides on the shard.
+    pub explicit_hash_key: Option<u128>,
     /// The payload.
     pub data: Vec<u8>,
 }
@@ -47,6 +49,7 @@ pub async fn put_records(
     let entry = |record: &Outgoing| {
         PutRecordsRequestEntry::builder()
             .partition_key(&record.partition_key)
+            .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
             .data(Blob::new(record.data.clone()))
             .build()
             .expect("key and data are set")

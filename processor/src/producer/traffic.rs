@@ -18,7 +18,7 @@ use clap::Args;
 /// What made-up traffic looks like.
 #[derive(Args, Clone, Debug)]
 pub struct TrafficArgs {
-    /// Seed: the same seed makes the same traffic
+    /// Seed: the same seed makes the same channels, and with the same start the same traffic
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Channels, by Zipf popularity
@@ -118,6 +118,7 @@ pub async fn deliver(clients: &Clients, stream: &str, produced: &[Produced]) -> 
         match &line.route {
             Route::Stream => records.push(Outgoing {
                 partition_key: line.partition_key.clone(),
+                explicit_hash_key: None,
                 data: line.line.clone(),
             }),
             Route::EventBus(event) => events.push(entry(event)),

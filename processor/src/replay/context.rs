@@ -55,6 +55,19 @@ pub(crate) struct Gap {
     pub(crate) to: String,
 }
 
+impl Gap {
+    /// The stretch of a shard between two positions; `None` is its beginning.
+    pub(super) fn new(
+        stream: &str,
+        shard: &ShardId,
+        from: Option<Position>,
+        to: Option<Position>,
+    ) -> Self {
+        let name = |at: Option<Position>| at.map_or("its beginning".into(), |at| at.to_string());
+        Self { stream: stream.to_owned(), shard: shard.clone(), from: name(from), to: name(to) }
+    }
+}
+
 /// What a replay came to.
 pub(crate) struct Computed {
     /// Metric rows by key.

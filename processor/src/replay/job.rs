@@ -4,24 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use ivs_core::archive::parse_line;
 use ivs_core::epoch::Counts;
-use kinesis_model::{HashRange, Position};
 
+use super::chain;
 use super::context::{Computed, Context, Gap, Unit};
-use super::entry::Stamp;
-use super::epochs::ShardFold;
 use super::output::Output;
 use super::ranges::{self, Range, RangeEnd, RangeFold};
 use super::sorter::Sorter;
-use crate::archive::object::{Damage, Object};
 use crate::archive::parts;
 use crate::archive::parts::Part;
-use crate::archive::segment::Chain;
-use crate::archive::split::Splitter;
-
-/// Records that go to a shard's machine at once.
-const BATCH: usize = 1_000;
 
 enum Job {
     Chain(usize),
@@ -74,7 +65,8 @@ fn text_bytes(cx: &Context, ranges: &BTreeMap<usize, RangeEnd>) -> Vec<Option<u6
 
 /// Runs jobs, each by one thread; a thread's jobs share an output.
 fn run_jobs(cx: &Context, parts: &[Part], threads: usize, jobs: Vec<Job>) -> io::Result<Done> {
-    let threads = threads.min(jobs.len());
+    // Cores without a job of their own help those that have one.
+    let (threads, has_spare) = (threads.min(jobs.len()), threads > jobs.len());
     let (jobs, done) = (Mutex::new(jobs.into_iter()), Mutex::new(Done::default()));
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,12 +77,12 @@ fn run_jobs(cx: &Context, parts: &[Part], threads: usize, jobs: Vec<Job>) -> io:
             let next = lock(&jobs).next();
             match next {
                 Some(Job::Chain(index)) => {
-                    let result = replay_chain(cx, index, &mut out)?;
+                    let result = chain::replay(cx, index, has_spare, &mut out)?;
                     lock(&done).chains.insert(index, result);
                 }
                 Some(Job::Range(range)) => {
                     let first = range.parts.start;
-                    let end = RangeFold::run(cx, parts, range, &mut out)?;
+                    let end = RangeFold::run(cx, parts, range, has_spare, &mut out)?;
                     lock(&done).ranges.insert(first, end);
                 }
                 None => break,
@@ -145,86 +137,4 @@ fn collect(
         damages,
         gaps,
     })
-}
-
-/// Reads the segments of a shard in order, as its worker read the records.
-fn replay_chain(cx: &Context, index: usize, out: &mut Output) -> io::Result<(Unit, Vec<Gap>)> {
-    let chain = &cx.chains[index];
-    let mut unit = Unit { shard: chain.shard.clone(), ends: Vec::new(), covered: None };
-    let (mut fold, mut gaps, mut is_whole) = (None, Vec::new(), true);
-    let mut end: Option<Position> = None;
-    for segment in &chain.segments {
-        if Some(segment.to) <= end {
-            // Epochs that were done again from an earlier position on.
-            continue;
-        }
-        if segment.from > end {
-            let name =
-                |at: Option<Position>| at.map_or("its beginning".into(), |at| at.to_string());
-            gaps.push(Gap {
-                stream: chain.stream.clone(),
-                shard: chain.shard.clone(),
-                from: name(end),
-                to: name(segment.from),
-            });
-            is_whole = false;
-        }
-        if let Err(damage) = read_segment(cx, &segment.object, end, chain, &mut fold) {
-            out.damages.push(damage);
-            is_whole = false;
-        }
-        let part = u32::try_from(unit.ends.len()).unwrap_or(u32::MAX);
-        if let Some(fold) = &mut fold {
-            let unit = u32::try_from(index).unwrap_or(u32::MAX);
-            fold.close(Stamp { unit, part }, out)?;
-        }
-        unit.ends.push(segment.to);
-        end = Some(segment.to);
-        if is_whole {
-            unit.covered = end;
-        }
-    }
-    Ok((unit, gaps))
-}
-
-/// Feeds the records of a segment after `end`; epochs end between Kinesis records.
-fn read_segment(
-    cx: &Context,
-    object: &Object,
-    end: Option<Position>,
-    chain: &Chain,
-    fold: &mut Option<ShardFold>,
-) -> Result<(), Damage> {
-    let mut text = object.open(&cx.handle, &cx.progress.bytes)?;
-    let mut lines = Splitter::default();
-    let mut records = Vec::new();
-    let mut take = |records: &mut Vec<_>, range: Option<HashRange>| {
-        let new = || ShardFold::new(&chain.shard, range.unwrap_or(HashRange::ALL), &cx.shard);
-        cx.progress.add_records(records.len() as u64);
-        fold.get_or_insert_with(new).take(std::mem::take(records));
-    };
-    let mut range = None;
-    let damage = loop {
-        match lines.next(&mut text) {
-            Err(error) => break Some(text.damage(error.to_string())),
-            Ok(None) => break None,
-            Ok(Some((offset, line))) => match parse_line(line) {
-                Err(reason) => {
-                    let reason = format!("no archived record: {reason}");
-                    break Some(Damage { text_bytes: offset, ..text.damage(reason) });
-                }
-                Ok((record, keys)) => {
-                    range = range.or(keys);
-                    if end.is_none_or(|end| record.sequence > end.sequence) {
-                        records.push(record);
-                    }
-                }
-            },
-        }
-        if records.len() >= BATCH {
-            take(&mut records, range);
-        }
-    };
-    take(&mut records, range);
-    damage.map_or(Ok(()), Err)
 }

@@ -27,7 +27,7 @@ use super::ids::{MinuteIds, Watermark};
 use super::output::{Output, place};
 use crate::archive::object::{Damage, Text};
 use crate::archive::parts::Part;
-use crate::archive::split::{Splitter, concatenated};
+use crate::archive::split::{Splitter, concatenated, is_blank};
 
 /// Stands for an arrival time that is not known: no event is ahead of it, and one that takes it
 /// for its own time has none. The last millisecond that `decode` accepts.
@@ -141,6 +141,8 @@ pub(crate) struct RangeFold<'a> {
     sessions: SessionFold,
     range: Range,
     parts: &'a [Part],
+    /// Whether a core is free to decompress.
+    has_spare: bool,
     /// The object that is read.
     object: usize,
 }
@@ -160,6 +162,7 @@ impl<'a> RangeFold<'a> {
         cx: &'a Context,
         parts: &'a [Part],
         range: Range,
+        has_spare: bool,
         out: &'a mut Output,
     ) -> io::Result<RangeEnd> {
         let mut fold = Self {
@@ -170,6 +173,7 @@ impl<'a> RangeFold<'a> {
             sessions: SessionFold::default(),
             range,
             parts,
+            has_spare,
             object: 0,
         };
         let mut ends = Vec::new();
@@ -228,6 +232,7 @@ impl<'a> RangeFold<'a> {
         let part = &self.parts[index];
         self.object = part.object;
         let mut text = match open(self.cx, part, &self.cx.progress.bytes) {
+            Ok(text) if self.has_spare => text.ahead(),
             Ok(text) => text,
             Err(damage) => return Ok(Err(damage)),
         };
@@ -358,8 +363,4 @@ fn no_time() -> Rejection {
         field: None,
         detail: "no event time, and the source knows no arrival times".to_owned(),
     }
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    line.trim_ascii().is_empty()
 }

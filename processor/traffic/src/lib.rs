@@ -30,7 +30,7 @@ use world::World;
 /// What to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratorConfig {
-    /// Everything follows from it.
+    /// Channels follow from it; sessions, players and events from it and `start_ms`.
     pub seed: u64,
     /// How many channels there are; their audiences follow Zipf's law. At least one.
     pub channels: u32,

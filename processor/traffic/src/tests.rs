@@ -33,6 +33,22 @@ fn one_seed_gives_one_sequence_and_another_seed_another() {
     assert_ne!(once, run(small(2), 3));
 }
 
+/// Two runs over one state must not repeat each other's sessions, players or events.
+#[test]
+fn another_start_keeps_the_channels_and_nothing_else() {
+    let names = |start_ms: i64, key: &str| -> BTreeSet<String> {
+        let lines = run(GeneratorConfig { start_ms, ..small(1) }, 5);
+        let good = lines.iter().filter(|p| !p.is_malformed).map(json);
+        good.filter_map(|value| value[key].as_str().map(str::to_owned)).collect()
+    };
+    let start_ms = small(1).start_ms;
+    assert_eq!(names(start_ms, "channelId"), names(start_ms + 1, "channelId"));
+    for key in ["sessionId", "eventId", "playerId"] {
+        let (one, other) = (names(start_ms, key), names(start_ms + 1, key));
+        assert!(!one.is_empty() && one.is_disjoint(&other), "{key}");
+    }
+}
+
 #[test]
 fn the_sequence_does_not_depend_on_how_time_is_sliced() {
     let config = small(3);

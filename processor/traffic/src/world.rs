@@ -7,7 +7,7 @@ use super::channel::{Channel, Emission, Stream};
 use super::ivs;
 use super::outbox::{Outbox, Shares};
 use super::plan::{self, Step};
-use super::rng::Rng;
+use super::rng::{Rng, mix};
 use super::viewer::{Occasion, Viewer};
 use super::{GeneratorConfig, Produced, Sample};
 use crate::incident::Trouble;
@@ -52,6 +52,8 @@ impl World {
         let channels = (0..count)
             .map(|rank| Channel::new(&config, &mut rng, rank, weight(rank) * 1_000_000 / total))
             .collect();
+        // Channels stay from run to run; sessions, players and events are those of one run.
+        let rng = Rng::new(config.seed ^ mix(config.start_ms.cast_unsigned()));
         let shares = Shares {
             duplicate: config.duplicate_ppm,
             late: config.late_ppm,

@@ -8,7 +8,7 @@
 //! (0.02 expected at 3,072). Above, the standard error is 1.04/√32768 = 0.57 %, so that 3 %
 //! is more than five standard errors away.
 
-use super::{Sketch, SketchError, hll, murmur};
+use super::{Sketch, murmur};
 use crate::merge::Merge;
 
 /// Base-2 logarithm of the number of registers; see the error above for the choice.
@@ -106,26 +106,6 @@ impl Distinct {
         match &self.0 {
             State::Coupons(coupons) => coupons.len() as u64,
             State::Registers(registers) => estimate(registers),
-        }
-    }
-
-    /// The DataSketches HLL binary (lgK 15, target type HLL_4); `None` of an empty set.
-    #[must_use]
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        (!self.is_empty()).then(|| hll::encode(self))
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote, without loss.
-    ///
-    /// # Errors
-    /// If the bytes are anything else, including sketches of other writers: those need not be in
-    /// canonical form, and rows must be.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
-        let sketch = hll::decode(bytes)?;
-        if hll::encode(&sketch) == bytes {
-            Ok(sketch)
-        } else {
-            Err(SketchError::Invalid("canonical form"))
         }
     }
 }

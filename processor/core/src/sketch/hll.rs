@@ -29,7 +29,29 @@ const LG_SET_MIN: u8 = 5;
 /// The nibble of a register that does not fit; its value follows as a coupon.
 const EXCEPTION: u8 = 15;
 
-pub(super) fn encode(sketch: &Distinct) -> Vec<u8> {
+impl Distinct {
+    /// The DataSketches HLL binary (lgK 15, target type HLL_4); `None` of an empty set.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        (!self.is_empty()).then(|| encode(self))
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote, without loss.
+    ///
+    /// # Errors
+    /// If the bytes are anything else, including sketches of other writers: those need not be in
+    /// canonical form, and rows must be.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
+        let sketch = decode(bytes)?;
+        if encode(&sketch) == bytes {
+            Ok(sketch)
+        } else {
+            Err(SketchError::Invalid("canonical form"))
+        }
+    }
+}
+
+fn encode(sketch: &Distinct) -> Vec<u8> {
     match &sketch.0 {
         State::Coupons(coupons) => encode_coupons(coupons),
         State::Registers(registers) => encode_registers(registers),
@@ -91,7 +113,7 @@ fn put_count(bytes: &mut Vec<u8>, count: usize) {
 
 /// Reads an image. The caller checks canonical form by encoding again; here only what could make
 /// that fail or allocate without bound is checked.
-pub(super) fn decode(bytes: &[u8]) -> Result<Distinct, SketchError> {
+fn decode(bytes: &[u8]) -> Result<Distinct, SketchError> {
     let mut reader = Reader::new(bytes);
     let [_, version, family, lg_registers, _, _, count_or_floor, mode] = reader.take()?;
     if version != SERIAL_VERSION {

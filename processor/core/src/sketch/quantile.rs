@@ -9,7 +9,7 @@
 //! is off by at most that bin's share of the values; with 512 bins where the values are, below
 //! 1 % for latencies as players report them (a test holds it to that).
 
-use super::{Sketch, SketchError};
+use super::Sketch;
 use crate::fixed::Fixed;
 use crate::merge::Merge;
 
@@ -155,26 +155,6 @@ impl Quantiles {
     fn middle(&self, bin: &Bin) -> u32 {
         let half_width = (1 << lost_bits(bin.start, self.cut)) >> 1;
         (bin.start + half_width).clamp(self.min_ms, self.max_ms)
-    }
-
-    /// The DataSketches t-digest binary (doubles, milliseconds); `None` if empty.
-    #[must_use]
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        (!self.is_empty()).then(|| tdigest::encode(self))
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote, without loss.
-    ///
-    /// # Errors
-    /// If the bytes are anything else, including t-digests of other writers: their centroids are
-    /// means, from which no multiset can be told.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
-        let sketch = tdigest::decode(bytes)?;
-        if tdigest::encode(&sketch) == bytes {
-            Ok(sketch)
-        } else {
-            Err(SketchError::Invalid("canonical form"))
-        }
     }
 }
 

@@ -7,11 +7,13 @@ pub(super) mod eval;
 mod functions;
 mod parse;
 pub(super) mod search;
+mod source;
 
 use std::collections::BTreeMap;
 
-pub(super) use eval::{Source, evaluate};
+pub(super) use eval::evaluate;
 pub(super) use parse::{Expr, parse};
+pub(super) use source::Source;
 
 /// A time series: values by the start of their period, in seconds since the epoch.
 #[derive(Clone, Debug, Default, PartialEq)]

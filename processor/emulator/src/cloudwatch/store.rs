@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::stat::{Summary, Totals};
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::journal::Journal;
 
 /// Points older than this are dropped; CloudWatch keeps minutes for as long.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::event::Event;
 use super::pattern::Pattern;
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::journal;
 use crate::journal::Journal;
 use crate::service::Shared;

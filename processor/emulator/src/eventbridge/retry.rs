@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::target::Destination;
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::journal::Journal;
 
 /// Deliveries that may wait, and the bytes they may have together; more are given up at once.

@@ -107,7 +107,7 @@ impl Kinesis {
             Some(&Outcome::Stored { counter, shard }) => {
                 Ok((ids::shard_id(shard), ids::sequence(counter, shard)))
             }
-            Some(&Outcome::Throttled { shard }) => Err(wire::rate_exceeded(&stream, shard)),
+            Some(&Outcome::Throttled { shard }) => Err(stream.rate_exceeded(shard)),
             Some(Outcome::Failed) | None => Err(wire::internal("the record could not be written")),
         }
     }
@@ -265,7 +265,7 @@ fn answer(stream: &Stream, outcomes: &[Outcome]) -> String {
             ),
             Outcome::Throttled { shard } => {
                 failed += 1;
-                let AwsError { code, message, .. } = wire::rate_exceeded(stream, shard);
+                let AwsError { code, message, .. } = stream.rate_exceeded(shard);
                 format!(r#"{{"ErrorCode":"{code}","ErrorMessage":"{message}"}}"#)
             }
             Outcome::Failed => {

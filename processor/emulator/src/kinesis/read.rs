@@ -80,7 +80,7 @@ impl Kinesis {
         };
         let cursor = start.resolve(&stream, &state, shard, now_ms)?;
         if self.settings.limits && !state.paces.entry(shard).or_default().read_iterator(now_ms) {
-            return Err(wire::rate_exceeded(&stream, shard));
+            return Err(stream.rate_exceeded(shard));
         }
         let (name, stream_id) = (stream.name.clone(), stream.id);
         let iterator = Iterator { stream: name, stream_id, shard, cursor, issued_ms: now_ms };
@@ -112,7 +112,7 @@ impl Kinesis {
         if self.settings.limits {
             let mut state = stream.lock_usable(now_ms)?;
             if !state.paces.entry(shard).or_default().read(now_ms) {
-                return Err(wire::rate_exceeded(&stream, shard));
+                return Err(stream.rate_exceeded(shard));
             }
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

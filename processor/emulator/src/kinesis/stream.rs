@@ -12,7 +12,7 @@ use super::ids;
 use super::limits::Pace;
 use super::log::{Files, Memory, ShardLog};
 use super::model::{Meta, Status};
-use super::subscribe::Subscriptions;
+use super::subscriptions::Subscriptions;
 use super::wire;
 use crate::service::AwsError;
 
@@ -218,6 +218,15 @@ impl Stream {
                 "Shard {id} in stream {name} under account {account} does not exist"
             ))
         })
+    }
+
+    /// Says that a shard has taken or given all it may for now.
+    pub(super) fn rate_exceeded(&self, shard: u32) -> AwsError {
+        let (id, name, account) = (ids::shard_id(shard), &self.name, &self.account);
+        AwsError::bad_request(
+            "ProvisionedThroughputExceededException",
+            format!("Rate exceeded for shard {id} in stream {name} under account {account}."),
+        )
     }
 }
 

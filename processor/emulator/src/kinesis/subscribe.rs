@@ -1,6 +1,5 @@
 //! SubscribeToShard: records pushed over an event stream.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -18,15 +17,10 @@ use super::ids::{self, Cursor};
 use super::limits::drain_ms;
 use super::read::{self, Page, Reach, Start};
 use super::stream::Stream;
+use super::subscriptions::LIFE_MS;
 use super::wire;
 use crate::clock::Clock;
 use crate::service::AwsError;
-
-/// A subscription ends after five minutes.
-const LIFE_MS: u64 = 300_000;
-
-/// A second subscription of a consumer to a shard within this time is refused; later it takes over.
-const TAKEOVER_MS: u64 = 5_000;
 
 /// About how often an event comes when there are no records.
 const BEAT_MS: u64 = 5_000;
@@ -50,41 +44,6 @@ struct Position {
     r#type: String,
     sequence_number: Option<String>,
     timestamp: Option<f64>,
-}
-
-/// The latest subscription of each consumer to each shard.
-#[derive(Debug, Default)]
-pub(super) struct Subscriptions {
-    latest: HashMap<(String, u32), Latest>,
-    generation: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Latest {
-    generation: u64,
-    started_ms: u64,
-}
-
-impl Subscriptions {
-    /// Starts a subscription and ends the one before it; `None` within 5 s of that.
-    fn start(&mut self, consumer: &str, shard: u32, now_ms: u64) -> Option<u64> {
-        let key = (consumer.to_owned(), shard);
-        let young = |latest: &Latest| now_ms < latest.started_ms + TAKEOVER_MS;
-        if self.latest.get(&key).is_some_and(young) {
-            return None;
-        }
-        // One that is over says nothing any more.
-        self.latest.retain(|_, latest| now_ms < latest.started_ms + LIFE_MS);
-        self.generation += 1;
-        let generation = self.generation;
-        self.latest.insert(key, Latest { generation, started_ms: now_ms });
-        Some(generation)
-    }
-
-    fn is_latest(&self, consumer: &str, shard: u32, generation: u64) -> bool {
-        let latest = self.latest.get(&(consumer.to_owned(), shard));
-        latest.is_none_or(|latest| latest.generation == generation)
-    }
 }
 
 /// A running subscription: pulled by the connection, so a slow reader slows only itself.

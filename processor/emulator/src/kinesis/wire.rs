@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 
-use super::ids;
-use super::stream::Stream;
 use crate::service::AwsError;
 
 /// The stream a request means, by name or ARN.
@@ -179,15 +177,6 @@ pub(super) fn in_use(message: impl Into<String>) -> AwsError {
 
 pub(super) fn limit_exceeded(message: impl Into<String>) -> AwsError {
     AwsError::bad_request("LimitExceededException", message)
-}
-
-/// A shard has taken or given all it may for now.
-pub(super) fn rate_exceeded(stream: &Stream, shard: u32) -> AwsError {
-    let (id, name, account) = (ids::shard_id(shard), &stream.name, &stream.account);
-    AwsError::bad_request(
-        "ProvisionedThroughputExceededException",
-        format!("Rate exceeded for shard {id} in stream {name} under account {account}."),
-    )
 }
 
 /// The service's own failure, HTTP 500.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::invalid;
-use crate::endpoint::StartError;
+use crate::error::StartError;
 use crate::ident;
 use crate::journal;
 use crate::journal::Journal;

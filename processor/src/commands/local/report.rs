@@ -48,9 +48,10 @@ pub(super) fn banner(
 /// Says what was sent.
 pub(super) fn sent(sent: &Sent) {
     println!(
-        "sent {} lines; {} were in the stream already, {} were too large",
-        sent.lines, sent.earlier, sent.too_large
+        "sent {} records; {} were in the stream already, {} were too large",
+        sent.records, sent.earlier, sent.too_large
     );
+    sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
 }
 
 /// Accounts for every record.

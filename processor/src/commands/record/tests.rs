@@ -2,6 +2,7 @@
 
 use aws_sdk_kinesis::types::ShardIteratorType;
 use ivs_emulator::Endpoint;
+use kinesis_model::kpl::aggregate;
 
 use super::*;
 use crate::testing::Embedded;
@@ -30,6 +31,11 @@ impl World {
 
     /// Partition key and data of every record of the one shard.
     async fn stored(&self) -> Vec<(String, String)> {
+        let text = |data| String::from_utf8(data).unwrap();
+        self.stored_bytes().await.into_iter().map(|(key, data)| (key, text(data))).collect()
+    }
+
+    async fn stored_bytes(&self) -> Vec<(String, Vec<u8>)> {
         let shards = self.kinesis.list_shards().stream_name(&self.stream).send().await.unwrap();
         let iterator = self
             .kinesis
@@ -42,11 +48,8 @@ impl World {
             .unwrap();
         let iterator = iterator.shard_iterator.unwrap();
         let records = self.kinesis.get_records().shard_iterator(iterator).send().await.unwrap();
-        let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
-        let stored = records.records.iter();
-        stored
-            .map(|record| (record.partition_key.clone().unwrap(), text(record.data.as_ref())))
-            .collect()
+        let stored = records.records.into_iter();
+        stored.map(|record| (record.partition_key.unwrap(), record.data.into_inner())).collect()
     }
 }
 
@@ -131,6 +134,49 @@ async fn of_a_batch_only_what_was_not_taken_is_asked_for_again() {
     assert_eq!(stored[0], ("key-1".to_owned(), String::from_utf8_lossy(with_id).into_owned()));
     assert!(stored[1].1.starts_with(id), "{}", stored[1].1);
     assert_eq!(stored[2].1, "no json", "what it is worth is for the worker to say, who keeps it");
+    world.endpoint.shutdown().await;
+}
+
+/// A producer's aggregates share one partition key, and their user records have keys of their own.
+#[tokio::test]
+async fn an_aggregate_is_put_as_its_user_records_each_with_its_own_keys() {
+    let world = World::new().await;
+    let lines = [1, 2]
+        .map(|n| format!(r#"{{"eventType":"metrics_update","sessionId":"s{n}","channelId":"c"}}"#));
+    let whole =
+        aggregate(&[("own-0", None, lines[0].as_bytes()), ("own-1", Some(7), lines[1].as_bytes())]);
+    let mut broken = whole.clone();
+    broken[6] ^= 1;
+    let request = json!({ "Records": [source(1, &whole), source(2, &broken)] });
+    assert_eq!(world.ask(request).await.unwrap(), json!({ "batchItemFailures": [] }));
+    let mut stored = world.stored_bytes().await;
+    stored.sort();
+    let keys: Vec<&str> = stored.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["key-2", "own-0", "own-1"]);
+    assert_eq!(stored[0].1, broken, "what is broken is for the worker to say, who keeps it");
+    let second = String::from_utf8_lossy(&stored[2].1);
+    assert!(second.starts_with(r#"{"eventId":"shardId-000000000000:1:1","#), "{second}");
+    world.endpoint.shutdown().await;
+}
+
+#[tokio::test]
+async fn log_events_of_a_subscription_are_put_and_nothing_else_is_taken_for_them() {
+    let world = World::new().await;
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    std::io::Write::write_all(
+        &mut encoder,
+        br#"{"messageType":"DATA_MESSAGE","logStream":"aws/IVSChatLogs/1.0/room_r",
+            "logEvents":[{"id":"1","timestamp":1774958400000,"message":"{}"}]}"#,
+    )
+    .unwrap();
+    let data = STANDARD.encode(encoder.finish().unwrap());
+    let reply = world.ask(json!({ "awslogs": { "data": data } })).await.unwrap();
+    assert_eq!(reply["statusCode"], 200, "{reply}");
+    let stored = world.stored().await;
+    assert_eq!(stored.len(), 1);
+    assert!(stored[0].1.contains("room_r"), "{}", stored[0].1);
+    let error = world.ask(json!({ "awslogs": { "data": "bm8=" } })).await.unwrap_err();
+    assert!(error.to_string().contains("awslogs"), "{error}");
     world.endpoint.shutdown().await;
 }
 

@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use kinesis_model::EpochMs;
 use md5::{Digest, Md5};
+use tokio::runtime::Handle;
 
+use crate::archive::object::Object;
+use crate::archive::printable;
 use crate::clock::now;
-
-/// Read in pieces that stay in the L2 cache.
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// What earlier runs over the same files have done.
 #[derive(Debug, Default)]
@@ -73,9 +73,13 @@ pub(super) struct Journal(Option<Mutex<File>>);
 
 impl Journal {
     /// Opens a journal and reads what it says about these files.
-    pub(super) fn open(path: Option<&Path>, files: &[PathBuf]) -> anyhow::Result<(Self, Past)> {
-        let identity = identity(files)?;
+    pub(super) async fn open(
+        path: Option<&Path>,
+        objects: &Arc<[Object]>,
+    ) -> anyhow::Result<(Self, Past)> {
         let Some(path) = path else { return Ok((Self(None), Past::default())) };
+        let (objects, handle) = (Arc::clone(objects), Handle::current());
+        let identity = tokio::task::spawn_blocking(move || identity(&objects, &handle)).await??;
         let context = || format!("cannot use the journal {}", path.display());
         let mut file = OpenOptions::new()
             .read(true)
@@ -115,20 +119,23 @@ impl Journal {
     }
 }
 
-/// Names files by their content, so that a renamed file is still known and an altered one is not.
-fn identity(files: &[PathBuf]) -> anyhow::Result<String> {
+/// Names objects by their content, so that a renamed file is still known and an altered one is not.
+fn identity(objects: &[Object], handle: &Handle) -> anyhow::Result<String> {
     let mut digest = Md5::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    for path in files {
-        let context = || format!("cannot read {}", path.display());
-        let mut file = File::open(path).with_context(context)?;
-        loop {
-            let read = file.read(&mut buffer).with_context(context)?;
-            if read == 0 {
-                break;
+    for object in objects {
+        let mut read = || -> io::Result<()> {
+            let mut stored = object.stored(handle)?;
+            loop {
+                let bytes = stored.fill_buf()?;
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                let read = bytes.len();
+                digest.update(bytes);
+                stored.consume(read);
             }
-            digest.update(&buffer[..read]);
-        }
+        };
+        read().with_context(|| format!("cannot read {}", printable(&object.name)))?;
         digest.update(b"/end of file/");
     }
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
@@ -157,17 +164,19 @@ mod tests {
         assert!(!Past::parse("files a 10\ndone\n", "b").is_acknowledged(1));
     }
 
-    #[test]
-    fn files_are_known_by_content() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
+    #[tokio::test]
+    async fn objects_are_known_by_content() {
+        let known = |texts: &[&str]| {
+            let object = |text: &&str| {
+                let mut object = Object::stream("-", io::Cursor::new((*text).to_owned()));
+                object.keep().unwrap();
+                object
+            };
+            let objects: Vec<Object> = texts.iter().map(object).collect();
+            identity(&objects, &Handle::current()).unwrap()
         };
-        let known = |name: &str, text: &str| identity(&[write(name, text)]).unwrap();
-        assert_eq!(known("a", "x"), known("b", "x"));
-        assert_ne!(known("a", "x"), known("c", "y"));
-        assert_ne!(known("a", "x"), identity(&[write("a", "x"), write("b", "x")]).unwrap());
+        assert_eq!(known(&["x"]), known(&["x"]));
+        assert_ne!(known(&["x"]), known(&["y"]));
+        assert_ne!(known(&["x"]), known(&["x", "x"]));
     }
 }

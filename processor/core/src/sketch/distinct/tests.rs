@@ -3,6 +3,7 @@ use datasketches::hll::{HllSketch, HllType, HllUnion};
 use proptest::prelude::*;
 
 use super::*;
+use crate::sketch::SketchError;
 
 fn player(n: u64) -> String {
     format!("p-{n:010x}")

@@ -23,7 +23,29 @@ const MAX_CUT: u8 = 27;
 /// *buffered* values of 8 bytes instead of centroids of 16.
 const MAX_BUFFERED: u64 = K_EXACT as u64 / 2;
 
-pub(super) fn encode(sketch: &Quantiles) -> Vec<u8> {
+impl Quantiles {
+    /// The DataSketches t-digest binary (doubles, milliseconds); `None` if empty.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        (!self.is_empty()).then(|| encode(self))
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote, without loss.
+    ///
+    /// # Errors
+    /// If the bytes are anything else, including t-digests of other writers: their centroids are
+    /// means, from which no multiset can be told.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
+        let sketch = decode(bytes)?;
+        if encode(&sketch) == bytes {
+            Ok(sketch)
+        } else {
+            Err(SketchError::Invalid("canonical form"))
+        }
+    }
+}
+
+fn encode(sketch: &Quantiles) -> Vec<u8> {
     let total = sketch.count();
     let k = (K_EXACT + u16::from(sketch.cut)).to_le_bytes();
     let (words, flags) = match total {
@@ -57,7 +79,7 @@ pub(super) fn encode(sketch: &Quantiles) -> Vec<u8> {
 
 /// Reads an image. The caller checks canonical form by encoding again; here only what could make
 /// that fail or allocate without bound is checked.
-pub(super) fn decode(bytes: &[u8]) -> Result<Quantiles, SketchError> {
+fn decode(bytes: &[u8]) -> Result<Quantiles, SketchError> {
     let mut reader = Reader::new(bytes);
     let [_, version, family, k0, k1, flags, _, _] = reader.take()?;
     if version != SERIAL_VERSION {

@@ -2,6 +2,7 @@ use datasketches::tdigest::TDigestMut;
 use proptest::prelude::*;
 
 use super::*;
+use crate::sketch::SketchError;
 
 fn of(values: &[u32]) -> Quantiles {
     let mut sketch = Quantiles::default();

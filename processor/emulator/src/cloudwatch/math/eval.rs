@@ -4,27 +4,11 @@ use std::collections::BTreeMap;
 
 use super::functions;
 use super::parse::{Expr, Operator};
-use super::search::Search;
+use super::source::{Source, each};
 use super::{Series, Value};
-use crate::cloudwatch::store::Window;
 
 /// How many ids may refer to one another in a row.
 const REFERENCES_MAX: usize = 32;
-
-/// Where an expression finds what it names.
-pub(in crate::cloudwatch) trait Source {
-    /// The value of another query by its id, `None` if there is none of that id.
-    fn named(&self, id: &str, depth: usize) -> Option<Result<Value, String>>;
-
-    /// The ids and series of all queries that are metrics, in order.
-    fn metrics(&self) -> Vec<(String, Series)>;
-
-    /// The series that a search finds.
-    fn search(&self, search: &Search) -> Result<Vec<Series>, String>;
-
-    /// The time covered, with the period of the expression.
-    fn window(&self) -> Window;
-}
 
 /// Computes an expression; `depth` counts the references followed so far.
 pub(in crate::cloudwatch) fn evaluate(
@@ -70,20 +54,6 @@ pub(in crate::cloudwatch) fn evaluate(
                 .collect::<Result<Vec<_>, _>>()?;
             functions::call(name, &values, source)
         }
-    }
-}
-
-/// Changes a value, whatever it is.
-pub(super) fn each(
-    value: Value,
-    series: impl Fn(&Series) -> Series,
-    scalar: impl Fn(f64) -> f64,
-) -> Result<Value, String> {
-    match value {
-        Value::Scalar(number) => Ok(Value::Scalar(scalar(number))),
-        Value::Series(one) => Ok(Value::Series(series(&one))),
-        Value::Many(many) => Ok(Value::Many(many.iter().map(series).collect())),
-        Value::Text(text) => Err(format!("`{text}` is not a number or a time series")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::eval::{Source, each};
 use super::search::Search;
+use super::source::{Source, each};
 use super::{Series, Value};
 use crate::cloudwatch::store::Window;
 
