@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_eventbridge::types::Tag as RuleTag;
 use aws_sdk_kinesis::types::{MetricsName, ShardIteratorType};
-use ivs_emulator::{Config, Endpoint, Telemetry};
+use ivs_emulator::{Clock, Config, Endpoint, Telemetry};
 use serde_json::Value;
 
 use crate::clients::{self, code};
@@ -84,7 +84,7 @@ async fn tables_have_the_region_in_their_arns_and_tags_by_them() {
     let of = AttributeDefinition::builder().attribute_name("id");
     let created = dynamodb
         .create_table()
-        .table_name("t")
+        .table_name("tab")
         .key_schema(key.build().unwrap())
         .attribute_definitions(of.attribute_type(ScalarAttributeType::S).build().unwrap())
         .billing_mode(BillingMode::PayPerRequest)
@@ -92,12 +92,12 @@ async fn tables_have_the_region_in_their_arns_and_tags_by_them() {
         .await
         .unwrap();
     let arn = created.table_description.unwrap().table_arn.unwrap();
-    assert_eq!(arn, "arn:aws:dynamodb:ap-northeast-1:000000000000:table/t");
+    assert_eq!(arn, "arn:aws:dynamodb:ap-northeast-1:000000000000:table/tab");
     let tag = Tag::builder().key("team").value("live").build().unwrap();
     dynamodb.tag_resource().resource_arn(&arn).tags(tag).send().await.unwrap();
     let tags = dynamodb.list_tags_of_resource().resource_arn(&arn).send().await.unwrap();
     assert_eq!(tags.tags.unwrap()[0].value, "live");
-    let backups = dynamodb.describe_continuous_backups().table_name("t").send().await.unwrap();
+    let backups = dynamodb.describe_continuous_backups().table_name("tab").send().await.unwrap();
     let backups = backups.continuous_backups_description.unwrap();
     assert_eq!(backups.continuous_backups_status.as_str(), "DISABLED");
     let absent = dynamodb.describe_continuous_backups().table_name("absent").send().await;
@@ -177,7 +177,9 @@ async fn a_composite_alarm_follows_its_children() {
 
 #[tokio::test]
 async fn an_alarm_on_every_channel_names_the_one_that_breaches() {
-    let endpoint = start().await;
+    let clock = Clock::manual(1_772_000_040_000);
+    let config = Config { clock: clock.clone(), ..Config::default() };
+    let endpoint = Endpoint::start(config).await.unwrap();
     let cloudwatch = clients::cloudwatch(endpoint.url());
     for (channel, rate) in [("good", 30.0), ("bad", 12.0)] {
         let metric = ("AWS/IVS", "IngestFramerate");
@@ -202,15 +204,11 @@ async fn an_alarm_on_every_channel_names_the_one_that_breaches() {
         .await
         .unwrap();
     // The minute that is running counts once it is over.
-    let alarm = loop {
-        tick(&endpoint).await;
-        let described = cloudwatch.describe_alarms().alarm_names("slow").send().await.unwrap();
-        let alarm = described.metric_alarms.unwrap().remove(0);
-        if alarm.state_value == Some(StateValue::Alarm) {
-            break alarm;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    };
+    clock.advance(60_000);
+    tick(&endpoint).await;
+    let described = cloudwatch.describe_alarms().alarm_names("slow").send().await.unwrap();
+    let alarm = described.metric_alarms.unwrap().remove(0);
+    assert_eq!(alarm.state_value, Some(StateValue::Alarm));
     assert!(alarm.state_reason.unwrap().starts_with("bad: Threshold Crossed"));
 }
 
