@@ -309,4 +309,56 @@ mod tests {
             reply(StatusCode::OK, br#"{"FailedRecordCount":0,"Records":[{"ShardId":"a"}]}"#);
         assert_eq!(whole.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
     }
+
+    /// The same file holds CDK's mapping templates to it.
+    const CONTRACT: &str = include_str!("../../../schemas/contract/telemetry-api.json");
+
+    fn contract(part: &str) -> Vec<Value> {
+        let contract: Value = serde_json::from_str(CONTRACT).unwrap();
+        contract[part].as_array().unwrap().clone()
+    }
+
+    fn asked(case: &Value) -> Result<Call, u16> {
+        let route = Route::of(&format!("/{}", case["route"].as_str().unwrap())).unwrap();
+        ask_at(route, &[("x-api-key", "k")], &case["batch"].to_string())
+    }
+
+    #[test]
+    fn batches_become_what_the_deployed_api_makes_of_them() {
+        for case in contract("batches") {
+            let call = asked(&case).unwrap();
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            let records = body["Records"].as_array().unwrap();
+            let keys: Vec<Value> = records.iter().map(|one| one["PartitionKey"].clone()).collect();
+            assert_eq!(json!(keys), case["keys"]);
+            let stored = records.iter().map(|record| {
+                let data = BASE64.decode(record["Data"].as_str().unwrap()).unwrap();
+                serde_json::from_slice::<Value>(&data).unwrap()
+            });
+            let own = case["batch"]["records"].as_array();
+            let sent: Vec<Value> = match own {
+                Some(records) => records.clone(),
+                None => {
+                    let entries = case["batch"]["Records"].as_array().unwrap();
+                    entries.iter().map(|entry| entry["Data"].clone()).collect()
+                }
+            };
+            assert_eq!(stored.collect::<Vec<_>>(), sent);
+        }
+        for case in contract("refused") {
+            assert_eq!(asked(&case).unwrap_err(), 400, "{case}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_are_those_of_the_deployed_api() {
+        for case in contract("answers") {
+            let status = case["kinesis"]["status"].as_u64().unwrap();
+            let status = StatusCode::from_u16(u16::try_from(status).unwrap()).unwrap();
+            let answer = reply(status, case["kinesis"]["body"].to_string().as_bytes());
+            assert_eq!(u64::from(answer.status().as_u16()), case["status"].as_u64().unwrap());
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), case["body"], "{case}");
+        }
+    }
 }
