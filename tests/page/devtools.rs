@@ -155,10 +155,18 @@ fn page_path(port: u16) -> String {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(socket, "GET /json HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")
         .unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let targets: Value = serde_json::from_str(body).unwrap();
+    // The browser keeps the connection open, so the answer ends where it says.
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        head.push(char::from(read(&mut socket, 1)[0]));
+    }
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    let body = read(&mut socket, length.expect("a length"));
+    let targets: Value = serde_json::from_slice(&body).unwrap();
     let page = targets.as_array().unwrap().iter().find(|target| target["type"] == "page").unwrap();
     let url = page["webSocketDebuggerUrl"].as_str().unwrap();
     url[url.find("/devtools").unwrap()..].to_owned()
