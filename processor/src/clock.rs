@@ -1,7 +1,9 @@
 //! The one place where the program asks what time it is.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use ivs_core::epoch::ElapsedMs;
 use kinesis_model::EpochMs;
 
 /// Now, by the system's clock; 0 before 1970.
@@ -9,4 +11,13 @@ use kinesis_model::EpochMs;
 pub fn now() -> EpochMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     EpochMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Returns how long ago somebody in this process first asked, by a clock that never goes back:
+/// intervals are measured by it, and by no wall clock.
+#[must_use]
+pub fn elapsed() -> ElapsedMs {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let since = FIRST.get_or_init(Instant::now).elapsed();
+    ElapsedMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

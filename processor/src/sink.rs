@@ -8,6 +8,7 @@ pub mod objects;
 pub mod rows;
 mod set_aside;
 pub mod stats;
+mod upload;
 
 pub use emit::Judged;
 pub use set_aside::SetAside;

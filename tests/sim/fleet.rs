@@ -88,7 +88,7 @@ pub(crate) fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String
 
 impl Fleet {
     fn new(variant: Variant, rng: &mut Rng) -> Self {
-        let mut world = World::new(variant, log::draw(rng));
+        let mut world = World::new(variant, log::draw(rng, false));
         world.leases.iter_mut().for_each(|lease| lease.exists = false);
         world.closed.fill(false);
         // One generation after the other; the two sides of a merge at the same moment. A shard
@@ -102,6 +102,13 @@ impl Fleet {
             let generation = parents.map(|parent| generations[*parent] + 1).max().unwrap_or(0);
             generations.push(generation);
             reshard_ms.push(times[generation]);
+        }
+        // Cousins, too, are merged at one moment.
+        for shard in &world.log {
+            let latest = shard.parents.iter().map(|parent| reshard_ms[*parent]).max();
+            for parent in &shard.parents {
+                reshard_ms[*parent] = latest.expect("it has a parent");
+            }
         }
         let mut fleet = Self {
             table: Table::new(&world.log),
@@ -204,12 +211,11 @@ impl Fleet {
                 }
                 self.join(rng);
             }
-            2 | 3 => {
+            2 | 3 | 5 => {
                 let pause_ms = 1_000 + rng.below(45_000);
                 self.members[at].paused_until_ms = self.now_ms + pause_ms;
             }
             4 => self.members[at].stuck_until_ms = self.now_ms + 5_000 + rng.below(60_000),
-            5 => self.members[at].set_wall_clock(rng),
             6 => {
                 let member = &mut self.members[at];
                 let patience_ms = 1_000 + rng.below(20_000);

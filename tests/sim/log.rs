@@ -1,5 +1,6 @@
 //! The stream as the world knows it: shards, their lineage, and every record with its meaning.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use kinesis_model::{EpochMs, Position, Record, SequenceNumber, ShardId};
 /// Duplicates count within this arrival distance; small, so that both sides of it are hit.
 pub(crate) const HORIZON_MS: i64 = 60_000;
 const START_MS: i64 = 1_750_000_000_000;
-const SESSIONS: u64 = 3;
+/// Most sessions of a stream.
+const SESSIONS: u64 = 8;
 
 /// What a line means, known before it is written as bytes.
 #[derive(Clone, Debug)]
@@ -41,19 +43,25 @@ pub(crate) struct ShardLog {
     pub(crate) parents: Vec<usize>,
     pub(crate) records: Vec<Record>,
     pub(crate) lines: Vec<Line>,
+    /// Lines that expired before they were committed.
+    pub(crate) lost: BTreeSet<Position>,
 }
 
-/// Draws a stream: one to three roots, often a split or a merge, up to 40 records a shard.
-pub(crate) fn draw(rng: &mut Rng) -> Vec<ShardLog> {
+/// Draws a stream: one to three roots, often a split or a merge, of siblings or of cousins, up to 40
+/// records a shard and now and then 150.
+pub(crate) fn draw(rng: &mut Rng, cousins: bool) -> Vec<ShardLog> {
     let roots = 1 + rng.index(3);
     let mut lineage: Vec<Vec<usize>> = vec![vec![]; roots];
-    match rng.below(4) {
+    match rng.below(5) {
         0 => {}
+        4 if roots > 1 && cousins => lineage.extend([vec![0], vec![0], vec![1, roots + 1]]),
         1 if roots > 1 => lineage.push(vec![0, 1]),
         2 => lineage.extend([vec![0], vec![0], vec![roots, roots + 1]]),
         _ => lineage.extend([vec![0], vec![0]]),
     }
-    let mut draw = Draw { rng, next_id: 0, sequence: 0 };
+    let sessions = if rng.chance(80) { 3 } else { SESSIONS };
+    let records = if rng.chance(95) { 40 } else { 150 };
+    let mut draw = Draw { rng, next_id: 0, sequence: 0, sessions, records };
     lineage.into_iter().enumerate().map(|(i, parents)| draw.shard(i, parents)).collect()
 }
 
@@ -61,6 +69,8 @@ struct Draw<'a> {
     rng: &'a mut Rng,
     next_id: u64,
     sequence: u128,
+    sessions: u64,
+    records: u64,
 }
 
 impl Draw<'_> {
@@ -70,9 +80,10 @@ impl Draw<'_> {
             parents,
             records: vec![],
             lines: vec![],
+            lost: BTreeSet::new(),
         };
         let mut arrival_ms = START_MS;
-        for _ in 0..self.rng.below(40) {
+        for _ in 0..self.rng.below(self.records) {
             arrival_ms += match self.rng.below(10) {
                 0 => 50_000 + i64::try_from(self.rng.below(20_000)).expect("small"),
                 // Kinesis does not promise that arrival times increase.
@@ -117,7 +128,7 @@ impl Draw<'_> {
         {
             return line.meaning.clone();
         }
-        let session = self.rng.below(SESSIONS);
+        let session = self.rng.below(self.sessions);
         let mut small = |bound| i64::try_from(self.rng.below(bound)).expect("small");
         let time_ms = match small(10) {
             0 => arrival_ms - small(20 * 24 * 3_600_000),

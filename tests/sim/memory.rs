@@ -1,13 +1,14 @@
 //! E8 from outside: what a shard's machine can hold, from what it was given and what it gave.
 
-use ivs_core::epoch::{Effect, Resume, Rows, ShardConfig};
-use kinesis_model::{EpochMs, Position};
+use ivs_core::epoch::{Effect, ElapsedMs, Resume, Rows, ShardConfig};
+use kinesis_model::{Position, SequenceNumber};
 
 /// A line that was given to the machine and belongs to no closed epoch.
 struct Open {
     position: Position,
     bytes: u64,
-    given: EpochMs,
+    /// When it was folded, once it was.
+    folded: Option<ElapsedMs>,
 }
 
 /// The books of one machine.
@@ -17,10 +18,9 @@ pub(crate) struct Memory {
     forced: Option<Position>,
     /// Everything up to here was committed before the machine began.
     done: Option<Position>,
+    /// Records given, those that were committed before included.
+    given: Vec<SequenceNumber>,
     open: Vec<Open>,
-    /// Lines of the last batch: limits are looked at between records, and while an epoch is in
-    /// flight between batches.
-    last_batch: usize,
     in_flight: Option<Position>,
     /// Windows and facts that the epoch in flight may have; `None` if it was recovered.
     most_rows: Option<usize>,
@@ -32,8 +32,8 @@ impl Memory {
             limits: limits.clone(),
             forced: resume.pending,
             done: resume.checkpoint,
+            given: vec![],
             open: vec![],
-            last_batch: 0,
             in_flight: None,
             most_rows: None,
         }
@@ -43,24 +43,45 @@ impl Memory {
     pub(crate) fn give(
         &mut self,
         lines: impl Iterator<Item = (Position, u64)>,
-        now: EpochMs,
     ) -> Result<(), String> {
         if self.in_flight.is_some() && self.is_full() {
             return Err("E8: reading goes on beside an epoch in flight and a full one".to_owned());
         }
-        let new = lines.filter(|(position, _)| Some(*position) > self.done);
-        let before = self.open.len();
-        self.open.extend(new.map(|(position, bytes)| Open { position, bytes, given: now }));
-        self.last_batch = self.open.len() - before;
+        for (position, bytes) in lines {
+            if self.given.last() != Some(&position.sequence) {
+                self.given.push(position.sequence);
+            }
+            if Some(position) > self.done {
+                self.open.push(Open { position, bytes, folded: None });
+            }
+        }
         Ok(())
+    }
+
+    /// All records given are folded but the last few that wait.
+    pub(crate) fn folded(&mut self, waiting: usize, now: ElapsedMs) {
+        let first_waiting = self.given.len().checked_sub(waiting).and_then(|at| self.given.get(at));
+        for open in &mut self.open {
+            if first_waiting.is_none_or(|first| open.position.sequence < *first) {
+                open.folded.get_or_insert(now);
+            }
+        }
+    }
+
+    /// The last few records given were dropped unfolded: the next owner reads them.
+    pub(crate) fn forget(&mut self, waiting: usize) {
+        let dropped = self.given.split_off(self.given.len().saturating_sub(waiting));
+        if let Some(first) = dropped.first() {
+            self.open.retain(|open| open.position.sequence < *first);
+        }
     }
 
     /// What the machine asked for.
     pub(crate) fn note(&mut self, effects: &[Effect]) -> Result<(), String> {
         for effect in effects {
             match effect {
-                Effect::Prepare(to) => self.close(*to)?,
-                Effect::PutRows { rows, .. } => self.check_rows(rows)?,
+                Effect::Prepare(step) => self.close(step.to)?,
+                Effect::PutRows(step) => self.check_rows(&step.rows)?,
                 Effect::Store(_) | Effect::Emit(_) | Effect::Commit(_) | Effect::Finish(_) => {}
             }
         }
@@ -73,12 +94,20 @@ impl Memory {
         }
         self.in_flight = Some(to);
         let lines = self.open.iter().take_while(|open| open.position <= to).count();
-        let batch = self.last_batch.max(1);
+        // Limits are looked at between records: only the last may have gone beyond one.
+        let before_last =
+            self.open[..lines].iter().filter(|open| open.position.sequence < to.sequence);
+        let (mut records, mut bytes) = (0, 0);
+        for open in before_last {
+            records += 1;
+            bytes += open.bytes;
+        }
+        let of_last = lines - records;
         let recovered = self.forced.take().is_some();
-        self.most_rows = (!recovered).then(|| self.limits.max_rows - 1 + batch);
-        let (records, most) = (lines as u64, self.limits.max_records - 1 + batch as u64);
-        if !recovered && records > most {
-            return Err(format!("E8: an epoch of {records} records, {most} are the most"));
+        self.most_rows = (!recovered).then(|| self.limits.max_rows - 1 + of_last);
+        let full = records as u64 >= self.limits.max_records || bytes >= self.limits.max_bytes;
+        if !recovered && full {
+            return Err(format!("E8: an epoch of {lines} records goes on beyond its limits"));
         }
         self.open.drain(..lines);
         Ok(())
@@ -100,13 +129,14 @@ impl Memory {
     }
 
     /// After every step: what is due is closed.
-    pub(crate) fn check(&self, now: EpochMs) -> Result<(), String> {
+    pub(crate) fn check(&self, now: ElapsedMs) -> Result<(), String> {
         if self.in_flight.is_some() || self.forced.is_some() {
             return Ok(());
         }
-        let Some(first) = self.open.first() else { return Ok(()) };
-        let open_ms = now.0 - first.given.0;
-        if self.is_full() || open_ms >= self.limits.interval_ms {
+        let Some(since) = self.open.first().and_then(|open| open.folded) else { return Ok(()) };
+        let open_ms = now.0 - since.0;
+        let interval_ms = u64::try_from(self.limits.interval_ms).expect("no interval is negative");
+        if self.is_full() || open_ms >= interval_ms {
             return Err(format!(
                 "E8: {} records, open for {open_ms} ms, are not closed",
                 self.open.len()
@@ -116,7 +146,12 @@ impl Memory {
     }
 
     fn is_full(&self) -> bool {
-        let bytes: u64 = self.open.iter().map(|open| open.bytes).sum();
-        self.open.len() as u64 >= self.limits.max_records || bytes >= self.limits.max_bytes
+        let folded = self.open.iter().filter(|open| open.folded.is_some());
+        let (mut records, mut bytes) = (0, 0);
+        for open in folded {
+            records += 1;
+            bytes += open.bytes;
+        }
+        records >= self.limits.max_records || bytes >= self.limits.max_bytes
     }
 }

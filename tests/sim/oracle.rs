@@ -41,12 +41,12 @@ pub(crate) struct Judged<'a> {
     pub(crate) late: bool,
 }
 
-/// Classifies a shard's lines.
+/// Classifies a shard's lines, less those that expired unread.
 pub(crate) fn judge(shard: &ShardLog) -> Vec<Judged<'_>> {
     let mut latest = i64::MIN;
     let mut earlier: Vec<(i64, u64)> = vec![];
     let mut judged = vec![];
-    for line in &shard.lines {
+    for line in shard.lines.iter().filter(|line| !shard.lost.contains(&line.position())) {
         latest = latest.max(line.arrival_ms);
         let class = match line.meaning {
             Meaning::Malformed => Class::Rejected,

@@ -1,17 +1,18 @@
 //! One worker's hold on one shard: the real state machine, driven by chance.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ivs_core::epoch::{
-    Commit, Effect, Emission, Ending, Input, Objects, ReadFrom, Resume, Rows, Shard, ShardConfig,
-    StoredRows,
+    Commit, Effect, ElapsedMs, Emission, Ending, Input, Objects, Prepare, PutRows, ReadFrom,
+    Resume, Rules, Shard, ShardConfig, StoredRows,
 };
 use ivs_core::row::Row;
 use ivs_core::session::SummaryAgg;
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
-use kinesis_model::{EpochMs, HashRange, Position};
+use kinesis_model::{HashRange, Position};
 
 use crate::log::HORIZON_MS;
 use crate::memory::Memory;
@@ -41,8 +42,7 @@ enum Target {
 
 /// The rows of an epoch that are still to be written, and what is known of them.
 struct Writing {
-    rows: Arc<Rows>,
-    to: Position,
+    step: PutRows,
     todo: Vec<Target>,
     /// What a refusal returned for the row tried last; `None` before the first try.
     metric_seen: Option<Option<Row<WindowAgg>>>,
@@ -58,7 +58,10 @@ pub(crate) struct Holder {
     machine: Shard,
     memory: Memory,
     next_record: usize,
-    now: EpochMs,
+    /// Records before this one were not read by this hold.
+    first_record: usize,
+    archives: bool,
+    now: ElapsedMs,
     effects: VecDeque<Effect>,
     writing: Option<Writing>,
     emitted: bool,
@@ -94,25 +97,37 @@ pub(crate) fn resume(
     let mut resume = Resume {
         checkpoint: lease.checkpoint,
         pending: lease.pending,
+        pending_rules: None,
         checkpoint_arrival: lease.arrival,
+        // Of a shard that lost nothing, some workers know it.
+        is_complete: !world.trimmed_at_checkpoint[shard] && rng.chance(20),
     };
     if resume.pending.is_some() {
         world.mark("a prepared epoch was recovered");
     }
-    if world.variant == Variant::PendingIgnored {
-        resume.pending = None;
+    match world.variant {
+        Variant::PendingIgnored => resume.pending = None,
+        Variant::SubIgnored => {
+            resume.checkpoint = resume.checkpoint.map(|at| Position { sub: u64::MAX, ..at });
+        }
+        Variant::GapIgnored => resume.is_complete = true,
+        _ => {}
     }
+    let archives = rng.chance(50);
     let config = ShardConfig {
         interval_ms: 1_000,
         max_rows: 1 + rng.index(12),
         max_records: 1 + rng.below(25),
         max_bytes: 100 + rng.below(5_000),
         dedupe_horizon_ms: HORIZON_MS,
+        archive: archives,
         ..ShardConfig::default()
     };
+    resume.pending_rules = resume.pending.map(|_| Rules::of(&config).to_bytes().into());
     let memory = Memory::new(&config, &resume);
     let log = &world.log[shard];
-    let machine = Shard::resume(log.id.clone(), HashRange::ALL, resume, config);
+    let machine = Shard::resume(log.id.clone(), HashRange::ALL, resume, &config)
+        .expect("all workers have the same rules");
     let next_record = match machine.read_from() {
         ReadFrom::Beginning => 0,
         ReadFrom::Arrival(at) => {
@@ -120,6 +135,7 @@ pub(crate) fn resume(
         }
         ReadFrom::At(at) => log.records.partition_point(|r| r.sequence < at.sequence),
     };
+    let next_record = next_record.max(world.trimmed[shard]);
     Holder {
         worker,
         shard,
@@ -127,7 +143,9 @@ pub(crate) fn resume(
         machine,
         memory,
         next_record,
-        now: EpochMs(0),
+        first_record: next_record,
+        archives,
+        now: ElapsedMs(0),
         effects: VecDeque::new(),
         writing: None,
         emitted: false,
@@ -158,19 +176,14 @@ impl Holder {
         self.writing.is_some()
             || matches!(
                 self.effects.front(),
-                Some(
-                    Effect::Prepare(_)
-                        | Effect::PutRows { .. }
-                        | Effect::Store(_)
-                        | Effect::Emit(_)
-                )
+                Some(Effect::Prepare(_) | Effect::PutRows(_) | Effect::Store(_) | Effect::Emit(_))
             )
     }
 
     /// One random step. `clock` is the worker's, if it has one.
     pub(crate) fn advance(
         &mut self,
-        clock: Option<EpochMs>,
+        clock: Option<ElapsedMs>,
         world: &mut World,
         rng: &mut Rng,
     ) -> Result<Hold, String> {
@@ -193,8 +206,11 @@ impl Holder {
             return self.execute(effect, world, rng);
         }
         if rng.chance(30) {
-            self.now = clock.unwrap_or(EpochMs(self.now.0 + 400));
+            self.now = clock.unwrap_or(ElapsedMs(self.now.0 + 400)).max(self.now);
             self.step(Input::Tick(self.now))?;
+        } else if self.machine.has_backlog() {
+            world.mark("a batch was folded in two");
+            self.step(Input::Turn)?;
         } else if self.machine.wants_records() || world.variant == Variant::Greedy {
             self.read(world, rng)?;
         } else if !self.handing_over {
@@ -205,16 +221,25 @@ impl Holder {
 
     fn step(&mut self, input: Input) -> Result<(), String> {
         let mut effects = vec![];
-        if matches!(input, Input::Committed) {
-            self.memory.committed();
-        }
+        let waited = self.machine.waiting();
+        let hands_over = matches!(input, Input::HandOver);
         self.machine.step(input, &mut effects);
+        if hands_over && self.machine.waiting() < waited {
+            self.memory.forget(waited);
+        }
+        self.memory.folded(self.machine.waiting(), self.now);
         self.memory.note(&effects)?;
         self.effects.extend(effects);
         self.memory.check(self.now)
     }
 
     fn read(&mut self, world: &mut World, rng: &mut Rng) -> Result<(), String> {
+        let trimmed = world.trimmed[self.shard];
+        if self.next_record < trimmed {
+            world.mark("a reader fell off the end of retention");
+            self.next_record = trimmed;
+            self.step(Input::Hole)?;
+        }
         let log = &world.log[self.shard];
         let records = &log.records;
         if self.next_record == records.len() {
@@ -231,7 +256,7 @@ impl Holder {
             of_record.zip(std::iter::successors(Some(record.data.len()), |_| Some(0)))
         });
         let lines = lines.map(|(line, bytes)| (line.position(), bytes as u64));
-        self.memory.give(lines, self.now)?;
+        self.memory.give(lines)?;
         self.step(Input::Records(batch))
     }
 
@@ -242,11 +267,17 @@ impl Holder {
         rng: &mut Rng,
     ) -> Result<Hold, String> {
         match effect {
-            Effect::Prepare(to) => return self.prepare(to, world, rng),
-            Effect::PutRows { rows, to } => self.begin_writing(rows, to),
-            Effect::Store(objects) => self.store(&objects, world)?,
-            Effect::Emit(emission) => self.emit(&emission, world)?,
-            Effect::Commit(commit) => return self.commit(commit, world, rng),
+            Effect::Prepare(step) => return self.prepare(step, world, rng),
+            Effect::PutRows(step) => self.begin_writing(step),
+            Effect::Store(step) => {
+                self.store(&step.objects, world)?;
+                self.step(step.done())?;
+            }
+            Effect::Emit(step) => {
+                self.emit(&step.emission, world)?;
+                self.step(step.done())?;
+            }
+            Effect::Commit(step) => return self.commit(step, world, rng),
             Effect::Finish(ending) => return Ok(self.finish(ending, world, rng)),
         }
         Ok(Hold::Kept)
@@ -257,7 +288,8 @@ impl Holder {
         lease.exists && lease.counter == self.counter
     }
 
-    fn prepare(&mut self, to: Position, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
+    fn prepare(&mut self, step: Prepare, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
+        let to = step.to;
         if world.variant != Variant::NoPrepare {
             if !self.owns(world) {
                 world.mark("a prepare was refused");
@@ -274,19 +306,19 @@ impl Holder {
             }
         }
         world.prepared.insert((self.shard, to));
-        self.step(Input::Prepared)?;
+        self.step(step.done())?;
         Ok(Hold::Kept)
     }
 
-    fn begin_writing(&mut self, rows: Arc<Rows>, to: Position) {
+    fn begin_writing(&mut self, step: PutRows) {
+        let rows = &step.rows;
         let todo = (0..rows.metrics.len())
             .map(Target::Metric)
             .chain((0..rows.summaries.len()).map(Target::Summary))
             .chain((0..rows.timeline.len()).map(Target::Timeline))
             .collect();
         self.writing = Some(Writing {
-            rows,
-            to,
+            step,
             todo,
             metric_seen: None,
             summary_seen: None,
@@ -296,25 +328,25 @@ impl Holder {
 
     fn write_one(&mut self, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
         let Some(writing) = &mut self.writing else { return Ok(Hold::Kept) };
-        if !world.prepared.contains(&(self.shard, writing.to)) {
-            return Err(format!("E2: a row of {} was written unprepared", writing.to));
+        if !world.prepared.contains(&(self.shard, writing.step.to)) {
+            return Err(format!("E2: a row of {} was written unprepared", writing.step.to));
         }
         if !self.owns(world) {
             world.mark("a zombie wrote");
         }
         let Some(writing) = &mut self.writing else { return Ok(Hold::Kept) };
         let Some(&target) = writing.todo.last() else {
-            let stored = std::mem::take(&mut writing.stored);
-            self.writing = None;
-            self.step(Input::RowsStored(stored))?;
+            if let Some(Writing { step, stored, .. }) = self.writing.take() {
+                self.step(step.done(stored))?;
+            }
             return Ok(Hold::Kept);
         };
         let shard_id = world.log[self.shard].id.clone();
-        let place = (&shard_id, writing.to);
+        let place = (&shard_id, writing.step.to);
         let faults = (world.variant, rng, &mut world.marks);
         match target {
             Target::Metric(i) => {
-                let (key, delta) = &writing.rows.metrics[i];
+                let (key, delta) = &writing.step.rows.metrics[i];
                 let image = writing.metric_seen.take().unwrap_or(self.cache.get(key).cloned());
                 match put(&mut world.metrics, (key, delta), image.as_ref(), place, faults) {
                     Put::GivenUp => return Ok(Hold::Dropped),
@@ -327,7 +359,7 @@ impl Holder {
                 }
             }
             Target::Summary(i) => {
-                let (key, delta) = &writing.rows.summaries[i];
+                let (key, delta) = &writing.step.rows.summaries[i];
                 let image = writing.summary_seen.take().flatten();
                 match put(&mut world.summaries, (key, delta), image.as_ref(), place, faults) {
                     Put::GivenUp => return Ok(Hold::Dropped),
@@ -336,7 +368,7 @@ impl Holder {
                 }
             }
             Target::Timeline(i) => {
-                let item = &writing.rows.timeline[i];
+                let item = &writing.step.rows.timeline[i];
                 let key = (item.session_id.clone(), item.sort_key_ms);
                 let stored = world.timeline.get(&key);
                 if stored.is_none_or(|stored| item.replaces(stored.fingerprint)) {
@@ -353,13 +385,40 @@ impl Holder {
         if !world.prepared.contains(&epoch) {
             return Err(format!("E2: objects of {} were stored unprepared", objects.to));
         }
+        // An epoch that only counts a gap has the end of the one before.
+        let is_empty = objects.from == Some(objects.to);
         // Names are deterministic: the second write of an epoch must be the same write.
-        if let Some(before) = world.rejected.insert(epoch, objects.rejected.clone())
-            && before != objects.rejected
-        {
+        let kept = world.rejected.entry(epoch).or_insert_with(|| objects.rejected.clone());
+        if !is_empty && *kept != objects.rejected {
             return Err(format!("E9: two runs of epoch {} rejected differently", objects.to));
         }
-        self.step(Input::ObjectsStored)
+        if self.archives { self.check_segment(objects, world) } else { Ok(()) }
+    }
+
+    /// A segment has every record of the range that its name claims, those that expired included.
+    fn check_segment(&self, objects: &Objects, world: &World) -> Result<(), String> {
+        let log = &world.log[self.shard];
+        let claims = |sequence| match objects.from {
+            None => true,
+            Some(from) => log.lines.iter().any(|line| {
+                let position = line.position();
+                position.sequence == sequence && position > from
+            }),
+        };
+        let first = if objects.from.is_none() { self.first_record } else { 0 };
+        let claimed: Vec<_> = log.records[first.min(log.records.len())..]
+            .iter()
+            .map(|record| record.sequence)
+            .filter(|sequence| *sequence <= objects.to.sequence && claims(*sequence))
+            .collect();
+        let held: Vec<_> = objects.segment.iter().map(|record| record.sequence).collect();
+        if claimed != held {
+            return Err(format!(
+                "E6: the segment of {:?} to {} has {held:?} of {claimed:?}",
+                objects.from, objects.to
+            ));
+        }
+        Ok(())
     }
 
     fn emit(&mut self, emission: &Emission, world: &mut World) -> Result<(), String> {
@@ -367,39 +426,51 @@ impl Holder {
         if !world.prepared.contains(&epoch) {
             return Err(format!("E2: {} was emitted unprepared", emission.to));
         }
-        *world.emitted.entry(epoch).or_default() += 1;
-        self.emitted = true;
-        self.step(Input::Emitted)
+        let times = world.emitted.entry(epoch).or_default();
+        if emission.counts.read > 0 || *times == 0 {
+            *times += 1;
+            self.emitted = true;
+        }
+        Ok(())
     }
 
-    fn commit(&mut self, commit: Commit, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
+    fn commit(&mut self, step: Commit, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
         if !self.owns(world) {
             world.mark("a commit was refused");
             return Ok(Hold::Dropped);
         }
-        let epoch = (self.shard, commit.to);
+        let epoch = (self.shard, step.to);
         if !world.emitted.contains_key(&epoch) || !world.rejected.contains_key(&epoch) {
-            return Err(format!("E3: {} was committed before its effects", commit.to));
+            return Err(format!("E3: {} was committed before its effects", step.to));
         }
+        world.settle_gap(self.shard, &step)?;
         let lease = &mut world.leases[self.shard];
-        if lease.checkpoint >= Some(commit.to) {
-            return Err(format!("E3: the checkpoint moved back to {}", commit.to));
+        // An epoch that only counts a gap ends where the one before did.
+        if lease.checkpoint > Some(step.to)
+            || lease.checkpoint == Some(step.to) && step.counts.retention_gaps == 0
+        {
+            return Err(format!("E3: the checkpoint moved back to {}", step.to));
         }
         lease.counter += 1;
-        lease.checkpoint = Some(commit.to);
+        lease.checkpoint = Some(step.to);
         lease.pending = None;
-        lease.arrival = commit.arrival;
+        lease.arrival = step.arrival;
         self.counter = lease.counter;
         self.emitted = false;
-        if world.committed.insert(epoch, commit.counts).is_some() {
-            return Err(format!("E6: {} was committed twice", commit.to));
+        match world.committed.entry(epoch) {
+            Entry::Vacant(free) => drop(free.insert(step.counts.clone())),
+            Entry::Occupied(mut taken) if step.counts.read == 0 => {
+                taken.get_mut().add(&step.counts);
+            }
+            Entry::Occupied(_) => return Err(format!("E6: {} was committed twice", step.to)),
         }
         crate::check::every_row(world)?;
         if rng.chance(3) {
             world.mark("a commit was stored, its reply lost");
             return Ok(Hold::Dropped);
         }
-        self.step(Input::Committed)?;
+        self.memory.committed();
+        self.step(step.done())?;
         Ok(Hold::Kept)
     }
 

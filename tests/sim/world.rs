@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ivs_core::epoch::{Counts, Rejected};
+use ivs_core::epoch::{Commit, Counts, Rejected};
 use ivs_core::merge::Merge;
 use ivs_core::row::{Applied, Row, apply};
 use ivs_core::session::{SummaryAgg, TimelineItem};
@@ -11,7 +11,7 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
 use kinesis_model::{EpochMs, Position, ShardId};
 
-use crate::log::ShardLog;
+use crate::log::{HORIZON_MS, Line, ShardLog};
 
 /// The protocol, or a way to break it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +28,10 @@ pub(crate) enum Variant {
     StaleCacheBlind,
     /// Leases are created from a table that was read any time ago.
     StaleComparison,
+    /// A new owner takes the record of the checkpoint for done, and not only the part up to it.
+    SubIgnored,
+    /// A new owner does not ask whether the record of the checkpoint is still there.
+    GapIgnored,
     /// Reading goes on while an epoch is in flight and the next is full.
     Greedy,
 }
@@ -57,6 +61,10 @@ pub(crate) struct World {
     pub(crate) leases: Vec<Lease>,
     /// Shards that take no more records: reading them comes to an end.
     pub(crate) closed: Vec<bool>,
+    /// Records before this one have expired, by shard.
+    pub(crate) trimmed: Vec<usize>,
+    /// The record of the checkpoint has expired, and no commit has told of it yet.
+    pub(crate) trimmed_at_checkpoint: Vec<bool>,
     pub(crate) metrics: BTreeMap<WindowKey, Row<WindowAgg>>,
     pub(crate) summaries: BTreeMap<Arc<str>, Row<SummaryAgg>>,
     pub(crate) timeline: BTreeMap<(Arc<str>, i64), TimelineItem>,
@@ -85,6 +93,8 @@ impl World {
             variant,
             leases: vec![Lease { exists: true, ..Lease::default() }; log.len()],
             closed: vec![true; log.len()],
+            trimmed: vec![0; log.len()],
+            trimmed_at_checkpoint: vec![false; log.len()],
             log,
             metrics: BTreeMap::new(),
             summaries: BTreeMap::new(),
@@ -100,6 +110,79 @@ impl World {
 
     pub(crate) fn mark(&mut self, name: &'static str) {
         self.marks.insert(name);
+    }
+
+    /// Another application has prepared epochs that end inside an aggregate, and is gone.
+    pub(crate) fn prepare_inside_aggregates(&mut self, rng: &mut Rng) {
+        for shard in 0..self.log.len() {
+            let inside: Vec<_> =
+                self.log[shard].lines.iter().filter(|line| line.sub == 1).collect();
+            if inside.is_empty() || !rng.chance(50) {
+                continue;
+            }
+            let line = inside[rng.index(inside.len())];
+            let to = Position { sub: 0, ..line.position() };
+            self.leases[shard].pending = Some(to);
+            self.prepared.insert((shard, to));
+            self.mark("an epoch was prepared to end inside an aggregate");
+        }
+    }
+
+    /// Lets records of a shard that nobody works on expire, some of them unread. What repeats one of
+    /// them comes later than the horizon, so that it is no duplicate for anybody.
+    pub(crate) fn expire(&mut self, shard: usize, rng: &mut Rng) {
+        let lease = &self.leases[shard];
+        if lease.pending.is_some() || lease.done || !lease.exists {
+            return;
+        }
+        let log = &mut self.log[shard];
+        let mut latest = EpochMs(i64::MIN);
+        let mut ends = vec![log.records.len()];
+        for (number, record) in log.records.iter().enumerate() {
+            let apart = record.arrival.0.saturating_sub(latest.0) > HORIZON_MS;
+            if apart && number > self.trimmed[shard] {
+                ends.push(number);
+            }
+            latest = latest.max(record.arrival);
+        }
+        let end = ends[rng.index(ends.len())];
+        if end <= self.trimmed[shard] {
+            return;
+        }
+        self.trimmed[shard] = end;
+        let gone = log.records[end - 1].sequence;
+        let lost = log.lines.iter().map(Line::position);
+        let lost = lost.filter(|at| at.sequence <= gone && Some(*at) > lease.checkpoint);
+        let before = log.lost.len();
+        log.lost.extend(lost);
+        let unread = log.lost.len() > before;
+        self.trimmed_at_checkpoint[shard] |=
+            lease.checkpoint.is_some_and(|checkpoint| checkpoint.sequence <= gone);
+        if unread {
+            self.mark("records expired unread");
+        }
+    }
+
+    /// A gap is counted by the first epoch behind it, and only by that.
+    pub(crate) fn settle_gap(&mut self, shard: usize, commit: &Commit) -> Result<(), String> {
+        let expected = std::mem::take(&mut self.trimmed_at_checkpoint[shard]);
+        let counted = commit.counts.retention_gaps;
+        // A gap at the end of a shard moves no checkpoint: an owner that comes before the shard is
+        // finished finds it again.
+        if commit.counts.read == 0 && self.leases[shard].checkpoint == Some(commit.to) {
+            self.mark("a gap at the end of a shard was counted");
+            return Ok(());
+        }
+        if expected != (counted > 0) || counted != commit.gaps.len() as u64 {
+            return Err(format!(
+                "gap: {} of shard {shard} counts {counted} gaps, expired unread: {expected}",
+                commit.to
+            ));
+        }
+        if expected {
+            self.mark("a gap was counted");
+        }
+        Ok(())
     }
 
     /// Creates the leases of a shard's children; one that exists is left as it is.

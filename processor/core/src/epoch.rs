@@ -6,57 +6,69 @@
 //! already being read, and its prepare waits for the commit (E8: two in memory at most).
 //!
 //! The machine is driven by a loop in production, by a PRNG in the simulator and by a file reader
-//! in replay. It decides everything and does nothing: each [`Effect`] is answered by one
-//! [`Input`]. A driver that loses the lease drops the machine.
+//! in replay. It decides everything and does nothing: each [`Effect`] is answered by an [`Input`]
+//! that only the effect can make. A driver that loses the lease drops the machine.
+//!
+//! Records are folded in slices, and the limits are looked at before every record: a batch is never
+//! folded into a full epoch, and a driver can do other things between two slices.
+//!
+//! A machine that resumes must meet the record of its checkpoint, or else the stream no longer holds
+//! all of what followed it: that is a [`Gap`], counted once by the epoch behind it.
 //!
 //! Invariants kept here, by id: E2 (nothing is written before its prepare succeeded), E3 (the
 //! commit is the last effect), E6 (every record is counted once), E8, E9 (no clock decides how a
 //! record is classified; [`Input::Tick`] only closes epochs).
 
 mod dedupe;
+mod flight;
 mod message;
 mod open;
+mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 pub use dedupe::{Dedupe, EventId};
+pub use flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
 pub use message::{
-    Commit, Effect, Emission, Ending, Input, Objects, ReadFrom, Resume, Rows, ShardConfig,
-    StoredRows,
+    Effect, ElapsedMs, Emission, Ending, Input, Objects, ReadFrom, Resume, ShardConfig, StoredRows,
 };
-pub use open::{Counts, Rejected};
+pub use open::Rejected;
+pub use rules::{ForeignRules, LOGIC, Rules};
 
 use crate::decode::{Decoder, Rejection};
+pub use crate::fold::{Counts, Rows};
 use crate::window::{WindowAgg, WindowKey};
-use kinesis_model::kpl;
-use kinesis_model::kpl::Aggregate;
-use kinesis_model::{EpochMs, HashRange, Position, Record, ShardId};
+use kinesis_model::kpl::{self, Aggregate};
+use kinesis_model::{EpochMs, Gap, HashRange, Position, Record, ShardId};
 use open::OpenEpoch;
 
-/// The step of an epoch in flight whose answer is awaited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Preparing,
-    Writing,
-    Storing,
-    Emitting,
-    Committing,
+/// Payload folded before the driver may do something else: some milliseconds of work. A single
+/// record is never divided.
+const SLICE_BYTES: usize = 256 << 10;
+/// What a record counts in a slice besides its payload.
+const RECORD_BYTES: usize = 100;
+
+/// What was given to the machine and is still to be folded.
+#[derive(Debug)]
+enum Waiting {
+    Record(Record),
+    /// What follows does not continue what was read before.
+    Hole,
 }
 
-/// An epoch that has closed and is being written.
-#[derive(Debug)]
-struct Flight {
-    to: Position,
-    rows: Arc<Rows>,
-    objects: Objects,
-    stored: StoredRows,
-    counts: Counts,
-    arrival: Option<EpochMs>,
-    stage: Stage,
+/// How the next record joins on to what was read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Footing {
+    /// It is the next one.
+    Sure,
+    /// Only if the record of this checkpoint comes first, or one before it.
+    Unmet(Position),
+    /// Records between are gone.
+    Lost,
 }
 
 /// One shard's state machine.
@@ -65,36 +77,66 @@ pub struct Shard {
     id: ShardId,
     range: HashRange,
     config: ShardConfig,
+    rules: Rules,
     resume: Resume,
     /// The end of the epoch to be closed at exactly this position; limits wait for it.
     forced: Option<Position>,
+    /// The rules are those of the epoch to be closed, and not our own.
+    reopens: bool,
+    footing: Footing,
+    waiting: VecDeque<Waiting>,
     decoder: Decoder,
     dedupe: Dedupe,
     open: OpenEpoch,
-    flight: Option<Flight>,
+    /// The first arrival of the epoch in flight.
+    flight: Option<EpochMs>,
     ending: Option<Ending>,
+    /// The shard ends because the stream does not have it any more.
+    gone: bool,
     finished: bool,
-    now: EpochMs,
+    now: ElapsedMs,
 }
 
 impl Shard {
-    /// A machine that goes on from where the lease stands.
-    #[must_use]
-    pub fn resume(id: ShardId, range: HashRange, resume: Resume, config: ShardConfig) -> Self {
-        Self {
+    /// Creates a machine that goes on from where the lease stands. An epoch that was prepared by
+    /// other settings is closed by those, and then the machine ends with [`Ending::Reopen`].
+    ///
+    /// # Errors
+    /// When an epoch was prepared by rules that this build does not have.
+    pub fn resume(
+        id: ShardId,
+        range: HashRange,
+        resume: Resume,
+        config: &ShardConfig,
+    ) -> Result<Self, ForeignRules> {
+        let ours = Rules::of(config);
+        let rules = match (resume.pending, &resume.pending_rules) {
+            (Some(to), Some(stored)) => Rules::read(stored, to)?,
+            _ => ours,
+        };
+        let config = rules.into_config(config);
+        Ok(Self {
             forced: resume.pending,
+            reopens: rules != ours,
+            footing: match resume.checkpoint {
+                Some(checkpoint) if !resume.is_complete => Footing::Unmet(checkpoint),
+                _ => Footing::Sure,
+            },
+            waiting: VecDeque::new(),
             decoder: Decoder::new(config.decode),
             dedupe: Dedupe::new(config.dedupe_horizon_ms, config.dedupe_max_ids),
             open: OpenEpoch::after(resume.checkpoint, config.archive),
             flight: None,
             ending: None,
+            gone: false,
             finished: false,
-            now: EpochMs(0),
+            now: ElapsedMs(0),
             id,
             range,
             config,
+            rules,
             resume,
-        }
+        })
     }
 
     /// The shard's id.
@@ -121,55 +163,121 @@ impl Shard {
         }
     }
 
-    /// Whether more records may be read: the open epoch has room, or can take flight at once.
+    /// Returns whether more records may be given: all that were are folded, and the open epoch has
+    /// room or can take flight at once.
     #[must_use]
     pub fn wants_records(&self) -> bool {
-        let blocked = self.flight.is_some() && self.is_full();
-        self.ending.is_none() && !blocked
+        self.ending.is_none() && self.waiting.is_empty() && !self.is_blocked()
     }
 
-    /// Whether nothing read is uncommitted.
+    /// Returns whether records that were given can be folded now, by [`Input::Turn`].
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        !self.waiting.is_empty() && !self.is_blocked()
+    }
+
+    /// Returns how many of the records given are still to be folded.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Returns whether nothing read is uncommitted.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.open.is_empty() && self.forced.is_none()
+        self.flight.is_none()
+            && self.open.is_empty()
+            && self.forced.is_none()
+            && self.waiting.is_empty()
+    }
+
+    /// Returns the arrival of the oldest record that was given and is not committed.
+    #[must_use]
+    pub fn oldest_uncommitted(&self) -> Option<EpochMs> {
+        let waiting = self.waiting.iter().find_map(|waiting| match waiting {
+            Waiting::Record(record) => Some(record.arrival),
+            Waiting::Hole => None,
+        });
+        self.flight.or(self.open.first_arrival()).or(waiting)
     }
 
     /// Advances the machine. Effects are appended in the order in which they must happen.
-    ///
-    /// # Panics
-    /// When the driver answers an effect that was not asked for.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Records(records) => {
-                for record in records {
-                    self.take(&record, effects);
+                if self.ending.is_none() {
+                    self.waiting.extend(records.into_iter().map(Waiting::Record));
                 }
+                self.fold_slice(effects);
             }
-            Input::Tick(now) => self.now = now,
-            Input::Prepared => self.after_prepare(effects),
-            Input::RowsStored(stored) => self.after_rows(stored, effects),
-            Input::ObjectsStored => self.after_objects(effects),
-            Input::Emitted => self.after_emit(effects),
-            Input::Committed => {
-                self.answered(Stage::Committing);
-                self.flight = None;
-            }
+            Input::Turn => self.fold_slice(effects),
+            Input::Hole => self.waiting.push_back(Waiting::Hole),
+            Input::Tick(now) => self.now = self.now.max(now),
+            Input::Done(answer) => match answer.next() {
+                Some(effect) => effects.push(effect),
+                None => self.after_commit(),
+            },
             Input::ShardEnd => self.ending = Some(Ending::ShardEnd),
-            Input::HandOver => self.ending = self.ending.or(Some(Ending::HandOver)),
+            Input::Gone => {
+                self.gone = true;
+                self.ending = Some(Ending::ShardEnd);
+            }
+            Input::HandOver => self.end_early(Ending::HandOver),
         }
         self.close_if_due(effects);
     }
 
+    fn after_commit(&mut self) {
+        self.flight = None;
+        if self.reopens {
+            self.end_early(Ending::Reopen);
+        }
+    }
+
+    /// Ends without what is not folded yet, unless it is ending already.
+    fn end_early(&mut self, ending: Ending) {
+        if self.ending.is_none() {
+            self.waiting.clear();
+            self.ending = Some(ending);
+        }
+    }
+
+    /// Returns whether nothing more can be folded before the epoch in flight is committed.
+    fn is_blocked(&self) -> bool {
+        let full = self.is_full() || (self.reopens && self.forced.is_none());
+        let hole = matches!(self.waiting.front(), Some(Waiting::Hole)) && !self.open.is_empty();
+        self.flight.is_some() && (full || hole)
+    }
+
+    /// Folds records that were given, up to a slice.
+    fn fold_slice(&mut self, effects: &mut Vec<Effect>) {
+        let mut left = SLICE_BYTES;
+        while left > 0 && !self.is_blocked() {
+            match self.waiting.pop_front() {
+                None => break,
+                Some(Waiting::Record(record)) => {
+                    self.take(&record, effects);
+                    left = left.saturating_sub(record.data.len() + RECORD_BYTES);
+                }
+                Some(Waiting::Hole) => self.take_hole(effects),
+            }
+        }
+    }
+
+    /// An epoch ends at a hole, so that its segment of the archive has none inside. One that is to
+    /// be recovered ends where it was prepared to.
+    fn take_hole(&mut self, effects: &mut Vec<Effect>) {
+        if self.forced.is_none()
+            && let Some(to) = self.open.to()
+        {
+            self.close(to, effects);
+        }
+        self.footing = Footing::Lost;
+    }
+
     /// Folds one Kinesis record, user record by user record.
     fn take(&mut self, record: &Record, effects: &mut Vec<Effect>) {
-        if self.ending.is_some() {
-            return;
-        }
-        if let Some(pending) = self.forced
-            && record.sequence > pending.sequence
-        {
-            self.close_at_gap(pending, effects);
-        }
+        self.step_onto(record, effects);
         self.dedupe.arrive(record.arrival);
         let at = |sub| Position { sequence: record.sequence, sub };
         match kpl::deaggregate(&record.data) {
@@ -192,6 +300,35 @@ impl Shard {
         self.close_if_due(effects);
     }
 
+    /// Looks whether a record continues what was read before, and notes a gap if not.
+    fn step_onto(&mut self, record: &Record, effects: &mut Vec<Effect>) {
+        // Every record before this one is gone, or was read.
+        let just_before = Position { sequence: record.sequence.previous(), sub: 0 };
+        let after = self.open.to().or(self.open.from());
+        let gap = Gap { after, first_seen: Some(record.sequence) };
+        if let Some(pending) = self.forced
+            && record.sequence > pending.sequence
+        {
+            self.open.note_gap(gap);
+            self.close(pending, effects);
+            self.open.begin_after(just_before);
+            self.footing = Footing::Sure;
+            return;
+        }
+        let joins = match self.footing {
+            Footing::Sure => return,
+            Footing::Unmet(checkpoint) => record.sequence <= checkpoint.sequence,
+            Footing::Lost => false,
+        };
+        self.footing = Footing::Sure;
+        if !joins {
+            self.open.note_gap(gap);
+            if self.open.is_empty() {
+                self.open.begin_after(just_before);
+            }
+        }
+    }
+
     fn take_user(
         &mut self,
         position: Position,
@@ -203,7 +340,8 @@ impl Shard {
             open::warm_up(&mut self.dedupe, data, record.arrival, &mut self.decoder);
             return;
         }
-        self.open.fold(position, record, data, &mut self.decoder, &mut self.dedupe, self.now);
+        let (decoder, dedupe) = (&mut self.decoder, &mut self.dedupe);
+        self.open.fold(position, record, data, (decoder, dedupe), self.now);
         self.close_if_forced(position, effects);
     }
 
@@ -232,12 +370,7 @@ impl Shard {
         }
     }
 
-    /// Closes the prepared epoch although its end was never seen: retention has trimmed it.
-    fn close_at_gap(&mut self, pending: Position, effects: &mut Vec<Effect>) {
-        self.open.note_gap();
-        self.close(pending, effects);
-    }
-
+    /// Returns whether the open epoch must be closed before another record.
     fn is_full(&self) -> bool {
         self.open.rows() >= self.config.max_rows
             || self.open.counts().read >= self.config.max_records
@@ -248,23 +381,47 @@ impl Shard {
         if self.flight.is_some() || self.finished {
             return;
         }
-        match (self.forced, self.ending) {
-            // The epoch's end is not reached yet.
-            (Some(_), None) => {}
-            // Closing it elsewhere would break the promise that it is always the same epoch.
-            (Some(_), Some(Ending::HandOver)) => self.finish(Ending::HandOver, effects),
-            (Some(pending), Some(Ending::ShardEnd)) => self.close_at_gap(pending, effects),
-            (None, ending) => match (self.open.to(), ending) {
-                (Some(to), _) if !self.open.is_empty() => {
-                    let waited_ms = self.now.0 - self.open.opened().0;
-                    if ending.is_some() || self.is_full() || waited_ms >= self.config.interval_ms {
-                        self.close(to, effects);
-                    }
+        match self.ending {
+            // Closing a prepared epoch elsewhere would break the promise that it is always the same.
+            Some(Ending::HandOver) if self.forced.is_some() => {
+                self.finish(Ending::HandOver, effects);
+            }
+            Some(Ending::ShardEnd) if !self.waiting.is_empty() => {}
+            Some(ending) => self.close_or_finish(ending, effects),
+            None if self.forced.is_some() => {}
+            None => {
+                let waited_ms = self.now.0.saturating_sub(self.open.opened().0);
+                let interval_ms = u64::try_from(self.config.interval_ms).unwrap_or_default();
+                if let Some(to) = self.open.to()
+                    && (self.is_full() || waited_ms >= interval_ms)
+                {
+                    self.close(to, effects);
                 }
-                (_, Some(ending)) => self.finish(ending, effects),
-                (_, None) => {}
-            },
+            }
         }
+    }
+
+    /// Closes what is open, or else ends.
+    fn close_or_finish(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
+        if ending == Ending::ShardEnd && self.ends_in_a_gap() {
+            let after = self.open.to().or(self.open.from());
+            self.open.note_gap(Gap { after, first_seen: None });
+            // Nothing may have been read at all: the count needs an epoch to be committed with.
+            let to = self.forced.or(after).unwrap_or_default();
+            self.close(to, effects);
+            self.footing = Footing::Sure;
+            self.gone = false;
+            return;
+        }
+        match self.open.to() {
+            Some(to) if !self.open.is_empty() => self.close(to, effects),
+            _ => self.finish(ending, effects),
+        }
+    }
+
+    /// Returns whether records before the end of the shard are gone.
+    fn ends_in_a_gap(&self) -> bool {
+        self.gone || self.forced.is_some() || self.footing != Footing::Sure
     }
 
     fn close(&mut self, to: Position, effects: &mut Vec<Effect>) {
@@ -272,64 +429,14 @@ impl Shard {
         let closed =
             std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), self.config.archive));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);
-        let counts = closed.counts().clone();
-        let (rows, mut objects) = closed.close(to);
+        self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
+        let (folded, mut objects, gaps) = closed.close(to);
         objects.hash_range = Some(self.range);
-        self.flight = Some(Flight {
-            to,
-            rows: Arc::new(rows),
-            objects,
-            stored: StoredRows::default(),
-            counts,
-            arrival,
-            stage: Stage::Preparing,
-        });
-        effects.push(Effect::Prepare(to));
+        effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules)));
     }
 
     fn finish(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
         self.finished = true;
         effects.push(Effect::Finish(ending));
-    }
-
-    fn answered(&mut self, stage: Stage) -> &mut Flight {
-        let flight = self.flight.as_mut().expect("an answer without an epoch in flight");
-        assert_eq!(flight.stage, stage, "an answer to an effect that was not asked for");
-        flight
-    }
-
-    fn after_prepare(&mut self, effects: &mut Vec<Effect>) {
-        let flight = self.answered(Stage::Preparing);
-        flight.stage = Stage::Writing;
-        effects.push(Effect::PutRows { rows: Arc::clone(&flight.rows), to: flight.to });
-    }
-
-    fn after_rows(&mut self, stored: StoredRows, effects: &mut Vec<Effect>) {
-        let flight = self.answered(Stage::Writing);
-        flight.stored = stored;
-        flight.stage = Stage::Storing;
-        effects.push(Effect::Store(std::mem::take(&mut flight.objects)));
-    }
-
-    fn after_objects(&mut self, effects: &mut Vec<Effect>) {
-        let flight = self.answered(Stage::Storing);
-        flight.stage = Stage::Emitting;
-        effects.push(Effect::Emit(Emission {
-            partials: Arc::clone(&flight.rows),
-            stored: std::mem::take(&mut flight.stored),
-            counts: flight.counts.clone(),
-            arrival: flight.arrival.unwrap_or_default(),
-            to: flight.to,
-        }));
-    }
-
-    fn after_emit(&mut self, effects: &mut Vec<Effect>) {
-        let flight = self.answered(Stage::Emitting);
-        flight.stage = Stage::Committing;
-        effects.push(Effect::Commit(Commit {
-            to: flight.to,
-            arrival: flight.arrival,
-            counts: flight.counts.clone(),
-        }));
     }
 }

@@ -3,7 +3,8 @@
 //! No clock, no randomness, no I/O and no AWS type below this line: time enters as data, and the
 //! same code runs in the worker, in `replay`, in `audit` and in the simulator.
 //!
-//! The modules follow the flow: [`decode`] turns bytes into events, [`window`] and [`session`] fold them, [`row`] merges folds into stored rows, and
+//! The modules follow the flow: [`decode`] turns bytes into events, [`fold`] decides with [`window`]
+//! and [`session`] where each counts, [`row`] merges folds into stored rows, and
 //! [`epoch`] is the state machine that decides when each of these may be written. [`report`] is what
 //! stored rows add up to.
 
@@ -14,6 +15,7 @@ pub mod decode;
 pub mod emit;
 pub mod epoch;
 pub mod fixed;
+pub mod fold;
 pub mod merge;
 pub mod minute;
 pub mod report;

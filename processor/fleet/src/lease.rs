@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 /// A worker's id, as stored in `leaseOwner`. Must be unique per process life.
@@ -82,6 +83,8 @@ pub struct Lease {
     pub checkpoint: Checkpoint,
     /// First phase of a two-phase checkpoint, `pendingCheckpoint`.
     pub pending: Option<Checkpoint>,
+    /// What the application stored beside the pending checkpoint, `pendingCheckpointState`.
+    pub pending_state: Option<Bytes>,
     /// Owners since the last checkpoint, `ownerSwitchesSinceCheckpoint`.
     pub owner_switches: u64,
     /// Shards this one came from, `parentShardId`: none, one (split) or two (merge).
@@ -116,6 +119,7 @@ impl Lease {
             counter: 0,
             checkpoint,
             pending: None,
+            pending_state: None,
             owner_switches: 0,
             parents: Vec::new(),
             children: Vec::new(),
@@ -170,12 +174,14 @@ pub enum StartAt {
 }
 
 /// What the previous owner of a shard left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
     /// Everything up to here is done.
     pub checkpoint: Checkpoint,
     /// The previous owner had prepared the epoch that ends here: close at exactly this position.
     pub pending: Option<Position>,
+    /// What it stored beside that, as [`crate::ShardLease::prepare_with`] was given it.
+    pub pending_state: Option<Bytes>,
     /// Arrival time of the record at `checkpoint`, if a worker of ours stored it.
     pub checkpoint_arrival: Option<EpochMs>,
     /// Where to start while `checkpoint` is [`Checkpoint::AtTimestamp`].

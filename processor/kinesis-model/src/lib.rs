@@ -8,5 +8,5 @@ pub mod kpl;
 mod stream;
 
 pub use stream::{
-    EpochMs, HashRange, Position, Record, SequenceNumber, SequenceNumberError, ShardId,
+    EpochMs, Gap, HashRange, Position, Record, SequenceNumber, SequenceNumberError, ShardId,
 };

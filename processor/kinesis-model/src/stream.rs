@@ -50,6 +50,18 @@ pub struct SequenceNumber {
 #[error("`{0}` is not a sequence number (1 to 76 decimal digits)")]
 pub struct SequenceNumberError(String);
 
+impl SequenceNumber {
+    /// Returns the number before this one; 0 has none and stays.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        match (self.high, self.low.checked_sub(1)) {
+            (high, Some(low)) => Self { high, low },
+            (0, None) => self,
+            (high, None) => Self { high: high - 1, low: LOW_LIMIT - 1 },
+        }
+    }
+}
+
 impl FromStr for SequenceNumber {
     type Err = SequenceNumberError;
 
@@ -126,6 +138,30 @@ impl FromStr for Position {
 #[serde(transparent)]
 pub struct EpochMs(pub i64);
 
+/// Records of a shard that its stream no longer holds although they were not read: retention has
+/// removed them, and any number of them may have been there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The last position known to have been read; `None` when nothing of the shard ever was.
+    pub after: Option<Position>,
+    /// The first record that is there again; `None` when none is, as in a shard that is gone.
+    pub first_seen: Option<SequenceNumber>,
+}
+
+impl fmt::Display for Gap {
+    /// Both positions in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after {
+            Some(after) => write!(f, "after {after}")?,
+            None => f.write_str("from the beginning")?,
+        }
+        match self.first_seen {
+            Some(first) => write!(f, " up to {first}"),
+            None => f.write_str(" up to its end"),
+        }
+    }
+}
+
 /// A shard's inclusive range of hash keys (128-bit, as Kinesis writes them in decimal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashRange {
@@ -177,6 +213,21 @@ mod tests {
     fn sequence_numbers_keep_inner_zeros() {
         let text = "100000000000000000000000000000000000000000000000000000007";
         assert_eq!(text.parse::<SequenceNumber>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn the_number_before_borrows_from_the_high_digits() {
+        for (text, before) in [
+            ("0", "0"),
+            ("1", "0"),
+            (
+                "100000000000000000000000000000000000000000000000000000000",
+                "99999999999999999999999999999999999999999999999999999999",
+            ),
+        ] {
+            let number: SequenceNumber = text.parse().unwrap();
+            assert_eq!(number.previous().to_string(), before);
+        }
     }
 
     #[test]

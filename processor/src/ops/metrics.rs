@@ -47,7 +47,7 @@ fn records(all: &mut Exposition, totals: &Snapshot) {
         rejected.put(&[("reason", reason)], count);
     }
     all.counter("late_records", "", "Accepted records too old for CloudWatch").set(totals.late);
-    all.counter("retention_gaps", "", "Prepared epochs whose end the stream no longer held")
+    all.counter("retention_gaps", "", "Times that records expired from the stream unread")
         .set(totals.retention_gaps);
     // Microseconds of all epochs together: exact for centuries.
     let sum_s = totals.epoch_us as f64 / 1e6;

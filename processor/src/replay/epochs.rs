@@ -4,8 +4,10 @@
 use std::io;
 use std::sync::Arc;
 
-use ivs_core::epoch::{Effect, Input, Objects, Resume, Rows, Shard, ShardConfig, StoredRows};
-use kinesis_model::{EpochMs, HashRange, Record, ShardId};
+use ivs_core::epoch::{
+    Effect, ElapsedMs, Input, Objects, Resume, Rows, Shard, ShardConfig, StoredRows,
+};
+use kinesis_model::{HashRange, Record, ShardId};
 use serde_json::json;
 
 use super::entry::Stamp;
@@ -16,7 +18,7 @@ pub(crate) struct ShardFold {
     machine: Shard,
     effects: Vec<Effect>,
     /// Turns one millisecond an epoch: an epoch closes when it is told to, and never by itself.
-    clock: EpochMs,
+    clock: ElapsedMs,
 }
 
 impl ShardFold {
@@ -30,13 +32,17 @@ impl ShardFold {
             archive: false,
             ..config.clone()
         };
-        let machine = Shard::resume(id.clone(), range, Resume::default(), config);
-        Self { machine, effects: Vec::new(), clock: EpochMs(0) }
+        let machine = Shard::resume(id.clone(), range, Resume::default(), &config)
+            .expect("only a prepared epoch can have foreign rules");
+        Self { machine, effects: Vec::new(), clock: ElapsedMs(0) }
     }
 
     /// Folds the next records.
     pub(crate) fn take(&mut self, records: Vec<Record>) {
         self.machine.step(Input::Records(records), &mut self.effects);
+        while self.machine.has_backlog() {
+            self.machine.step(Input::Turn, &mut self.effects);
+        }
     }
 
     /// Ends the epoch and hands it out.
@@ -50,20 +56,20 @@ impl ShardFold {
         // Each effect is answered at once; the last answer leaves the machine idle.
         while let Some(effect) = self.effects.pop() {
             let answer = match effect {
-                Effect::Prepare(_) => Input::Prepared,
-                Effect::PutRows { rows, .. } => {
-                    closed = Some(rows);
-                    Input::RowsStored(StoredRows::default())
+                Effect::Prepare(step) => step.done(),
+                Effect::PutRows(step) => {
+                    closed = Some(Arc::clone(&step.rows));
+                    step.done(StoredRows::default())
                 }
-                Effect::Store(objects) => {
-                    self.reject(&objects, out)?;
-                    Input::ObjectsStored
+                Effect::Store(step) => {
+                    self.reject(&step.objects, out)?;
+                    step.done()
                 }
-                Effect::Emit(emission) => {
-                    out.counts.add(&emission.counts);
-                    Input::Emitted
+                Effect::Emit(step) => {
+                    out.counts.add(&step.emission.counts);
+                    step.done()
                 }
-                Effect::Commit(_) => Input::Committed,
+                Effect::Commit(step) => step.done(),
                 Effect::Finish(_) => continue,
             };
             self.machine.step(answer, &mut self.effects);
@@ -81,6 +87,7 @@ impl ShardFold {
                 "sequenceNumber": record.position.sequence.to_string(),
                 "subSequenceNumber": record.position.sub,
                 "line": record.line,
+                "refused": record.lines(),
                 "arrivalMs": record.arrival.0,
             });
             out.reject(place, &record.rejection, &record.data)?;

@@ -16,10 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use ivs_core::decode::{Decoder, Event, Reason, Rejection, decode};
-use ivs_core::epoch::EventId;
+use ivs_core::fold::Fold;
 use ivs_core::minute::Minute;
-use ivs_core::session::SessionFold;
-use ivs_core::window::WindowFold;
 use kinesis_model::EpochMs;
 
 use super::context::Context;
@@ -137,8 +135,7 @@ pub(crate) struct RangeFold<'a> {
     cx: &'a Context,
     out: &'a mut Output,
     ids: MinuteIds,
-    windows: WindowFold,
-    sessions: SessionFold,
+    fold: Fold,
     range: Range,
     parts: &'a [Part],
     /// Whether a core is free to decompress.
@@ -165,17 +162,9 @@ impl<'a> RangeFold<'a> {
         has_spare: bool,
         out: &'a mut Output,
     ) -> io::Result<RangeEnd> {
-        let mut fold = Self {
-            cx,
-            out,
-            ids: MinuteIds::default(),
-            windows: WindowFold::new(),
-            sessions: SessionFold::default(),
-            range,
-            parts,
-            has_spare,
-            object: 0,
-        };
+        let fold = Fold::new(out.wants_sessions());
+        let ids = MinuteIds::default();
+        let mut fold = Self { cx, out, ids, fold, range, parts, has_spare, object: 0 };
         let mut ends = Vec::new();
         let mut decoder = Decoder::new(cx.shard.decode);
         for index in fold.range.parts.clone() {
@@ -210,7 +199,7 @@ impl<'a> RangeFold<'a> {
                     next.see(minute_s);
                     fold.ids.see(minute_s);
                     if minute_s <= next_own_s && !next.has_passed(next_own_s) {
-                        fold.own_event(event, minute_s)?;
+                        fold.own_event(event, minute_s);
                     }
                     Ok(())
                 })?;
@@ -254,7 +243,7 @@ impl<'a> RangeFold<'a> {
             records += 1;
             if records % 4_096 == 0 {
                 self.cx.progress.add_records(4_096);
-                if self.windows.memory_bytes() > self.cx.wanted.memory_bytes {
+                if self.fold.memory_bytes() > self.cx.wanted.memory_bytes {
                     self.flush()?;
                 }
             }
@@ -280,52 +269,29 @@ impl<'a> RangeFold<'a> {
                     return Ok(());
                 }
             }
-            self.own_event(event, minute_s)
+            self.own_event(event, minute_s);
+            Ok(())
         })
     }
 
-    fn own_event(&mut self, event: &Event<'_>, minute_s: i64) -> io::Result<()> {
-        let counts = &mut self.out.counts;
-        counts.read += 1;
-        if self.cx.shard.dedupe_horizon_ms > 0
-            && event.event_id().is_some_and(|id| self.ids.repeats(EventId::of(id), minute_s))
-        {
-            counts.duplicate += 1;
-            return Ok(());
-        }
-        counts.accepted += 1;
-        match event {
-            Event::Gauge(gauge) => self.windows.add_gauge(gauge),
-            Event::Player(sample) => self.windows.add_player(sample),
-            Event::Chat(message) => self.windows.add_chat(message),
-            Event::Fact(fact) => {
-                if self.out.wants_sessions() {
-                    self.sessions.add_fact(fact);
-                }
-            }
-        }
-        Ok(())
+    fn own_event(&mut self, event: &Event<'_>, minute_s: i64) {
+        let Self { cx, ids, fold, .. } = self;
+        let looks = cx.shard.dedupe_horizon_ms > 0;
+        // The source knows no arrival times, by which lateness would be judged.
+        fold.accept(event, None, |id| looks && ids.repeats(id, minute_s));
     }
 
     fn reject(&mut self, offset: u64, piece: &[u8], rejection: &Rejection) -> io::Result<()> {
-        let counts = &mut self.out.counts;
-        counts.read += 1;
-        *counts.rejected.entry(rejection.reason).or_default() += 1;
+        self.fold.reject(rejection.reason);
         self.out.reject(place(&self.cx.objects[self.object].name, offset), rejection, piece)
     }
 
     /// Hands out what was folded of the current object.
     fn flush(&mut self) -> io::Result<()> {
         let stamp = self.cx.object_stamp(self.object);
-        let metrics = self.windows.drain();
-        if self.out.wants_sessions() {
-            for (key, agg) in &metrics {
-                self.sessions.absorb_window(key, agg);
-            }
-            let sessions = self.sessions.drain();
-            self.out.add_sessions(sessions.summaries, sessions.timeline, stamp)?;
-        }
-        self.out.add_metrics(metrics, stamp)
+        let (rows, counts) = self.fold.drain();
+        self.out.counts.add(&counts);
+        self.out.add(rows, stamp)
     }
 }
 

@@ -2,18 +2,18 @@
 //!
 //! A second write of an epoch has the same name and the same bytes, so it is the same write.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use bytes::Bytes;
 use ivs_core::archive;
 use ivs_core::epoch::{Objects, Rejected};
 use kinesis_model::{EpochMs, HashRange, Position, Record, ShardId};
 use object_store::path::Path;
-use object_store::{DynObjectStore, ObjectStoreExt as _};
 use serde_json::json;
 
+use super::upload::{self, Body};
 use super::{EFFECT, SetAside, SinkError, set_aside};
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config;
@@ -50,24 +50,25 @@ impl ObjectSink {
         Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
     }
 
-    /// Stores what an epoch leaves beside its rows.
+    /// Stores what an epoch leaves beside its rows. Each object is made while it is stored.
     ///
     /// # Errors
     /// When an object is not acknowledged in all tries.
-    pub async fn store(&self, shard: &ShardId, objects: &Objects) -> Result<(), SinkError> {
+    pub async fn store(&self, shard: &ShardId, objects: &Arc<Objects>) -> Result<(), SinkError> {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
             self.stats.note_rejects(shard, &objects.rejected);
-            let body = rejects_body(shard, &objects.rejected);
-            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), body).await?;
+            let (shard, objects) = (shard.clone(), Arc::clone(objects));
+            let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;
         }
         if let Some(archive) = &self.archive
             && !objects.segment.is_empty()
         {
-            let path = format!("{name}.ndjson.zst");
-            let body = segment_body(&objects.segment, objects.hash_range)
-                .map_err(|e| SinkError::Object { path: path.clone(), reason: e.to_string() })?;
-            self.put(archive, &path, body).await?;
+            let objects = Arc::clone(objects);
+            let body: Body =
+                Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
+            self.put(archive, &format!("{name}.ndjson.zst"), &body).await?;
         }
         Ok(())
     }
@@ -87,16 +88,16 @@ impl ObjectSink {
         }
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         let body = set_aside::body(shard, objects.to, rows);
-        self.put(&self.rejects, &format!("{name}.rows.ndjson"), body).await
+        let body: Body = Arc::new(move |out| out.write_all(&body));
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
     }
 
-    async fn put(&self, url: &StoreUrl, name: &str, body: Bytes) -> Result<(), SinkError> {
+    async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
         let path: Path = url.path(name);
-        let store: &Arc<DynObjectStore> = url.store();
         let mut backoff = EFFECT.start();
         loop {
-            match store.put(&path, body.clone().into()).await {
-                Ok(_) => {
+            match upload::put(url.store(), &path, body).await {
+                Ok(()) => {
                     self.stats.objects.fetch_add(1, Relaxed);
                     return Ok(());
                 }
@@ -129,10 +130,15 @@ pub fn epoch_name(
     format!("{stream}/{shard}/{hour}/{from}-{}", flat(to))
 }
 
-/// One JSON object a line: where the record stands, why it was refused, and its bytes.
-fn rejects_body(shard: &ShardId, rejected: &[Rejected]) -> Bytes {
-    let mut body = Vec::new();
+/// Writes one JSON object a record: where it stands, why its first refused line was refused, how
+/// many were by which reason, and the record itself, whole and once.
+fn write_rejects(
+    out: &mut dyn Write,
+    shard: &ShardId,
+    rejected: &[Rejected],
+) -> std::io::Result<()> {
     for record in rejected {
+        let refused = record.refused.iter().map(|(reason, lines)| (reason.as_str(), *lines));
         let mut line = json!({
             "shardId": shard.as_str(),
             "sequenceNumber": record.position.sequence.to_string(),
@@ -142,26 +148,30 @@ fn rejects_body(shard: &ShardId, rejected: &[Rejected]) -> Bytes {
             "arrivalMs": record.arrival.0,
             "reason": record.rejection.reason.as_str(),
             "error": record.rejection.to_string(),
+            "refused": refused.collect::<BTreeMap<_, _>>(),
         });
         archive::put_data(&mut line, &record.data);
-        body.extend(line.to_string().bytes());
-        body.push(b'\n');
+        writeln!(out, "{line}")?;
     }
-    body.into()
+    Ok(())
 }
 
-/// One JSON object a line, compressed: what `replay` needs to do it all again.
+/// Writes one JSON object a line, compressed: what `replay` needs to do it all again.
 ///
 /// The first line also tells the shard's hash keys, by which records of an aggregate are refused
 /// that belong to another shard. The checksum lets a reader find every damage.
-fn segment_body(records: &[Record], range: Option<HashRange>) -> std::io::Result<Bytes> {
-    let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+fn write_segment(
+    out: &mut dyn Write,
+    records: &[Record],
+    range: Option<HashRange>,
+) -> std::io::Result<()> {
+    let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
     let mut range = range;
     for record in records {
         writeln!(encoder, "{}", archive::object(record, range.take()))?;
     }
-    Ok(encoder.finish()?.into())
+    encoder.finish().map(drop)
 }
 
 #[cfg(test)]
@@ -193,21 +203,24 @@ mod tests {
 
     #[test]
     fn a_reject_is_kept_whole_even_when_it_is_not_text() {
-        let data = Bytes::from_static(b"\xff{");
+        let data = bytes::Bytes::from_static(b"\xff{");
         let rejection = decode(&data, EpochMs(5), &DecodeLimits::default()).unwrap_err();
         let rejected = Rejected {
             position: at(7, 1),
-            line: 2,
             partition_key: Arc::from("k"),
             arrival: EpochMs(5),
+            line: 2,
+            refused: BTreeMap::from([(rejection.reason, 500)]),
             rejection,
             data,
         };
-        let body = rejects_body(&ShardId::new("s"), &[rejected]);
+        let mut body = Vec::new();
+        write_rejects(&mut body, &ShardId::new("s"), &[rejected]).unwrap();
         let line: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(line["sequenceNumber"], "7");
         assert_eq!(line["subSequenceNumber"], 1);
         assert_eq!(line["reason"], "not_json");
+        assert_eq!(line["refused"], json!({ "not_json": 500 }));
         assert_eq!(STANDARD.decode(line["dataBase64"].as_str().unwrap()).unwrap(), b"\xff{");
     }
 }

@@ -99,7 +99,7 @@ pub struct Snapshot {
     pub rejected_by_reason: Vec<(String, u64)>,
     /// Accepted records too old for CloudWatch.
     pub late: u64,
-    /// Prepared epochs whose end the stream no longer held.
+    /// Times that records expired from the stream unread.
     pub retention_gaps: u64,
     /// See [`Stats`].
     pub epochs: u64,

@@ -6,13 +6,10 @@ use ivs_tests::rng::Rng;
 use kinesis_fleet::clock::MonoMs;
 use kinesis_fleet::planner::Observations;
 use kinesis_fleet::{Lease, WorkerId};
-use kinesis_model::{EpochMs, ShardId};
+use kinesis_model::ShardId;
 
 use crate::worker::Holder;
 use crate::world;
-
-/// How far a worker's wall clock may be off, either way.
-const SKEW_MS: u64 = 30_000;
 
 /// Who uses a held lease, as in the product.
 pub(crate) enum Phase {
@@ -75,7 +72,6 @@ pub(crate) struct Member {
     pub(crate) leaves_by: Option<MonoMs>,
     offset_ms: u64,
     speed_permille: u64,
-    skew_ms: i64,
 }
 
 impl Member {
@@ -95,28 +91,15 @@ impl Member {
             leaves_by: None,
             offset_ms: rng.below(10_000_000),
             speed_permille: 970 + rng.below(61),
-            skew_ms: 0,
         };
-        member.set_wall_clock(rng);
         let now = member.mono(now_ms);
         member.next_renewal = now;
         member
     }
 
-    /// Sets the wall clock anew, by chance wrongly.
-    pub(crate) fn set_wall_clock(&mut self, rng: &mut Rng) {
-        let skew = i64::try_from(rng.below(2 * SKEW_MS)).expect("a minute");
-        self.skew_ms = skew - 30_000;
-    }
-
     /// Its monotonic clock: an origin of its own, and up to 3 % fast or slow.
     pub(crate) fn mono(&self, now_ms: u64) -> MonoMs {
         MonoMs(self.offset_ms + now_ms * self.speed_permille / 1_000)
-    }
-
-    /// Its wall clock.
-    pub(crate) fn wall(&self, now_ms: u64) -> EpochMs {
-        EpochMs(1_750_000_000_000 + i64::try_from(now_ms).expect("a short run") + self.skew_ms)
     }
 
     /// A shard it is working on, if any.

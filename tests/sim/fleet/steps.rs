@@ -1,5 +1,6 @@
 //! What the coordinator does, one request to the lease table at a time.
 
+use ivs_core::epoch::ElapsedMs;
 use ivs_tests::rng::Rng;
 use kinesis_fleet::planner::{Action, Limits, Snapshot, plan};
 use kinesis_fleet::sync::{is_fresh, plan_sync};
@@ -167,14 +168,14 @@ impl Fleet {
     pub(super) fn advance(&mut self, at: usize, shard: usize, rng: &mut Rng) -> Result<(), String> {
         self.adopt_own_write(at, shard);
         let member = &mut self.members[at];
-        let (now, wall) = (member.mono(self.now_ms), member.wall(self.now_ms));
+        let now = member.mono(self.now_ms);
         let held = member.held.get_mut(&shard).expect("a running shard");
         let Phase::Running(holder) = &mut held.phase else { return Ok(()) };
         if held.hand_over {
             holder.hand_over(&mut self.world)?;
         }
         let before = holder.counter;
-        let outcome = holder.advance(Some(wall), &mut self.world, rng)?;
+        let outcome = holder.advance(Some(ElapsedMs(now.0)), &mut self.world, rng)?;
         let counter = holder.counter;
         if counter != before {
             held.valid_until = now.plus(self.config.safe_hold_ms());

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::open::{Counts, Rejected};
-use crate::decode::{DecodeLimits, Fact};
+use bytes::Bytes;
+
+use super::flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
+use super::open::Rejected;
+use super::{Counts, Rows};
+use crate::decode::DecodeLimits;
 use crate::row::Row;
 use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
@@ -54,8 +58,14 @@ pub struct Resume {
     pub checkpoint: Option<Position>,
     /// The end of an epoch that was prepared and never committed.
     pub pending: Option<Position>,
+    /// What that epoch was made by, as stored with it; `None` if its owner stored nothing, as
+    /// workers of KCL and releases before 0.2 do. It is then closed by the rules of this worker.
+    pub pending_rules: Option<Bytes>,
     /// The latest arrival up to the checkpoint, as committed with it.
     pub checkpoint_arrival: Option<EpochMs>,
+    /// The stream is known to hold all that follows the checkpoint, even if the checkpoint's own
+    /// record has expired.
+    pub is_complete: bool,
 }
 
 /// Where the reader has to start so that the machine can resume.
@@ -70,76 +80,49 @@ pub enum ReadFrom {
     At(Position),
 }
 
+/// Milliseconds since the driver began, by a clock that never goes back. Wall time is data and
+/// closes no epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ElapsedMs(pub u64);
+
 /// What the driver tells the machine.
 #[derive(Debug)]
 pub enum Input {
-    /// The next records of the shard, in order.
+    /// The next records of the shard, in order. A first slice of them is folded at once, the rest
+    /// by [`Input::Turn`].
     Records(Vec<Record>),
-    /// The time, by the driver's clock; closes epochs that are due.
-    Tick(EpochMs),
-    /// The lease holds `pendingCheckpoint`.
-    Prepared,
-    /// Every row holds the epoch.
-    RowsStored(StoredRows),
-    /// Rejects and archive segment are stored.
-    ObjectsStored,
-    /// Metrics and events were acknowledged.
-    Emitted,
-    /// The lease holds the checkpoint.
-    Committed,
+    /// The next slice of the records given; see [`super::Shard::has_backlog`].
+    Turn,
+    /// The records that follow the last one given are gone from the stream: what is given next
+    /// does not continue it.
+    Hole,
+    /// How long the driver has run; closes epochs that are due.
+    Tick(ElapsedMs),
+    /// An effect has happened; made by the effect itself.
+    Done(Answer),
     /// The shard is closed and was read to its end.
     ShardEnd,
+    /// The stream does not have the shard any more: what was unread of it is lost.
+    Gone,
     /// Shutdown or a cooperative hand-over: close, commit, release.
     HandOver,
 }
 
-/// What the machine asks the driver to do.
+/// What the machine asks the driver to do. Each but the last is answered by its `done`.
 #[derive(Debug)]
 pub enum Effect {
-    /// Write `pendingCheckpoint` on the condition that the lease is ours; answer `Prepared`.
-    Prepare(Position),
-    /// Merge these partials into their rows; answer `RowsStored`.
-    PutRows {
-        /// The epoch's partials.
-        rows: Arc<Rows>,
-        /// The epoch's end, to be set as `applied[shard]`.
-        to: Position,
-    },
-    /// Store rejects and archive under names derived from the epoch; answer `ObjectsStored`.
-    Store(Objects),
-    /// Send metrics and domain events; answer `Emitted`.
-    Emit(Emission),
-    /// Write `checkpoint` and remove `pendingCheckpoint`; answer `Committed`.
+    /// Write `pendingCheckpoint` on the condition that the lease is ours.
+    Prepare(Prepare),
+    /// Merge the epoch's partials into their rows.
+    PutRows(PutRows),
+    /// Store rejects and archive under names derived from the epoch.
+    Store(Store),
+    /// Send metrics and domain events.
+    Emit(Emit),
+    /// Write `checkpoint` and remove `pendingCheckpoint`.
     Commit(Commit),
-    /// The shard is done with; the machine takes no more input.
+    /// The machine takes no more input.
     Finish(Ending),
-}
-
-/// An epoch's partial aggregates, one per row, sorted by key.
-#[derive(Debug, Default)]
-pub struct Rows {
-    /// Per (session, minute).
-    pub metrics: Vec<(WindowKey, WindowAgg)>,
-    /// Per session.
-    pub summaries: Vec<(Arc<str>, SummaryAgg)>,
-    /// Immutable facts.
-    pub timeline: Vec<TimelineItem>,
-    /// Facts that belong to no session, and so to no row: metrics and domain events only.
-    pub account_facts: Vec<Fact>,
-}
-
-impl Rows {
-    /// How many rows the epoch touches.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.metrics.len() + self.summaries.len() + self.timeline.len()
-    }
-
-    /// Whether the epoch touches no row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// The rows as they stand after the epoch was merged into them.
@@ -156,14 +139,15 @@ pub struct StoredRows {
 /// What an epoch leaves beside its rows.
 #[derive(Debug, Default)]
 pub struct Objects {
-    /// The position before the epoch's first record, if there is one.
+    /// Every record after this position is in the epoch; `None` at the beginning of the shard.
+    /// Behind a gap it lies just before the first record, so that the archive shows the hole.
     pub from: Option<Position>,
     /// The epoch's end.
     pub to: Position,
     /// Arrival of the epoch's first record: names the archive folder, so that a second write of
     /// the same epoch is the same write.
     pub first_arrival: EpochMs,
-    /// Rejected records, in order.
+    /// Records of which something was refused, in order.
     pub rejected: Vec<Rejected>,
     /// The epoch's records, when an archive is wanted.
     pub segment: Vec<Record>,
@@ -186,22 +170,13 @@ pub struct Emission {
     pub to: Position,
 }
 
-/// A checkpoint to be written.
-#[derive(Clone, Debug)]
-pub struct Commit {
-    /// The epoch's end.
-    pub to: Position,
-    /// The latest arrival up to it.
-    pub arrival: Option<EpochMs>,
-    /// The epoch's record counts.
-    pub counts: Counts,
-}
-
 /// How a shard's processing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Everything is committed: write SHARD_END.
     ShardEnd,
-    /// Everything read is committed, or an unfinished recovery was dropped: release the lease.
+    /// Everything folded is committed, or an unfinished recovery was dropped: release the lease.
     HandOver,
+    /// An epoch that was prepared by other rules is committed: go on by our own, from there.
+    Reopen,
 }

@@ -1,73 +1,43 @@
-//! The epoch that is being read: classification and folding.
+//! The epoch that is being read: which lines a record has, and what becomes of each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Dedupe, EventId, Objects, Rows};
-use crate::decode::{self, Decoder, Event, FactKind, Reason, Rejection};
-use crate::session::SessionFold;
-use crate::window::{WindowAgg, WindowFold, WindowKey};
-use kinesis_model::{EpochMs, Position, Record};
+use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
+use crate::decode::{self, Decoder, Reason, Rejection};
+use crate::fold::Fold;
+use crate::window::{WindowAgg, WindowKey};
+use kinesis_model::{EpochMs, Gap, Position, Record};
 
-/// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
-const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
-
-/// What became of an epoch's records: read = accepted + duplicate + rejected (E6).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Records read, each line of a record with several counted.
-    pub read: u64,
-    /// Records folded.
-    pub accepted: u64,
-    /// Records that repeat an earlier one of the shard.
-    pub duplicate: u64,
-    /// Records refused, by reason.
-    pub rejected: BTreeMap<Reason, u64>,
-    /// Accepted records too old for CloudWatch: in the rows, not in the metrics.
-    pub late: u64,
-    /// Accepted IVS events of a type this version does not know.
-    pub unknown: u64,
-    /// Times the end of a prepared epoch was gone from the stream when it was to be recovered.
-    pub retention_gaps: u64,
-}
-
-impl Counts {
-    /// Records refused for any reason.
-    #[must_use]
-    pub fn rejected_total(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// Adds another epoch's counts.
-    pub fn add(&mut self, other: &Self) {
-        self.read += other.read;
-        self.accepted += other.accepted;
-        self.duplicate += other.duplicate;
-        self.late += other.late;
-        self.unknown += other.unknown;
-        self.retention_gaps += other.retention_gaps;
-        for (&reason, count) in &other.rejected {
-            *self.rejected.entry(reason).or_default() += count;
-        }
-    }
-}
-
-/// A record that was refused, whole, with the reason: nothing is lost.
+/// A record of which something was refused: kept whole and once, whatever the number of its lines,
+/// so that nothing is lost and what is kept is bounded by what came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// Where it stands in the shard.
     pub position: Position,
-    /// The line inside the record, from 0.
-    pub line: u64,
     /// The producer's partition key.
-    pub partition_key: std::sync::Arc<str>,
+    pub partition_key: Arc<str>,
     /// When it arrived.
     pub arrival: EpochMs,
-    /// Why it was refused.
+    /// Its first refused line, from 0.
+    pub line: u64,
+    /// Why that line was refused.
     pub rejection: Rejection,
-    /// Its bytes.
+    /// How many of its lines were refused, by reason.
+    pub refused: BTreeMap<Reason, u64>,
+    /// Its bytes, those of accepted lines included: of an aggregate those of the user record, or
+    /// of all of it where it could not be taken apart.
     pub data: Bytes,
+}
+
+impl Rejected {
+    /// Returns how many of its lines were refused.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.refused.values().sum()
+    }
 }
 
 /// The open epoch.
@@ -75,30 +45,28 @@ pub struct Rejected {
 pub(super) struct OpenEpoch {
     from: Option<Position>,
     to: Option<Position>,
-    opened: EpochMs,
+    opened: ElapsedMs,
     first_arrival: EpochMs,
     keep_records: bool,
-    counts: Counts,
     bytes: u64,
-    windows: WindowFold,
-    sessions: SessionFold,
+    fold: Fold,
+    gaps: Vec<Gap>,
     rejected: Vec<Rejected>,
     segment: Vec<Record>,
 }
 
 impl OpenEpoch {
-    /// An empty epoch that begins after `from`.
+    /// Creates an empty epoch that begins after `from`.
     pub(super) fn after(from: Option<Position>, keep_records: bool) -> Self {
         Self {
             from,
             to: None,
-            opened: EpochMs(0),
+            opened: ElapsedMs(0),
             first_arrival: EpochMs(0),
             keep_records,
-            counts: Counts::default(),
             bytes: 0,
-            windows: WindowFold::default(),
-            sessions: SessionFold::default(),
+            fold: Fold::default(),
+            gaps: Vec::new(),
             rejected: Vec::new(),
             segment: Vec::new(),
         }
@@ -108,36 +76,54 @@ impl OpenEpoch {
         self.to.is_none()
     }
 
-    /// What is folded so far, in no order.
+    /// Returns what is folded so far, in no order.
     pub(super) fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
-        self.windows.iter()
+        self.fold.windows()
     }
 
-    /// The last position folded.
+    /// Returns the position before the first record.
+    pub(super) fn from(&self) -> Option<Position> {
+        self.from
+    }
+
+    /// Returns the last position folded.
     pub(super) fn to(&self) -> Option<Position> {
         self.to
     }
 
-    /// When its first record was read, by the driver's clock.
-    pub(super) fn opened(&self) -> EpochMs {
+    /// Returns when its first record was folded.
+    pub(super) fn opened(&self) -> ElapsedMs {
         self.opened
     }
 
+    /// Returns the arrival of its first record.
+    pub(super) fn first_arrival(&self) -> Option<EpochMs> {
+        self.to.map(|_| self.first_arrival)
+    }
+
     pub(super) fn counts(&self) -> &Counts {
-        &self.counts
+        self.fold.counts()
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Rows the epoch will touch, less the summaries of sessions of which it has windows only.
+    /// Returns the rows that it touches, less the summaries of sessions that have windows only.
     pub(super) fn rows(&self) -> usize {
-        self.windows.len() + self.sessions.len()
+        self.fold.rows()
     }
 
-    pub(super) fn note_gap(&mut self) {
-        self.counts.retention_gaps += 1;
+    /// Counts a gap.
+    pub(super) fn note_gap(&mut self, gap: Gap) {
+        self.fold.note_gap();
+        self.gaps.push(gap);
+    }
+
+    /// Makes an epoch without records begin after `from`.
+    pub(super) fn begin_after(&mut self, from: Position) {
+        debug_assert!(self.is_empty(), "an epoch has no hole inside");
+        self.from = Some(from);
     }
 
     /// Classifies and folds every line of one user record.
@@ -146,75 +132,45 @@ impl OpenEpoch {
         position: Position,
         record: &Record,
         data: &Bytes,
-        decoder: &mut Decoder,
-        dedupe: &mut Dedupe,
-        now: EpochMs,
+        (decoder, dedupe): (&mut Decoder, &mut Dedupe),
+        now: ElapsedMs,
     ) {
         self.touch(position, record, now);
+        let mut refused: Option<Rejected> = None;
         for (number, line) in (0..).zip(decode::lines(data)) {
-            self.counts.read += 1;
             let decoded = decoder.decode(line, record.arrival);
             // Borrowed where it stands: an event is large.
-            let event = match &decoded {
-                Ok(event) => event,
-                Err(rejection) => {
-                    let data = data.slice_ref(line);
-                    self.push_rejected(position, number, record, data, rejection.clone());
-                    continue;
+            match &decoded {
+                Ok(event) => {
+                    self.fold.accept(event, Some(record.arrival), |id| dedupe.repeats(id));
                 }
-            };
-            if event.event_id().is_some_and(|id| dedupe.repeats(EventId::of(id))) {
-                self.counts.duplicate += 1;
-                continue;
-            }
-            self.counts.accepted += 1;
-            self.counts.late += u64::from(event.time().0 < record.arrival.0 - LATE_AFTER_MS);
-            match event {
-                Event::Gauge(gauge) => self.windows.add_gauge(gauge),
-                Event::Player(sample) => self.windows.add_player(sample),
-                Event::Chat(message) => self.windows.add_chat(message),
-                Event::Fact(fact) => {
-                    let unknown = matches!(fact.kind, FactKind::Unknown { .. });
-                    self.counts.unknown += u64::from(unknown);
-                    self.sessions.add_fact(fact);
+                Err(rejection) => {
+                    self.fold.reject(rejection.reason);
+                    let first = || rejected(position, number, record, data, rejection);
+                    let kept = refused.get_or_insert_with(first);
+                    *kept.refused.entry(rejection.reason).or_default() += 1;
                 }
             }
         }
+        self.rejected.extend(refused);
     }
 
-    /// Refuses a user record that could not even be taken out of its aggregate.
+    /// Refuses a record that could not even be taken apart.
     pub(super) fn reject(
         &mut self,
         position: Position,
         record: &Record,
         rejection: &Rejection,
-        now: EpochMs,
+        now: ElapsedMs,
     ) {
         self.touch(position, record, now);
-        self.counts.read += 1;
-        self.push_rejected(position, 0, record, record.data.clone(), rejection.clone());
+        self.fold.reject(rejection.reason);
+        let mut kept = rejected(position, 0, record, &record.data, rejection);
+        kept.refused.insert(rejection.reason, 1);
+        self.rejected.push(kept);
     }
 
-    fn push_rejected(
-        &mut self,
-        position: Position,
-        line: u64,
-        record: &Record,
-        data: Bytes,
-        rejection: Rejection,
-    ) {
-        *self.counts.rejected.entry(rejection.reason).or_default() += 1;
-        self.rejected.push(Rejected {
-            position,
-            line,
-            partition_key: record.partition_key.clone(),
-            arrival: record.arrival,
-            rejection,
-            data,
-        });
-    }
-
-    fn touch(&mut self, position: Position, record: &Record, now: EpochMs) {
+    fn touch(&mut self, position: Position, record: &Record, now: ElapsedMs) {
         let new_record = self.to.is_none_or(|to| to.sequence != record.sequence);
         if self.to.is_none() {
             self.opened = now;
@@ -230,18 +186,7 @@ impl OpenEpoch {
     }
 
     /// Ends the epoch at `to`.
-    pub(super) fn close(mut self, to: Position) -> (Rows, Objects) {
-        let metrics = self.windows.drain();
-        for (key, partial) in &metrics {
-            self.sessions.absorb_window(key, partial);
-        }
-        let sessions = self.sessions.drain();
-        let rows = Rows {
-            metrics,
-            summaries: sessions.summaries,
-            timeline: sessions.timeline,
-            account_facts: sessions.account_facts,
-        };
+    pub(super) fn close(mut self, to: Position) -> ((Rows, Counts), Objects, Vec<Gap>) {
         let objects = Objects {
             from: self.from,
             to,
@@ -250,7 +195,26 @@ impl OpenEpoch {
             segment: self.segment,
             hash_range: None,
         };
-        (rows, objects)
+        (self.fold.drain(), objects, self.gaps)
+    }
+}
+
+/// Begins to keep a record; its lines are to be counted.
+fn rejected(
+    position: Position,
+    line: u64,
+    record: &Record,
+    data: &Bytes,
+    rejection: &Rejection,
+) -> Rejected {
+    Rejected {
+        position,
+        partition_key: record.partition_key.clone(),
+        arrival: record.arrival,
+        line,
+        rejection: rejection.clone(),
+        refused: BTreeMap::new(),
+        data: data.clone(),
     }
 }
 

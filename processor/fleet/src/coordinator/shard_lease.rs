@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,7 @@ impl ShardLease {
         let resume = ResumePoint {
             checkpoint: row.checkpoint,
             pending,
+            pending_state: row.pending_state.clone(),
             checkpoint_arrival: row.checkpoint_arrival,
             initial_time: row.initial_time,
         };
@@ -67,7 +69,7 @@ impl ShardLease {
     /// Where the previous owner stopped, read consistently when the lease was taken.
     #[must_use]
     pub fn resume_point(&self) -> ResumePoint {
-        self.resume
+        self.resume.clone()
     }
 
     /// The lease counter when the lease was handed out: grows with every owner of the shard.
@@ -82,7 +84,20 @@ impl ShardLease {
     /// See [`StoreError`]; after [`StoreError::Unreachable`] the write may or may not have been
     /// stored, and it is safe to call again.
     pub async fn prepare(&self, to: Position) -> Result<LeaseOutcome, StoreError> {
-        self.write(&Change::Prepare(to)).await
+        self.prepare_with(to, Bytes::new()).await
+    }
+
+    /// As [`ShardLease::prepare`], with `state` beside it for whoever has to finish what begins:
+    /// see [`ResumePoint::pending_state`].
+    ///
+    /// # Errors
+    /// As [`ShardLease::prepare`].
+    pub async fn prepare_with(
+        &self,
+        to: Position,
+        state: Bytes,
+    ) -> Result<LeaseOutcome, StoreError> {
+        self.write(&Change::Prepare { to, state }).await
     }
 
     /// Stores `to` as checkpoint and removes the pending one. `arrival` is the arrival time of the

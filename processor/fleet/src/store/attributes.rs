@@ -16,7 +16,7 @@ pub const CHECKPOINT_SUB: &str = "checkpointSubSequenceNumber";
 pub const PENDING: &str = "pendingCheckpoint";
 /// N, optional. The capital S in `SubSequence` is KCL's.
 pub const PENDING_SUB: &str = "pendingCheckpointSubSequenceNumber";
-/// B, optional: KCL applications' own bytes; removed with every checkpoint of ours.
+/// B, optional: an application's own bytes about the pending checkpoint; goes with it.
 pub const PENDING_STATE: &str = "pendingCheckpointState";
 /// SS, absent if none. Singular name, set type.
 pub const PARENTS: &str = "parentShardId";

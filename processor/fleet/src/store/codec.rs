@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
 use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 use super::attributes as name;
@@ -44,6 +45,7 @@ pub fn decode(item: &Item) -> Result<Option<Lease>, CodecError> {
             .ok_or_else(|| row.error(name::LEASE_COUNTER, "is missing"))?,
         checkpoint: checkpoint.ok_or_else(|| row.error(name::CHECKPOINT, "is missing"))?,
         pending: row.checkpoint(name::PENDING, name::PENDING_SUB)?,
+        pending_state: row.bytes(name::PENDING_STATE)?,
         owner_switches: row.number(name::OWNER_SWITCHES)?.unwrap_or(0),
         parents: row.shards(name::PARENTS)?,
         children: row.shards(name::CHILDREN)?,
@@ -74,6 +76,12 @@ impl<'a> Row<'a> {
             .map(|value| value.as_s().map(String::as_str))
             .transpose()
             .map_err(|_| self.error(attribute, "is not a string"))
+    }
+
+    fn bytes(&self, attribute: &'static str) -> Result<Option<Bytes>, CodecError> {
+        let Some(value) = self.item.get(attribute) else { return Ok(None) };
+        let blob = value.as_b().map_err(|_| self.error(attribute, "is not binary"))?;
+        Ok(Some(Bytes::copy_from_slice(blob.as_ref())))
     }
 
     fn required(&self, attribute: &'static str) -> Result<&'a str, CodecError> {

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
 use kinesis_model::{EpochMs, Position, ShardId};
 
 use super::attributes as name;
@@ -20,7 +22,12 @@ pub enum Change {
     /// Become the owner.
     Take(WorkerId),
     /// `pendingCheckpoint` is set; the checkpoint does not move.
-    Prepare(Position),
+    Prepare {
+        /// The end of what is about to be written.
+        to: Position,
+        /// The application's own bytes about it; none if empty.
+        state: Bytes,
+    },
     /// The checkpoint moves and the pending one goes.
     Commit {
         /// Everything up to here is done.
@@ -140,11 +147,16 @@ impl Change {
                     update.set(name::OWNER_SWITCHES, codec::number(seen.owner_switches + 1));
                 }
             }
-            Self::Prepare(to) => {
+            Self::Prepare { to, state } => {
                 let pending = Checkpoint::Sequence(*to);
                 update.set(name::PENDING, codec::checkpoint_text(&pending));
                 update.set(name::PENDING_SUB, codec::checkpoint_sub(&pending));
-                update.remove(&[name::PENDING_STATE]);
+                if state.is_empty() {
+                    update.remove(&[name::PENDING_STATE]);
+                } else {
+                    let state = AttributeValue::B(Blob::new(&state[..]));
+                    update.set(name::PENDING_STATE, state);
+                }
             }
             Self::Commit { to, arrival } => {
                 set_checkpoint(&mut update, &Checkpoint::Sequence(*to));
@@ -189,7 +201,9 @@ impl Change {
         match self {
             Self::Renew => still_ours,
             Self::Take(me) => row.owner.as_ref() == Some(me) && row.is_cooperative(),
-            Self::Prepare(to) => still_ours && row.pending == Some(Checkpoint::Sequence(*to)),
+            Self::Prepare { to, .. } => {
+                still_ours && row.pending == Some(Checkpoint::Sequence(*to))
+            }
             Self::Commit { to, .. } => {
                 still_ours && row.pending.is_none() && row.checkpoint == Checkpoint::Sequence(*to)
             }

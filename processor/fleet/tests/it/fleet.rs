@@ -44,7 +44,8 @@ async fn a_worker_gets_every_shard_and_its_successor_goes_on_where_it_committed(
         let lease = soon(leases.recv()).await.unwrap();
         assert_eq!(lease.resume_point().checkpoint, Checkpoint::TrimHorizon);
         assert_eq!(lease.commit(done, EpochMs(5)).await.unwrap(), LeaseOutcome::Done);
-        assert_eq!(lease.prepare(prepared).await.unwrap(), LeaseOutcome::Done);
+        let stored = lease.prepare_with(prepared, "note".into()).await;
+        assert_eq!(stored.unwrap(), LeaseOutcome::Done);
         held.push(lease);
     }
     let shutdown = tokio::spawn(fleet.shutdown(Duration::from_secs(30)));
@@ -61,6 +62,7 @@ async fn a_worker_gets_every_shard_and_its_successor_goes_on_where_it_committed(
         let point = lease.resume_point();
         assert_eq!(point.checkpoint, Checkpoint::Sequence(done));
         assert_eq!((point.pending, point.checkpoint_arrival), (Some(prepared), Some(EpochMs(5))));
+        assert_eq!(point.pending_state.as_deref(), Some(&b"note"[..]));
         assert_eq!(point.start(), StartAt::At(done));
         held.push(lease);
     }

@@ -91,7 +91,7 @@ async fn every_operation_writes_exactly_what_kcl_would() {
     assert_eq!(raw, expected);
 
     let to = format!("{SEQUENCE}/7").parse().unwrap();
-    let (lease, raw) = applied(&aws, &lease, Change::Prepare(to)).await;
+    let (lease, raw) = applied(&aws, &lease, Change::Prepare { to, state: "".into() }).await;
     set(
         &mut expected,
         &[

@@ -51,6 +51,26 @@ async fn of_two_takers_one_wins_and_the_other_sees_who() {
     assert_eq!(lost, Write::Lost(Some(Box::new(won))));
 }
 
+fn prepare(to: Position, state: &'static str) -> Change {
+    Change::Prepare { to, state: state.into() }
+}
+
+#[tokio::test]
+async fn what_is_stored_beside_a_pending_checkpoint_goes_with_it() {
+    let (aws, lease) = with_lease().await;
+    let lease = done(&aws, &lease, take("a")).await;
+    let noted = done(&aws, &lease, prepare(at(3), "note")).await;
+    assert_eq!(noted.pending_state.as_deref(), Some(&b"note"[..]));
+    let renewed = done(&aws, &noted, Change::Renew).await;
+    assert_eq!(renewed.pending_state, noted.pending_state);
+    let silent = done(&aws, &renewed, prepare(at(3), "")).await;
+    assert_eq!((silent.pending, &silent.pending_state), (noted.pending, &None));
+    let noted = done(&aws, &silent, prepare(at(4), "note")).await;
+    let commit = Change::Commit { to: at(4), arrival: EpochMs(9) };
+    let committed = done(&aws, &noted, commit).await;
+    assert_eq!((committed.pending, committed.pending_state), (None, None));
+}
+
 #[tokio::test]
 async fn a_write_on_a_lease_that_moved_on_changes_nothing() {
     let (aws, lease) = with_lease().await;
@@ -58,7 +78,7 @@ async fn a_write_on_a_lease_that_moved_on_changes_nothing() {
     let new = done(&aws, &old, take("b")).await;
     for change in [
         Change::Renew,
-        Change::Prepare(at(1)),
+        prepare(at(1), "note"),
         Change::Commit { to: at(1), arrival: EpochMs(0) },
         Change::Finish(Vec::new()),
         Change::Release(None),
@@ -83,7 +103,7 @@ async fn a_lost_answer_is_recognised_as_our_own_write() {
     for change in [
         take("a"),
         Change::Renew,
-        Change::Prepare(at(5)),
+        prepare(at(5), "note"),
         Change::Commit { to: at(5), arrival: EpochMs(9) },
         Change::Finish(vec![ShardId::new("child")]),
         Change::Release(None),
@@ -103,8 +123,9 @@ async fn a_late_heartbeat_of_ours_does_not_pass_for_a_checkpoint() {
     let seen = done(&aws, &lease, take("a")).await;
     // A heartbeat whose answer never came is stored behind our back.
     done(&aws, &seen, Change::Renew).await;
-    let prepared = done(&aws, &seen, Change::Prepare(at(7))).await;
+    let prepared = done(&aws, &seen, prepare(at(7), "note")).await;
     assert_eq!(prepared.pending, Some(Checkpoint::Sequence(at(7))));
+    assert_eq!(prepared.pending_state.as_deref(), Some(&b"note"[..]));
     assert_eq!(prepared.counter, seen.counter + 2);
 }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use aws_calls::explain;
 use aws_sdk_cloudwatch::operation::put_metric_alarm::builders::PutMetricAlarmFluentBuilder;
+use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
-    ComparisonOperator, MetricDataQuery, StandardUnit, Statistic as AwsStatistic,
+    ComparisonOperator, Datapoint, MetricDataQuery, StandardUnit, Statistic as AwsStatistic,
 };
 use ivs_emulator::{Endpoint, Notices};
 use ivs_schemas::catalogue::{ALARMS, Alarm, EXTERNAL, MissingData, Statistic};
@@ -88,11 +89,14 @@ async fn has_value(clients: &Clients, alarm: &Alarm, since: SystemTime) -> bool 
         .metric_name(alarm.metric.name)
         .statistics(AwsStatistic::SampleCount)
         .period(60)
-        .start_time(since.into())
-        .end_time((SystemTime::now() + Duration::from_secs(60)).into())
+        .start_time((since - Duration::from_secs(60)).into())
+        .end_time(SystemTime::now().into())
         .send()
         .await;
-    values.is_ok_and(|values| values.datapoints.is_some_and(|points| !points.is_empty()))
+    // An alarm looks at minutes that are over.
+    let over_s = DateTime::from(SystemTime::now()).secs() - 60;
+    let is_over = |point: &Datapoint| point.timestamp().is_some_and(|at| at.secs() <= over_s);
+    values.is_ok_and(|values| values.datapoints().iter().any(is_over))
 }
 
 async fn put(clients: &Clients, alarm: &Alarm, topic: &str) -> anyhow::Result<()> {

@@ -111,7 +111,7 @@ impl<'a> Live<'a> {
             line += &format!("  {} streams  {:.0} viewers  {alarms}", now.streams, now.viewers);
         }
         let stats = self.worker.stats().snapshot();
-        line += &format!("  {rate:.0} records/s");
+        line += &format!("  {rate:.0}/s");
         if stats.rejected > 0 {
             line += &format!("  {} rejected", stats.rejected);
         }

@@ -1,0 +1,182 @@
+//! An epoch in flight, as the steps that are still to be done.
+//!
+//! Each step is handed to the driver with all that is left of the epoch inside, and the answer to
+//! a step can only be made from the step itself: a driver cannot answer what was not asked.
+
+use std::sync::Arc;
+
+use super::message::{Effect, Emission, Input, Objects, StoredRows};
+use super::{Counts, Rows, Rules};
+use kinesis_model::{EpochMs, Gap, Position};
+
+/// What a closed epoch takes along to its commit.
+#[derive(Debug)]
+struct Tail {
+    to: Position,
+    counts: Counts,
+    gaps: Vec<Gap>,
+    arrival: Option<EpochMs>,
+}
+
+/// Write `pendingCheckpoint` on the condition that the lease is ours.
+#[derive(Debug)]
+pub struct Prepare {
+    /// The epoch's end.
+    pub to: Position,
+    /// What the epoch was made by, to be stored with it.
+    pub rules: Rules,
+    rows: Arc<Rows>,
+    objects: Arc<Objects>,
+    tail: Tail,
+}
+
+/// Merge these partials into their rows.
+#[derive(Debug)]
+pub struct PutRows {
+    /// The epoch's partials.
+    pub rows: Arc<Rows>,
+    /// The epoch's end, to be set as `applied[shard]`.
+    pub to: Position,
+    objects: Arc<Objects>,
+    tail: Tail,
+}
+
+/// Store rejects and archive under names derived from the epoch.
+#[derive(Debug)]
+pub struct Store {
+    /// What is to be stored.
+    pub objects: Arc<Objects>,
+    rows: Arc<Rows>,
+    stored: StoredRows,
+    tail: Tail,
+}
+
+/// Send metrics and domain events.
+#[derive(Debug)]
+pub struct Emit {
+    /// What they are made of.
+    pub emission: Emission,
+    gaps: Vec<Gap>,
+    commit_arrival: Option<EpochMs>,
+}
+
+/// Write `checkpoint` and remove `pendingCheckpoint`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Commit {
+    /// The epoch's end.
+    pub to: Position,
+    /// The latest arrival up to it.
+    pub arrival: Option<EpochMs>,
+    /// The epoch's record counts.
+    pub counts: Counts,
+    /// What the stream no longer held.
+    pub gaps: Vec<Gap>,
+}
+
+/// The answer to a step: the epoch with that step done.
+#[derive(Debug)]
+pub struct Answer(Box<EpochInFlight>);
+
+/// What is done of an epoch in flight.
+#[derive(Debug)]
+enum EpochInFlight {
+    Prepared { rows: Arc<Rows>, objects: Arc<Objects>, tail: Tail },
+    RowsStored { rows: Arc<Rows>, stored: StoredRows, objects: Arc<Objects>, tail: Tail },
+    ObjectsStored { rows: Arc<Rows>, stored: StoredRows, tail: Tail },
+    Emitted(Tail),
+    Committed,
+}
+
+impl Prepare {
+    /// Starts the flight of a closed epoch.
+    pub(super) fn new(
+        (rows, counts): (Rows, Counts),
+        objects: Objects,
+        gaps: Vec<Gap>,
+        arrival: Option<EpochMs>,
+        rules: Rules,
+    ) -> Self {
+        let to = objects.to;
+        let tail = Tail { to, counts, gaps, arrival };
+        Self { to, rules, rows: Arc::new(rows), objects: Arc::new(objects), tail }
+    }
+
+    /// Returns what the stream no longer held when the epoch was read.
+    #[must_use]
+    pub fn gaps(&self) -> &[Gap] {
+        &self.tail.gaps
+    }
+
+    /// The lease holds `pendingCheckpoint`.
+    #[must_use]
+    pub fn done(self) -> Input {
+        let Self { rows, objects, tail, .. } = self;
+        EpochInFlight::Prepared { rows, objects, tail }.into()
+    }
+}
+
+impl PutRows {
+    /// Every row holds the epoch.
+    #[must_use]
+    pub fn done(self, stored: StoredRows) -> Input {
+        let Self { rows, objects, tail, .. } = self;
+        EpochInFlight::RowsStored { rows, stored, objects, tail }.into()
+    }
+}
+
+impl Store {
+    /// Rejects and archive segment are stored.
+    #[must_use]
+    pub fn done(self) -> Input {
+        let Self { rows, stored, tail, .. } = self;
+        EpochInFlight::ObjectsStored { rows, stored, tail }.into()
+    }
+}
+
+impl Emit {
+    /// Metrics and events were acknowledged.
+    #[must_use]
+    pub fn done(self) -> Input {
+        let Self { emission: Emission { counts, to, .. }, gaps, commit_arrival } = self;
+        EpochInFlight::Emitted(Tail { to, counts, gaps, arrival: commit_arrival }).into()
+    }
+}
+
+impl Commit {
+    /// The lease holds the checkpoint.
+    #[must_use]
+    pub fn done(self) -> Input {
+        EpochInFlight::Committed.into()
+    }
+}
+
+impl From<EpochInFlight> for Input {
+    fn from(done: EpochInFlight) -> Self {
+        Self::Done(Answer(Box::new(done)))
+    }
+}
+
+impl Answer {
+    /// Returns the step that follows; `None` after the last.
+    pub(super) fn next(self) -> Option<Effect> {
+        Some(match *self.0 {
+            EpochInFlight::Prepared { rows, objects, tail } => {
+                Effect::PutRows(PutRows { rows, to: tail.to, objects, tail })
+            }
+            EpochInFlight::RowsStored { rows, stored, objects, tail } => {
+                Effect::Store(Store { objects, rows, stored, tail })
+            }
+            EpochInFlight::ObjectsStored { rows, stored, tail } => {
+                let Tail { to, counts, gaps, arrival: commit_arrival } = tail;
+                let arrival = commit_arrival.unwrap_or_default();
+                let emission = Emission { partials: rows, stored, counts, arrival, to };
+                Effect::Emit(Emit { emission, gaps, commit_arrival })
+            }
+            EpochInFlight::Emitted(Tail { to, counts, gaps, arrival }) => {
+                Effect::Commit(Commit { to, arrival, counts, gaps })
+            }
+            EpochInFlight::Committed => return None,
+        })
+    }
+}

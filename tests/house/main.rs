@@ -1,0 +1,68 @@
+//! The rules of the house that no compiler checks: the crates that the image links, the length of
+//! files.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The longest file; the habit is two hundred lines.
+const MAX_LINES: usize = 500;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn stdout(command: &mut Command) -> String {
+    let output = command.current_dir(root()).output().expect("it runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Tracked files, with their texts, that end in one of `endings`.
+fn sources(endings: &[&str]) -> Vec<(String, String)> {
+    let listed = stdout(Command::new("git").args(["ls-files"]));
+    let wanted = |path: &&str| endings.iter().any(|ending| path.ends_with(ending));
+    let read =
+        |path: &str| Some((path.to_owned(), std::fs::read_to_string(root().join(path)).ok()?));
+    listed.lines().filter(wanted).filter_map(read).collect()
+}
+
+/// Crates that the program links when it is built with `features`.
+fn linked(features: &[&str]) -> Vec<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--locked", "-p", "ivs-processor", "--edges", "normal,build"]);
+    let tree = stdout(cargo.args(["--prefix", "none", "--format", "{p}"]).args(features));
+    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_image_links_neither_the_embedded_aws_nor_traffic() {
+    let test_only =
+        ["ivs-emulator", "ivs-traffic", "dynoxide-rs", "libsqlite3-sys", "axum", "quamina"];
+    let image = linked(&["--no-default-features"]);
+    for name in test_only {
+        assert!(!image.iter().any(|linked| linked == name), "the image links {name}");
+    }
+    let local = linked(&[]);
+    for name in test_only {
+        assert!(local.iter().any(|linked| linked == name), "`local` does without {name}");
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    let long: Vec<_> = sources(&[".rs", ".ts"])
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > MAX_LINES)
+        .collect();
+    assert!(long.is_empty(), "split by job: {long:?}");
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let listed = stdout(Command::new("git").args(["ls-files"]));
+    let is_stray =
+        |path: &&str| [".orig", ".rej", ".bak", ".swp"].iter().any(|e| path.ends_with(e));
+    let stray: Vec<_> = listed.lines().filter(is_stray).collect();
+    assert!(stray.is_empty(), "nobody needs {stray:?}");
+}
