@@ -432,6 +432,9 @@ fn a_source_without_use_is_told_by_the_exit_code() {
     assert_eq!(code, 65, "{error}");
     assert!(error.contains("were rejected") && error.contains("--allow-rejects"), "{error}");
     replay(&["--allow-rejects", "--rows-out"]).arg(&rows).arg(&file).run_to_end();
+    let local = || Program::new(&["local", "--port", "0", "--state", ":memory:"]);
+    let (code, error) = local().arg("--input").arg(&file).fails();
+    assert_eq!(code, 65, "{error}");
     let (code, error) = replay(&["--from", "2026-03-02T00:00:00Z", "--to", "2026-03-01T00:00:00Z"])
         .args(&["kinesis:ivs-events", "--rows-out"])
         .arg(&rows)

@@ -58,6 +58,8 @@ pub struct GenerateArgs {
 
 /// Time generated at once when it goes as fast as it can.
 const SLICE_MS: i64 = 1_000;
+/// Lines that are delivered together then: some full calls.
+const SENT_LINES: usize = 2_000;
 /// Time covered unless something else is asked for.
 const DEFAULT_FOR: Duration = Duration::from_secs(60);
 
@@ -170,9 +172,15 @@ async fn send_fast(
     slices: impl Iterator<Item = Vec<Produced>>,
     ledger: &Mutex<Ledger>,
 ) -> anyhow::Result<()> {
-    for batch in slices {
-        traffic::deliver(clients, &config.stream.name, &batch).await?;
-        traffic::note(ledger, &batch);
+    let mut waiting = Vec::new();
+    let mut slices = slices.peekable();
+    while let Some(batch) = slices.next() {
+        waiting.extend(batch);
+        if waiting.len() >= SENT_LINES || slices.peek().is_none() {
+            traffic::deliver(clients, &config.stream.name, &waiting).await?;
+            traffic::note(ledger, &waiting);
+            waiting.clear();
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use ivs_core::epoch::{Counts, Rejected};
 use kinesis_model::{EpochMs, ShardId};
 use serde::{Deserialize, Serialize};
 
+use super::channels::ChannelFigures;
 use crate::clock::now;
 
 /// Counters of one process. Shared by all shard tasks.
@@ -17,6 +18,8 @@ pub struct Stats {
     committed: Mutex<Counts>,
     last_error: Mutex<Option<LastError>>,
     rejects: Mutex<BTreeMap<&'static str, VecDeque<RejectExample>>>,
+    /// The latest figures of each channel.
+    pub channels: ChannelFigures,
     /// Epochs committed.
     pub epochs: AtomicU64,
     /// From prepare to commit, summed over all epochs, in microseconds.

@@ -128,3 +128,20 @@ fn every_command_reads_the_same_records() {
     assert!(out.contains("sent 4 records;"), "{out}");
     assert!(out.contains("accepted                 3"), "{out}");
 }
+
+/// Folders as Hive and Spark lay them out, names with everything that URLs and shells care about.
+#[test]
+fn names_of_all_kinds_are_read() {
+    let dir = state();
+    let folder = dir.path().join("year=2026/月=03");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (n, name) in
+        ["日本.ndjson", "a b+c%20d#e?f=1.ndjson", "x'y\"z.json", "_SUCCESS", ".part.crc"]
+            .into_iter()
+            .enumerate()
+    {
+        let text = if name == "_SUCCESS" { String::new() } else { record(n) };
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    assert_eq!(replayed(dir.path(), &dir.path().join("year=2026")), (0, 3, String::new()));
+}

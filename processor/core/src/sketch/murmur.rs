@@ -19,9 +19,10 @@ pub(super) fn hash128(bytes: &[u8]) -> (u64, u64) {
         h2 = h2.rotate_left(31).wrapping_add(h1).wrapping_mul(5).wrapping_add(0x3849_5ab5);
     }
     // Absent tail bytes count as zero, and zero mixes to zero.
-    let mut last = [0; 16];
-    last[..tail.len()].copy_from_slice(tail);
-    let (k1, k2) = halves(&last);
+    let (k1, k2) = match tail.split_first_chunk() {
+        Some((low, rest)) => (u64::from_le_bytes(*low), short(rest)),
+        None => (short(tail), 0),
+    };
     h1 ^= mix1(k1);
     h2 ^= mix2(k2);
 
@@ -34,6 +35,25 @@ pub(super) fn hash128(bytes: &[u8]) -> (u64, u64) {
     h2 = avalanche(h2);
     h1 = h1.wrapping_add(h2);
     (h1, h2.wrapping_add(h1))
+}
+
+/// The little-endian number that fewer than eight bytes spell. Words that overlap are read: copied
+/// to a buffer of zeros first, the bytes would have to be waited for.
+fn short(bytes: &[u8]) -> u64 {
+    let bits = |count: usize| 8 * count;
+    match (bytes.first_chunk(), bytes.last_chunk(), bytes) {
+        (Some(low), Some(high), _) => {
+            let high = u64::from(u32::from_le_bytes(*high));
+            u64::from(u32::from_le_bytes(*low)) | high << bits(bytes.len() - 4)
+        }
+        (_, _, [first, .., last]) => {
+            let middle = bytes.len() / 2;
+            let rest = u64::from(bytes[middle]) << bits(middle);
+            u64::from(*first) | rest | u64::from(*last) << bits(bytes.len() - 1)
+        }
+        (_, _, [only]) => u64::from(*only),
+        _ => 0,
+    }
 }
 
 /// Little-endian words of a block.

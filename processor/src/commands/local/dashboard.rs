@@ -1,21 +1,40 @@
-//! The tutorial's five widgets, as the CDK stack's dashboard has them.
+//! The dashboard of `local`: the catalogue's sections, as the CDK stack draws them.
 
-use ivs_schemas::catalogue::{
-    CHANNEL_ID, IVS_CHANNEL, Metric,
-    metrics::{
-        CHAT_ACTIVITY, CURRENT_VIEWERS, FRAME_RATE, INGEST_FRAMERATE, KEYFRAME_INTERVAL,
-        LIMIT_BREACHES, PEAK_VIEWERS, STREAM_BITRATE, STREAM_DURATION, STREAMS_ENDED,
-        STREAMS_FAILED, STREAMS_STARTED,
-    },
-};
+use ivs_schemas::catalogue::widgets::{Kind, Line, SECTIONS, Scope, Widget};
+use ivs_schemas::catalogue::{CHANNEL_ID, IVS_CHANNEL, Metric, Namespace, metrics};
 use ivs_schemas::names;
 use serde_json::{Value, json};
 
 /// Stands where the channel chosen on the dashboard is put; the CDK stack has the same.
 const CHANNEL: &str = "choose-a-channel";
+/// Rows of the grid that a widget takes, and those of one that holds totals or a heading.
+const HEIGHT: u32 = 6;
+const LOW: u32 = 3;
 
 /// The dashboard's body.
 pub(super) fn body() -> String {
+    let mut widgets = Vec::new();
+    let mut y = 0;
+    for section in SECTIONS {
+        if !section.title.is_empty() {
+            let markdown = format!("## {}\n{}", section.title, section.text);
+            widgets.push(json!({
+                "type": "text", "x": 0, "y": y, "width": 24, "height": LOW,
+                "properties": { "markdown": markdown },
+            }));
+            y += LOW;
+        }
+        for row in section.rows {
+            let (mut x, mut highest) = (0, 0);
+            for widget in *row {
+                let height = if widget.kind == Kind::Totals { LOW } else { HEIGHT };
+                widgets.push(drawn(widget, (x, y, height)));
+                x += u32::from(widget.width);
+                highest = highest.max(height);
+            }
+            y += highest;
+        }
+    }
     json!({
         "start": "-PT6H",
         "periodOverride": "inherit",
@@ -27,81 +46,67 @@ pub(super) fn body() -> String {
             "label": "Channel",
             "defaultValue": "__FIRST",
             "visible": true,
-            "search": format!(
-                "{{{},{CHANNEL_ID}}} MetricName=\"{}\"",
-                CURRENT_VIEWERS.namespace.as_str(),
-                CURRENT_VIEWERS.name
-            ),
+            "search": search(metrics::CURRENT_VIEWERS),
             "populateFrom": CHANNEL_ID,
         }],
-        "widgets": widgets(),
+        "widgets": widgets,
     })
     .to_string()
 }
 
-fn widgets() -> Vec<Value> {
-    let viewers = || vec![viewers_of_all(), own(CURRENT_VIEWERS)];
-    let sessions = [
-        STREAMS_STARTED,
-        STREAMS_ENDED,
-        STREAMS_FAILED,
-        STREAM_DURATION,
-        PEAK_VIEWERS,
-        LIMIT_BREACHES,
-    ];
-    let quality = vec![
-        own(STREAM_BITRATE),
-        of(INGEST_FRAMERATE, &[(IVS_CHANNEL, CHANNEL)], "Average", "right"),
-        of(FRAME_RATE, &[(CHANNEL_ID, CHANNEL)], FRAME_RATE.statistic.as_str(), "right"),
-        of(KEYFRAME_INTERVAL, &[(IVS_CHANNEL, CHANNEL)], "Average", "right"),
-    ];
-    let chat = vec![own(CHAT_ACTIVITY), of(CHAT_ACTIVITY, &[], "Maximum", "left")];
-    let day = sessions.map(|metric| of(metric, &[], metric.statistic.as_str(), "left")).to_vec();
-    vec![
-        widget("singleValue", "Viewers now", (0, 0, 8, 6), "-PT6H", &viewers()),
-        widget("timeSeries", "Viewers, 24 hours", (8, 0, 16, 6), "-PT24H", &viewers()),
-        widget("timeSeries", "Quality of the channel", (0, 6, 12, 6), "-PT6H", &quality),
-        widget("timeSeries", "Chat, messages a minute", (12, 6, 12, 6), "-PT6H", &chat),
-        widget("singleValue", "Sessions, 24 hours", (0, 12, 24, 3), "-PT24H", &day),
-    ]
-}
-
-fn widget(
-    view: &str,
-    title: &str,
-    (x, y, width, height): (u32, u32, u32, u32),
-    start: &str,
-    metrics: &[Value],
-) -> Value {
-    json!({
-        "type": "metric", "x": x, "y": y, "width": width, "height": height,
-        "properties": {
-            "view": view, "title": title, "region": names::LOCAL_REGION, "start": start,
-            "sparkline": true, "metrics": metrics, "yAxis": { "left": { "min": 0 } },
+fn drawn(widget: &Widget, (x, y, height): (u32, u32, u32)) -> Value {
+    let totals = widget.kind == Kind::Totals;
+    let lines = widget.left.iter().map(|line| (line, "left"));
+    let lines = lines.chain(widget.right.iter().map(|line| (line, "right")));
+    let lines: Vec<Value> = lines.map(|(line, axis)| shown(line, axis, totals)).collect();
+    let view = if widget.kind == Kind::Curves { "timeSeries" } else { "singleValue" };
+    let mut properties = json!({
+        "view": view,
+        "title": widget.title,
+        "region": names::LOCAL_REGION,
+        "metrics": lines,
+        "sparkline": widget.kind == Kind::Numbers,
+        "setPeriodToTimeRange": totals,
+        "yAxis": {
+            "left": { "min": 0, "label": widget.unit },
+            "right": { "min": 0, "label": widget.right_unit },
         },
+    });
+    if let Some(hours) = widget.hours {
+        properties["start"] = format!("-PT{hours}H").into();
+    }
+    json!({
+        "type": "metric", "x": x, "y": y, "width": widget.width, "height": height,
+        "properties": properties,
     })
 }
 
-fn viewers_of_all() -> Value {
-    json!([{
-        "label": "all channels",
-        "expression": format!(
-            "SUM(SEARCH('{{{},{CHANNEL_ID}}} MetricName=\"{}\"', 'Average', 60))",
-            CURRENT_VIEWERS.namespace.as_str(),
-            CURRENT_VIEWERS.name
-        ),
-    }])
-}
-
-fn own(metric: Metric) -> Value {
-    of(metric, &[(CHANNEL_ID, CHANNEL)], metric.statistic.as_str(), "left")
-}
-
-fn of(metric: Metric, dimensions: &[(&str, &str)], statistic: &str, axis: &str) -> Value {
-    let mut line = vec![json!(metric.namespace.as_str()), json!(metric.name)];
-    for (name, value) in dimensions {
-        line.extend([json!(name), json!(value)]);
+fn shown(line: &Line, axis: &str, totals: bool) -> Value {
+    let metric = line.metric;
+    if line.scope == Scope::AllChannels {
+        let statistic = metric.statistic.as_str();
+        let expression = format!("SUM(SEARCH('{}', '{statistic}', 60))", search(metric));
+        return json!([{ "label": line.label, "expression": expression, "yAxis": axis }]);
     }
-    line.push(json!({ "stat": statistic, "period": 60, "yAxis": axis }));
-    Value::Array(line)
+    let mut series = vec![json!(metric.namespace.as_str()), json!(metric.name)];
+    if line.scope == Scope::Channel {
+        series.extend([json!(dimension(metric)), json!(CHANNEL)]);
+    }
+    let statistic = line.statistic.unwrap_or(metric.statistic).as_str();
+    let period_s = if totals { 86_400 } else { 60 };
+    series.push(json!({
+        "label": line.label, "stat": statistic, "period": period_s, "yAxis": axis,
+    }));
+    Value::Array(series)
+}
+
+/// Finds the series of every channel.
+fn search(metric: Metric) -> String {
+    let (namespace, name) = (metric.namespace.as_str(), metric.name);
+    format!("{{{namespace},{}}} MetricName=\"{name}\"", dimension(metric))
+}
+
+/// IVS calls its dimension otherwise than this program, for the same value.
+fn dimension(metric: Metric) -> &'static str {
+    if metric.namespace == Namespace::Ivs { IVS_CHANNEL } else { CHANNEL_ID }
 }
