@@ -2,7 +2,7 @@
 //! against: so a laptop and an account have the same tables, indexes, stream, bus, rules, topic,
 //! dashboard and alarms.
 
-use aws_sdk_cloudwatch::types::MetricAlarm;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
 use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use serde_json::{Value, json};
@@ -64,13 +64,13 @@ fn alarm_of(alarm: &MetricAlarm) -> Value {
         Some(query) => json!({ "query": query.expression(), "periodS": query.period() }),
         None => json!({
             "metric": [alarm.namespace(), alarm.metric_name()],
-            "statistic": alarm.statistic().map(|statistic| statistic.as_str()),
+            "statistic": alarm.statistic().map(Statistic::as_str),
             "periodS": alarm.period(),
         }),
     };
     json!({
         "series": series,
-        "comparison": alarm.comparison_operator().map(|comparison| comparison.as_str()),
+        "comparison": alarm.comparison_operator().map(ComparisonOperator::as_str),
         "threshold": alarm.threshold(),
         "evaluationPeriods": alarm.evaluation_periods(),
         "datapointsToAlarm": alarm.datapoints_to_alarm(),
