@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
 use crate::decode::{Context, Decoder, Event, Reason, Rejection};
 use crate::fold::Fold;
+use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,
@@ -74,6 +75,11 @@ impl OpenEpoch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.to.is_none()
+    }
+
+    /// Returns what is folded so far, in no order.
+    pub(super) fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.fold.windows()
     }
 
     /// Returns the position before the first record.
