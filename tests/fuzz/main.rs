@@ -60,7 +60,10 @@ fn records_are_decoded_or_rejected() {
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
     let is_good = |seed: &[u8]| {
         let mut decoder = Decoder::new(limits);
-        let read = decoder.read(seed, &Context::from(EpochMs(0)), |_, decoded| decoded.map(drop));
+        let read = decoder.read(seed, &Context::from(EpochMs(0)), |_, decoded| match decoded {
+            Ok(_) => Ok(()),
+            Err(rejection) => Err(rejection.clone()),
+        });
         read.is_ok()
     };
     check("decode", checks::decode, is_good);
