@@ -60,7 +60,7 @@ pub struct ReplayArgs {
     /// Keep rejected records in this NDJSON file
     #[arg(long, value_name = "FILE")]
     pub rejects_out: Option<PathBuf>,
-    /// End well even if more than half of the records were rejected
+    /// End well even if nine of ten records were rejected
     #[arg(long)]
     pub allow_rejects: bool,
     /// How it is done.
