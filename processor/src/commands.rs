@@ -3,6 +3,8 @@
 mod audit;
 pub mod cli;
 mod config;
+#[cfg(test)]
+mod documented;
 #[cfg(feature = "local")]
 mod duration;
 #[cfg(feature = "local")]
@@ -12,6 +14,7 @@ mod leases;
 #[cfg(feature = "local")]
 pub mod local;
 mod logging;
+pub(crate) mod printable;
 pub mod record;
 mod replay;
 mod report;
@@ -93,7 +96,7 @@ async fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ivs-processor: {error:#}");
+            eprintln!("ivs-processor: {}", printable::Printable(format!("{error:#}")));
             exit_code(&error)
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use ivs_core::emit::{
     ClosedWindow, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
@@ -69,6 +70,7 @@ impl Sinks {
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
         }
+        self.stats.channels.note(&datums, Instant::now());
         // Metrics have a rate limit and may take minutes after a backlog; events do not wait for it.
         futures::try_join!(self.metrics.send(datums, emission.arrival), self.events.send(&events))?;
         Ok(())
