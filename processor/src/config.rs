@@ -281,6 +281,9 @@ pub struct Ops {
     /// Names by which it may be asked, besides addresses and localhost: a request for any other
     /// name is refused, so that no web page can read it by a name that was made to lead here.
     pub hosts: Vec<String>,
+    /// Whether the page is served under `/`: what is live, alarms, the fleet, rejected records. It
+    /// asks AWS for figures while somebody looks.
+    pub page: bool,
     /// Channels in `/metrics`, those with the most viewers; each is about 20 series. 0 tells of none.
     pub channels: usize,
 }
@@ -288,7 +291,7 @@ pub struct Ops {
 impl Default for Ops {
     fn default() -> Self {
         let listen = "127.0.0.1:9464".to_owned();
-        Self { listen, allow_remote: false, hosts: Vec::new(), channels: 100 }
+        Self { listen, allow_remote: false, hosts: Vec::new(), page: false, channels: 100 }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::State;
 use super::openmetrics::Format;
 use super::probe::{self, Signs};
 use super::{metrics, status};
+use crate::page::{Body, Page};
 
 /// A probe, a scraper and a few people, and room for those who connect and say nothing. At the limit
 /// the oldest connection goes: who asks is answered within milliseconds.
@@ -30,6 +31,8 @@ const MAX_HEAD_BYTES: usize = 8_192;
 const MAX_HEADERS: usize = 64;
 /// From accepting a connection to its end: slower clients are cut.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// A stream of the page ends before its connection is cut; browsers connect again by themselves.
+const PAGE_STREAM_LASTS: Duration = Duration::from_secs(8);
 /// For the request's head alone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -69,14 +72,18 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
+    let here = socket.local_addr().ok();
     let service = service_fn(move |request: Request<Incoming>| {
-        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let answer = if is_host_allowed(&request, &state.hosts) {
-            answer(request.method(), request.uri().path(), accept, &state)
-        } else {
-            reply(StatusCode::MISDIRECTED_REQUEST, TEXT, WRONG_HOST.to_owned())
-        };
-        async move { Ok::<_, io::Error>(answer) }
+        let state = Arc::clone(&state);
+        async move {
+            let answer = if is_host_allowed(&request, &state.hosts) {
+                respond(&request, here, &state).await
+            } else {
+                let refused = WRONG_HOST.to_owned();
+                reply(StatusCode::MISDIRECTED_REQUEST, TEXT, refused).map(Body::from)
+            };
+            Ok::<_, io::Error>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -105,6 +112,25 @@ fn is_host_allowed<B>(request: &Request<B>, names: &[String]) -> bool {
     address.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+}
+
+/// The page's paths are the page's, where it is served.
+async fn respond(
+    request: &Request<Incoming>,
+    here: Option<SocketAddr>,
+    state: &State,
+) -> Response<Body> {
+    let path = request.uri().path();
+    match (state.page.get(), here) {
+        (Some(page), Some(here)) if Page::has(path) => {
+            page.answer(request, here, PAGE_STREAM_LASTS).await
+        }
+        _ => {
+            let accept = request.headers().get(header::ACCEPT);
+            let accept = accept.and_then(|value| value.to_str().ok());
+            answer(request.method(), path, accept, state).map(Body::from)
+        }
+    }
 }
 
 fn answer(method: &Method, path: &str, accept: Option<&str>, state: &State) -> Response<String> {
