@@ -14,7 +14,7 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
 use kinesis_model::{HashRange, Position};
 
-use crate::log::HORIZON_MS;
+use crate::log::{HORIZON_MS, Line};
 use crate::memory::Memory;
 use crate::world::{Lease, Put, Variant, World, put};
 
@@ -398,19 +398,14 @@ impl Holder {
     /// A segment has every record of the range that its name claims, those that expired included.
     fn check_segment(&self, objects: &Objects, world: &World) -> Result<(), String> {
         let log = &world.log[self.shard];
-        let claims = |sequence| match objects.from {
-            None => true,
-            Some(from) => log.lines.iter().any(|line| {
-                let position = line.position();
-                position.sequence == sequence && position > from
-            }),
+        let claims = |sequence| {
+            let mut own = log.lines.iter().map(Line::position).filter(|at| at.sequence == sequence);
+            objects.from.is_none_or(|from| own.any(|at| at > from && at <= objects.to))
         };
         let first = if objects.from.is_none() { self.first_record } else { 0 };
-        let claimed: Vec<_> = log.records[first.min(log.records.len())..]
-            .iter()
-            .map(|record| record.sequence)
-            .filter(|sequence| *sequence <= objects.to.sequence && claims(*sequence))
-            .collect();
+        let sequences = log.records.iter().skip(first).map(|record| record.sequence);
+        let sequences = sequences.filter(|at| *at <= objects.to.sequence && claims(*at));
+        let claimed: Vec<_> = sequences.collect();
         let held: Vec<_> = objects.segment.iter().map(|record| record.sequence).collect();
         if claimed != held {
             return Err(format!(
@@ -474,8 +469,7 @@ impl Holder {
         Ok(Hold::Kept)
     }
 
-    /// As the product does it: the children's leases first, so that a crash between leaves nothing
-    /// unread.
+    /// As the product does it: the children's leases first, so that a crash leaves nothing unread.
     fn finish(&mut self, ending: Ending, world: &mut World, rng: &mut Rng) -> Hold {
         if ending == Ending::HandOver {
             return Hold::HandedOver;
