@@ -392,7 +392,11 @@ impl Holder {
             None => true,
             Some(from) => log.lines.iter().any(|line| {
                 let position = line.position();
-                position.sequence == sequence && position > from
+                // After a hole an epoch begins behind the last number that is gone, which may be that
+                // of an aggregate.
+                let is_gone = sequence == from.sequence && log.lost.contains(&position);
+                let is_within = position > from && position <= objects.to;
+                position.sequence == sequence && is_within && !is_gone
             }),
         };
         let first = if objects.from.is_none() { self.first_record } else { 0 };

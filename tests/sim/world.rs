@@ -197,7 +197,7 @@ impl World {
         self.writers.remove(&worker);
     }
 
-    /// One step of a worker's row writer.
+    /// A step of each lane of a worker's row writer.
     pub(crate) fn write_step(&mut self, worker: usize, rng: &mut Rng) -> Result<(), String> {
         let Some(mut writers) = self.writers.remove(&worker) else { return Ok(()) };
         let (log, prepared) = (&self.log, &self.prepared);
@@ -205,13 +205,11 @@ impl World {
             log.iter().position(|log| log.id == *id).is_some_and(|at| prepared.contains(&(at, to)))
         };
         let faults = (self.variant, &mut *rng, &mut self.marks);
-        let stepped = if faults.1.chance(60) {
-            writers.metrics.step(&mut self.metrics, may_write, faults)
-        } else {
-            writers.summaries.step(&mut self.summaries, may_write, faults)
-        };
+        let metrics = writers.metrics.step(&mut self.metrics, may_write, faults);
+        let faults = (self.variant, &mut *rng, &mut self.marks);
+        let summaries = writers.summaries.step(&mut self.summaries, may_write, faults);
         self.writers.insert(worker, writers);
-        stepped
+        metrics.and(summaries)
     }
 
     /// Creates the leases of a shard's children; one that exists is left as it is.
