@@ -1,7 +1,7 @@
 //! The operations server: what a worker says about itself to who asks over HTTP.
 //!
 //! `/healthz`: the process lives and its loops turn. `/readyz`: it can do its work. `/metrics`:
-//! OpenMetrics. `/status`: JSON. It serves from before the worker joins its fleet until after it
+//! OpenMetrics or Prometheus text. `/status`: JSON. It serves from before the worker joins its fleet until after it
 //! has left.
 
 pub mod client;
@@ -12,7 +12,7 @@ pub mod probe;
 pub mod status;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use kinesis_model::EpochMs;
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::now;
+use crate::page::Page;
 use crate::worker::Watch;
 
 /// Why the operations server did not start.
@@ -59,15 +60,20 @@ pub enum Phase {
 struct State {
     started: Instant,
     started_ms: EpochMs,
+    /// Channels told of in `/metrics`.
+    channels: usize,
     worker: Mutex<(Phase, Option<Watch>)>,
+    page: OnceLock<Arc<Page>>,
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(channels: usize) -> Self {
         Self {
             started: Instant::now(),
             started_ms: now(),
+            channels,
             worker: Mutex::new((Phase::Starting, None)),
+            page: OnceLock::new(),
         }
     }
 
@@ -85,15 +91,15 @@ pub struct Ops {
 }
 
 impl Ops {
-    /// Binds and serves. Call it inside a Tokio runtime.
+    /// Binds and serves, telling of the `channels` with the most viewers. Call it inside a Tokio runtime.
     ///
     /// # Errors
     /// See [`OpsError`].
-    pub async fn start(address: SocketAddr) -> Result<Self, OpsError> {
+    pub async fn start(address: SocketAddr, channels: usize) -> Result<Self, OpsError> {
         let refused = |source| OpsError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(channels));
         let accepting = tokio::spawn(http::accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }
@@ -104,13 +110,25 @@ impl Ops {
         self.address
     }
 
+    /// Serves the page under `/` too, from now on.
+    pub fn serve_page(&self, page: Arc<Page>) {
+        // A second one would show the same.
+        let _is_first = self.state.page.set(page).is_ok();
+    }
+
     /// The worker has joined its fleet.
     pub fn running(&self, worker: Watch) {
+        if let Some(page) = self.state.page.get() {
+            page.running(worker.clone());
+        }
         *self.state.worker() = (Phase::Running, Some(worker));
     }
 
     /// The worker is about to leave.
     pub fn draining(&self) {
+        if let Some(page) = self.state.page.get() {
+            page.draining();
+        }
         self.state.worker().0 = Phase::Draining;
     }
 }
@@ -129,7 +147,7 @@ impl Drop for Ops {
 pub async fn start(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
     match config.address().map_err(OpsError::Setting)? {
         None => Ok(None),
-        Some(address) => Ops::start(address).await.map(Some),
+        Some(address) => Ops::start(address, config.channels).await.map(Some),
     }
 }
 
@@ -143,7 +161,7 @@ pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, 
         Err(OpsError::Listen { address, source })
             if source.kind() == std::io::ErrorKind::AddrInUse =>
         {
-            let ops = Ops::start(SocketAddr::new(address.ip(), 0)).await?;
+            let ops = Ops::start(SocketAddr::new(address.ip(), 0), config.channels).await?;
             eprintln!("ops.listen {address} is in use; serving on {} instead", ops.address);
             Ok(Some(ops))
         }

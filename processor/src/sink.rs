@@ -1,6 +1,7 @@
 //! Where an epoch's effects go. Each sink answers only when AWS has acknowledged everything (E3);
 //! each is bounded in concurrency, rate and retries.
 
+pub mod channels;
 mod emit;
 pub mod events;
 mod judged;

@@ -1,4 +1,5 @@
-//! The metric catalogue: every CloudWatch metric this processor emits, and every alarm.
+//! The metric catalogue: every CloudWatch metric this processor emits, every alarm, and the widgets of
+//! the dashboard.
 //!
 //! CloudWatch does not roll custom metrics up over dimensions, so a metric is sent once per
 //! dimension set listed here. An alarm can only name a metric of this catalogue.
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 pub mod alarms;
 pub mod metrics;
+pub mod widgets;
 
 pub use alarms::ALARMS;
 pub use metrics::{EXTERNAL, METRICS};

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod input;
 pub mod items;
 pub mod names;
+pub mod prometheus;
 pub mod report;
 pub mod resources;
 pub mod tables;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::catalogue::widgets::SECTIONS;
 use crate::catalogue::{ALARMS, EXTERNAL, METRICS};
 use crate::names;
 use crate::tables::TABLES;
@@ -107,6 +108,7 @@ pub fn resources() -> Value {
         "topic": names::TOPIC,
         "dashboard": names::DASHBOARD,
         "alarms": alarms,
+        "dashboardSections": SECTIONS,
     })
 }
 

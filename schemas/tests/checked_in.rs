@@ -1,4 +1,4 @@
-//! The files under `schemas/json/` say what the code says.
+//! The files under `schemas/json/` and the generated ones under `infra/onprem/` say what the code says.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use ivs_schemas::{contract, resources};
+use ivs_schemas::{contract, prometheus, resources};
 use serde_json::Value;
 
 fn expected() -> BTreeMap<String, Value> {
@@ -62,4 +62,40 @@ fn the_checked_in_json_is_what_the_code_generates() {
         "schemas/json differs from the code in {stale:?}; \
          run `UPDATE_SCHEMAS=1 cargo test -p ivs-schemas` and review the change"
     );
+}
+
+/// Each file of the control room on premises that is generated, and its text.
+fn onprem() -> [(&'static str, String); 3] {
+    let dashboard = serde_json::to_string_pretty(&sorted(&prometheus::dashboard())).unwrap() + "\n";
+    [
+        ("prometheus/alerts.yml", prometheus::rules()),
+        ("prometheus/prometheus.yml", prometheus::scrape()),
+        ("grafana/dashboards/live-streaming.json", dashboard),
+    ]
+}
+
+#[test]
+fn the_control_room_on_premises_is_what_the_catalogue_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/onprem");
+    for (name, text) in onprem() {
+        let path = folder.join(name);
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).is_ok_and(|stored| stored == text),
+            "infra/onprem/{name} differs from the code; \
+             run `UPDATE_SCHEMAS=1 cargo test -p ivs-schemas` and review the change"
+        );
+    }
+}
+
+#[test]
+fn every_alarm_has_a_case_for_promtool() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/onprem/prometheus/alerts.test.yml");
+    let cases = fs::read_to_string(path).unwrap();
+    for alarm in ivs_schemas::catalogue::ALARMS {
+        assert!(cases.contains(&format!("alertname: {}\n", alarm.name)), "{}", alarm.name);
+    }
 }

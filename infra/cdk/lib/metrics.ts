@@ -9,17 +9,6 @@ export function fleetMetric(namespace: string, name: string, options: Options = 
   return series(metricSpec(namespace, name), {}, options);
 }
 
-/** The series of one dimension value of a catalogued metric. */
-export function metricBy(
-  namespace: string,
-  name: string,
-  dimension: string,
-  value: string,
-  options: Options = {},
-): Metric {
-  return series(metricSpec(namespace, name), { [dimension]: value }, options);
-}
-
 /** A series of `spec`; throws when nobody emits that set of dimensions. */
 export function series(
   spec: MetricSpec,

@@ -66,6 +66,36 @@ export interface AlarmSpec {
   readonly missingData: 'notBreaching' | 'breaching';
 }
 
+/** One line of a widget, or one number. */
+export interface LineSpec {
+  readonly metric: MetricSpec;
+  /** Of the chosen channel, without dimensions, or the sum of all channels' own series. */
+  readonly scope: 'channel' | 'fleet' | 'allChannels';
+  /** The statistic, if not the metric's own. */
+  readonly statistic: string | null;
+  readonly label: string;
+}
+
+export interface WidgetSpec {
+  readonly title: string;
+  readonly kind: 'numbers' | 'totals' | 'curves';
+  /** Columns of 24. */
+  readonly width: number;
+  readonly unit: string;
+  readonly left: readonly LineSpec[];
+  readonly rightUnit: string;
+  readonly right: readonly LineSpec[];
+  /** Hours shown, whatever the dashboard shows. */
+  readonly hours: number | null;
+}
+
+export interface SectionSpec {
+  /** Heading; empty for the first. */
+  readonly title: string;
+  readonly text: string;
+  readonly rows: readonly (readonly WidgetSpec[])[];
+}
+
 export interface Resources {
   readonly tables: readonly TableSpec[];
   readonly stream: string;
@@ -77,6 +107,8 @@ export interface Resources {
   readonly topic: string;
   readonly dashboard: string;
   readonly alarms: readonly AlarmSpec[];
+  /** The dashboard, but for the alarms above and the AWS resources below. */
+  readonly dashboardSections: readonly SectionSpec[];
 }
 
 export interface Catalogue {

@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_reads_what_the_server_says() {
-        let ops = Ops::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let ops = Ops::start("127.0.0.1:0".parse().unwrap(), 1).await.unwrap();
         let get = async |path| get(&format!("http://{}{path}", ops.address())).await.unwrap();
         assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
         assert_eq!(get("/nothing").await.0, StatusCode::NOT_FOUND);

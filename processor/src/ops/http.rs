@@ -2,8 +2,9 @@
 //! client can make it hold is bounded.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
@@ -15,8 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::State;
+use super::openmetrics::Format;
 use super::probe::{self, Signs};
-use super::{metrics, openmetrics, status};
+use super::{metrics, status};
+use crate::page::{Body, Page};
 
 /// A probe, a scraper and a few people; more wait in the system's backlog.
 const MAX_CONNECTIONS: usize = 32;
@@ -26,6 +29,8 @@ const MAX_HEAD_BYTES: usize = 8_192;
 const MAX_HEADERS: usize = 64;
 /// From accepting a connection to its end: slower clients are cut.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// A stream of the page ends before its connection is cut; browsers connect again by themselves.
+const PAGE_STREAM_LASTS: Duration = Duration::from_secs(8);
 /// For the request's head alone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -53,9 +58,10 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
+    let here = socket.local_addr().ok();
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &state);
-        async move { Ok::<_, io::Error>(answer) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, io::Error>(respond(&request, here, &state).await) }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -71,7 +77,26 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     }
 }
 
-fn answer(method: &Method, path: &str, state: &State) -> Response<String> {
+/// The page's paths are the page's, where it is served.
+async fn respond(
+    request: &Request<Incoming>,
+    here: Option<SocketAddr>,
+    state: &State,
+) -> Response<Body> {
+    let path = request.uri().path();
+    match (state.page.get(), here) {
+        (Some(page), Some(here)) if Page::has(path) => {
+            page.answer(request, here, PAGE_STREAM_LASTS).await
+        }
+        _ => {
+            let accept = request.headers().get(header::ACCEPT);
+            let accept = accept.and_then(|value| value.to_str().ok());
+            answer(request.method(), path, accept, state).map(Body::from)
+        }
+    }
+}
+
+fn answer(method: &Method, path: &str, accept: Option<&str>, state: &State) -> Response<String> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refused =
             reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".to_owned());
@@ -84,8 +109,14 @@ fn answer(method: &Method, path: &str, state: &State) -> Response<String> {
         "/healthz" => judged(&probe::stalled(&Signs::of(phase, worker.as_ref()))),
         "/readyz" => judged(&probe::unready(&Signs::of(phase, worker.as_ref()))),
         "/metrics" => {
-            let text = metrics::render(&status::of(state, phase, worker.as_ref()));
-            reply(StatusCode::OK, openmetrics::CONTENT_TYPE, text)
+            let format = Format::accepted(accept);
+            let channels = worker
+                .as_ref()
+                .map(|watch| watch.stats().channels.busiest(state.channels, Instant::now()))
+                .unwrap_or_default();
+            let status = status::of(state, phase, worker.as_ref());
+            let text = metrics::render(&status, &channels, format);
+            reply(StatusCode::OK, format.content_type(), text)
         }
         "/status" => {
             let status = status::of(state, phase, worker.as_ref());
@@ -127,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_without_end_is_refused_and_the_next_client_served() {
-        let ops = Ops::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let ops = Ops::start("127.0.0.1:0".parse().unwrap(), 1).await.unwrap();
         let ask = async |head: String| {
             let mut socket = TcpStream::connect(ops.address()).await.unwrap();
             socket.write_all(head.as_bytes()).await.unwrap();
@@ -143,20 +174,37 @@ mod tests {
 
     #[test]
     fn before_the_worker_has_joined_it_is_alive_and_not_ready() {
-        let state = State::new();
-        let get = |path| answer(&Method::GET, path, &state);
+        let state = State::new(1);
+        let get = |path| answer(&Method::GET, path, None, &state);
         assert_eq!(get("/healthz").status(), 200);
         let ready = get("/readyz");
         assert_eq!((ready.status().as_u16(), ready.body().as_str()), (503, "starting\n"));
         assert!(get("/status").body().contains(r#""phase":"starting""#));
-        assert!(get("/metrics").body().ends_with("# EOF\n"));
+        assert!(get("/metrics").body().contains("ivs_processor_ready 0\n"));
+    }
+
+    #[test]
+    fn metrics_come_as_the_client_asks_for_them() {
+        let state = State::new(1);
+        let get = |accept| answer(&Method::GET, "/metrics", accept, &state);
+        let kind = |reply: &Response<String>| {
+            reply.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned()
+        };
+        for accept in [None, Some("*/*"), Some("text/plain")] {
+            let reply = get(accept);
+            assert_eq!(kind(&reply), "text/plain; version=0.0.4; charset=utf-8", "{accept:?}");
+            assert!(!reply.body().contains("# EOF"), "{accept:?}");
+        }
+        let reply = get(Some("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"));
+        assert!(kind(&reply).starts_with("application/openmetrics-text; version=1.0.0"));
+        assert!(reply.body().ends_with("# EOF\n"));
     }
 
     #[test]
     fn other_paths_and_methods_are_refused() {
-        let state = State::new();
-        assert_eq!(answer(&Method::GET, "/etc/passwd", &state).status(), 404);
-        let refused = answer(&Method::POST, "/status", &state);
+        let state = State::new(1);
+        assert_eq!(answer(&Method::GET, "/etc/passwd", None, &state).status(), 404);
+        let refused = answer(&Method::POST, "/status", None, &state);
         assert_eq!(refused.status(), 405);
         assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
     }

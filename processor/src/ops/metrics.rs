@@ -1,13 +1,17 @@
-//! `/metrics`: the status as OpenMetrics.
+//! `/metrics`: the status and the busiest channels.
 
-use super::openmetrics::Exposition;
+use ivs_schemas::catalogue::METRICS;
+use ivs_schemas::prometheus::{CHANNEL, Kind, family};
+
+use super::openmetrics::{Exposition, Format};
 use super::status::{ShardReport, Status, WorkerStatus};
+use crate::sink::channels::ChannelReport;
 use crate::sink::stats::Snapshot;
 
 /// The whole exposition. Counters start at 0 with the process.
 #[must_use]
-pub fn render(status: &Status) -> String {
-    let mut all = Exposition::default();
+pub fn render(status: &Status, busiest: &[ChannelReport], format: Format) -> String {
+    let mut all = Exposition::new(format);
     let worker = status.worker.as_ref();
     let mut labels = vec![("version", status.version.as_str())];
     labels.extend(
@@ -28,6 +32,7 @@ pub fn render(status: &Status) -> String {
         leases(&mut all, worker);
         shards(&mut all, &worker.shards);
     }
+    channels(&mut all, busiest);
     all.finish()
 }
 
@@ -144,6 +149,29 @@ fn shards(all: &mut Exposition, shards: &[ShardReport]) {
     }
 }
 
+/// What CloudWatch is told of channels, in base units; a family without a channel is left out.
+fn channels(all: &mut Exposition, channels: &[ChannelReport]) {
+    for metric in METRICS {
+        let Some(family) = family(metric) else { continue };
+        let mut samples = channels
+            .iter()
+            .flat_map(|(id, figures)| figures.iter().map(move |(each, value)| (id, *each, *value)))
+            .filter(|(_, each, _)| *each == metric)
+            .peekable();
+        if samples.peek().is_none() {
+            continue;
+        }
+        let help = metric.description.trim_end_matches('.');
+        let mut out = match family.kind {
+            Kind::Counter => all.counter_of(&family.name, family.unit, help),
+            Kind::Gauge => all.gauge_of(&family.name, family.unit, help),
+        };
+        for (id, _, value) in samples {
+            out.put(&[(CHANNEL, id)], value * family.scale);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -194,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_figure_is_there_once_and_in_its_unit() {
-        let samples = parse(&render(&sample()));
+        let samples = parse(&render(&sample(), &busiest(), Format::OpenMetrics));
         let expected = [
             (r#"ivs_processor_build_info{version="0.1.0",worker="w-1",stream="s"}"#, 1.0),
             ("ivs_processor_ready", 1.0),
@@ -208,6 +236,11 @@ mod tests {
             (r#"ivs_processor_loop_success_age_seconds{loop="scan"}"#, 1.5),
             (r#"ivs_processor_shard_lag_seconds{shard="shardId-0"}"#, 0.25),
             (r#"ivs_processor_shard_records_total{shard="shardId-0"}"#, 103.0),
+            (r#"ivs_channel_current_viewers{channel="a"}"#, 12.0),
+            (r#"ivs_channel_current_viewers{channel="b\"c"}"#, 3.0),
+            (r#"ivs_channel_viewer_drop_ratio{channel="a"}"#, 0.5),
+            (r#"ivs_channel_startup_time_seconds{channel="a"}"#, 1.5),
+            (r#"ivs_channel_player_errors_total{channel="a"}"#, 4.0),
         ];
         for (series, value) in expected {
             assert_eq!(samples.get(series), Some(&value), "{series}");
@@ -219,6 +252,42 @@ mod tests {
     #[test]
     fn before_the_worker_has_joined_there_are_only_its_own_figures() {
         let status = Status { worker: None, ready: false, ..sample() };
-        assert_eq!(parse(&render(&status)).len(), 4);
+        assert_eq!(parse(&render(&status, &[], Format::OpenMetrics)).len(), 4);
+    }
+
+    #[test]
+    fn rules_and_dashboard_ask_for_series_that_are_there() {
+        let text = render(&sample(), &busiest(), Format::OpenMetrics);
+        let series: BTreeSet<_> =
+            parse(&text).into_keys().map(|s| s.split('{').next().unwrap().to_owned()).collect();
+        for asked in ivs_schemas::prometheus::processor_series() {
+            let there = ["", "_sum"].iter().any(|end| series.contains(&format!("{asked}{end}")));
+            assert!(there, "{asked}");
+        }
+    }
+
+    #[test]
+    fn plain_text_says_the_same() {
+        let values = |format| -> BTreeSet<String> {
+            let text = render(&sample(), &busiest(), format);
+            text.lines().filter(|line| !line.starts_with('#')).map(ToOwned::to_owned).collect()
+        };
+        assert_eq!(values(Format::Plain), values(Format::OpenMetrics));
+    }
+
+    fn busiest() -> Vec<ChannelReport> {
+        use ivs_schemas::catalogue::{Metric, metrics};
+
+        static VIEWERS: Metric = metrics::CURRENT_VIEWERS;
+        static DROP: Metric = metrics::VIEWER_DROP_PERCENT;
+        static STARTUP: Metric = metrics::STARTUP_TIME;
+        static ERRORS: Metric = metrics::PLAYER_ERRORS;
+        vec![
+            (
+                "a".into(),
+                vec![(&VIEWERS, 12.0), (&DROP, 50.0), (&STARTUP, 1_500.0), (&ERRORS, 4.0)],
+            ),
+            ("b\"c".into(), vec![(&VIEWERS, 3.0)]),
+        ]
     }
 }

@@ -1,6 +1,7 @@
 //! What an epoch says to the outside, after its rows are stored and before its commit.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use ivs_core::emit::{
     ClosedWindow, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
@@ -111,6 +112,7 @@ impl Sinks {
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
         }
+        self.stats.channels.note(&datums, Instant::now());
         Ok((datums, events))
     }
 }

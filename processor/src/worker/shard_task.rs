@@ -230,6 +230,9 @@ impl<'a> ShardTask<'a> {
             }
             self.account();
             self.executor.status.turned(self.shard.is_idle());
+            if self.executor.status.wants_open() {
+                self.executor.status.show_open(self.shard.open_windows());
+            }
         }
     }
 

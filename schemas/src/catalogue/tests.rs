@@ -78,3 +78,38 @@ fn an_alarm_keeps_to_cloudwatch_s_limits() {
         assert!(m_of_n, "{}: datapoints", alarm.name);
     }
 }
+
+#[test]
+fn a_widget_shows_series_that_exist_in_rows_of_24_columns() {
+    use super::widgets::{SECTIONS, Scope};
+    for row in SECTIONS.iter().flat_map(|section| section.rows) {
+        assert!(row.iter().map(|widget| widget.width).sum::<u8>() <= 24);
+        for widget in *row {
+            let labels: BTreeSet<_> = lines(widget).map(|line| line.label).collect();
+            assert_eq!(labels.len(), lines(widget).count(), "{}: labels", widget.title);
+            for line in lines(widget) {
+                let by = if line.scope == Scope::Fleet { 0 } else { 1 };
+                let found = line.metric.dimensions.iter().any(|set| set.len() == by);
+                assert!(found, "{}: {}", widget.title, line.metric.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_emitted_metric_is_on_the_dashboard() {
+    let shown: BTreeSet<_> = super::widgets::SECTIONS
+        .iter()
+        .flat_map(|section| section.rows)
+        .flat_map(|row| row.iter())
+        .flat_map(lines)
+        .map(|line| (line.metric.namespace, line.metric.name))
+        .collect();
+    for metric in METRICS {
+        assert!(shown.contains(&(metric.namespace, metric.name)), "{}", metric.name);
+    }
+}
+
+fn lines(widget: &super::widgets::Widget) -> impl Iterator<Item = &super::widgets::Line> {
+    widget.left.iter().chain(widget.right)
+}

@@ -13,7 +13,7 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { metricSpec, NAMESPACES, resources } from '../schemas.ts';
-import { playerWidgets, processorWidgets, resourceWidgets, tutorialWidgets } from '../widgets.ts';
+import { catalogueWidgets, resourceWidgets } from '../widgets.ts';
 import type { Alerts } from './alerts.ts';
 import type { Ingest } from './ingest.ts';
 import type { Processor } from './processor.ts';
@@ -44,14 +44,14 @@ export class LiveDashboard extends Construct {
       variables: [channelPicker()],
       widgets: [
         [new AlarmStatusWidget({ title: 'Alarms', alarms: [...props.alerts.alarms], width: 24, height: 4 })],
-        ...tutorialWidgets(CHANNEL_PLACEHOLDER),
-        heading('Players', 'What viewers saw, by their own reports.'),
-        ...playerWidgets(CHANNEL_PLACEHOLDER),
+        ...resources.dashboardSections.flatMap((section) => [
+          ...(section.title === '' ? [] : [heading(section.title, section.text)]),
+          ...catalogueWidgets(section, CHANNEL_PLACEHOLDER),
+        ]),
         heading(
-          'Processor',
+          'Resources',
           `What to do when it looks bad: ${props.runbookBase ?? 'docs/operations in the sources'}.`,
         ),
-        ...processorWidgets(),
         ...resourceWidgets(props),
       ],
     });

@@ -1,0 +1,177 @@
+//! The catalogue in Prometheus's words: how a worker exposes a metric, and how it is asked for.
+//!
+//! What CloudWatch gets of channels, `/metrics` has as `ivs_channel_*`, in base units. What it gets of
+//! the processor is there under names of its own, `ivs_processor_*`.
+
+use crate::catalogue::{Metric, Namespace, Statistic, Unit, metrics as m};
+
+mod dashboard;
+mod rules;
+mod scrape;
+
+pub use dashboard::dashboard;
+pub use rules::rules;
+pub use scrape::{OPS_PORT, scrape};
+
+/// The label with the channel id.
+pub const CHANNEL: &str = "channel";
+/// Beginning of the names of everything about channels.
+pub const CHANNEL_PREFIX: &str = "ivs_channel_";
+
+/// How a family behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down: of the latest minute.
+    Gauge,
+    /// Only goes up; its samples are called `<name>_total`.
+    Counter,
+}
+
+/// How a worker exposes a metric of channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// Name, without `_total`.
+    pub name: String,
+    /// How it behaves.
+    pub kind: Kind,
+    /// The unit at the end of the name; empty if there is none.
+    pub unit: &'static str,
+    /// By this a value in the metric's own unit is multiplied: milliseconds become seconds.
+    pub scale: f64,
+}
+
+impl Family {
+    /// Returns the name of its samples.
+    #[must_use]
+    pub fn series(&self) -> String {
+        match self.kind {
+            Kind::Gauge => self.name.clone(),
+            Kind::Counter => format!("{}_total", self.name),
+        }
+    }
+}
+
+/// Returns how a metric of channels is exposed; none for those of the processor and of IVS itself.
+#[must_use]
+pub fn family(metric: &Metric) -> Option<Family> {
+    if !matches!(metric.namespace, Namespace::Sessions | Namespace::Metrics) {
+        return None;
+    }
+    let words = snake(metric.name);
+    let (stem, unit, scale) = match metric.unit {
+        Unit::Count | Unit::CountPerSecond => (words.as_str(), "", 1.0),
+        Unit::Seconds => (words.trim_end_matches("_seconds"), "seconds", 1.0),
+        Unit::Milliseconds => (words.as_str(), "seconds", 0.001),
+        Unit::Percent => {
+            (words.trim_end_matches("_percent").trim_end_matches("_ratio"), "ratio", 0.01)
+        }
+        Unit::BitsPerSecond => (words.as_str(), "bits_per_second", 1.0),
+    };
+    let kind = if metric.statistic == Statistic::Sum { Kind::Counter } else { Kind::Gauge };
+    let end = if unit.is_empty() { String::new() } else { format!("_{unit}") };
+    Some(Family { name: format!("{CHANNEL_PREFIX}{stem}{end}"), kind, unit, scale })
+}
+
+fn snake(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+/// The metric that stands in for one of IVS's own, where there is no CloudWatch to ask.
+fn stand_in(metric: &Metric) -> Metric {
+    let ours = [
+        (m::CONCURRENT_VIEWS, m::CURRENT_VIEWERS),
+        (m::INGEST_VIDEO_BITRATE, m::STREAM_BITRATE),
+        (m::INGEST_FRAMERATE, m::FRAME_RATE),
+    ];
+    ours.iter().find(|(ivs, _)| ivs == metric).map_or(*metric, |(_, ours)| *ours)
+}
+
+/// A metric of the processor as `/metrics` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    /// A counter, by its selector.
+    Counter(&'static str),
+    /// A gauge of which the largest counts.
+    Largest(&'static str),
+    /// A gauge of which the sum over the workers counts.
+    Sum(&'static str),
+    /// Seconds of a summary: its name.
+    Summary(&'static str),
+    /// The share of one counter in another.
+    Share(&'static str, &'static str),
+}
+
+/// Returns how a metric of the processor is exposed; none if a worker has it for CloudWatch only.
+fn own(metric: &Metric) -> Option<Own> {
+    let table = [
+        (m::RECORDS_READ, Own::Counter("ivs_processor_records_total")),
+        (m::RECORDS_ACCEPTED, Own::Counter("ivs_processor_records_total{outcome=\"accepted\"}")),
+        (m::RECORDS_DUPLICATE, Own::Counter("ivs_processor_records_total{outcome=\"duplicate\"}")),
+        (m::RECORDS_REJECTED, Own::Counter("ivs_processor_records_total{outcome=\"rejected\"}")),
+        (
+            m::REJECTED_PERCENT,
+            Own::Share(
+                "ivs_processor_records_total{outcome=\"rejected\"}",
+                "ivs_processor_records_total",
+            ),
+        ),
+        (m::LATE_RECORDS, Own::Counter("ivs_processor_late_records_total")),
+        (m::RETENTION_GAPS, Own::Counter("ivs_processor_retention_gaps_total")),
+        (m::ROWS_WRITTEN, Own::Counter("ivs_processor_rows_total{outcome=\"written\"}")),
+        (m::ROW_CONFLICTS, Own::Counter("ivs_processor_rows_total{outcome=\"conflict\"}")),
+        (m::EPOCH_DURATION, Own::Summary("ivs_processor_epoch_seconds")),
+        (m::LAG, Own::Largest("ivs_processor_shard_lag_seconds")),
+        (m::LEASES_HELD, Own::Sum("ivs_processor_leases_held")),
+        (m::LEASES_LOST, Own::Counter("ivs_processor_leases_total{event=\"lost\"}")),
+        (m::RETRIES, Own::Counter("ivs_processor_aws_retries_total")),
+        (m::METRIC_BATCHES, Own::Counter("ivs_processor_metric_calls_total")),
+        (m::DATUMS_REFUSED, Own::Counter("ivs_processor_metric_datums_total{outcome=\"refused\"}")),
+    ];
+    table.iter().find(|(known, _)| known == metric).map(|(_, own)| *own)
+}
+
+/// Returns every series that rules and dashboard ask a worker for, without those of channels.
+#[must_use]
+pub fn processor_series() -> Vec<&'static str> {
+    let name = |selector: &'static str| selector.split('{').next().unwrap_or(selector);
+    let mut all: Vec<_> = crate::catalogue::METRICS
+        .iter()
+        .filter_map(own)
+        .flat_map(|own| match own {
+            Own::Counter(one) | Own::Largest(one) | Own::Sum(one) | Own::Summary(one) => vec![one],
+            Own::Share(part, whole) => vec![part, whole],
+        })
+        .map(name)
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The factor from a metric's own unit to the base unit in which it is exposed.
+fn scale(metric: &Metric) -> f64 {
+    match metric.unit {
+        Unit::Milliseconds => 0.001,
+        Unit::Percent => 0.01,
+        Unit::Count | Unit::Seconds | Unit::BitsPerSecond | Unit::CountPerSecond => 1.0,
+    }
+}
+
+/// A span as Prometheus writes it.
+fn span(seconds: u32) -> String {
+    if seconds > 0 && seconds.is_multiple_of(60) {
+        format!("{}m", seconds / 60)
+    } else {
+        format!("{seconds}s")
+    }
+}
+
+#[cfg(test)]
+mod tests;
