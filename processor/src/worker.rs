@@ -4,6 +4,7 @@ mod backlog;
 mod drained;
 mod heartbeat;
 mod lag;
+mod memory;
 mod preflight;
 pub mod shard_status;
 pub mod shard_task;
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader, enhanced};
 use kinesis_fleet::{
-    Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus, Leases, ShardLease,
-    ShutdownReport, WorkerId,
+    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus, Leases,
+    Observer, ShardLease, ShutdownReport, WorkerId,
 };
 use kinesis_model::ShardId;
 use tokio::task::{JoinError, JoinSet};
@@ -31,13 +32,18 @@ use crate::cloud::Clients;
 use crate::cloud::store_url::StoreUrlError;
 use crate::config::{self, Config, shard_config};
 use crate::sink::Sinks;
+use crate::sink::outbox::Outbox;
 use crate::sink::stats::Stats;
 use lag::LagBook;
+use memory::Budget;
 use shard_status::{Failing, ShardStatus, Shards, View};
 
 /// How often a worker looks whether a shard is read to its end. Each note makes the next heartbeat
 /// a little longer.
 const NOTE_TIP: Duration = Duration::from_secs(5);
+
+/// How often the whole outbox is looked through.
+const SWEEP: Duration = Duration::from_secs(300);
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +70,7 @@ pub struct Worker {
     lags: LagBook,
     asking: tokio::task::JoinHandle<()>,
     interval: Duration,
+    outbox: tokio::task::JoinHandle<()>,
     stream: Arc<str>,
     lease_table: Arc<str>,
 }
@@ -76,6 +83,8 @@ struct Shared {
     consumer: Consumer,
     reader: ReaderSettings,
     shards: Arc<Shards>,
+    worker: WorkerId,
+    memory: Budget,
 }
 
 impl Worker {
@@ -104,6 +113,13 @@ impl Worker {
             fleet.observer(),
             (Arc::clone(&shards), lags.clone()),
         ));
+        let outbox = {
+            let sending = sinks.clone().run_outbox();
+            let sweeping = sweep_outbox(sinks.outbox.clone(), fleet.observer());
+            tokio::spawn(async {
+                tokio::join!(sending, sweeping);
+            })
+        };
         let shared = Arc::new(Shared {
             consumer: consumer(config, clients).await,
             reader: reader_settings(&config.stream),
@@ -111,6 +127,8 @@ impl Worker {
             clients: clients.clone(),
             sinks,
             shards: Arc::clone(&shards),
+            worker: fleet.worker_id().clone(),
+            memory: Budget::new(config.worker.epochs_bytes()),
         });
         let tasks = tokio::spawn(run_leases(shared, leases));
         let lease_table = Arc::from(config.fleet.lease_table.as_str());
@@ -124,6 +142,7 @@ impl Worker {
             heartbeat,
             lags,
             asking,
+            outbox,
             interval,
             stream,
             lease_table,
@@ -185,6 +204,7 @@ impl Worker {
         if let Err(error) = self.tasks.await {
             tracing::error!(%error, "a shard task did not end in order");
         }
+        self.outbox.abort();
         report
     }
 }
@@ -255,9 +275,12 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
         )
     };
     let hand_over = Duration::from_millis(shared.config.fleet.hand_over_ms);
-    let config = (shard_config(&shared.config), hand_over);
+    let mut config = shard_config(&shared.config);
+    config.phase_ms = Some(phase_ms(&shared.worker, config.interval_ms));
+    let config = (config, hand_over);
     let notes = lease.notes();
-    let work = shard_task::run(lease, open, config, &shared.sinks, Arc::clone(&status));
+    let (memory, sinks) = (&shared.memory, &shared.sinks);
+    let work = shard_task::run(lease, open, config, memory, sinks, Arc::clone(&status));
     let ended = tokio::select! {
         ended = work => ended,
         () = note_tips(&notes, &status) => return,
@@ -288,6 +311,39 @@ async fn note_tips(notes: &LeaseNotes, status: &ShardStatus) {
             notes.tip(seen);
         }
     }
+}
+
+/// Looks for what nobody else will send: objects of finished shards whose last owner is gone. The
+/// first of the fleet's workers takes them.
+async fn sweep_outbox(outbox: Outbox, fleet: Observer) {
+    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
+    loop {
+        every.tick().await;
+        let leases = fleet.leases();
+        let open = || leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
+        let first = open().filter_map(|lease| lease.owner.as_ref()).min();
+        let is_ours = |shard: &ShardId| {
+            let owner = match open().find(|lease| lease.shard == *shard) {
+                Some(lease) => lease.owner.as_ref(),
+                None => first,
+            };
+            owner == Some(fleet.worker_id())
+        };
+        if let Err(error) = outbox.sweep(is_ours).await {
+            tracing::warn!(%error, "the outbox could not be listed");
+        }
+    }
+}
+
+/// Where in the interval a worker's epochs close: apart from those of other workers, which write
+/// the same rows.
+fn phase_ms(worker: &WorkerId, interval_ms: i64) -> u64 {
+    let hash = worker.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // The low bits of FNV-1a spread little over ids that differ in the last character.
+    let spread = (hash >> 33).wrapping_mul(2_654_435_761) >> 16;
+    spread % u64::try_from(interval_ms).unwrap_or_default().max(1)
 }
 
 fn fleet_config(config: &Config) -> FleetConfig {
