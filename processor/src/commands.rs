@@ -14,6 +14,7 @@ mod leases;
 #[cfg(feature = "local")]
 pub mod local;
 mod logging;
+pub(crate) mod printable;
 pub mod record;
 mod replay;
 mod report;
@@ -95,7 +96,7 @@ async fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ivs-processor: {error:#}");
+            eprintln!("ivs-processor: {}", printable::Printable(format!("{error:#}")));
             exit_code(&error)
         }
     }

@@ -8,7 +8,6 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use anyhow::Context as _;
 use ivs_core::report::Period;
 use ivs_schemas::report::{Report, ReportType};
 use jiff::civil::Date;
@@ -28,17 +27,25 @@ pub fn period(
     zone: &str,
     now: EpochMs,
 ) -> anyhow::Result<Period> {
-    let zone = TimeZone::get(zone).with_context(|| format!("time zone `{zone}`"))?;
+    let zone = TimeZone::get(zone).map_err(|_| {
+        anyhow::anyhow!(
+            "there is no time zone `{zone}`: write a name such as Asia/Tokyo, Europe/Berlin or UTC"
+        )
+    })?;
     Ok(match date {
         Some(date) => Period::containing(kind, date, zone)?,
-        None => Period::last_complete(kind, now, zone)?,
+        None => Period::last_complete(kind, now, &zone)?,
     })
 }
 
-/// The id by which rows know a channel: of an ARN its last part.
+/// The id by which rows know a channel: of an ARN its last part, any other id as it is.
 #[must_use]
 pub fn channel_id(channel: &str) -> &str {
-    channel.rsplit('/').next().unwrap_or(channel)
+    if channel.starts_with("arn:") {
+        channel.rsplit('/').next().unwrap_or(channel)
+    } else {
+        channel
+    }
 }
 
 /// What came of the reports of all channels.
@@ -48,6 +55,8 @@ pub struct Batch {
     pub written: u64,
     /// Channels whose report failed, and why.
     pub failed: Vec<(String, anyhow::Error)>,
+    /// When the latest of all sessions began; `None` if there is none.
+    pub latest_start: Option<EpochMs>,
 }
 
 /// Reports on each channel that has something in the period. One that fails does not keep the
@@ -61,8 +70,9 @@ pub async fn all_channels(
     now: EpochMs,
     deliver: impl AsyncFn(&Report) -> anyhow::Result<()>,
 ) -> anyhow::Result<Batch> {
-    let mut batch = Batch::default();
-    for channel_id in source.channels(period).await? {
+    let channels = source.channels(period).await?;
+    let mut batch = Batch { latest_start: channels.latest_start, ..Batch::default() };
+    for channel_id in channels.in_period {
         let done = match source.report(&channel_id, period, now).await {
             Ok(report) if !has_data(&report) => continue,
             Ok(report) => deliver(&report).await,

@@ -40,7 +40,7 @@ impl ReportType {
 pub struct Report {
     /// Daily, weekly or monthly.
     pub report_type: ReportType,
-    /// Channel: the last part of its ARN.
+    /// Channel: its id, of an ARN the last part.
     pub channel_id: String,
     /// The time covered, half-open.
     pub period: Period,
@@ -58,6 +58,10 @@ pub struct Report {
     pub player_experience: PlayerExperience,
     /// The period in equal steps, for charts.
     pub series: Series,
+    /// What stands out.
+    pub highlights: Highlights,
+    /// The period before, to compare with; null if it holds nothing.
+    pub previous: Option<Previous>,
     /// Version of this layout.
     pub schema_version: u32,
     /// When the tables were read; sessions that are live count up to here.
@@ -96,7 +100,7 @@ pub struct Summary {
     pub avg_session_duration: Option<f64>,
     /// Largest number of viewers.
     pub max_concurrent_viewers: Option<f64>,
-    /// Chat messages of the sessions, in the period.
+    /// Chat messages in the period.
     pub total_chat_messages: u64,
     /// Sum over minutes of the mean number of viewers.
     pub viewer_minutes: Option<f64>,
@@ -114,7 +118,8 @@ pub enum SessionStatus {
     Ended,
     /// IVS gave it up.
     Failed,
-    /// No end was ever reported, and no stream lasts that long. It counts up to its last record.
+    /// No end was reported, and it fell silent, another one began, or no stream lasts that long. It
+    /// counts up to its last record.
     Lost,
 }
 
@@ -163,7 +168,7 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// Rows: minutes of sessions.
+    /// Minutes with a record. Two sessions in one minute are one minute of the channel.
     pub minutes: u64,
     /// Viewers, as the backend reports them.
     pub avg_viewers: Option<f64>,
@@ -178,6 +183,44 @@ pub struct Figures {
     /// Chat messages a minute.
     pub avg_chat_activity: Option<f64>,
     /// Stalled time over watch time, 0 to 1.
+    pub rebuffer_ratio: Option<f64>,
+}
+
+/// What stands out.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Highlights {
+    /// The minute with most viewers; null if no minute tells viewers.
+    pub peak: Option<Peak>,
+    /// Of several sessions the one with most viewer minutes in the period, or the longest if none
+    /// tells viewers.
+    pub best_session: Option<Session>,
+}
+
+/// The minute with most viewers.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Peak {
+    /// How many.
+    pub viewers: f64,
+    /// The minute's first instant.
+    #[schemars(extend("format" = "date-time"))]
+    pub at: String,
+    /// The session that was on air.
+    pub session_id: Option<String>,
+}
+
+/// The period before. Of a report whose period is not over, as much of it as is over of this.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Previous {
+    /// The time covered, half-open.
+    pub period: Period,
+    /// Its totals.
+    pub summary: Summary,
+    /// Its quality score.
+    pub quality_score: Option<f64>,
+    /// Its stalled time over watch time, 0 to 1.
     pub rebuffer_ratio: Option<f64>,
 }
 
@@ -256,13 +299,14 @@ pub struct QualityScoreParts {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChatAnalytics {
-    /// Messages of the sessions, in the period.
+    /// Messages in the period.
     pub total_messages: u64,
     /// Messages per minute streamed, over the sessions whose messages are known.
     pub messages_per_minute: Option<f64>,
     /// Largest rate of a minute, messages/min.
     pub peak_chat_rate: Option<f64>,
-    /// Mean over the minutes whose rate is known, messages/min.
+    /// Mean over minutes, messages/min: of all with records if there is a chat log, else of those
+    /// whose rate was reported.
     pub avg_chat_rate: Option<f64>,
     /// 0 to 10, by messages per minute.
     pub chat_engagement_score: Option<u8>,

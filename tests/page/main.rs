@@ -1,11 +1,14 @@
-//! A report's page as Chromium shows it: charts and figures are there, wide and narrow, light and
-//! dark. `CHROMIUM` names the program where it is not on the path.
+//! Pages as Chromium shows them: charts and figures are there, wide and narrow, light and dark. Of a
+//! report here, of what is live in `live`. `CHROMIUM` names the program where it is not on the path.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 #[path = "../e2e/process.rs"]
 #[expect(dead_code, reason = "other tests also kill the program")]
 mod process;
+
+mod devtools;
+mod live;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -87,6 +90,23 @@ fn measure(folder: &Path, width: u32, is_dark: bool) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: nothing measured: {text}"))
 }
 
+/// How many sheets the page takes on paper.
+fn printed_pages(folder: &Path) -> usize {
+    let (page, pdf) = (folder.join("page.html"), folder.join("page.pdf"));
+    Program::of(chromium())
+        .args(&["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        .args(&["--no-pdf-header-footer"])
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("--print-to-pdf={}", pdf.display()))
+        .arg(format!("file://{}", page.display()))
+        .run_to_end();
+    let bytes = std::fs::read(pdf).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let pages = text.matches("/Type /Page").count() - text.matches("/Type /Pages").count();
+    assert!(pages >= 1, "no page in {} bytes", bytes.len());
+    pages
+}
+
 /// `12,345`.
 fn grouped(value: &Value) -> String {
     let digits = format!("{:.0}", value.as_f64().unwrap());
@@ -94,28 +114,30 @@ fn grouped(value: &Value) -> String {
     String::from_utf8(groups.join(&b',')).unwrap()
 }
 
-fn figures_are_those_of(report: &Value, tiles: &Value) {
+fn figures_are_those_of(report: &Value, measured: &Value) {
+    let hours = report["summary"]["viewerMinutes"].as_f64().unwrap() / 60.0;
+    assert_eq!(measured["headline"], format!("{} h", grouped(&hours.round().into())));
+    let tiles = &measured["tiles"];
     let (summary, players) = (&report["summary"], &report["playerExperience"]);
     for (label, wanted) in [
-        ("Sessions", grouped(&summary["totalSessions"])),
+        ("Streams", grouped(&summary["totalSessions"])),
         ("Peak viewers", grouped(&summary["maxConcurrentViewers"])),
-        ("Mean viewers", grouped(&summary["avgViewers"])),
-        ("Viewer minutes", grouped(&summary["viewerMinutes"])),
+        ("Average viewers", grouped(&summary["avgViewers"])),
         ("Chat messages", grouped(&summary["totalChatMessages"])),
-        ("Unique players", grouped(&players["uniquePlayers"])),
+        ("Unique viewers", grouped(&players["uniquePlayers"])),
         ("Quality score", {
             let score = report["qualityMetrics"]["qualityScore"].as_f64().unwrap();
             format!("{score:.1} / 100")
         }),
-        ("Player errors", grouped(&players["playerErrors"])),
+        ("Playback errors", grouped(&players["playerErrors"])),
     ] {
         assert_eq!(tiles[label], wanted, "{label}");
     }
 }
 
-fn charts_can_be_read(measured: &Value, width: u32) {
+fn charts_can_be_read(measured: &Value, width: u32, count: usize) {
     let charts = measured["charts"].as_array().unwrap();
-    assert_eq!(charts.len(), 6);
+    assert_eq!(charts.len(), count);
     for chart in charts {
         let number = |name: &str| chart[name].as_f64().unwrap();
         assert!(number("width") > 250.0 && number("height") > 100.0, "{width}: {chart}");
@@ -144,8 +166,12 @@ fn charts_and_figures_are_there_wide_and_narrow_light_and_dark() {
         let mut papers = Vec::new();
         for (width, is_dark) in WIDTHS.into_iter().flat_map(|w| [(w, false), (w, true)]) {
             let measured = measure(dir.path(), width, is_dark);
-            figures_are_those_of(&json, &measured["tiles"]);
-            charts_can_be_read(&measured, width);
+            figures_are_those_of(&json, &measured);
+            // The hours of one day would be its first chart again.
+            charts_can_be_read(&measured, width, if kind == "daily" { 5 } else { 6 });
+            assert_eq!(measured["streamsTooWide"], false, "{kind}, {width}: streams are cut off");
+            assert_eq!(measured["streamsHidden"], 0, "{kind}, {width}: a figure is not shown");
+            assert!(measured["streams"].as_u64().unwrap() >= 1);
             assert_eq!(measured["cut"], 0, "{kind}, {width}: a figure is cut off");
             assert_eq!(measured["tooWide"], false, "{kind}, {width}: the page scrolls sideways");
             if width == WIDTHS[0] {
@@ -153,6 +179,9 @@ fn charts_and_figures_are_there_wide_and_narrow_light_and_dark() {
             }
             assert_ne!(measured["ink"], measured["paper"]);
             papers.push(measured["paper"].clone());
+        }
+        if kind == "daily" {
+            assert!(printed_pages(dir.path()) <= 2, "a day takes more than two sheets");
         }
         assert!(papers[0] == papers[2] && papers[1] == papers[3], "{papers:?}");
         assert_ne!(papers[0], papers[1], "dark is like light");

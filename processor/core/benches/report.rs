@@ -55,7 +55,7 @@ fn month(period: &Period, rows: &[WindowAgg]) -> u64 {
             session = Arc::from(format!("session-{folded}"));
         }
         let key = WindowKey { session_id: Arc::clone(&session), minute: Minute::of(minute) };
-        fold.add_row(&key, row);
+        fold.add_row(&key, row.clone());
         minute = EpochMs(minute.0 + MINUTE_MS);
         folded += 1;
     }

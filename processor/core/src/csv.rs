@@ -41,13 +41,35 @@ fn separated<W: Write, T>(
     out.write_char('\n')
 }
 
-/// A text, in quotes if it needs them.
+/// A text, in quotes if it needs them. Spreadsheets take what begins like a formula for one, so an
+/// apostrophe is put before it; control characters other than line ends and tabs are written as
+/// `\u{1b}`, since terminals obey them.
 fn text(out: &mut impl Write, text: &str) -> fmt::Result {
-    if text.contains([',', '"', '\r', '\n']) {
-        write!(out, "\"{}\"", text.replace('"', "\"\""))
-    } else {
-        out.write_str(text)
+    let is_formula = text.starts_with(FORMULA);
+    let is_quoted = is_formula || text.contains([',', '"', '\r', '\n', '\t']);
+    if !is_quoted && !text.contains(is_unfit) {
+        return out.write_str(text);
     }
+    let quote = if is_quoted { "\"" } else { "" };
+    out.write_str(quote)?;
+    if is_formula {
+        out.write_char('\'')?;
+    }
+    for character in text.chars() {
+        match character {
+            '"' => out.write_str("\"\"")?,
+            _ if is_unfit(character) => write!(out, "{}", character.escape_unicode())?,
+            _ => out.write_char(character)?,
+        }
+    }
+    out.write_str(quote)
+}
+
+/// How formulas begin, in the full-width letters of Japanese keyboards too.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
+fn is_unfit(character: char) -> bool {
+    character.is_control() && !matches!(character, '\r' | '\n' | '\t')
 }
 
 #[cfg(test)]

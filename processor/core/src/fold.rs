@@ -95,6 +95,11 @@ impl Default for Fold {
 }
 
 impl Fold {
+    /// Returns the windows as they are, in no order; their sketches may lack the latest values.
+    pub fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.windows.iter()
+    }
+
     /// Creates a fold of nothing; without sessions it gives metric rows alone.
     #[must_use]
     pub fn new(wants_sessions: bool) -> Self {

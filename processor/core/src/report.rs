@@ -12,6 +12,7 @@ mod session;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod unnamed;
 
 pub use fold::{LATEST_SESSIONS, MAX_SESSIONS, ReportFold};
 pub use period::{Period, PeriodError};

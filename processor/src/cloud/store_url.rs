@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
-use object_store::path::Path;
+use object_store::path::{Path, PathPart};
 use object_store::{
     Attribute, ClientConfigKey, DynObjectStore, ObjectStore as _, PutOptions, RetryConfig,
 };
@@ -113,10 +113,12 @@ impl StoreUrl {
         self.store.put_opts(&self.path(name), body.into(), options).await.map(drop)
     }
 
-    /// A path below the prefix.
+    /// A path below the prefix. A part that is a valid one stays as it is, percent signs too; others
+    /// are encoded.
     #[must_use]
     pub fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), Path::join)
+        let part = |part| PathPart::parse(part).unwrap_or_else(|_| PathPart::from(part));
+        name.split('/').fold(self.prefix.clone(), |path, name| path.join(part(name)))
     }
 }
 
@@ -170,5 +172,6 @@ mod tests {
         let url = format!("file://{}/a", dir.path().display());
         let url = StoreUrl::open(&url, &config::Aws::default()).unwrap();
         assert_eq!(url.path("x/y.z").to_string(), "x/y.z");
+        assert_eq!(url.path("a%2Fb/../x").to_string(), "a%2Fb/%2E%2E/x", "encoded once");
     }
 }

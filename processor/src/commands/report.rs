@@ -3,8 +3,13 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
+use ivs_core::report::Period;
 use ivs_schemas::report::{Report, ReportType};
+use kinesis_model::EpochMs;
 
+use jiff::Timestamp;
+
+use super::printable::Printable;
 use crate::clock::now;
 use crate::cloud;
 use crate::cloud::store_url::StoreUrl;
@@ -92,19 +97,56 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
     if let Some(channel) = &args.channel {
         let channel_id = report::channel_id(channel);
         let report = source.report(channel_id, &period, now).await?;
+        deliver(&report, args, out.as_ref()).await?;
         if !report::has_data(&report) {
-            eprintln!("channel {channel_id} has no session and no row in {}", period.name());
+            let (name, shown) = (in_words(&period), Printable(channel_id));
+            anyhow::ensure!(
+                source.is_known(channel_id).await?,
+                "nothing was ever recorded of a channel `{shown}`; `channels list` shows those there are"
+            );
+            eprintln!("channel {shown} has no session and no row in {name}: the report is empty");
         }
-        return deliver(&report, args, out.as_ref()).await;
+        return Ok(());
     }
     let each = async |report: &Report| deliver(report, args, out.as_ref()).await;
     let batch = report::all_channels(&source, &period, now, each).await?;
     for (channel_id, error) in &batch.failed {
-        eprintln!("channel {channel_id}: {error:#}");
+        let error = format!("{error:#}");
+        eprintln!("channel {}: {}", Printable(channel_id), Printable(error));
     }
-    eprintln!("{} reports of {}", batch.written, period.name());
-    anyhow::ensure!(batch.failed.is_empty(), "{} reports failed", batch.failed.len());
+    eprintln!("{} of {}", counted(batch.written), in_words(&period));
+    if batch.written == 0 && batch.failed.is_empty() {
+        eprintln!("{}", why_none(batch.latest_start, kind, &args.tz));
+    }
+    let failed = batch.failed.len();
+    anyhow::ensure!(batch.failed.is_empty(), "{failed} reports failed; the others are written");
     Ok(())
+}
+
+fn counted(reports: u64) -> String {
+    if reports == 1 { "1 report".to_owned() } else { format!("{reports} reports") }
+}
+
+/// Such as `2026-03-01 (UTC)`.
+fn in_words(period: &Period) -> String {
+    let described = period.describe();
+    format!("{} ({})", described.name, described.time_zone)
+}
+
+/// Why no channel has a report, and what to ask for instead.
+fn why_none(latest_start: Option<EpochMs>, kind: ReportType, zone: &str) -> String {
+    let latest = latest_start
+        .and_then(|at| Timestamp::from_millisecond(at.0).ok())
+        .and_then(|at| at.in_tz(zone).ok());
+    match latest {
+        None => "no session was ever recorded in these tables".to_owned(),
+        Some(latest) => format!(
+            "no channel was live then; the latest session began on {date}: try `report {} \
+             --all-channels --date {date}`",
+            kind.as_str(),
+            date = latest.date()
+        ),
+    }
 }
 
 async fn source(config: &Config) -> Source {
@@ -119,7 +161,7 @@ async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {
 async fn deliver(report: &Report, args: &ReportArgs, out: Option<&StoreUrl>) -> anyhow::Result<()> {
     if let (Some(store), Some(url)) = (out, &args.out) {
         let key = report::store(store, report, args.format, args.lang).await?;
-        eprintln!("{}/{key}", url.trim_end_matches('/'));
+        eprintln!("{}/{key}", Printable(url.trim_end_matches('/')));
         return Ok(());
     }
     let text = report::render(report, args.format, args.lang)?;

@@ -5,6 +5,7 @@
 //! with status 400.
 
 use anyhow::Context as _;
+use ivs_core::report::PeriodError;
 use ivs_schemas::report::{Report, ReportType};
 use kinesis_model::EpochMs;
 use serde::Deserialize;
@@ -82,7 +83,14 @@ impl Handler {
         if request.channel_id.as_deref().is_some_and(|channel| channel_id(channel).is_empty()) {
             return Ok(Response::refusal("Invalid channel: it is empty"));
         }
-        let period = period(kind, date, &self.zone, now)?;
+        let period = match period(kind, date, &self.zone, now) {
+            Ok(period) => period,
+            // No retry brings back a day that never was.
+            Err(error) if error.is::<PeriodError>() => {
+                return Ok(Response::refusal(&format!("Invalid date: {error}")));
+            }
+            Err(error) => return Err(error),
+        };
         let message = format!("{} report generated successfully", kind.as_str());
         if let Some(channel) = &request.channel_id {
             let report = self.source.report(channel_id(channel), &period, now).await?;

@@ -19,9 +19,10 @@ use ivs_core::report::{MAX_SESSIONS, Period, ReportFold};
 use ivs_core::session::{LONGEST_STREAM_MS, SummaryAgg};
 use ivs_schemas::items::{metrics, sessions};
 use ivs_schemas::names::CHANNEL_INDEX;
-use ivs_schemas::report::Report;
+use ivs_schemas::report::{Previous, Report};
 use kinesis_model::EpochMs;
 
+use super::has_data;
 use crate::config::Tables;
 use crate::items::codec::{Item, Reader};
 use crate::items::{metric, summary};
@@ -35,6 +36,15 @@ pub struct Source {
     dynamodb: Client,
     sessions: String,
     metrics: String,
+}
+
+/// The channels that have sessions.
+#[derive(Clone, Debug, Default)]
+pub struct Channels {
+    /// Those with a session that may reach into the period.
+    pub in_period: BTreeSet<String>,
+    /// When the latest session of any began.
+    pub latest_start: Option<EpochMs>,
 }
 
 /// A page of items, and where the next begins.
@@ -60,11 +70,30 @@ impl Source {
         }
     }
 
-    /// The report of a channel.
+    /// The report of a channel, compared with the period before.
     ///
     /// # Errors
     /// When a table cannot be read, or an item is not ours; the item is named.
     pub async fn report(
+        &self,
+        channel_id: &str,
+        period: &Period,
+        now: EpochMs,
+    ) -> anyhow::Result<Report> {
+        let mut report = self.of_period(channel_id, period, now).await?;
+        if let Some(before) = period.before(now).filter(|_| has_data(&report)) {
+            let previous = self.of_period(channel_id, &before, now).await?;
+            report.previous = has_data(&previous).then_some(Previous {
+                quality_score: previous.quality_metrics.quality_score,
+                rebuffer_ratio: previous.player_experience.rebuffer_ratio,
+                period: previous.period,
+                summary: previous.summary,
+            });
+        }
+        Ok(report)
+    }
+
+    async fn of_period(
         &self,
         channel_id: &str,
         period: &Period,
@@ -89,36 +118,73 @@ impl Source {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn channels(&self, period: &Period) -> anyhow::Result<BTreeSet<String>> {
+    pub async fn channels(&self, period: &Period) -> anyhow::Result<Channels> {
         let scan = self
             .dynamodb
             .scan()
             .table_name(&self.sessions)
-            .filter_expression(
-                "#t = :summary AND #s < :end AND (attribute_not_exists(#e) OR #e >= :start)",
-            )
-            .projection_expression("#c")
+            .filter_expression("#t = :summary")
+            .projection_expression("#c, #s, #e")
             .expression_attribute_names("#t", sessions::TIMESTAMP)
             .expression_attribute_names("#s", sessions::STARTED_AT)
             .expression_attribute_names("#e", sessions::ENDED_AT)
             .expression_attribute_names("#c", sessions::CHANNEL_ID)
-            .expression_attribute_values(":summary", N(sessions::SUMMARY_TIMESTAMP.to_string()))
-            .expression_attribute_values(":start", N(seconds(period.start()).to_string()))
-            .expression_attribute_values(":end", N(seconds(period.end()).to_string()));
+            .expression_attribute_values(":summary", N(sessions::SUMMARY_TIMESTAMP.to_string()));
         let fetch = async |from| {
             let page = scan.clone().set_exclusive_start_key(from).send().await;
             page.map(|page| Page::new(page.items, page.last_evaluated_key))
         };
-        let mut found = BTreeSet::new();
+        let mut found = Channels::default();
+        let time = |item: &Item, name| -> anyhow::Result<Option<EpochMs>> {
+            let seconds: Option<f64> = Reader(item).number_if(name)?;
+            Ok(seconds.map(from_seconds))
+        };
         pages(&self.sessions, fetch, |item| {
             let channel_id = Reader(item).text(sessions::CHANNEL_ID)?;
-            if !channel_id.is_empty() {
-                found.insert(channel_id.to_owned());
+            let start = time(item, sessions::STARTED_AT)?;
+            let (Some(start), false) = (start, channel_id.is_empty()) else { return Ok(()) };
+            found.latest_start = found.latest_start.max(Some(start));
+            let end = time(item, sessions::ENDED_AT)?
+                .unwrap_or(EpochMs(start.0.saturating_add(LONGEST_STREAM_MS)));
+            if start < period.end() && end >= period.start() {
+                found.in_period.insert(channel_id.to_owned());
             }
             Ok(())
         })
         .await?;
         Ok(found)
+    }
+
+    /// Whether anything was ever recorded of a channel.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub async fn is_known(&self, channel_id: &str) -> anyhow::Result<bool> {
+        for table in [&self.metrics, &self.sessions] {
+            let query = self
+                .dynamodb
+                .query()
+                .table_name(table)
+                .index_name(CHANNEL_INDEX)
+                .key_condition_expression("#channel = :channel")
+                .expression_attribute_names("#channel", metrics::CHANNEL_ID)
+                .expression_attribute_values(":channel", S(channel_id.to_owned()))
+                .limit(1);
+            let fetch = async |_: Option<Item>| {
+                let page = query.clone().send().await;
+                page.map(|page| Page::new(page.items, None))
+            };
+            let mut is_there = false;
+            pages(table, fetch, |_| {
+                is_there = true;
+                Ok(())
+            })
+            .await?;
+            if is_there {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Folds the channel's rows of the period, in order of time.
@@ -150,7 +216,7 @@ impl Source {
         };
         pages(&self.metrics, fetch, |item| {
             let (key, row) = metric::decode_agg(item)?;
-            fold.add_row(&key, &row);
+            fold.add_row(&key, row);
             Ok(())
         })
         .await
@@ -258,6 +324,14 @@ fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
     let names =
         attributes.iter().enumerate().map(|(at, name)| (placeholder(at), (*name).to_owned()));
     (expression, names.collect())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "seconds of a time that was whole milliseconds"
+)]
+fn from_seconds(seconds: f64) -> EpochMs {
+    EpochMs((seconds * 1_000.0) as i64)
 }
 
 fn seconds(time: EpochMs) -> i64 {

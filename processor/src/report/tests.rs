@@ -10,7 +10,7 @@ use ivs_core::minute::Minute;
 use ivs_core::report::ReportFold;
 use ivs_core::session::SummaryAgg;
 use ivs_core::window::{WindowAgg, WindowKey};
-use ivs_schemas::report::{Report, ReportType};
+use ivs_schemas::report::{Previous, Report, ReportType};
 use kinesis_model::EpochMs;
 
 use super::html::{Lang, page};
@@ -52,41 +52,89 @@ fn report(kind: ReportType) -> Report {
     let period = period(kind, Some(jiff::civil::date(2026, 3, 1)), "UTC", EpochMs(0)).unwrap();
     let mut fold = ReportFold::new("ch-1", period, EpochMs((DAY_S + 90_000) * 1_000));
     for minute in 0..10 {
-        fold.add_row(&window("st-1", 72_000 + minute * 60), &row(1_000 + minute));
+        fold.add_row(&window("st-1", 72_000 + minute * 60), row(1_000 + minute));
     }
     fold.add_session(&Arc::from("st-1"), &summary(72_000, 72_600));
     fold.finish()
 }
 
 #[test]
-fn the_page_has_every_chart_and_the_figures() {
+fn the_page_has_a_chart_for_each_question_and_the_figures() {
     for kind in [ReportType::Daily, ReportType::Weekly, ReportType::Monthly] {
         let html = page(&report(kind), Lang::En);
-        assert_eq!(html.matches("<svg ").count(), 6, "{kind:?}");
+        // Of a day the hours would be the first chart again.
+        let is_daily = kind == ReportType::Daily;
+        assert_eq!(html.matches("<svg ").count(), if is_daily { 5 } else { 6 }, "{kind:?}");
+        assert_ne!(html.contains("At what time of day?"), is_daily);
         for title in [
-            "Viewers over time",
-            "Viewers by hour of the day",
-            "Ingest bitrate (bit/s)",
-            "Ingest frame rate",
-            "Chat messages per minute",
-            "Stalled share of watch time",
+            "How many were watching?",
+            "Bitrate from the encoder (Mbit/s)",
+            "Frames per second from the encoder",
+            "How lively was the chat?",
+            "How much of the time was buffering? (%)",
         ] {
             assert!(html.contains(&format!("aria-label=\"{title}")), "{kind:?}: {title}");
         }
         for figure in [
+            "<b>167 h</b> <span>watched</span>",
+            "<b>1,009 viewers · Sun 1 Mar, 20:09</b>",
+            "<b>1</b><span>Streams",
             "<b>1,009</b><span>Peak viewers",
-            "<b>10,045</b><span>Viewer minutes",
-            "<b>10 min</b><span>Stream time",
+            "<b>10 min</b><span>Time on air",
             "<b>60</b><span>Chat messages",
             "<b>100 / 100</b><span>Quality score",
-            "<b>4 / 10</b><span>Chat engagement",
+            "4 / 10",
             "5.00 Mbit/s",
-            "5.00 %",
-            "2026-03-01 20:00",
+            "5.00%",
+            "Sun 1 Mar, 20:00",
+            "There is nothing to compare with from the",
         ] {
             assert!(html.contains(figure), "{kind:?}: {figure}");
         }
+        for jargon in ["p95", "p99", "Stalled share", "Ingest"] {
+            assert!(!html.contains(jargon), "{kind:?}: {jargon}");
+        }
     }
+    let weekly = page(&report(ReportType::Weekly), Lang::En);
+    assert!(weekly.contains("23 February – 1 March 2026") && weekly.contains(">Mon 23</text>"));
+}
+
+#[test]
+fn the_page_compares_with_the_period_before() {
+    let mut report = report(ReportType::Daily);
+    let mut before = report.clone();
+    before.summary.viewer_minutes = Some(8_000.0);
+    before.summary.max_concurrent_viewers = Some(2_018.0);
+    report.previous = Some(Previous {
+        period: before.period,
+        summary: before.summary,
+        quality_score: Some(100.0),
+        rebuffer_ratio: None,
+    });
+    let html = page(&report, Lang::En);
+    for text in [
+        "<p>26% more than the day before</p>",
+        "<span>Peak viewers</span><small>▼ 50% · was 2,018</small>",
+        "<span>Quality score</span><small>= · was 100 / 100</small>",
+    ] {
+        assert!(html.contains(text), "{text}: {html}");
+    }
+    let html = page(&report, Lang::Ja);
+    assert!(html.contains("<p>前日より26%増</p>"), "{html}");
+}
+
+#[test]
+fn the_page_says_what_is_odd_about_its_period() {
+    let mut going_on = report(ReportType::Daily);
+    going_on.as_of = "2026-03-01T21:30:00+00:00".to_owned();
+    let html = page(&going_on, Lang::En);
+    assert!(html.contains("This period is not over: figures are up to 1 March 2026, 21:30."));
+    assert!(html.contains("from the day before up to the same time."), "{html}");
+    let zone = "America/New_York";
+    let date = Some(jiff::civil::date(2026, 3, 8));
+    let period = period(ReportType::Daily, date, zone, EpochMs(0)).unwrap();
+    let short = page(&ReportFold::new("ch-1", period, EpochMs(0)).finish(), Lang::En);
+    assert!(short.contains("Clocks changed on this day: it has 23 hours."), "{short}");
 }
 
 #[test]
@@ -105,14 +153,16 @@ fn the_page_speaks_japanese() {
     let html = page(&report(ReportType::Weekly), Lang::Ja);
     for text in [
         "<html lang=\"ja\">",
-        "週次レポート · <span>2026-W09</span>",
-        "視聴者数の推移",
-        ">2/24<",
+        "週次レポート",
+        "<h1>2026年2月23日(月)〜3月1日(日)</h1>",
+        "何人が見ていたか",
+        ">23(月)<",
+        "3/1(日) 20:00",
         "10分",
     ] {
         assert!(html.contains(text), "{text}");
     }
-    assert!(!html.contains("Viewers"));
+    assert!(!html.contains("iewers") && !html.contains("2026-"), "{html}");
 }
 
 #[test]
@@ -120,8 +170,9 @@ fn a_page_without_data_says_so() {
     let period = period(ReportType::Daily, None, "UTC", EpochMs(DAY_S * 1_000)).unwrap();
     let html = page(&ReportFold::new("ch-1", period, EpochMs(DAY_S * 1_000)).finish(), Lang::En);
     assert!(!html.contains("<svg "));
-    assert_eq!(html.matches("class=\"empty\">No data").count(), 6);
-    assert!(html.contains("Not enough data for a score."));
+    let sentence = "Nothing was streamed or watched on channel ch-1 in this period.";
+    assert_eq!(html.matches("class=\"empty\"").count(), 1);
+    assert!(html.contains(sentence) && !html.contains("<table"), "{html}");
     assert!(!html.contains("NaN") && !html.contains("null"));
 }
 
@@ -138,7 +189,9 @@ fn the_key_names_channel_type_and_period() {
         ]
     );
     assert_eq!(super::channel_id("arn:aws:ivs:us-east-1:111122223333:channel/AbC"), "AbC");
-    assert_eq!(super::channel_id("AbC"), "AbC");
+    for id in ["AbC", "https://d1.cloudfront.net/ivs/v1/master.m3u8", "a/b"] {
+        assert_eq!(super::channel_id(id), id, "no ARN");
+    }
 }
 
 #[test]

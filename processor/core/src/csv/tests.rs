@@ -54,11 +54,33 @@ fn rows_have_as_many_columns_as_the_header() {
     }
 }
 
-#[test]
-fn names_with_separators_are_quoted() {
-    let agg = WindowAgg { channel_id: Arc::from("a \"b\"\nc"), ..WindowAgg::default() };
-    let key = WindowKey { session_id: Arc::from("s,1"), minute: Minute::of(EpochMs(0)) };
+/// The row of a session of a channel.
+fn named(session_id: &str, channel_id: &str) -> String {
+    let agg = WindowAgg { channel_id: Arc::from(channel_id), ..WindowAgg::default() };
+    let key = WindowKey { session_id: Arc::from(session_id), minute: Minute::of(EpochMs(0)) };
     let mut out = String::new();
     write_row(&mut out, &key, &agg).unwrap();
+    out
+}
+
+#[test]
+fn no_cell_is_a_formula() {
+    for id in ["=1+1", "+1", "-rf", "@SUM(A1)", "\t=1", "\r=1", "＝1"] {
+        let line = named(id, "c1");
+        assert!(line.starts_with(&format!("\"'{id}\",0,c1,")), "{line:?}");
+    }
+    assert!(named("st-1", "a=b").starts_with("st-1,0,a=b,"), "only at the beginning");
+    assert!(named("=\"x\"", "c1").starts_with("\"'=\"\"x\"\"\",0,"));
+}
+
+#[test]
+fn control_characters_are_escaped() {
+    let line = named("a\u{1b}[31m\0", "c\u{9b}1,\u{7f}");
+    assert!(line.starts_with(r#"a\u{1b}[31m\u{0},0,"c\u{9b}1,\u{7f}","#), "{line:?}");
+}
+
+#[test]
+fn names_with_separators_are_quoted() {
+    let out = named("s,1", "a \"b\"\nc");
     assert!(out.starts_with("\"s,1\",0,\"a \"\"b\"\"\nc\",0,0,"), "{out}");
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
 use crate::decode::{self, Decoder, Reason, Rejection};
 use crate::fold::Fold;
+use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,
@@ -73,6 +74,11 @@ impl OpenEpoch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.to.is_none()
+    }
+
+    /// Returns what is folded so far, in no order.
+    pub(super) fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.fold.windows()
     }
 
     /// Returns the position before the first record.

@@ -10,7 +10,7 @@ use crate::window::WindowAgg;
 /// however many samples it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bucket {
-    /// Rows: minutes of sessions.
+    /// Rows: minutes of the channel, or of a session.
     pub(super) rows: u64,
     pub(super) viewers: Total,
     pub(super) viewers_max: Option<Fixed>,
@@ -40,9 +40,9 @@ impl Bucket {
             bitrate: one(row.bitrate.total.mean()),
             bitrate_range: row.bitrate.range,
             frame_rate: one(row.frame_rate.total.mean()),
-            // A reported rate may be 0; a log tells nothing of minutes without a message.
-            chat_rate: one(row.chat_rate.total.mean().or(logged)),
-            chat_rate_max: row.chat_rate.max().map(FixedSum::from).or(logged),
+            // What was counted is known better than what was reported.
+            chat_rate: one(logged.or_else(|| row.chat_rate.total.mean())),
+            chat_rate_max: logged.or_else(|| row.chat_rate.max().map(FixedSum::from)),
             chat_counted: row.chat_messages,
             playing_ms: row.playing_ms.sum,
             stalled_ms: row.watch_buffering_ms,
@@ -61,8 +61,15 @@ impl Bucket {
         (!self.viewers.is_empty()).then(|| self.viewers.sum.to_f64())
     }
 
+    /// Mean chat rate. A minute without a message and without a reported rate is unknown; if there is
+    /// a chat log, it had none.
+    pub(super) fn mean_chat_rate(&self, has_chat_log: bool) -> Option<f64> {
+        let minutes = if has_chat_log { self.rows } else { self.chat_rate.count };
+        self.chat_rate.sum.mean_fixed(minutes).map(FixedSum::to_f64)
+    }
+
     /// The report's figures.
-    pub(super) fn figures(&self) -> Figures {
+    pub(super) fn figures(&self, has_chat_log: bool) -> Figures {
         Figures {
             minutes: self.rows,
             avg_viewers: mean(&self.viewers),
@@ -70,7 +77,7 @@ impl Bucket {
             avg_active_players: mean(&self.players),
             avg_bitrate: mean(&self.bitrate),
             avg_frame_rate: mean(&self.frame_rate),
-            avg_chat_activity: mean(&self.chat_rate),
+            avg_chat_activity: self.mean_chat_rate(has_chat_log),
             rebuffer_ratio: self.rebuffer_ratio(),
         }
     }

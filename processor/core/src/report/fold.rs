@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ivs_schemas::report::{
-    ChatAnalytics, PlayerExperience, QualityMetrics, Quantiles, REPORT_VERSION, Report, Summary,
+    ChatAnalytics, Highlights, Peak, PlayerExperience, QualityMetrics, Quantiles, REPORT_VERSION,
+    Report, Summary,
 };
 
 use super::bucket::{Bucket, mean, rounded};
 use super::period::Period;
 use super::score;
-use super::session::{Clipped, SessionPart, seconds};
+use super::session::{Clipped, MINUTE_MS, SessionPart, seconds};
 use super::slots::Slots;
+use super::unnamed::Unnamed;
+use crate::decode::is_made_up;
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge as _, Total};
 use crate::session::SummaryAgg;
@@ -26,6 +29,10 @@ pub const MAX_SESSIONS: usize = 10_000;
 /// Sessions that the report shows.
 pub const LATEST_SESSIONS: usize = 10;
 
+/// Sessions that may be on air at once when an unnamed row looks for its own: a channel has one
+/// stream at a time, and an end that is not known yet seldom leaves two.
+const MOST_AT_ONCE: usize = 8;
+
 /// A report in the making.
 #[derive(Debug)]
 pub struct ReportFold {
@@ -37,7 +44,20 @@ pub struct ReportFold {
     steps: Slots,
     players: Players,
     sessions: BTreeMap<Arc<str>, SessionPart>,
+    unnamed: Unnamed,
+    minute: Option<OpenMinute>,
+    peak_at: Option<EpochMs>,
+    /// Logged messages of minutes in which no session was on air.
+    chat_off_air: u64,
     truncated: bool,
+}
+
+/// The minute that rows are being added to: of two sessions it is still one minute of the channel.
+#[derive(Debug)]
+struct OpenMinute {
+    start: EpochMs,
+    row: WindowAgg,
+    bucket: Bucket,
 }
 
 /// What players saw, over the period.
@@ -64,33 +84,60 @@ impl ReportFold {
             steps: Slots::steps(&period),
             players: Players::default(),
             sessions: BTreeMap::new(),
+            unnamed: Unnamed::default(),
+            minute: None,
+            peak_at: None,
+            chat_off_air: 0,
             truncated: false,
             period,
             now,
         }
     }
 
-    /// Adds a row, those of a session in ascending order; rows outside the period are left out.
-    pub fn add_row(&mut self, key: &WindowKey, row: &WindowAgg) {
-        let minute = key.minute.start();
-        if !self.period.contains(minute) {
+    /// Adds a row; rows come in ascending order of their minutes, those outside the period are left
+    /// out. Rows of several sessions in one minute are one minute of the channel.
+    pub fn add_row(&mut self, key: &WindowKey, row: WindowAgg) {
+        let start = key.minute.start();
+        if !self.period.contains(start) {
             return;
         }
-        let bucket = Bucket::of(row);
-        self.all.merge(&bucket);
-        self.hours.add(minute, &bucket);
-        self.steps.add(minute, &bucket);
-        self.players.add(row);
-        if let Some(session) = self.session(&key.session_id) {
-            session.add(minute, &bucket);
+        let bucket = Bucket::of(&row);
+        if is_made_up(&key.session_id) {
+            self.unnamed.add(start, &bucket);
+        } else if let Some(session) = self.session(&key.session_id) {
+            session.add(start, &bucket);
         }
+        match &mut self.minute {
+            Some(open) if open.start == start => {
+                open.row.merge(&row);
+                open.bucket = Bucket::of(&open.row);
+            }
+            _ => {
+                let full = self.minute.replace(OpenMinute { start, row, bucket });
+                self.close(full);
+            }
+        }
+    }
+
+    /// Counts a minute whose rows have all come.
+    fn close(&mut self, minute: Option<OpenMinute>) {
+        let Some(OpenMinute { start, row, bucket }) = minute else { return };
+        if bucket.viewers_max > self.all.viewers_max {
+            self.peak_at = Some(start);
+        }
+        self.all.merge(&bucket);
+        self.hours.add(start, &bucket);
+        self.steps.add(start, &bucket);
+        self.players.add(&row);
     }
 
     /// Adds the summary of a session; sessions outside the period are left out in the end.
     pub fn add_session(&mut self, session_id: &Arc<str>, summary: &SummaryAgg) {
-        let now = self.now;
+        if is_made_up(session_id) {
+            return;
+        }
         if let Some(session) = self.session(session_id) {
-            session.know(summary, now);
+            session.know(summary);
         }
     }
 
@@ -110,9 +157,12 @@ impl ReportFold {
         self.sessions.get_mut(id)
     }
 
-    /// The report.
+    /// The report; comparison with the period before is left to who can read it.
     #[must_use]
-    pub fn finish(self) -> Report {
+    pub fn finish(mut self) -> Report {
+        let last = self.minute.take();
+        self.close(last);
+        self.settle();
         let period = &self.period;
         let clipped = |(id, part): (&'_ Arc<str>, &'_ SessionPart)| {
             Some((Arc::clone(id), part.clip(period)?))
@@ -120,6 +170,7 @@ impl ReportFold {
         let mut live: Vec<_> = self.sessions.iter().filter_map(clipped).collect();
         live.sort_by_key(|(_, clipped)| Reverse(clipped.start));
         let shown = live.iter().take(LATEST_SESSIONS);
+        let has_chat_log = self.all.chat_counted > 0;
         Report {
             report_type: period.kind(),
             channel_id: self.channel_id.clone(),
@@ -128,14 +179,68 @@ impl ReportFold {
             sessions: shown
                 .map(|(id, clipped)| self.sessions[id].describe(id, clipped, period))
                 .collect(),
-            hourly_breakdown: self.hours.breakdown(period),
+            hourly_breakdown: self.hours.breakdown(period, has_chat_log),
             quality_metrics: self.quality(),
             chat_analytics: self.chat(&live),
             player_experience: self.players.describe(&self.all),
-            series: self.steps.series(period),
+            series: self.steps.series(period, has_chat_log),
+            highlights: self.highlights(&live),
+            previous: None,
             schema_version: REPORT_VERSION,
             as_of: period.rfc3339(self.now),
             truncated: self.truncated,
+        }
+    }
+
+    /// Decides of each session until when it was on air, and which unnamed rows are its own.
+    fn settle(&mut self) {
+        let mut starts: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(id, part)| Some((part.start()?, Arc::clone(id))))
+            .collect();
+        starts.sort();
+        for (at, (start, id)) in starts.iter().enumerate() {
+            let next = starts[at + 1..].iter().map(|(next, _)| *next).find(|next| next > start);
+            if let Some(part) = self.sessions.get_mut(id) {
+                part.settle(self.now, next, &self.unnamed);
+            }
+        }
+        for (minute, row) in std::mem::take(&mut self.unnamed).minutes() {
+            let before = starts.partition_point(|(start, _)| start.0 < minute.0 + MINUTE_MS);
+            let covers =
+                |id: &&Arc<str>| self.sessions[*id].until().is_some_and(|until| until > minute);
+            let mut latest = starts[..before].iter().rev().take(MOST_AT_ONCE).map(|(_, id)| id);
+            match latest.find(covers).map(Arc::clone) {
+                Some(id) => {
+                    if let Some(part) = self.sessions.get_mut(&id) {
+                        part.take(&row);
+                    }
+                }
+                None => self.chat_off_air.merge(&row.chat_counted),
+            }
+        }
+    }
+
+    fn highlights(&self, live: &[(Arc<str>, Clipped)]) -> Highlights {
+        let (period, max) = (&self.period, self.all.viewers_max);
+        let peak = self.peak_at.zip(max).map(|(at, viewers)| Peak {
+            viewers: viewers.to_f64(),
+            at: period.rfc3339(at),
+            session_id: live
+                .iter()
+                .map(|(id, _)| id)
+                .find(|id| self.sessions[*id].rows.viewers_max == max)
+                .map(ToString::to_string),
+        });
+        // Watched longest in all; without a number of viewers, the longest.
+        let worth = |(id, clipped): &&(Arc<str>, Clipped)| {
+            (self.sessions[id].rows.viewers.sum, clipped.length_ms, Reverse(clipped.start))
+        };
+        let best = live.iter().filter(|_| live.len() > 1).max_by_key(worth);
+        Highlights {
+            peak,
+            best_session: best.map(|(id, clipped)| self.sessions[id].describe(id, clipped, period)),
         }
     }
 
@@ -155,7 +260,7 @@ impl ReportFold {
                 .into_iter()
                 .chain(reported)
                 .reduce(f64::max),
-            total_chat_messages: messages(live),
+            total_chat_messages: messages(live) + self.chat_off_air,
             viewer_minutes: self.all.viewer_minutes(),
             avg_viewers: mean(&self.all.viewers),
         }
@@ -184,14 +289,14 @@ impl ReportFold {
         // Time and messages of the same sessions, or the rate would mean nothing.
         let known = live.iter().filter(|(_, clipped)| clipped.chat_messages.is_some());
         let known_ms: i64 = known.map(|(_, clipped)| clipped.length_ms).sum();
-        let total = messages(live);
+        let on_air = messages(live);
         let messages_per_minute =
-            (known_ms > 0).then(|| rounded(total as f64 * 60.0 / seconds(known_ms)));
+            (known_ms > 0).then(|| rounded(on_air as f64 * 60.0 / seconds(known_ms)));
         ChatAnalytics {
-            total_messages: total,
+            total_messages: on_air + self.chat_off_air,
             messages_per_minute,
             peak_chat_rate: self.all.chat_rate_max.map(FixedSum::to_f64),
-            avg_chat_rate: mean(&self.all.chat_rate),
+            avg_chat_rate: self.all.mean_chat_rate(self.all.chat_counted > 0),
             chat_engagement_score: messages_per_minute.map(score::engagement),
         }
     }

@@ -19,19 +19,35 @@ pub struct Period {
 
 /// A period that no calendar has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no {} period around {around}", .kind.as_str())]
-pub struct PeriodError {
-    kind: ReportType,
-    around: String,
+pub enum PeriodError {
+    /// Beyond the calendar.
+    #[error("no {} report around {around}: years go from -9999 to 9999", .kind.as_str())]
+    Beyond {
+        /// Which kind was asked for.
+        kind: ReportType,
+        /// Where.
+        around: String,
+    },
+    /// The zone's clocks jumped over the whole of it.
+    #[error(
+        "{date} never was in {zone}: clocks there jumped over it; ask for the day before or after"
+    )]
+    NeverWas {
+        /// The day.
+        date: Date,
+        /// The zone's IANA name.
+        zone: String,
+    },
 }
 
 impl Period {
     /// The period that holds a date.
     ///
     /// # Errors
-    /// At the ends of the calendar, in the years -9999 and 9999.
+    /// At the ends of the calendar, in the years -9999 and 9999; and for a day that the zone's
+    /// clocks jumped over.
     pub fn containing(kind: ReportType, date: Date, zone: TimeZone) -> Result<Self, PeriodError> {
-        let error = |_| PeriodError { kind, around: date.to_string() };
+        let error = |_| PeriodError::Beyond { kind, around: date.to_string() };
         let (first, next, name) = match kind {
             ReportType::Daily => (date, date.tomorrow().map_err(error)?, date.to_string()),
             ReportType::Weekly => {
@@ -52,6 +68,10 @@ impl Period {
             Ok(EpochMs(midnight.map_err(error)?.timestamp().as_millisecond()))
         };
         let (start, end) = (instant(first)?, instant(next)?);
+        if start >= end {
+            let zone = zone.iana_name().unwrap_or("UTC").to_owned();
+            return Err(PeriodError::NeverWas { date, zone });
+        }
         Ok(Self { kind, name, start, end, zone })
     }
 
@@ -62,13 +82,39 @@ impl Period {
     pub fn last_complete(
         kind: ReportType,
         now: EpochMs,
-        zone: TimeZone,
+        zone: &TimeZone,
     ) -> Result<Self, PeriodError> {
-        let error = |_| PeriodError { kind, around: format!("{} ms", now.0) };
+        let error = |_| PeriodError::Beyond { kind, around: format!("{} ms", now.0) };
         let today = Timestamp::from_millisecond(now.0).map_err(error)?.to_zoned(zone.clone());
         let current = Self::containing(kind, today.date(), zone.clone())?;
-        let first = current.zoned(current.start).date();
-        Self::containing(kind, first.yesterday().map_err(error)?, zone)
+        current.last_before()
+    }
+
+    /// The period before this one. Of a period that is not over, only as much of the one before as
+    /// is over of this: half a day compares with half a day. `None` if nothing of it is over, and
+    /// where the calendar begins.
+    #[must_use]
+    pub fn before(&self, now: EpochMs) -> Option<Self> {
+        let mut before = self.last_before().ok()?;
+        let over_ms = now.min(self.end).0 - self.start.0;
+        if now < self.end {
+            let minutes_ms = over_ms - over_ms.rem_euclid(60_000);
+            before.end = before.end.min(EpochMs(before.start.0 + minutes_ms));
+        }
+        (before.start < before.end).then_some(before)
+    }
+
+    fn last_before(&self) -> Result<Self, PeriodError> {
+        let beyond = |date: Date| PeriodError::Beyond { kind: self.kind, around: date.to_string() };
+        let first = self.zoned(self.start).date();
+        let date = first.yesterday().map_err(|_| beyond(first))?;
+        match Self::containing(self.kind, date, self.zone.clone()) {
+            Err(PeriodError::NeverWas { .. }) => {
+                let date = date.yesterday().map_err(|_| beyond(first))?;
+                Self::containing(self.kind, date, self.zone.clone())
+            }
+            found => found,
+        }
     }
 
     /// Which kind it is.

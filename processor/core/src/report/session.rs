@@ -5,13 +5,14 @@ use ivs_schemas::report::{Session, SessionStatus};
 use super::bucket::{Bucket, mean};
 use super::period::Period;
 use super::score::Spread;
+use super::unnamed::{Unnamed, UnnamedRow};
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
-use crate::session::{self, SummaryAgg};
+use crate::session::{self, STALE_MS, SummaryAgg};
 use kinesis_model::EpochMs;
 
 /// Milliseconds of a minute.
-const MINUTE_MS: i64 = 60_000;
+pub(super) const MINUTE_MS: i64 = 60_000;
 
 /// What is kept of a session: its rows of the period, and what its summary says.
 #[derive(Debug, Default)]
@@ -31,8 +32,12 @@ struct Digest {
     start: EpochMs,
     /// As stated.
     ended_at: Option<EpochMs>,
-    /// Up to where it counts: the end; now, if it is live.
+    /// Up to where it counts: the end. Of a session without one it is for [`Digest::settle`] to say.
     until: EpochMs,
+    /// The end of its last minute with a record.
+    heard_until: Option<EpochMs>,
+    /// Of a session without an end, when it can no longer be live, whatever else is known.
+    overdue_at: Option<EpochMs>,
     title: Option<String>,
     quality: Option<String>,
     streamer: Option<String>,
@@ -45,33 +50,27 @@ struct Digest {
 
 impl Digest {
     /// `None` of a session that was never live.
-    fn of(summary: &SummaryAgg, now: EpochMs) -> Option<Self> {
+    fn of(summary: &SummaryAgg) -> Option<Self> {
         let (mut start, mut ended_at) = (summary.started_at()?, summary.ended_at());
         let records = summary.telemetry.span;
-        let after_records = records.map(|span| EpochMs(span.last.start().0 + MINUTE_MS));
-        let last_sign = after_records.unwrap_or(start);
-        let (status, until) = match (ended_at, summary.overdue_at()) {
-            (Some(end), _) => {
-                let is_failed = summary.status() == session::SessionStatus::Failed;
-                let status = if is_failed { SessionStatus::Failed } else { SessionStatus::Ended };
-                // Start and end that contradict each other tell less than the records.
-                let is_contradiction = end < start;
-                if is_contradiction {
-                    start = records.map_or(start, |span| span.first.start());
-                    ended_at = None;
-                }
-                (status, if is_contradiction { last_sign } else { end })
-            }
-            (None, Some(overdue)) if overdue <= now => (SessionStatus::Lost, last_sign),
-            (None, _) => (SessionStatus::Live, now),
-        };
+        let heard_until = records.map(|span| EpochMs(span.last.start().0 + MINUTE_MS));
+        let is_failed = summary.status() == session::SessionStatus::Failed;
+        let mut until = ended_at.unwrap_or(start);
+        // Start and end that contradict each other tell less than the records.
+        if until < start {
+            start = records.map_or(start, |span| span.first.start());
+            ended_at = None;
+            until = heard_until.unwrap_or(start);
+        }
         let facts = &summary.lifecycle;
         let text = |text: Option<&std::sync::Arc<str>>| text.map(ToString::to_string);
         Some(Self {
-            status,
+            status: if is_failed { SessionStatus::Failed } else { SessionStatus::Ended },
             start,
             ended_at,
             until: until.max(start),
+            heard_until,
+            overdue_at: summary.overdue_at(),
             title: text(facts.stream_title.value()),
             quality: text(facts.stream_quality.value()),
             streamer: text(facts.streamer_user_id.value()),
@@ -81,6 +80,29 @@ impl Digest {
             avg_bitrate_bps: summary.avg_bitrate_bps(),
             starvation_count: summary.starvation().count,
         })
+    }
+
+    /// Decides until when a session without an end counts. It is live up to now, unless it fell
+    /// silent, is overdue, or the channel's next session began: then its end was not reported, and
+    /// it counts up to its last record.
+    fn settle(&mut self, now: EpochMs, next: Option<EpochMs>, unnamed: &Unnamed) {
+        let Some(overdue_at) = self.overdue_at else { return };
+        // One that sent records beside the next was not over by then.
+        let is_over_by =
+            |next: &EpochMs| self.heard_until.is_none_or(|heard| heard.0 - MINUTE_MS <= next.0);
+        let over_at = next.filter(is_over_by).map_or(overdue_at, |next| next.min(overdue_at));
+        let heard_until = self.heard_until.max(unnamed.heard_until(self.start, over_at));
+        // Records of players and chat prove life; only where a session sent its own is silence odd.
+        let is_silent = self.heard_until.is_some()
+            && heard_until.is_some_and(|heard| heard.max(self.start).0 + STALE_MS <= now.0);
+        if is_silent || over_at <= now {
+            self.status = SessionStatus::Lost;
+            self.until = heard_until.map_or(self.start, |heard| heard.min(over_at));
+        } else {
+            self.status = SessionStatus::Live;
+            self.until = now;
+        }
+        self.until = self.until.max(self.start);
     }
 }
 
@@ -104,8 +126,32 @@ impl SessionPart {
     }
 
     /// Notes the summary.
-    pub(super) fn know(&mut self, summary: &SummaryAgg, now: EpochMs) {
-        self.summary = Digest::of(summary, now);
+    pub(super) fn know(&mut self, summary: &SummaryAgg) {
+        self.summary = Digest::of(summary);
+    }
+
+    /// Decides until when the session counts; `next` is when the channel's next one began.
+    pub(super) fn settle(&mut self, now: EpochMs, next: Option<EpochMs>, unnamed: &Unnamed) {
+        if let Some(digest) = &mut self.summary {
+            digest.settle(now, next, unnamed);
+        }
+    }
+
+    /// Takes a row of the channel that names no session, and was while this one was on air.
+    pub(super) fn take(&mut self, row: &UnnamedRow) {
+        self.rows.chat_counted.merge(&row.chat_counted);
+        self.rows.playing_ms += row.playing_ms;
+        self.rows.stalled_ms += row.stalled_ms;
+    }
+
+    /// When it began.
+    pub(super) fn start(&self) -> Option<EpochMs> {
+        self.interval().map(|(start, _)| start)
+    }
+
+    /// Until when it counts.
+    pub(super) fn until(&self) -> Option<EpochMs> {
+        self.interval().map(|(_, until)| until)
     }
 
     /// From where to where it was live; by its rows, if there is no summary of it.

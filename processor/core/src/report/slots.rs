@@ -66,20 +66,20 @@ impl Slots {
     }
 
     /// The hours with rows.
-    pub(super) fn breakdown(&self, period: &Period) -> Vec<Hour> {
+    pub(super) fn breakdown(&self, period: &Period, has_chat_log: bool) -> Vec<Hour> {
         let hour = |slot: &Slot| Hour {
             hour: period.zoned(slot.start).strftime("%Y-%m-%d %H:00").to_string(),
             start: period.rfc3339(slot.start),
-            figures: slot.bucket.figures(),
+            figures: slot.bucket.figures(has_chat_log),
         };
         self.0.iter().filter(|slot| slot.bucket.rows > 0).map(hour).collect()
     }
 
     /// All steps.
-    pub(super) fn series(&self, period: &Period) -> Series {
+    pub(super) fn series(&self, period: &Period, has_chat_log: bool) -> Series {
         let point = |slot: &Slot| Point {
             start: period.rfc3339(slot.start),
-            figures: slot.bucket.figures(),
+            figures: slot.bucket.figures(has_chat_log),
         };
         Series { step_seconds: step_s(period.kind()), points: self.0.iter().map(point).collect() }
     }

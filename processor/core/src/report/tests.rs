@@ -1,6 +1,7 @@
 //! Figures worked out by hand.
 
 mod calendar;
+mod channel;
 mod scores;
 mod sessions;
 
@@ -67,7 +68,7 @@ fn summary(start: i64, end: Option<i64>) -> SummaryAgg {
 fn add(fold: &mut ReportFold, id: &str, rows: &[(i64, WindowAgg)], mut summary: SummaryAgg) {
     for (second, row) in rows {
         let key = key(id, *second);
-        fold.add_row(&key, row);
+        fold.add_row(&key, row.clone());
         summary.telemetry.absorb(key.minute, row);
     }
     fold.add_session(&Arc::from(id), &summary);
@@ -203,7 +204,7 @@ fn players_are_counted_once_and_quantiles_are_of_all_values() {
         row.playing_ms.add(Fixed::from_int(57_000).unwrap());
         row.watch_buffering_ms += Fixed::from_int(3_000).unwrap();
         row.player_errors = 2;
-        fold.add_row(&key("a", i64::from(m) * 60), &row);
+        fold.add_row(&key("a", i64::from(m) * 60), row);
     }
     let players = fold.finish().player_experience;
     assert_eq!(players.unique_players, Some(10));

@@ -75,6 +75,11 @@ impl WindowFold {
         self.windows.is_empty()
     }
 
+    /// The windows as they are, in no order; their sketches may lack the latest values.
+    pub fn iter(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.windows.iter()
+    }
+
     /// About how much memory the windows take, for the limit of an epoch.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

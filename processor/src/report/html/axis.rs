@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use ivs_schemas::report::{Figures, Point, Report, ReportType};
 
+use super::date;
 use super::labels::Lang;
-use super::text::month_day;
 
 /// A day is shown from the hour of its first row to the hour of its last, but never less than this
 /// many hours: most channels stream in the evening, and a chart of an empty day shows nothing.
@@ -14,12 +14,16 @@ const LEAST_HOURS: usize = 4;
 const MOST_LABELS: usize = 6;
 
 /// What the charts show of the period, and the labels below.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Axis {
     /// The steps that make up each value, from left to right.
     groups: Vec<Range<usize>>,
-    /// Labels, each at the value of an index.
-    pub(super) ticks: Vec<(usize, String)>,
+    /// Labels, each at the value of an index; between two values it is a half.
+    pub(super) ticks: Vec<(f64, String)>,
+    /// The values at which a day of a week begins.
+    pub(super) rules: Vec<usize>,
+    /// The values' names, of days.
+    pub(super) names: Vec<String>,
     /// Whether each value is one of a day.
     pub(super) is_by_day: bool,
 }
@@ -31,29 +35,70 @@ impl Axis {
         let points = &report.series.points;
         // The first step of a new day: midnight itself may not exist.
         let days = marks(points, &(0..10));
-        let label = |at: usize| month_day(&points[at].start, lang);
+        let starts = days.iter().map(|(at, _)| *at);
+        let ends = starts.clone().skip(1).chain([points.len()]);
+        let days_steps: Vec<_> = starts.clone().zip(ends).map(|(start, end)| start..end).collect();
+        let named = |date: &str, name: fn(jiff::civil::Date, Lang) -> String| {
+            date.parse().map_or_else(|_| date.to_owned(), |date| name(date, lang))
+        };
         match report.report_type {
             ReportType::Daily => hours(points),
             ReportType::Weekly => Self {
                 groups: single(0..points.len()),
-                ticks: days.into_iter().map(|(at, _)| (at, label(at))).collect(),
+                // In the middle of its day.
+                ticks: days_steps
+                    .iter()
+                    .zip(&days)
+                    .map(|(steps, (_, date))| {
+                        let middle = (steps.start + steps.end) as f64 / 2.0;
+                        (middle, named(date, date::weekday_and_day))
+                    })
+                    .collect(),
+                rules: starts.collect(),
+                names: Vec::new(),
                 is_by_day: false,
             },
             ReportType::Monthly => {
-                let starts = days.iter().map(|(at, _)| *at);
-                let ends = starts.clone().skip(1).chain([points.len()]);
                 // A label of the 31st would stick out on the right.
                 let is_labelled = |date: &str| {
                     (date.ends_with('1') || date.ends_with('6')) && !date.ends_with("31")
                 };
                 let ticks = days.iter().enumerate().filter(|(_, (_, date))| is_labelled(date));
                 Self {
-                    groups: starts.zip(ends).map(|(start, end)| start..end).collect(),
-                    ticks: ticks.map(|(day, (at, _))| (day, label(*at))).collect(),
+                    ticks: ticks
+                        .map(|(day, (_, date))| (day as f64 + 0.5, named(date, date::day)))
+                        .collect(),
+                    rules: Vec::new(),
+                    names: days.iter().map(|(_, date)| named(date, date::short)).collect(),
+                    groups: days_steps,
                     is_by_day: true,
                 }
             }
         }
+    }
+
+    /// The 24 hours of the clock.
+    pub(super) fn of_clock() -> Self {
+        let names: Vec<_> = (0..24).map(|hour| format!("{hour:02}:00")).collect();
+        let ticks = names.iter().enumerate().step_by(4);
+        Self {
+            groups: single(0..24),
+            ticks: ticks.map(|(hour, name)| (hour as f64 + 0.5, name.clone())).collect(),
+            rules: Vec::new(),
+            names,
+            is_by_day: false,
+        }
+    }
+
+    /// The value with the largest number of viewers, and that number.
+    pub(super) fn peak(&self, points: &[Point]) -> Option<(usize, f64)> {
+        let most = |group: &Range<usize>| {
+            let steps = points[group.clone()].iter();
+            steps.filter_map(|point| point.figures.max_viewers).reduce(f64::max)
+        };
+        let known =
+            self.groups.iter().enumerate().filter_map(|(at, group)| Some((at, most(group)?)));
+        known.reduce(|peak, next| if next.1 > peak.1 { next } else { peak })
     }
 
     /// The values of a figure: of several steps the mean of their minutes.
@@ -104,9 +149,15 @@ fn hours(points: &[Point]) -> Axis {
     let start = hours.get(shown.start).map_or(0, |(at, _)| *at);
     let end = hours.get(shown.end).map_or(points.len(), |(at, _)| *at);
     let every = shown.len().div_ceil(MOST_LABELS).max(1);
-    let label = |(at, hour): &(usize, &str)| (at - start, format!("{hour}:00"));
+    let label = |(at, hour): &(usize, &str)| ((at - start) as f64, format!("{hour}:00"));
     let ticks = hours[shown].iter().step_by(every).map(label).collect();
-    Axis { groups: single(start..end), ticks, is_by_day: false }
+    Axis {
+        groups: single(start..end),
+        ticks,
+        rules: Vec::new(),
+        names: Vec::new(),
+        is_by_day: false,
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +181,7 @@ mod tests {
             let key = WindowKey { session_id: "st-1".into(), minute };
             let mut row = WindowAgg { records: 1, ..WindowAgg::default() };
             row.viewers.add_some(EpochMs(0), Fixed::from_int(*viewers));
-            fold.add_row(&key, &row);
+            fold.add_row(&key, row);
         }
         fold.finish()
     }
@@ -144,7 +195,7 @@ mod tests {
         axis.groups[0].start..axis.groups[axis.groups.len() - 1].end
     }
 
-    fn labels(axis: &Axis) -> Vec<(usize, &str)> {
+    fn labels(axis: &Axis) -> Vec<(f64, &str)> {
         axis.ticks.iter().map(|(at, label)| (*at, &**label)).collect()
     }
 
@@ -153,7 +204,8 @@ mod tests {
         // 19:45 to 00:00 are five hours of twelve steps.
         let evening = axis(ReportType::Daily, &[19 * 60 + 45, 23 * 60 + 59]);
         assert_eq!(steps(&evening), 228..288);
-        let wanted = [(0, "19:00"), (12, "20:00"), (24, "21:00"), (36, "22:00"), (48, "23:00")];
+        let wanted =
+            [(0.0, "19:00"), (12.0, "20:00"), (24.0, "21:00"), (36.0, "22:00"), (48.0, "23:00")];
         assert_eq!(labels(&evening), wanted);
     }
 
@@ -167,7 +219,7 @@ mod tests {
     fn a_whole_day_has_every_fourth_hour_below() {
         let day = axis(ReportType::Daily, &[0, 1_439]);
         assert_eq!(steps(&day), 0..288);
-        assert_eq!(labels(&day)[..2], [(0, "00:00"), (48, "04:00")]);
+        assert_eq!(labels(&day)[..2], [(0.0, "00:00"), (48.0, "04:00")]);
         assert_eq!(axis(ReportType::Daily, &[]), day, "without rows too");
     }
 
@@ -175,9 +227,11 @@ mod tests {
     fn weeks_and_months_are_shown_whole() {
         let week = axis(ReportType::Weekly, &[600]);
         assert_eq!((week.groups.len(), week.ticks.len()), (336, 7));
+        assert_eq!(labels(&week)[0], (24.0, "Mon 23"), "in the middle of Monday");
+        assert_eq!(week.rules, [0, 48, 96, 144, 192, 240, 288]);
         let month = axis(ReportType::Monthly, &[600]);
         assert_eq!((steps(&month), month.groups.len()), (0..372, 31), "twelve steps a day");
-        let wanted = [(0, "03-01"), (5, "03-06"), (10, "03-11")];
+        let wanted = [(0.5, "1 Mar"), (5.5, "6 Mar"), (10.5, "11 Mar")];
         assert_eq!((labels(&month).len(), &labels(&month)[..3]), (6, &wanted[..]));
     }
 

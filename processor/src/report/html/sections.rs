@@ -1,66 +1,28 @@
-//! The parts of the page that are no charts.
+//! The parts of the page that are tables: what viewers experienced, streams, scores.
 
 use std::fmt;
 
-use ivs_schemas::report::{Session, SessionStatus};
+use ivs_schemas::report::{PlayerExperience, Session, SessionStatus};
 
 use super::Page;
+use super::date;
 use super::text::{
-    Escaped, UNKNOWN, bitrate, date_time, duration, frame_rate, known, milliseconds, number,
-    percent,
+    Escaped, bitrate, duration, fill, frame_rate, known, long_time, number, percent, wait,
 };
 
 impl Page<'_> {
-    pub(super) fn tiles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (report, labels) = (self.report, self.labels);
-        let (summary, quality) = (&report.summary, &report.quality_metrics);
-        let of = |score: Option<f64>, most: u8| known(score, |s| format!("{} / {most}", number(s)));
-        let chat = report.chat_analytics.chat_engagement_score.map(f64::from);
-        let tiles = [
-            (labels.sessions, number(summary.total_sessions as f64)),
-            (labels.stream_time, duration(summary.total_stream_time, labels)),
-            (labels.avg_duration, known(summary.avg_session_duration, |s| duration(s, labels))),
-            (labels.peak_viewers, known(summary.max_concurrent_viewers, number)),
-            (labels.avg_viewers, known(summary.avg_viewers, number)),
-            (labels.viewer_minutes, known(summary.viewer_minutes, |v| number(v.round()))),
-            (labels.chat_messages, number(summary.total_chat_messages as f64)),
-            (
-                labels.unique_players,
-                known(report.player_experience.unique_players, |p| number(p as f64)),
-            ),
-            (labels.quality_score, of(quality.quality_score, 100)),
-            (labels.engagement_score, of(chat, 10)),
-        ];
-        f.write_str("<section class=\"tiles\">\n")?;
-        for (label, value) in tiles {
-            writeln!(f, "<div class=\"tile\"><b>{value}</b><span>{label}</span></div>")?;
-        }
-        f.write_str("</section>\n")
-    }
-
-    /// What players saw: totals, and quantiles of latency and start-up.
+    /// What viewers experienced: totals, and how long they waited. Nothing of it without a player
+    /// that reports.
     pub(super) fn experience(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seen, labels) = (&self.report.player_experience, self.labels);
-        writeln!(f, "<h2>{}</h2>\n<div class=\"card scroll\"><table>", labels.experience)?;
-        write!(
-            f,
-            "<tr><th class=\"text\"></th><th>{}</th><th>p95</th><th>p99</th>",
-            labels.median
-        )?;
-        writeln!(f, "<th>{}</th></tr>", labels.largest)?;
-        for (label, quantiles) in
-            [(labels.latency, &seen.latency_ms), (labels.startup, &seen.startup_ms)]
-        {
-            write!(f, "<tr><th class=\"text\" scope=\"row\">{label}</th>")?;
-            let values = quantiles.as_ref().map(|q| [q.p50, q.p95, q.p99, q.max].map(Some));
-            for value in values.unwrap_or_default() {
-                write!(f, "<td>{}</td>", known(value, milliseconds))?;
-            }
-            f.write_str("</tr>\n")?;
+        if seen.unique_players.is_none() {
+            return Ok(());
         }
-        f.write_str("</table></div>\n<section class=\"tiles\">\n")?;
+        writeln!(f, "<section class=\"part-of\">\n<h2>{}</h2>", labels.experience)?;
+        self.waits(f, seen)?;
+        f.write_str("<div class=\"tiles\">\n")?;
         let tiles = [
-            (labels.watch_time, known(seen.watch_minutes, |m| duration(m * 60.0, labels))),
+            (labels.watch_time, known(seen.watch_minutes, |m| long_time(m, labels))),
             (labels.stalls, known(seen.rebuffer_ratio, percent)),
             (labels.player_bitrate, known(seen.avg_bitrate, bitrate)),
             (labels.player_errors, known(seen.player_errors, |errors| number(errors as f64))),
@@ -68,49 +30,60 @@ impl Page<'_> {
         for (label, value) in tiles {
             writeln!(f, "<div class=\"tile\"><b>{value}</b><span>{label}</span></div>")?;
         }
+        f.write_str("</div>\n")?;
+        if seen.watch_minutes.is_some() && self.report.summary.viewer_minutes.is_some() {
+            writeln!(f, "<p class=\"note\">{}</p>", labels.watch_note)?;
+        }
         f.write_str("</section>\n")
+    }
+
+    fn waits(&self, f: &mut fmt::Formatter<'_>, seen: &PlayerExperience) -> fmt::Result {
+        let labels = self.labels;
+        let all = [(labels.latency, &seen.latency_ms), (labels.startup, &seen.startup_ms)];
+        let known: Vec<_> =
+            all.into_iter().filter_map(|(label, waits)| Some((label, waits.as_ref()?))).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        f.write_str("<div class=\"card scroll\"><table>\n<tr><td></td>")?;
+        for label in [labels.median, labels.nearly_all, labels.slowest] {
+            write!(f, "<th scope=\"col\">{label}</th>")?;
+        }
+        f.write_str("</tr>\n")?;
+        for (label, waits) in known {
+            write!(f, "<tr><th class=\"text\" scope=\"row\">{label}</th>")?;
+            for value in [waits.p50, waits.p95, waits.max] {
+                write!(f, "<td>{}</td>", wait(value, labels))?;
+            }
+            f.write_str("</tr>\n")?;
+        }
+        f.write_str("</table></div>\n")
     }
 
     pub(super) fn scores(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (labels, quality) = (self.labels, &self.report.quality_metrics);
         let (parts, chat) = (&quality.quality_score_parts, &self.report.chat_analytics);
-        writeln!(
-            f,
-            "<h2>{}</h2>\n<section class=\"scores\">\n<div class=\"card\">",
-            labels.scores
-        )?;
+        writeln!(f, "<section class=\"part-of\">\n<h2>{}</h2>", labels.scores)?;
+        f.write_str("<div class=\"scores\">\n<div class=\"card\">\n")?;
         writeln!(f, "<h3>{}</h3>", labels.quality_score)?;
         self.total(f, quality.quality_score, 100)?;
         let stability = known(quality.bitrate_stability, percent);
         let frames = known(quality.frame_rate_stability, percent);
-        self.part(
-            f,
-            &format!("{} · {}", labels.bitrate, known(quality.avg_bitrate, bitrate)),
-            (parts.bitrate, 40),
-            labels.bitrate_rule,
-        )?;
-        self.part(
-            f,
-            &format!("{} · {}", labels.frame_rate, known(quality.avg_frame_rate, frame_rate)),
-            (parts.frame_rate, 30),
-            labels.frame_rate_rule,
-        )?;
-        self.part(
-            f,
-            &format!(
-                "{} · {} {stability}, {} {frames}",
-                labels.stability, labels.bitrate, labels.frame_rate
-            ),
-            (parts.stability, 30),
-            labels.stability_rule,
-        )?;
+        let title = format!("{} · {}", labels.bitrate, known(quality.avg_bitrate, bitrate));
+        part(f, &title, (parts.bitrate, 40), labels.bitrate_rule)?;
+        let title =
+            format!("{} · {}", labels.frame_rate, known(quality.avg_frame_rate, frame_rate));
+        part(f, &title, (parts.frame_rate, 30), labels.frame_rate_rule)?;
+        let (bits, fps) = (labels.bitrate, labels.frame_rate);
+        let title = format!("{} · {bits} {stability}, {fps} {frames}", labels.stability);
+        part(f, &title, (parts.stability, 30), labels.stability_rule)?;
         writeln!(f, "</div>\n<div class=\"card\">\n<h3>{}</h3>", labels.engagement_score)?;
         let score = chat.chat_engagement_score.map(f64::from);
         self.total(f, score, 10)?;
         let rate = known(chat.messages_per_minute, number);
         let title = format!("{rate} {}", labels.messages_per_minute);
-        self.part(f, &title, (score, 10), labels.engagement_rule)?;
-        f.write_str("</div>\n</section>\n")
+        part(f, &title, (score, 10), labels.engagement_rule)?;
+        f.write_str("</div>\n</div>\n</section>\n")
     }
 
     fn total(&self, f: &mut fmt::Formatter<'_>, score: Option<f64>, most: u8) -> fmt::Result {
@@ -120,76 +93,83 @@ impl Page<'_> {
         }
     }
 
-    fn part(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        title: &str,
-        (score, most): (Option<f64>, u8),
-        rule: &str,
-    ) -> fmt::Result {
-        let shown = known(score, number);
-        write!(
-            f,
-            "<div class=\"part\"><div><span>{title}</span><span>{shown} / {most}</span></div>"
-        )?;
-        if let Some(score) = score {
-            write!(f, "<meter min=\"0\" max=\"{most}\" value=\"{score}\">{shown}</meter>")?;
-        }
-        writeln!(f, "<p class=\"note\">{rule}</p></div>")
-    }
-
+    /// The latest sessions: a table where there is room, a card each where there is not.
     pub(super) fn sessions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let labels = self.labels;
-        writeln!(f, "<h2>{}</h2>", labels.latest_sessions)?;
-        if self.report.sessions.is_empty() {
-            return writeln!(f, "<p class=\"note\">{}</p>", labels.no_data);
+        let (labels, sessions) = (self.labels, &self.report.sessions);
+        if sessions.is_empty() {
+            return Ok(());
         }
-        f.write_str("<div class=\"card scroll\"><table>\n<tr>")?;
-        for label in [labels.started, labels.stream, labels.status] {
+        writeln!(f, "<section class=\"part-of\">\n<h2>{}</h2>", labels.streams)?;
+        let all = self.report.summary.total_sessions;
+        if all > sessions.len() as u64 {
+            let (shown, all) = (sessions.len().to_string(), number(all as f64));
+            let text = fill(labels.latest_of, &[("{shown}", &shown), ("{all}", &all)]);
+            writeln!(f, "<p class=\"note\">{text}</p>")?;
+        }
+        f.write_str("<div class=\"card scroll\"><table class=\"streams\">\n<thead><tr>")?;
+        for label in [labels.started, labels.stream] {
             write!(f, "<th class=\"text\" scope=\"col\">{label}</th>")?;
         }
         for label in [
-            labels.in_period,
+            labels.length,
+            labels.watched,
             labels.peak_viewers,
             labels.avg_viewers,
-            labels.viewer_minutes,
-            labels.chat_messages,
-            labels.bitrate,
-            labels.frame_rate,
+            labels.chat,
+            labels.buffering,
         ] {
             write!(f, "<th scope=\"col\">{label}</th>")?;
         }
-        f.write_str("</tr>\n")?;
-        for session in &self.report.sessions {
+        f.write_str("</tr></thead>\n<tbody>\n")?;
+        for session in sessions {
             self.session(f, session)?;
         }
-        f.write_str("</table></div>\n")
+        f.write_str("</tbody></table></div>\n</section>\n")
     }
 
     fn session(&self, f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
         let labels = self.labels;
-        let status = labels.statuses[match session.status {
-            SessionStatus::Live => 0,
-            SessionStatus::Ended => 1,
-            SessionStatus::Failed => 2,
-            SessionStatus::Lost => 3,
-        }];
-        let title = session.stream_title.as_deref().unwrap_or(UNKNOWN);
-        let (title, id) = (Escaped(title), Escaped(&session.session_id));
-        write!(f, "<tr><td class=\"text\">{}</td>", date_time(&session.started_at))?;
-        write!(f, "<td class=\"text name\">{title}<div class=\"note\">{id}</div></td>")?;
-        write!(f, "<td class=\"text\">{status}</td>")?;
-        for figure in [
-            duration(session.duration_in_period, labels),
-            known(session.peak_viewers, number),
-            known(session.avg_viewers, number),
-            known(session.viewer_minutes, |v| number(v.round())),
-            known(session.total_chat_messages, |messages| number(messages as f64)),
-            known(session.avg_bitrate, bitrate),
-            known(session.avg_frame_rate, frame_rate),
+        let started = date::moment(&session.started_at, self.lang);
+        write!(f, "<tr><td class=\"text when\">{}</td>", Escaped(&started))?;
+        let (title, id) = (Escaped(self.title_of(session)), Escaped(&session.session_id));
+        write!(f, "<td class=\"text name\">{title}")?;
+        // That it is over is what one expects.
+        let status = match session.status {
+            SessionStatus::Live => Some(labels.statuses[0]),
+            SessionStatus::Ended => None,
+            SessionStatus::Failed => Some(labels.statuses[2]),
+            SessionStatus::Lost => Some(labels.statuses[3]),
+        };
+        if let Some(status) = status {
+            write!(f, " <span class=\"badge\">{status}</span>")?;
+        }
+        write!(f, "<div class=\"note\">{id}</div></td>")?;
+        for (label, figure) in [
+            (labels.length, duration(session.duration_in_period, labels)),
+            (labels.watched, known(session.viewer_minutes, |minutes| long_time(minutes, labels))),
+            (labels.peak_viewers, known(session.peak_viewers, number)),
+            (labels.avg_viewers, known(session.avg_viewers, |viewers| number(viewers.round()))),
+            (labels.chat, known(session.total_chat_messages, |count| number(count as f64))),
+            (labels.buffering, known(session.rebuffer_ratio, percent)),
         ] {
-            write!(f, "<td>{figure}</td>")?;
+            write!(f, "<td data-label=\"{label}\">{figure}</td>")?;
         }
         f.write_str("</tr>\n")
     }
+}
+
+/// A part of a score, as a bar.
+fn part(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    (score, most): (Option<f64>, u8),
+    rule: &str,
+) -> fmt::Result {
+    let shown = known(score, number);
+    write!(f, "<div class=\"part\"><div><span>{title}</span><span>{shown} / {most}</span></div>")?;
+    if let Some(score) = score {
+        let percent = score / f64::from(most) * 100.0;
+        write!(f, "<div class=\"bar\"><i style=\"width: {percent:.1}%\"></i></div>")?;
+    }
+    writeln!(f, "<p class=\"note\">{rule}</p></div>")
 }

@@ -2,24 +2,29 @@
 
 use std::fmt;
 
-use super::labels::{Labels, Lang};
+use super::labels::Labels;
 
-/// A text with everything escaped that means something in HTML, inside attributes too.
+/// A text with everything escaped that means something in HTML, inside attributes too. Control
+/// characters are shown as what they are: not to be shown.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        let special =
+            |c: char| matches!(c, '&' | '<' | '>' | '"' | '\'') || (c.is_control() && c != '\n');
+        while let Some(at) = rest.find(special) {
+            let length = rest[at..].chars().next().map_or(1, char::len_utf8);
             f.write_str(&rest[..at])?;
             f.write_str(match rest.as_bytes()[at] {
                 b'&' => "&amp;",
                 b'<' => "&lt;",
                 b'>' => "&gt;",
                 b'"' => "&quot;",
-                _ => "&#39;",
+                b'\'' => "&#39;",
+                _ => "\u{fffd}",
             })?;
-            rest = &rest[at + 1..];
+            rest = &rest[at + length..];
         }
         f.write_str(rest)
     }
@@ -58,14 +63,22 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
-/// Short, for axes: `1.2k`, `5M`.
-pub(super) fn short(value: f64) -> String {
+/// Short, for axes: `1.2k`, `5M`. As exact as the step between two of them needs.
+pub(super) fn short(value: f64, step: f64) -> String {
     for (unit, name) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
         if value >= unit {
             return format!("{}{name}", number(value / unit));
         }
     }
-    number(value)
+    if value == 0.0 || step >= 1.0 {
+        return number(value);
+    }
+    let (mut decimals, mut size) = (0, step);
+    while size < 0.999 && decimals < 4 {
+        size *= 10.0;
+        decimals += 1;
+    }
+    format!("{value:.decimals$}")
 }
 
 /// Bits per second.
@@ -84,12 +97,12 @@ pub(super) fn frame_rate(fps: f64) -> String {
 
 /// A share, 0 to 1.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.2} %", share * 100.0)
+    format!("{:.2}%", share * 100.0)
 }
 
-/// Milliseconds.
-pub(super) fn milliseconds(ms: u32) -> String {
-    if ms >= 1_000 { format!("{:.2} s", f64::from(ms) / 1_000.0) } else { format!("{ms} ms") }
+/// Milliseconds as seconds.
+pub(super) fn wait(ms: u32, labels: &Labels) -> String {
+    format!("{:.2}{}", f64::from(ms) / 1_000.0, labels.seconds)
 }
 
 /// Seconds as hours and minutes, below a minute as seconds.
@@ -105,23 +118,23 @@ pub(super) fn duration(seconds: f64, labels: &Labels) -> String {
     format!("{}{}{minutes:02}{}", number(hours), labels.hours, labels.minutes)
 }
 
-/// `2026-03-01 20:05` of an RFC 3339 time.
-pub(super) fn date_time(rfc3339: &str) -> String {
-    rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " ")
+/// Hours and minutes where there are hours to be proud of, rounded to hours from 100 on.
+pub(super) fn long_time(minutes: f64, labels: &Labels) -> String {
+    if minutes >= 6_000.0 {
+        format!("{}{}", number((minutes / 60.0).round()), labels.hours.trim_end())
+    } else {
+        duration(minutes * 60.0, labels)
+    }
 }
 
-/// A date without its year, of an RFC 3339 time.
-pub(super) fn month_day(rfc3339: &str, lang: Lang) -> String {
-    let (month, day) =
-        (rfc3339.get(5..7).unwrap_or_default(), rfc3339.get(8..10).unwrap_or_default());
-    match lang {
-        Lang::En => format!("{month}-{day}"),
-        Lang::Ja => format!("{}/{}", month.trim_start_matches('0'), day.trim_start_matches('0')),
-    }
+/// A text with what is put in for its placeholders, which must be safe.
+pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::labels::Lang;
     use super::*;
 
     #[test]
@@ -131,7 +144,8 @@ mod tests {
             .map(number)
             .collect();
         assert_eq!(shown, ["0", "0.07", "7", "59.9", "100", "1,000", "12,345", "1,234,568"]);
-        assert_eq!([short(1_260.0), short(5e6), short(12.0)], ["1.3k", "5M", "12"]);
+        assert_eq!([short(1_260.0, 20.0), short(5e6, 1e6), short(12.0, 2.0)], ["1.3k", "5M", "12"]);
+        assert_eq!([short(4.0, 0.5), short(4.5, 0.5), short(59.92, 0.02)], ["4.0", "4.5", "59.92"]);
         assert_eq!([bitrate(5_755_375.0), bitrate(64_400.0)], ["5.76 Mbit/s", "64 kbit/s"]);
     }
 
@@ -146,6 +160,7 @@ mod tests {
     #[test]
     fn everything_with_a_meaning_in_html_is_escaped() {
         let text = Escaped(r#"<b a="1" b='2'>&</b>日本"#).to_string();
+        assert_eq!(Escaped("a\u{1b}[31m\0b").to_string(), "a\u{fffd}[31m\u{fffd}b");
         assert_eq!(text, "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;&lt;/b&gt;日本");
     }
 }

@@ -70,8 +70,15 @@ async fn a_report_reads_every_page_and_only_its_period() {
     assert_eq!(report.summary.total_sessions, 2);
     assert_eq!(report.summary.total_stream_time, 5_400.0, "3,600 + 1,800");
     assert!(!has_data(&source.report("nobody", &day, now).await.unwrap()));
-    let channels: Vec<_> = source.channels(&day).await.unwrap().into_iter().collect();
-    assert_eq!(channels, ["ch-1"]);
+    let channels = source.channels(&day).await.unwrap();
+    assert_eq!(channels.in_period.into_iter().collect::<Vec<_>>(), ["ch-1"]);
+    assert_eq!(channels.latest_start, Some(EpochMs((DAY_S + 86_400) * 1_000)), "of \"later\"");
+    assert!(source.is_known("ch-1").await.unwrap());
+    assert!(!source.is_known("nobody").await.unwrap());
+    // The day before has the first half hour of "early", and nothing else of what it can show.
+    let previous = report.previous.as_ref().unwrap();
+    assert_eq!(previous.period.name, "2026-02-28");
+    assert_eq!(previous.summary.viewer_minutes, Some(10.0), "the row of 23:59");
 
     let dir = tempfile::tempdir().unwrap();
     let url = StoreUrl::open(&format!("file://{}", dir.path().display()), &Aws::default()).unwrap();
@@ -82,6 +89,7 @@ async fn a_report_reads_every_page_and_only_its_period() {
     let text = std::fs::read(dir.path().join("reports/ch-1/daily_2026-03-01.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(json["summary"]["totalStreamTime"], 5_400.0);
+    assert_eq!(json["previous"]["summary"]["totalSessions"], 2);
     endpoint.shutdown().await;
 }
 
@@ -125,5 +133,11 @@ async fn the_function_answers_as_the_tutorials_does() {
     assert_eq!((status, &body["error"]), (400.into(), &"Invalid report type".into()));
     let (status, _) = ask(serde_json::json!({ "channelId": "ch-1", "date": "yesterday" })).await;
     assert_eq!(status, 400);
+    let source = Source::new(&dynamodb, &config.tables);
+    let samoa = Handler::new(source, &Aws::default(), &out, "Pacific/Apia", Lang::En).unwrap();
+    let request = serde_json::json!({ "channelId": "ch-1", "date": "2011-12-30" });
+    let reply = samoa.handle(serde_json::from_value(request).unwrap(), now).await.unwrap();
+    let reply = serde_json::to_value(reply).unwrap();
+    assert_eq!(reply["statusCode"], 400, "no retry brings the day back: {reply}");
     endpoint.shutdown().await;
 }

@@ -61,7 +61,7 @@ fn the_last_complete_period_ends_before_now() {
         (ReportType::Weekly, "2026-W09", "2026-W08"),
         (ReportType::Monthly, "2026-02", "2026-02"),
     ] {
-        let last = |name: &str| Period::last_complete(kind, now, zone(name)).unwrap();
+        let last = |name: &str| Period::last_complete(kind, now, &zone(name)).unwrap();
         assert_eq!((last("Asia/Tokyo").name(), last("UTC").name()), (tokyo, utc));
     }
 }
@@ -110,8 +110,8 @@ fn hours_of_zones_with_half_hours_begin_by_their_own_clock() {
     let period = period(ReportType::Daily, 2026, 3, 1, "Asia/Kolkata");
     let mut fold = ReportFold::new("ch-1", period, EpochMs((DAY_S + 86_400) * 1_000));
     // 00:29 and 00:30 UTC are 05:59 and 06:00 in India.
-    fold.add_row(&key("a", 29 * 60), &row(1, 5.0, 30.0, 0));
-    fold.add_row(&key("a", 30 * 60), &row(3, 5.0, 30.0, 0));
+    fold.add_row(&key("a", 29 * 60), row(1, 5.0, 30.0, 0));
+    fold.add_row(&key("a", 30 * 60), row(3, 5.0, 30.0, 0));
     let report = fold.finish();
     let hours: Vec<_> =
         report.hourly_breakdown.iter().map(|h| (&*h.hour, h.figures.avg_viewers)).collect();
@@ -125,11 +125,45 @@ fn a_change_of_half_an_hour_begins_a_new_hour() {
     let (start_s, end_s) = (period.start().0 / 1_000, period.end().0 / 1_000);
     let mut fold = ReportFold::new("ch-1", period, EpochMs(end_s * 1_000));
     for second in (start_s - DAY_S..end_s - DAY_S).step_by(60) {
-        fold.add_row(&key("a", second), &row(1, 5.0, 30.0, 0));
+        fold.add_row(&key("a", second), row(1, 5.0, 30.0, 0));
     }
     let report = fold.finish();
     let hours: Vec<_> =
         report.hourly_breakdown.iter().map(|h| (&h.hour[11..], h.figures.minutes)).collect();
     assert_eq!(hours.len(), 25);
     assert_eq!(hours[..4], [("00:00", 60), ("01:00", 60), ("01:00", 30), ("02:00", 60)]);
+}
+
+#[test]
+fn a_day_that_never_was_says_so_and_is_stepped_over() {
+    // Samoa went from 29 to 31 December 2011.
+    let apia = || zone("Pacific/Apia");
+    let never = Period::containing(ReportType::Daily, date(2011, 12, 30), apia()).unwrap_err();
+    assert_eq!(
+        never.to_string(),
+        "2011-12-30 never was in Pacific/Apia: clocks there jumped over it; ask for the day before \
+         or after"
+    );
+    let after = Period::containing(ReportType::Daily, date(2011, 12, 31), apia()).unwrap();
+    let now = after.end();
+    assert_eq!(after.before(now).unwrap().name(), "2011-12-29");
+    let morning = EpochMs(after.start().0 + 1);
+    let last = Period::last_complete(ReportType::Daily, morning, &apia()).unwrap();
+    assert_eq!(last.name(), "2011-12-29");
+    assert_eq!(last.end(), after.start(), "nothing lies between them");
+    let week = Period::containing(ReportType::Weekly, date(2011, 12, 30), apia()).unwrap();
+    assert_eq!(week.end().0 - week.start().0, 6 * 86_400_000);
+}
+
+#[test]
+fn half_a_day_compares_with_half_of_the_day_before() {
+    let noon = EpochMs((DAY_S + 12 * HOUR_S) * 1_000 + 30_500);
+    let before = day().before(noon).unwrap();
+    assert_eq!(
+        shown(&before),
+        texts("2026-02-28", "2026-02-28T00:00:00+00:00", "2026-02-28T12:00:00+00:00")
+    );
+    let whole = day().before(EpochMs((DAY_S + 24 * HOUR_S) * 1_000)).unwrap();
+    assert_eq!(whole.end(), day().start());
+    assert_eq!(day().before(EpochMs(DAY_S * 1_000)), None, "it has not begun");
 }

@@ -47,7 +47,12 @@ fn the_same_session_counts_up_to_midnight_the_day_before() {
 #[test]
 fn a_live_session_counts_up_to_now() {
     let mut fold = fold_at(1_830);
-    add(&mut fold, "a", &[(60, row(3, 3.0, 30.0, 4))], summary(30, None));
+    add(
+        &mut fold,
+        "a",
+        &[(60, row(3, 3.0, 30.0, 4)), (1_260, row(3, 3.0, 30.0, 4))],
+        summary(30, None),
+    );
     let report = fold.finish();
     assert_eq!(report.summary.total_stream_time, 1_800.0);
     let session = &report.sessions[0];
@@ -87,8 +92,8 @@ fn a_session_whose_end_is_stated_before_its_start_is_known_by_its_rows() {
 #[test]
 fn a_session_without_any_event_is_known_by_its_rows() {
     let mut fold = fold_at(24 * HOUR_S);
-    fold.add_row(&key("a", 120), &row(3, 3.0, 30.0, 4));
-    fold.add_row(&key("a", 240), &row(3, 3.0, 30.0, 4));
+    fold.add_row(&key("a", 120), row(3, 3.0, 30.0, 4));
+    fold.add_row(&key("a", 240), row(3, 3.0, 30.0, 4));
     let report = fold.finish();
     assert_eq!(report.summary.total_sessions, 1);
     assert_eq!(report.summary.total_stream_time, 180.0, "from minute 2 to the end of minute 4");
@@ -121,11 +126,56 @@ fn figures_reported_at_the_end_stand_in_where_there_are_no_rows() {
 #[test]
 fn rows_of_sessions_beyond_the_limit_still_count_in_totals() {
     let mut fold = fold_at(24 * HOUR_S);
-    for id in 0..=MAX_SESSIONS {
-        fold.add_row(&key(&format!("s{id}"), 0), &row(1, 3.0, 30.0, 0));
+    for id in 0..MAX_SESSIONS {
+        fold.add_row(&key(&format!("s{id}"), 0), row(1, 3.0, 30.0, 0));
     }
+    fold.add_row(&key("one too many", 60), row(7, 3.0, 30.0, 0));
     let report = fold.finish();
     assert!(report.truncated);
     assert_eq!(report.summary.total_sessions, MAX_SESSIONS as u64);
-    assert_eq!(report.summary.viewer_minutes, Some(MAX_SESSIONS as f64 + 1.0));
+    assert_eq!(report.summary.viewer_minutes, Some(8.0), "1 in the first minute, 7 in the second");
+}
+
+#[test]
+fn a_session_that_fell_silent_ends_at_its_last_record() {
+    // Silent since 00:15, read at 06:20: 15 minutes, not 6 h 20 min.
+    let mut fold = fold_at(6 * HOUR_S + 1_200);
+    let rows: Vec<_> = (0..15).map(|minute| (minute * 60, row(9, 3.0, 30.0, 6))).collect();
+    add(&mut fold, "a", &rows, summary(0, None));
+    let report = fold.finish();
+    let session = &report.sessions[0];
+    assert_eq!((session.status, session.ended_at.as_deref()), (SessionStatus::Lost, None));
+    assert_eq!(report.summary.total_stream_time, 900.0);
+    assert_eq!(report.summary.avg_session_duration, Some(900.0));
+    let chat = &report.chat_analytics;
+    assert_eq!((chat.messages_per_minute, chat.avg_chat_rate), (Some(6.0), Some(6.0)));
+    assert_eq!(chat.chat_engagement_score, Some(4));
+}
+
+#[test]
+fn nine_silent_minutes_are_no_end_and_eleven_are() {
+    let status = |now_s| {
+        let mut fold = fold_at(now_s);
+        add(&mut fold, "a", &[(0, row(9, 3.0, 30.0, 6))], summary(0, None));
+        let report = fold.finish();
+        (report.sessions[0].status, report.summary.total_stream_time)
+    };
+    assert_eq!(status(60 + 540), (SessionStatus::Live, 600.0));
+    assert_eq!(status(60 + 660), (SessionStatus::Lost, 60.0));
+}
+
+#[test]
+fn a_session_without_records_and_end_is_over_when_the_next_begins() {
+    // IVS alone tells starts and ends; the end of `a` was lost.
+    let mut fold = fold_at(2 * HOUR_S);
+    add(&mut fold, "a", &[], summary(0, None));
+    add(&mut fold, "b", &[], summary(HOUR_S, None));
+    let report = fold.finish();
+    let shown: Vec<_> = report
+        .sessions
+        .iter()
+        .map(|session| (&*session.session_id, session.status, session.duration_in_period))
+        .collect();
+    assert_eq!(shown, [("b", SessionStatus::Live, 3_600.0), ("a", SessionStatus::Lost, 0.0)]);
+    assert_eq!(report.summary.total_stream_time, 3_600.0);
 }
