@@ -188,7 +188,7 @@ fn channel(series: &str, kind: FamilyKind, line: &Line, look: Kind, window: &str
 fn processor(own: Own, window: &str) -> String {
     match own {
         Own::Counter(series) => format!("sum(increase({series}[{window}]))"),
-        Own::Largest(series) => format!("max({series})"),
+        Own::Largest(series, _) => format!("max({series})"),
         Own::Sum(series) => format!("sum({series})"),
         Own::Summary(name) => {
             format!("max(rate({name}_sum[{window}]) / rate({name}_count[{window}]))")
