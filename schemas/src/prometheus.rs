@@ -54,7 +54,8 @@ impl Family {
 /// Returns how a metric of channels is exposed; none for those of the processor and of IVS itself.
 #[must_use]
 pub fn family(metric: &Metric) -> Option<Family> {
-    if !matches!(metric.namespace, Namespace::Sessions | Namespace::Metrics) {
+    let by_channel = metric.dimensions.iter().any(|set| !set.is_empty());
+    if !by_channel || !matches!(metric.namespace, Namespace::Sessions | Namespace::Metrics) {
         return None;
     }
     let words = snake(metric.name);
