@@ -79,9 +79,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Generate(args) => generate::run(&config, args).await,
         Command::Rows(args) => {
             let clients = cloud::clients(&config.aws).await;
-            rows::export(&clients.dynamodb, &config.tables.metrics, args.out.as_deref())
-                .await
-                .map(|written| eprintln!("{written} rows"))
+            rows::run(&clients.dynamodb, &config.tables, &args).await
         }
         Command::Record => record::run(&config).await,
         Command::Replay(args) => replay::run(&config, &args).await,
@@ -113,9 +111,11 @@ pub(crate) struct UsageError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct DataError(pub(crate) String);
 
-/// Refuses to call it a success when most of what came in was rejected: it was hardly meant so.
+/// Refuses to call it a success when nine of ten records or more were rejected: it was hardly meant
+/// so.
 fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::Result<()> {
-    if allow_rejects || rejected <= read / 2 {
+    let others = read.saturating_sub(rejected);
+    if allow_rejects || rejected == 0 || others.saturating_mul(10) > read {
         return Ok(());
     }
     let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };

@@ -46,7 +46,7 @@ pub struct LocalArgs {
     /// standard input) instead of made-up traffic, wait until all is committed, and exit
     #[arg(long, num_args = 1.., value_name = "SOURCE")]
     pub input: Vec<String>,
-    /// With --input: end well even if more than half of the records were rejected
+    /// With --input: end well even if nine of ten records were rejected
     #[arg(long, requires = "input")]
     pub allow_rejects: bool,
     /// At the end write the metric rows to this CSV file

@@ -75,6 +75,15 @@ pub const LIMIT_BREACHES: Metric = metric(
     "Limits exceeded; breaches of the account count in the fleet series only.",
 );
 
+/// Publish errors of stages, and failures of compositions, their destinations and recordings.
+pub const REAL_TIME_FAILURES: Metric = metric(
+    (Namespace::Sessions, FLEET),
+    "RealTimeFailures",
+    Unit::Count,
+    Statistic::Sum,
+    "Publish errors of stages, and failures of compositions, their destinations and recordings.",
+);
+
 /// Viewers of a stream as reported.
 pub const CURRENT_VIEWERS: Metric = metric(
     STREAMS,
@@ -318,6 +327,15 @@ pub const DATUMS_REFUSED: Metric = metric(
     "Metric samples that CloudWatch refused or that were invalid before sending.",
 );
 
+/// How long metrics or domain events have waited for their service in a worker's outbox.
+pub const OUTBOX_AGE: Metric = metric(
+    WORKERS,
+    "OutboxAge",
+    Unit::Milliseconds,
+    Statistic::Maximum,
+    "How long metrics or domain events have waited for their service in a worker's outbox.",
+);
+
 /// Epochs whose metrics and domain events may have been sent twice because a worker died between sending and commit.
 pub const REPEATED_EMISSIONS: Metric = metric(
     WORKERS,
@@ -371,6 +389,7 @@ pub const METRICS: &[Metric] = &[
     STREAM_DURATION,
     PEAK_VIEWERS,
     LIMIT_BREACHES,
+    REAL_TIME_FAILURES,
     CURRENT_VIEWERS,
     STREAM_BITRATE,
     FRAME_RATE,
@@ -400,6 +419,7 @@ pub const METRICS: &[Metric] = &[
     RETRIES,
     METRIC_BATCHES,
     DATUMS_REFUSED,
+    OUTBOX_AGE,
     REPEATED_EMISSIONS,
 ];
 

@@ -11,6 +11,9 @@ pub const SESSION_ID: &str = "sessionId";
 pub const METRIC_TIMESTAMP: &str = "metricTimestamp";
 /// S, partition key of `ChannelIdIndex`: last part of the channel ARN.
 pub const CHANNEL_ID: &str = "channelId";
+/// S: who says that `channelId` is the channel, and so what outweighs it in a merge: `guess`, `player`,
+/// `backend` or `ivs`.
+pub const CHANNEL_SAID_BY: &str = "channelSaidBy";
 
 // The stream as reported by `metrics_update`.
 
@@ -158,7 +161,8 @@ pub const SKETCHES: &str = "sketches";
 
 /// N: accepted records of the minute: `metrics_update`, player and chat records.
 pub const RECORDS: &str = "records";
-/// M of S: shard id to the position up to which the shard's records are in this row.
+/// B: for each shard the position up to which its records are in this row; `rows --explain` shows
+/// it. Layout 1: M of S.
 pub const APPLIED: &str = "applied";
 /// N: raised by one with every write; the condition of the next.
 pub const VERSION: &str = "version";

@@ -1,19 +1,21 @@
-//! A strict JSON scanner (RFC 8259) for one line: no tree, no allocation.
+//! A strict JSON scanner (RFC 8259) for one text: no tree, no allocation.
 //!
-//! It walks an object member by member and hands out slices of the line. Nested values are checked
-//! in full and handed out unread. Lone surrogate escapes are refused too, since no text holds them.
+//! It walks an object member by member and hands out slices of the text. Nested values are checked
+//! in full and handed out unread. An escape of half a surrogate pair, which the grammar allows and
+//! no text holds, stands for U+FFFD: programs that cut a string in the middle of an emoji write it.
 
 use std::borrow::Cow;
 
-use wide::u8x16;
-
-use super::keys::{HEAD, Tag};
+use super::keys::Tag;
 use super::number;
 use super::reject::{Reason, Rejection};
 use crate::fixed::Fixed;
 
 /// Objects and arrays may nest so deep, the outermost included. IVS and players need four.
 pub(super) const MAX_DEPTH: usize = 64;
+
+/// Bytes of a string that are looked at together.
+const WORD: usize = 8;
 
 /// A value of an object's member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,8 +93,19 @@ impl From<Fault> for Rejection {
 #[inline(always)]
 pub(super) fn object<'a>(
     text: &'a str,
-    mut each: impl FnMut(Tag, &[u8], Value<'a>),
+    each: impl FnMut(Tag, &[u8], Value<'a>),
 ) -> Result<(), Fault> {
+    let end = first_object(text, each)?;
+    blank(text, end)
+}
+
+/// Walks the object that `text` begins with, as [`object`] does; where it ends. Of another value
+/// the whole text is checked.
+#[inline(always)]
+pub(super) fn first_object<'a>(
+    text: &'a str,
+    mut each: impl FnMut(Tag, &[u8], Value<'a>),
+) -> Result<usize, Fault> {
     let mut scanner = Scanner::new(text);
     scanner.space();
     if scanner.rest.first() != Some(&b'{') {
@@ -112,7 +125,21 @@ pub(super) fn object<'a>(
             each(Tag::of(text.as_bytes()), text.as_bytes(), value);
         }
     })?;
+    Ok(scanner.at())
+}
+
+/// Checks that nothing but white space follows on the value that ends at `end`.
+#[inline(always)]
+pub(super) fn blank(text: &str, end: usize) -> Result<(), Fault> {
+    let mut scanner = Scanner { text, rest: text.as_bytes().get(end..).unwrap_or_default() };
     scanner.end()
+}
+
+/// Where the value ends that `text` begins with, without space before it.
+pub(super) fn extent(text: &str) -> Result<usize, Fault> {
+    let mut scanner = Scanner::new(text);
+    scanner.value(0)?;
+    Ok(scanner.at())
 }
 
 /// Walks the array that `text`, a [`Value::Array`], holds.
@@ -301,13 +328,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes bytes that are neither `"`, `\` nor control characters, sixteen at a time.
+    /// Passes bytes that are neither `"`, `\` nor control characters, eight at a time.
     #[inline(always)]
     fn plain_run(&mut self) {
         while let Some((chunk, rest)) = self.rest.split_first_chunk() {
-            let stops = stops(*chunk);
-            if stops != 0 {
-                self.rest = &self.rest[stops.trailing_zeros() as usize..];
+            if let Some(stop) = first_stop(*chunk) {
+                self.rest = &self.rest[stop..];
                 return;
             }
             self.rest = rest;
@@ -338,15 +364,19 @@ fn is_stop(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
-/// A bit for each byte that ends a plain run, the first byte's lowest. (SSE2 and NEON, which every
-/// x86-64 and ARM64 has, do this in a few instructions.)
+/// Returns the place of the first byte of `chunk` that ends a plain run.
+///
+/// Eight bytes a word: a byte's high bit is set where the byte is zero after the subtraction's borrow.
+/// A borrow may set bits of higher bytes only, so the lowest set bit is always right.
 #[inline(always)]
-fn stops(chunk: [u8; HEAD]) -> u32 {
-    let bytes = u8x16::new(chunk);
-    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-    let quote = bytes.simd_eq(u8x16::splat(b'"'));
-    let escape = bytes.simd_eq(u8x16::splat(b'\\'));
-    (control | quote | escape).to_bitmask()
+fn first_stop(chunk: [u8; WORD]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    let bytes = u64::from_le_bytes(chunk);
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes;
+    let equals = |byte: u8| below(bytes ^ (ONES * u64::from(byte)), 1);
+    let stops = (below(bytes, 0x20) | equals(b'"') | equals(b'\\')) & HIGH;
+    (stops != 0).then(|| stops.trailing_zeros() as usize / 8)
 }
 
 /// The character of the escape that starts `bytes`, and its length in bytes.
@@ -364,17 +394,20 @@ fn unescape_one(bytes: &[u8]) -> Option<(char, usize)> {
     Some((simple, 2))
 }
 
-/// `\u` and four hexadecimal digits, or the pair of them that makes a character beyond U+FFFF.
+/// `\u` and four hexadecimal digits, or the pair of them that makes a character beyond U+FFFF; half
+/// of a pair is U+FFFD.
 fn unescape_unicode(bytes: &[u8]) -> Option<(char, usize)> {
     let first = hex4(bytes.get(2..6)?)?;
-    if !(0xD800..0xDC00).contains(&first) {
-        return char::from_u32(first).map(|c| (c, 6));
-    }
-    let [b'\\', b'u', second @ ..] = bytes.get(6..12)? else {
-        return None;
+    let low = match bytes.get(6..12) {
+        Some([b'\\', b'u', second @ ..]) if (0xD800..0xDC00).contains(&first) => {
+            hex4(second).and_then(|low| low.checked_sub(0xDC00)).filter(|low| *low < 0x400)
+        }
+        _ => None,
     };
-    let low = hex4(second)?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
-    char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + low).map(|c| (c, 12))
+    match low {
+        Some(low) => char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + low).map(|c| (c, 12)),
+        None => Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)),
+    }
 }
 
 fn hex4(digits: &[u8]) -> Option<u32> {

@@ -1,15 +1,23 @@
 //! The epoch that is being read: which lines a record has, and what becomes of each.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
-use crate::decode::{self, Decoder, Reason, Rejection};
+use crate::decode::{Context, Decoder, Event, Reason, Rejection};
 use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
+
+/// About what a row's fold takes in memory, sketches of a few dozen players included.
+const ROW_BYTES: u64 = 3_000;
+/// What a rejected record takes beside its bytes.
+const REJECTED_BYTES: u64 = 300;
+/// What a kept record takes beside its payload.
+const RECORD_BYTES: u64 = 150;
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,
 /// so that nothing is lost and what is kept is bounded by what came.
@@ -21,11 +29,11 @@ pub struct Rejected {
     pub partition_key: Arc<str>,
     /// When it arrived.
     pub arrival: EpochMs,
-    /// Its first refused line, from 0.
+    /// The first refused one among its events and refusals, from 0.
     pub line: u64,
-    /// Why that line was refused.
+    /// Why that was refused.
     pub rejection: Rejection,
-    /// How many of its lines were refused, by reason.
+    /// How many refusals it holds, by reason.
     pub refused: BTreeMap<Reason, u64>,
     /// Its bytes, those of accepted lines included: of an aggregate those of the user record, or
     /// of all of it where it could not be taken apart.
@@ -53,6 +61,8 @@ pub(super) struct OpenEpoch {
     gaps: Vec<Gap>,
     rejected: Vec<Rejected>,
     segment: Vec<Record>,
+    /// Payload that is kept: of rejected records, and of all if there is an archive.
+    kept_bytes: u64,
 }
 
 impl OpenEpoch {
@@ -69,7 +79,13 @@ impl OpenEpoch {
             gaps: Vec::new(),
             rejected: Vec::new(),
             segment: Vec::new(),
+            kept_bytes: 0,
         }
+    }
+
+    /// Returns about what it takes in memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.kept_bytes + self.rows() as u64 * ROW_BYTES
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -126,7 +142,7 @@ impl OpenEpoch {
         self.from = Some(from);
     }
 
-    /// Classifies and folds every line of one user record.
+    /// Classifies and folds every event of one user record.
     pub(super) fn fold(
         &mut self,
         position: Position,
@@ -136,11 +152,10 @@ impl OpenEpoch {
         now: ElapsedMs,
     ) {
         self.touch(position, record, now);
-        let mut refused: Option<Rejected> = None;
-        for (number, line) in (0..).zip(decode::lines(data)) {
-            let decoded = decoder.decode(line, record.arrival);
-            // Borrowed where it stands: an event is large.
-            match &decoded {
+        let (mut number, mut refused) = (0, None::<Rejected>);
+        let context = Context::from(record.arrival);
+        let Ok(()) = decoder.read(data, &context, |_, decoded| {
+            match decoded {
                 Ok(event) => {
                     self.fold.accept(event, Some(record.arrival), |id| dedupe.repeats(id));
                 }
@@ -151,8 +166,12 @@ impl OpenEpoch {
                     *kept.refused.entry(rejection.reason).or_default() += 1;
                 }
             }
+            number += 1;
+            Ok::<(), Infallible>(())
+        });
+        if let Some(kept) = refused {
+            self.keep(kept);
         }
-        self.rejected.extend(refused);
     }
 
     /// Refuses a record that could not even be taken apart.
@@ -167,6 +186,11 @@ impl OpenEpoch {
         self.fold.reject(rejection.reason);
         let mut kept = rejected(position, 0, record, &record.data, rejection);
         kept.refused.insert(rejection.reason, 1);
+        self.keep(kept);
+    }
+
+    fn keep(&mut self, kept: Rejected) {
+        self.kept_bytes += kept.data.len() as u64 + REJECTED_BYTES;
         self.rejected.push(kept);
     }
 
@@ -179,6 +203,7 @@ impl OpenEpoch {
         if new_record {
             self.bytes += record.data.len() as u64;
             if self.keep_records {
+                self.kept_bytes += record.data.len() as u64 + RECORD_BYTES;
                 self.segment.push(record.clone());
             }
         }
@@ -220,11 +245,11 @@ fn rejected(
 
 /// Notes the event ids of a record that was committed before, and folds nothing.
 pub(super) fn warm_up(dedupe: &mut Dedupe, data: &[u8], arrival: EpochMs, decoder: &mut Decoder) {
-    for line in decode::lines(data) {
-        if let Ok(event) = decoder.decode(line, arrival)
-            && let Some(id) = event.event_id()
-        {
+    let read = decoder.read(data, &Context::from(arrival), |_, decoded| {
+        if let Some(id) = decoded.ok().and_then(Event::event_id) {
             dedupe.repeats(EventId::of(id));
         }
-    }
+        Ok::<(), Infallible>(())
+    });
+    let Ok(()) = read;
 }
