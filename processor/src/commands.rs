@@ -79,9 +79,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Generate(args) => generate::run(&config, args).await,
         Command::Rows(args) => {
             let clients = cloud::clients(&config.aws).await;
-            rows::export(&clients.dynamodb, &config.tables.metrics, args.out.as_deref())
-                .await
-                .map(|written| eprintln!("{written} rows"))
+            rows::run(&clients.dynamodb, &config.tables, &args).await
         }
         Command::Record => record::run(&config).await,
         Command::Replay(args) => replay::run(&config, &args).await,

@@ -1,5 +1,7 @@
 //! The metric rows as CSV, sorted by session and window.
 
+mod explain;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,8 +12,10 @@ use ivs_core::csv;
 use ivs_core::row::Row;
 use ivs_core::window::{WindowAgg, WindowKey};
 
-use crate::items::metric;
 use clap::Args;
+
+use crate::config::Tables;
+use crate::items::metric;
 
 /// `rows`.
 #[derive(Args, Debug)]
@@ -19,6 +23,27 @@ pub struct RowsArgs {
     /// The CSV file; standard output if absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Instead: what is in a session's rows, up to where, of each shard
+    #[arg(long, value_name = "SESSION", conflicts_with = "out")]
+    pub explain: Option<String>,
+}
+
+/// `rows`: exports the table, or explains a session's rows.
+///
+/// # Errors
+/// As [`export`]; when there is no such session.
+pub async fn run(
+    dynamodb: &aws_sdk_dynamodb::Client,
+    tables: &Tables,
+    args: &RowsArgs,
+) -> anyhow::Result<()> {
+    if let Some(session_id) = &args.explain {
+        let text = explain::session(dynamodb, tables, session_id).await?;
+        return std::io::stdout().write_all(text.as_bytes()).context("cannot write");
+    }
+    let written = export(dynamodb, &tables.metrics, args.out.as_deref()).await?;
+    eprintln!("{written} rows");
+    Ok(())
 }
 
 /// Reads the whole table, page by page, in no particular order.
