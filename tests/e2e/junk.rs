@@ -1,5 +1,6 @@
 //! Junk by the megabyte, and an epoch that another version has prepared.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -34,8 +35,9 @@ async fn put(clients: &Clients, data: &[u8]) {
     put.data(aws_sdk_kinesis::primitives::Blob::new(data)).send().await.unwrap();
 }
 
-fn worker(url: &str) -> Program {
-    Program::new(&["worker", "--endpoint-url", url])
+fn worker(url: &str, rejects: &Path) -> Program {
+    Program::new(&["worker", "--endpoint-url", url, "--set"])
+        .arg(format!("objects.rejects=file://{}", rejects.display()))
         .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
         .args(&["--set", "stream.poll_interval_ms=100"])
 }
@@ -51,11 +53,8 @@ async fn junk_by_the_megabyte_is_kept_once_counted_and_stops_nothing() {
         );
         put(&clients, good.as_bytes()).await;
     }
-    let peak_bytes = worker(&url)
-        .args(&["--until-drained", "--set"])
-        .arg(format!("objects.rejects=file://{}", dir.path().display()))
-        .start()
-        .peak_bytes_until_it_ends_well();
+    let peak_bytes =
+        worker(&url, dir.path()).arg("--until-drained").start().peak_bytes_until_it_ends_well();
     assert!(peak_bytes < MOST_BYTES, "{peak_bytes} bytes");
     let rows = Program::new(&["rows", "--endpoint-url", &url]).run_to_end();
     assert_eq!(rows.lines().filter(|row| row.starts_with("st-")).count(), 10, "{rows}");
@@ -74,10 +73,11 @@ async fn an_epoch_of_another_version_fails_with_words_until_it_is_given_up() {
     let dir = state();
     let (url, _endpoint, clients) = endpoint().await;
     put(&clients, b"{}").await;
-    worker(&url).arg("--until-drained").start().ends_well();
-    let lease = clients.dynamodb.scan().table_name(LEASES).send().await.unwrap().items.unwrap();
-    let key = lease[0]["leaseKey"].clone();
-    let checkpoint = lease[0]["checkpoint"].as_s().unwrap().clone();
+    worker(&url, dir.path()).arg("--until-drained").start().ends_well();
+    let rows = clients.dynamodb.scan().table_name(LEASES).send().await.unwrap().items.unwrap();
+    let lease = rows.iter().find(|row| row.contains_key("checkpoint")).unwrap();
+    let key = lease["leaseKey"].clone();
+    let checkpoint = lease["checkpoint"].as_s().unwrap().clone();
     let newer = clients.dynamodb.update_item().table_name(LEASES).key("leaseKey", key);
     newer
         .update_expression(
@@ -91,7 +91,7 @@ async fn an_epoch_of_another_version_fails_with_words_until_it_is_given_up() {
         .await
         .unwrap();
     let log = dir.path().join("worker.log");
-    let mut stopped = worker(&url).log_to(&log).start();
+    let mut stopped = worker(&url, dir.path()).log_to(&log).start();
     let since = Instant::now();
     loop {
         let lines = logs::read(&log);
