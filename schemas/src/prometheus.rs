@@ -128,6 +128,7 @@ fn own(metric: &Metric) -> Option<Own> {
         (m::ROW_CONFLICTS, Own::Counter("ivs_processor_rows_total{outcome=\"conflict\"}")),
         (m::EPOCH_DURATION, Own::Summary("ivs_processor_epoch_seconds")),
         (m::LAG, Own::Largest("ivs_processor_shard_lag_seconds")),
+        (m::OUTBOX_AGE, Own::Largest("ivs_processor_outbox_age_seconds")),
         (m::LEASES_HELD, Own::Sum("ivs_processor_leases_held")),
         (m::LEASES_LOST, Own::Counter("ivs_processor_leases_total{event=\"lost\"}")),
         (m::RETRIES, Own::Counter("ivs_processor_aws_retries_total")),

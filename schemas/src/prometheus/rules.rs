@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CHANNEL, Kind, Own, family, own, scale, span, stand_in};
-use crate::catalogue::{ALARMS, Alarm, Comparison, MissingData, Statistic};
+use crate::catalogue::{ALARMS, Alarm, Comparison, MissingData, SHARD, Statistic};
 
 /// Counters jump once an epoch; a shorter window would often see nothing.
 const MIN_COUNTER_WINDOW_S: u32 = 300;
@@ -90,7 +90,9 @@ fn processor(own: Own, alarm: &Alarm) -> String {
             format!("sum by (instance) (increase({}))", within(series, &counted))
         }
         Own::Largest(series) => {
-            format!("max by (shard) ({}({series}[{window}]))", over_time(alarm.statistic))
+            let per_shard = alarm.metric.dimensions.iter().any(|set| set.contains(&SHARD));
+            let by = if per_shard { "shard" } else { "instance" };
+            format!("max by ({by}) ({}({series}[{window}]))", over_time(alarm.statistic))
         }
         Own::Sum(series) => format!("sum({series})"),
         Own::Summary(name) => {
