@@ -121,7 +121,8 @@ impl Default for Stream {
 pub struct Fleet {
     /// The lease table, KCL's application name.
     pub lease_table: String,
-    /// This worker's id; empty makes one from host, process and start time.
+    /// This worker's id; empty makes one from host, process and start time. A fixed one is safe: a
+    /// paused process and its successor are told apart by their lives.
     pub worker_id: String,
     /// A lease that was not renewed for this long may be taken.
     pub failover_ms: u64,
@@ -335,6 +336,9 @@ pub struct Ops {
     /// Whether `listen` may be an address that other machines reach. Nothing there is secret and
     /// nothing can be changed, but nobody is asked who they are either.
     pub allow_remote: bool,
+    /// Names by which it may be asked, besides addresses and localhost: a request for any other
+    /// name is refused, so that no web page can read it by a name that was made to lead here.
+    pub hosts: Vec<String>,
     /// Whether the page is served under `/`: what is live, alarms, the fleet, rejected records. It
     /// asks AWS for figures while somebody looks.
     pub page: bool,
@@ -345,7 +349,7 @@ pub struct Ops {
 impl Default for Ops {
     fn default() -> Self {
         let listen = "127.0.0.1:9464".to_owned();
-        Self { listen, allow_remote: false, page: false, channels: 100 }
+        Self { listen, allow_remote: false, hosts: Vec::new(), page: false, channels: 100 }
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Phase {
 struct State {
     started: Instant,
     started_ms: EpochMs,
+    /// Names by which it may be asked, besides addresses and localhost.
+    hosts: Vec<String>,
     /// Channels told of in `/metrics`.
     channels: usize,
     worker: Mutex<(Phase, Option<Watch>)>,
@@ -67,10 +69,11 @@ struct State {
 }
 
 impl State {
-    fn new(channels: usize) -> Self {
+    fn new(channels: usize, hosts: &[String]) -> Self {
         Self {
             started: Instant::now(),
             started_ms: now(),
+            hosts: hosts.to_vec(),
             channels,
             worker: Mutex::new((Phase::Starting, None)),
             page: OnceLock::new(),
@@ -96,10 +99,22 @@ impl Ops {
     /// # Errors
     /// See [`OpsError`].
     pub async fn start(address: SocketAddr, channels: usize) -> Result<Self, OpsError> {
+        Self::start_as(address, channels, &[]).await
+    }
+
+    /// As [`Ops::start`], answering to these names too.
+    ///
+    /// # Errors
+    /// See [`OpsError`].
+    pub async fn start_as(
+        address: SocketAddr,
+        channels: usize,
+        hosts: &[String],
+    ) -> Result<Self, OpsError> {
         let refused = |source| OpsError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let state = Arc::new(State::new(channels));
+        let state = Arc::new(State::new(channels, hosts));
         let accepting = tokio::spawn(http::accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }
@@ -147,7 +162,7 @@ impl Drop for Ops {
 pub async fn start(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
     match config.address().map_err(OpsError::Setting)? {
         None => Ok(None),
-        Some(address) => Ops::start(address, config.channels).await.map(Some),
+        Some(address) => Ops::start_as(address, config.channels, &config.hosts).await.map(Some),
     }
 }
 
@@ -161,7 +176,8 @@ pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, 
         Err(OpsError::Listen { address, source })
             if source.kind() == std::io::ErrorKind::AddrInUse =>
         {
-            let ops = Ops::start(SocketAddr::new(address.ip(), 0), config.channels).await?;
+            let free = SocketAddr::new(address.ip(), 0);
+            let ops = Ops::start_as(free, config.channels, &config.hosts).await?;
             eprintln!("ops.listen {address} is in use; serving on {} instead", ops.address);
             Ok(Some(ops))
         }

@@ -1,25 +1,31 @@
 //! One worker: a member of the fleet that runs a task for every shard it holds.
 
+mod backlog;
 mod drained;
 mod heartbeat;
+mod lag;
 mod memory;
+mod preflight;
 pub mod shard_status;
 pub mod shard_task;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader, enhanced};
 use kinesis_fleet::{
-    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseStatus, Leases, Observer,
-    ShardLease, ShutdownReport, WorkerId,
+    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus, Leases,
+    Observer, ShardLease, ShutdownReport, WorkerId,
 };
 use kinesis_model::ShardId;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
-pub use drained::drained;
+pub use drained::{NotDrained, drained};
+pub use lag::ShardLag;
+pub use preflight::Missing;
 pub use watch::{Task, Watch};
 
 use crate::cloud::Clients;
@@ -28,8 +34,13 @@ use crate::config::{self, Config, shard_config};
 use crate::sink::Sinks;
 use crate::sink::outbox::Outbox;
 use crate::sink::stats::Stats;
+use lag::LagBook;
 use memory::Budget;
-use shard_status::{ShardStatus, Shards, View};
+use shard_status::{Failing, ShardStatus, Shards, View};
+
+/// How often a worker looks whether a shard is read to its end. Each note makes the next heartbeat
+/// a little longer.
+const NOTE_TIP: Duration = Duration::from_secs(5);
 
 /// How often the whole outbox is looked through.
 const SWEEP: Duration = Duration::from_secs(300);
@@ -43,6 +54,9 @@ pub enum WorkerError {
     /// Archive or rejects cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreUrlError),
+    /// Something that the worker writes to is not there, or not as it has to be.
+    #[error(transparent)]
+    Missing(#[from] Missing),
 }
 
 /// A running worker. Dropping it stops everything at once, as a crash would.
@@ -53,6 +67,9 @@ pub struct Worker {
     stats: Arc<Stats>,
     tasks: tokio::task::JoinHandle<()>,
     heartbeat: tokio::task::JoinHandle<()>,
+    lags: LagBook,
+    asking: tokio::task::JoinHandle<()>,
+    interval: Duration,
     outbox: tokio::task::JoinHandle<()>,
     stream: Arc<str>,
     lease_table: Arc<str>,
@@ -76,17 +93,25 @@ impl Worker {
     /// # Errors
     /// See [`WorkerError`].
     pub async fn start(config: &Config, clients: &Clients) -> Result<Self, WorkerError> {
+        preflight::check(config, clients).await?;
         let stats = Arc::new(Stats::default());
         let sinks = Sinks::new(config, clients, Arc::clone(&stats))?;
         let fleet = fleet_config(config);
         let (fleet, leases) =
             Fleet::start(fleet, clients.kinesis.clone(), clients.dynamodb.clone()).await?;
-        let shards = Arc::new(Shards::default());
+        let (shards, lags) = (Arc::new(Shards::default()), LagBook::default());
+        let stream: Arc<str> = Arc::from(config.stream.name.as_str());
+        let asking = tokio::spawn(lag::run(
+            clients.kinesis.clone(),
+            Arc::clone(&stream),
+            fleet.observer(),
+            lags.clone(),
+        ));
         let heartbeat = tokio::spawn(heartbeat::run(
             sinks.metrics.clone(),
             Arc::clone(&stats),
             fleet.observer(),
-            Arc::clone(&shards),
+            (Arc::clone(&shards), lags.clone()),
         ));
         let outbox = {
             let sending = sinks.clone().run_outbox();
@@ -106,9 +131,22 @@ impl Worker {
             memory: Budget::new(config.worker.epochs_bytes()),
         });
         let tasks = tokio::spawn(run_leases(shared, leases));
-        let stream = Arc::from(config.stream.name.as_str());
         let lease_table = Arc::from(config.fleet.lease_table.as_str());
-        Ok(Self { fleet, shards, stats, tasks, heartbeat, outbox, stream, lease_table })
+        let interval_ms = u64::try_from(config.epoch.interval_ms).unwrap_or(0);
+        let interval = Duration::from_millis(interval_ms);
+        Ok(Self {
+            fleet,
+            shards,
+            stats,
+            tasks,
+            heartbeat,
+            lags,
+            asking,
+            outbox,
+            interval,
+            stream,
+            lease_table,
+        })
     }
 
     /// What has been done so far.
@@ -135,12 +173,20 @@ impl Worker {
         self.shards.views()
     }
 
+    /// The shards whose tasks have failed since their last commit.
+    #[must_use]
+    pub fn failing(&self) -> BTreeMap<ShardId, Failing> {
+        self.shards.failing()
+    }
+
     /// A view of this worker that goes on through its shutdown.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch {
             fleet: self.fleet.observer(),
             shards: Arc::clone(&self.shards),
+            lags: self.lags.clone(),
+            interval: self.interval,
             stats: Arc::clone(&self.stats),
             runner: self.tasks.abort_handle(),
             stream: Arc::clone(&self.stream),
@@ -152,6 +198,7 @@ impl Worker {
     /// `deadline` is cut off.
     pub async fn shutdown(self, deadline: Duration) -> ShutdownReport {
         self.heartbeat.abort();
+        self.asking.abort();
         let report = self.fleet.shutdown(deadline).await;
         // The lease channel is closed now, so the runner ends with its last task.
         if let Err(error) = self.tasks.await {
@@ -165,27 +212,58 @@ impl Worker {
 /// Runs a task for every lease that arrives, until the fleet shuts down.
 async fn run_leases(shared: Arc<Shared>, mut leases: Leases) {
     let mut tasks = JoinSet::new();
+    // Which shard a task works on, for the one that panics.
+    let mut shards: HashMap<tokio::task::Id, ShardId> = HashMap::new();
     loop {
         tokio::select! {
             biased;
-            Some(done) = tasks.join_next() => {
-                if let Err(error) = done {
-                    tracing::error!(%error, "a shard task panicked; its lease lapses");
-                }
-            }
+            Some(done) = tasks.join_next_with_id() => ended(&shared, &mut shards, done),
             lease = leases.recv() => match lease {
-                Some(lease) => drop(tasks.spawn(run_shard(Arc::clone(&shared), lease))),
+                Some(lease) => {
+                    let shard = lease.shard().clone();
+                    let task = tasks.spawn(run_shard(Arc::clone(&shared), lease));
+                    shards.insert(task.id(), shard);
+                }
                 None => break,
             },
         }
     }
-    while tasks.join_next().await.is_some() {}
+    while let Some(done) = tasks.join_next_with_id().await {
+        ended(&shared, &mut shards, done);
+    }
+}
+
+/// Notes the end of a task; one that panicked has failed.
+fn ended(
+    shared: &Shared,
+    shards: &mut HashMap<tokio::task::Id, ShardId>,
+    done: Result<(tokio::task::Id, ()), JoinError>,
+) {
+    let error = match done {
+        Ok((id, ())) => {
+            shards.remove(&id);
+            return;
+        }
+        Err(error) => error,
+    };
+    let Some(shard) = shards.remove(&error.id()) else { return };
+    let status = shared.shards.lock().get(&shard).cloned();
+    if let Some(status) = status {
+        fail(shared, &shard, &status, format!("its task panicked: {error}"));
+    }
+}
+
+/// Notes a failure where it is looked for: log, status, metric.
+fn fail(shared: &Shared, shard: &ShardId, status: &ShardStatus, error: String) {
+    tracing::error!(%shard, error, "shard task failed; its lease lapses and the epoch is done again");
+    shared.sinks.stats.failed_tasks.fetch_add(1, Ordering::Relaxed);
+    shared.sinks.stats.note_error(format!("{shard}: {error}"));
+    status.failed(error);
 }
 
 async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
-    let shard = lease.shard().clone();
-    let status = Arc::new(ShardStatus::default());
-    shared.shards.lock().insert(shard.clone(), Arc::clone(&status));
+    let (shard, point) = (lease.shard().clone(), lease.resume_point());
+    let status = shared.shards.begin(&shard, point.position());
     let open = |start| {
         ShardReader::open_with(
             &shared.clients.kinesis,
@@ -200,18 +278,37 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
     let mut config = shard_config(&shared.config);
     config.phase_ms = Some(phase_ms(&shared.worker, config.interval_ms));
     let config = (config, hand_over);
-    let ended =
-        shard_task::run(lease, open, config, &shared.memory, &shared.sinks, Arc::clone(&status))
-            .await;
+    let notes = lease.notes();
+    let (memory, sinks) = (&shared.memory, &shared.sinks);
+    let work = shard_task::run(lease, open, config, memory, sinks, Arc::clone(&status));
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = note_tips(&notes, &status) => return,
+    };
     match ended {
         Ok(ended) => {
             tracing::info!(%shard, ?ended, "shard task ended");
             status.ended(format!("{ended:?}"));
+            shared.shards.forget(&shard, &status);
         }
         Err(error) => {
-            tracing::error!(%shard, %error, "shard task failed; the epoch will be done again");
-            shared.sinks.stats.note_error(format!("{shard}: {error}"));
-            status.ended(error.to_string());
+            let error = error.to_string();
+            if let Err(error) = notes.failed(&error).await {
+                tracing::debug!(%shard, %error, "the failure is not noted on the lease");
+            }
+            fail(&shared, &shard, &status, error);
+        }
+    }
+}
+
+/// Notes on the lease, as often as it is renewed at most, that all of the shard is done. It never
+/// ends.
+async fn note_tips(notes: &LeaseNotes, status: &ShardStatus) {
+    let mut every = tokio::time::interval(NOTE_TIP);
+    loop {
+        every.tick().await;
+        if let Some(seen) = status.tip_seen() {
+            notes.tip(seen);
         }
     }
 }

@@ -6,6 +6,7 @@ mod domain;
 mod enhanced;
 mod fleet;
 mod golden;
+mod junk;
 mod lambda;
 mod metrics;
 mod ops;

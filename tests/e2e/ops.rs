@@ -156,5 +156,17 @@ fn findings_are_told_by_exit_code(url: &str, shard: &str, run: impl Fn(&[&str]) 
     });
     let (code, error) = run(&["leases", "verify"]).fails();
     assert_eq!(code, 1);
-    assert!(error.contains("2 findings"), "{error}");
+    // The hole and its shard, and the three leases that the killed worker still holds.
+    assert!(error.contains("5 findings"), "{error}");
+    let (code, error) = run(&["status"]).fails();
+    assert_eq!(code, 1);
+    assert!(error.contains("the owner is silent") && error.contains("without a lease"), "{error}");
+    let metrics = ivs_schemas::names::METRICS_TABLE;
+    let (code, error) =
+        run(&["leases", "list", "--set", &format!("fleet.lease_table={metrics}")]).fails();
+    assert_eq!((code, error.lines().count()), (1, 1), "{error}");
+    assert!(error.contains("is not a lease table"), "{error}");
+    let (code, error) = run(&["worker", "--set", "tables.metrics=no-such-table"]).fails();
+    assert_eq!(code, 1);
+    assert!(error.contains("no-such-table"), "{error}");
 }

@@ -119,6 +119,21 @@ impl Running {
         assert_eq!(code, 0, "stdout:\n{out}\nstderr:\n{error}");
     }
 
+    /// Waits for its end, which must be a success; returns the most memory that it had.
+    pub(crate) fn peak_bytes_until_it_ends_well(mut self) -> u64 {
+        let status = format!("/proc/{}/status", self.0.id());
+        let mut peak_kb = 0;
+        while self.0.try_wait().expect("it was started").is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            peak_kb = number.and_then(|number| number.parse().ok()).unwrap_or(0).max(peak_kb);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        self.ends_well();
+        peak_kb * 1_024
+    }
+
     /// Reads what it prints until a line satisfies; then it may be killed in the middle of its work.
     pub(crate) fn wait_for(&mut self, satisfies: impl Fn(&str) -> bool) {
         let reader = BufReader::new(self.0.stdout.as_mut().expect("stdout is piped"));

@@ -88,7 +88,7 @@ pub(crate) fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String
 
 impl Fleet {
     fn new(variant: Variant, rng: &mut Rng) -> Self {
-        let mut world = World::new(variant, log::draw(rng, false));
+        let mut world = World::new(variant, log::draw(rng));
         world.leases.iter_mut().for_each(|lease| lease.exists = false);
         world.closed.fill(false);
         // One generation after the other; the two sides of a merge at the same moment. A shard

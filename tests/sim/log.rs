@@ -49,13 +49,14 @@ pub(crate) struct ShardLog {
 
 /// Draws a stream: one to three roots, often a split or a merge, of siblings or of cousins, up to 40
 /// records a shard and now and then 150.
-pub(crate) fn draw(rng: &mut Rng, cousins: bool) -> Vec<ShardLog> {
+pub(crate) fn draw(rng: &mut Rng) -> Vec<ShardLog> {
     let roots = 1 + rng.index(3);
     let mut lineage: Vec<Vec<usize>> = vec![vec![]; roots];
     match rng.below(5) {
         0 => {}
-        4 if roots > 1 && cousins => lineage.extend([vec![0], vec![0], vec![1, roots + 1]]),
         1 if roots > 1 => lineage.push(vec![0, 1]),
+        // A merge of cousins: one of its parents has no lease before the split was read.
+        4 if roots > 1 => lineage.extend([vec![0], vec![0], vec![1, roots + 1]]),
         2 => lineage.extend([vec![0], vec![0], vec![roots, roots + 1]]),
         _ => lineage.extend([vec![0], vec![0]]),
     }

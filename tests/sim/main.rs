@@ -36,7 +36,7 @@ const MAX_STEPS: u64 = 400_000;
 /// Runs one seed to rest.
 fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
     let mut rng = Rng::new(seed);
-    let mut world = World::new(variant, log::draw(&mut rng, true));
+    let mut world = World::new(variant, log::draw(&mut rng));
     world.prepare_inside_aggregates(&mut rng);
     let of_root = |shard: &usize| world.log[*shard].parents.is_empty();
     if world

@@ -212,10 +212,13 @@ impl World {
         metrics.and(summaries)
     }
 
-    /// Creates the leases of a shard's children; one that exists is left as it is.
+    /// Creates the leases of a shard's children whose other parents are finished; one that exists is
+    /// left as it is.
     pub(crate) fn create_children(&mut self, parent: usize) {
         for child in 0..self.log.len() {
-            if self.log[child].parents.contains(&parent) && !self.leases[child].exists {
+            let parents = &self.log[child].parents;
+            let ready = parents.iter().all(|other| *other == parent || self.leases[*other].done);
+            if parents.contains(&parent) && ready && !self.leases[child].exists {
                 self.mark("a child's lease was created at the end of its parent");
                 self.leases[child] = Lease { exists: true, ..Lease::default() };
             }

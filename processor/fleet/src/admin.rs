@@ -7,10 +7,11 @@ use std::fmt;
 
 use kinesis_model::{EpochMs, HashRange, ShardId};
 
-use crate::lease::{Checkpoint, Lease, WorkerId};
+use crate::config::InitialPosition;
+use crate::lease::{Checkpoint, ChildShard, Lease, WorkerId};
 use crate::store::expressions::Change;
-use crate::store::{LeaseStore, StoreError, Write};
-use crate::sync::holes;
+use crate::store::{Creation, LeaseStore, LeftOut, StoreError, Write};
+use crate::sync::{ShardInfo, child_lease, holes, parents_are_done};
 
 /// Something in a lease table that a running fleet does not leave behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,39 @@ pub enum Finding {
     NoLease(ShardId),
     /// The stream has no such shard any more and its lease is unfinished: what was unread is lost.
     ShardGone(ShardId),
+    /// The stream does not know the checkpoint: the lease belongs to another stream, or somebody
+    /// wrote it. Nobody can read on from there.
+    ForeignCheckpoint {
+        /// The lease.
+        shard: ShardId,
+        /// What it says is done.
+        checkpoint: Checkpoint,
+        /// The stream's own words.
+        says: String,
+    },
+    /// The owner of a lease does not renew it: it is dead, or stands still.
+    SilentOwner {
+        /// The lease.
+        shard: ShardId,
+        /// Who holds it.
+        owner: WorkerId,
+    },
+    /// Work on a shard fails and is tried again.
+    Failing {
+        /// The lease.
+        shard: ShardId,
+        /// How often since its last checkpoint.
+        failures: u64,
+        /// Why, the last time.
+        error: String,
+    },
+    /// A row that no worker reads.
+    LeftOut {
+        /// Its key.
+        key: String,
+        /// Why, in words.
+        why: String,
+    },
 }
 
 impl Finding {
@@ -61,6 +95,10 @@ impl Finding {
             Self::EarlierStream => "earlier_stream",
             Self::NoLease(_) => "no_lease",
             Self::ShardGone(_) => "shard_gone",
+            Self::ForeignCheckpoint { .. } => "foreign_checkpoint",
+            Self::SilentOwner { .. } => "silent_owner",
+            Self::Failing { .. } => "failing",
+            Self::LeftOut { .. } => "left_out",
         }
     }
 }
@@ -89,6 +127,19 @@ impl fmt::Display for Finding {
             Self::ShardGone(shard) => {
                 write!(f, "the stream has no {shard} any more, and its lease is unfinished")
             }
+            Self::ForeignCheckpoint { shard, checkpoint, says } => write!(
+                f,
+                "{shard} stands at {checkpoint}, which the stream does not know ({says}); `leases \
+                 seek` moves it"
+            ),
+            Self::SilentOwner { shard, owner } => {
+                write!(f, "{owner} holds {shard} and does not renew it")
+            }
+            Self::Failing { shard, failures, error } => {
+                let times = if *failures == 1 { "once" } else { "again and again" };
+                write!(f, "{shard} has failed {times} since its last checkpoint: {error}")
+            }
+            Self::LeftOut { key, why } => write!(f, "row `{key}` is left out: {why}"),
         }
     }
 }
@@ -109,8 +160,13 @@ pub fn verify(leases: &[Lease]) -> Vec<Finding> {
                 Finding::ChildAheadOfParent { child: lease.key.clone(), parent: parent.key.clone() }
             }));
         }
-        if lease.is_finished() && !parents.contains(&lease.key) {
+        if lease.is_finished() && !parents.contains(&lease.key) && !awaits_cousin(lease, leases) {
             findings.push(Finding::FinishedWithoutChildren(lease.key.clone()));
+        }
+        if !lease.is_finished() && lease.failures > 0 {
+            let error = lease.last_error.as_deref().unwrap_or("it is not known why").to_owned();
+            let (shard, failures) = (lease.key.clone(), lease.failures);
+            findings.push(Finding::Failing { shard, failures, error });
         }
         if let Some(from) = &lease.checkpoint_owner {
             let (shard, from) = (lease.key.clone(), from.clone());
@@ -123,10 +179,42 @@ pub fn verify(leases: &[Lease]) -> Vec<Finding> {
     {
         findings.push(Finding::SeveralStreams);
     }
-    let live = leases.iter().filter(|lease| !lease.is_finished());
+    // Who finishes the other parent creates the lease of the merged shard.
+    let live = leases.iter().filter(|lease| !lease.is_finished() || awaits_cousin(lease, leases));
     findings
         .extend(holes(live.filter_map(|lease| lease.hash_range)).into_iter().map(Finding::Hole));
     findings
+}
+
+/// Whether the only child of a finished shard is a merged one that waits for its other parent.
+fn awaits_cousin(lease: &Lease, leases: &[Lease]) -> bool {
+    let [child] = lease.children.as_slice() else { return false };
+    let waits = leases.iter().all(|other| other.key != *child);
+    waits && leases.iter().any(|other| !other.is_finished() && other.key != lease.key)
+}
+
+/// The leases whose owners did not write to them between two readings of the table, which must be
+/// longer apart than a heartbeat. Pure.
+#[must_use]
+pub fn silent_owners(before: &[Lease], after: &[Lease]) -> Vec<Finding> {
+    let earlier: HashMap<_, _> = before.iter().map(|lease| (&lease.key, lease)).collect();
+    let still = |lease: &&Lease| {
+        let before = earlier.get(&lease.key);
+        before.is_some_and(|before| before.counter == lease.counter && before.owner == lease.owner)
+    };
+    let unfinished = after.iter().filter(|lease| !lease.is_finished());
+    let silent = unfinished.filter(still).filter_map(|lease| {
+        let (shard, owner) = (lease.key.clone(), lease.owner.clone()?);
+        Some(Finding::SilentOwner { shard, owner })
+    });
+    silent.collect()
+}
+
+/// Rows that were left out of a reading of the table, as findings.
+#[must_use]
+pub fn left_out(rows: &[LeftOut]) -> Vec<Finding> {
+    let one = |row: &LeftOut| Finding::LeftOut { key: row.key.clone(), why: row.why.clone() };
+    rows.iter().map(one).collect()
 }
 
 /// What became of an operator's change.
@@ -175,6 +263,39 @@ pub async fn release(store: &LeaseStore, shard: &ShardId) -> Result<Changed, Sto
     change(store, shard, &Change::Release(None), true).await
 }
 
+/// Finishes the lease of a shard that the stream, which has `shards`, does not have any more, and
+/// creates the leases of its children as far as their other parents allow. Whoever holds the lease
+/// loses it. Who calls this knows that the shard is gone: see [`stream::is_gone`].
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn finish(
+    store: &LeaseStore,
+    shard: &ShardId,
+    shards: &[ShardInfo],
+) -> Result<Changed, StoreError> {
+    let leases = store.list().await?;
+    let Some(lease) = leases.iter().find(|lease| lease.key == *shard) else {
+        return Ok(Changed::NoLease);
+    };
+    let children: Vec<_> = shards.iter().filter(|info| info.parents.contains(shard)).collect();
+    for child in &children {
+        let others: Vec<_> =
+            child.parents.iter().filter(|parent| *parent != shard).cloned().collect();
+        if parents_are_done(&others, shards, &leases, InitialPosition::TrimHorizon) {
+            let child = ChildShard {
+                shard: child.id.clone(),
+                parents: child.parents.clone(),
+                hash_range: child.hash_range,
+            };
+            let creation = store.create(&child_lease(lease, &child)).await?;
+            tracing::info!(shard = %child.shard, new = creation == Creation::Created, "child");
+        }
+    }
+    let ids = children.iter().map(|child| child.id.clone()).collect();
+    change(store, shard, &Change::Close(ids), true).await
+}
+
 async fn change(
     store: &LeaseStore,
     shard: &ShardId,
@@ -220,6 +341,47 @@ mod tests {
             lease("2", &["0"], Checkpoint::Sequence("7".parse().unwrap()), high),
         ];
         assert_eq!(verify(&leases), []);
+    }
+
+    #[test]
+    fn an_owner_that_does_not_write_is_silent_and_one_that_changed_is_not() {
+        let mut held = lease("0", &[], Checkpoint::TrimHorizon, HashRange::ALL);
+        held.owner = Some(WorkerId::new("a"));
+        held.counter = 7;
+        let silent = Finding::SilentOwner { shard: ShardId::new("0"), owner: WorkerId::new("a") };
+        let before = [held.clone()];
+        assert_eq!(silent_owners(&before, &before), [silent]);
+        let moved = Lease { counter: 8, ..held.clone() };
+        assert_eq!(silent_owners(&before, &[moved]), []);
+        let free = Lease { owner: None, ..held.clone() };
+        assert_eq!(silent_owners(std::slice::from_ref(&free), std::slice::from_ref(&free)), []);
+        let done = Lease { checkpoint: Checkpoint::ShardEnd, ..held };
+        assert_eq!(silent_owners(std::slice::from_ref(&done), std::slice::from_ref(&done)), []);
+    }
+
+    #[test]
+    fn a_shard_that_fails_is_named_with_its_reason() {
+        let mut failing = lease("0", &[], Checkpoint::TrimHorizon, HashRange::ALL);
+        failing.failures = 3;
+        failing.last_error = Some("table `t` is gone".into());
+        let [finding] = verify(&[failing]).try_into().unwrap();
+        assert_eq!(finding.kind(), "failing");
+        assert!(finding.to_string().contains("table `t` is gone"), "{finding}");
+    }
+
+    #[test]
+    fn a_finished_parent_of_a_merged_shard_may_wait_for_the_other() {
+        let half = u128::MAX / 2;
+        let (low, high) =
+            (HashRange { start: 0, end: half }, HashRange { start: half + 1, end: u128::MAX });
+        let mut done = lease("0", &[], Checkpoint::ShardEnd, low);
+        done.children = vec![ShardId::new("2")];
+        let other = lease("1", &[], Checkpoint::TrimHorizon, high);
+        assert_eq!(verify(&[done.clone(), other.clone()]), []);
+        let both = Lease { checkpoint: Checkpoint::ShardEnd, ..other };
+        assert!(
+            verify(&[done, both]).contains(&Finding::FinishedWithoutChildren(ShardId::new("0")))
+        );
     }
 
     #[test]

@@ -11,8 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::config::FleetConfig;
 use crate::coordinator::{Fleet, FleetError, LeaseOutcome, ShardLease, ShutdownReport};
-use crate::lease::StartAt;
-use crate::source::{ReaderSettings, ShardReader};
+use crate::source::{ReaderSettings, ShardReader, SourceError};
 
 /// Consumes the stream of `config` until `stop` completes: calls `handle` with the records of one
 /// batch of one shard and moves the checkpoint when it returns `Ok`. Shards are worked on side by
@@ -20,7 +19,8 @@ use crate::source::{ReaderSettings, ShardReader};
 ///
 /// When `handle` fails, or a shard cannot be read or committed, the shard's lease is dropped with
 /// an error in the log; after the failover time a worker takes it from its last checkpoint.
-/// At the end the leases are released, within `deadline`.
+/// At the end the leases are released, within `deadline`. Records that expire before they are read
+/// are logged as an error, with both positions.
 ///
 /// # Errors
 /// The fleet could not start.
@@ -47,12 +47,9 @@ where
             Some(lease) = leases.recv() => lease,
             Some(_) = shards.join_next() => continue,
         };
-        let start = match lease.resume_point().start() {
-            StartAt::At(done) => StartAt::After(done),
-            start => start,
-        };
-        let shard = lease.shard().clone();
-        let reader = ShardReader::open(&kinesis, &stream, shard, start, settings.clone());
+        let (shard, point) = (lease.shard().clone(), lease.resume_point());
+        let reader = ShardReader::open(&kinesis, &stream, shard, point.start(), settings.clone());
+        let reader = reader.continuing(point.to_be_met());
         shards.spawn(shard_task(lease, reader, handle.clone()));
     }
     // Leases that arrived just before the stop go back unread.
@@ -85,15 +82,28 @@ where
     E: Display,
 {
     let (lost, hand_over) = (lease.lost(), lease.hand_over());
+    let done = lease.resume_point().position();
     loop {
-        let batch = tokio::select! {
+        let mut batch = tokio::select! {
             biased;
             () = lost.cancelled() => return Ok(()),
             () = hand_over.cancelled() => {
                 return lease.release().await.map(drop).map_err(text);
             }
-            batch = reader.next() => batch.map_err(text)?,
+            batch = reader.next() => match batch {
+                Err(SourceError::Gone { children, .. }) => {
+                    tracing::error!(
+                        shard = %lease.shard(), checkpoint = %lease.resume_point().checkpoint,
+                        "the shard left the stream before it was read to its end"
+                    );
+                    return lease.finish(&children).await.map(drop).map_err(text);
+                }
+                batch => batch.map_err(text)?,
+            },
         };
+        // The record at the checkpoint comes again, to prove that none after it has expired; the
+        // reader logs it if some have.
+        batch.records.retain(|record| done.is_none_or(|done| record.sequence > done.sequence));
         let last = batch.records.last().map(|record| (record.sequence, record.arrival));
         if let Some((sequence, arrival)) = last {
             tokio::select! {

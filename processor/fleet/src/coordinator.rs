@@ -13,6 +13,7 @@
 //! ignore the attribute; from them a lease is taken as KCL does it.
 
 mod held;
+mod parents;
 mod pulse;
 mod renew;
 mod scan;
@@ -20,7 +21,8 @@ mod shard_lease;
 mod status;
 mod sync_loop;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,14 +33,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use pulse::{LoopName, LoopStatus};
-pub use shard_lease::{LeaseOutcome, ShardLease};
+pub use shard_lease::{LeaseNotes, LeaseOutcome, ShardLease};
 pub use status::{Counters, LeaseState, LeaseStatus};
 
 use crate::config::{ConfigError, FleetConfig};
 use crate::lease::{Lease, WorkerId};
-use crate::store::{LeaseStore, StoreError};
-use crate::sync::listing::CallError;
+use crate::planner::Observations;
+use crate::store::{LeaseStore, LeftOut, StoreError};
+use crate::sync::listing::{CallError, KinesisShape, StreamShape};
 use held::Held;
+use parents::Listing;
 use pulse::Pulses;
 
 /// Leases on their way to the application. It is a
@@ -47,6 +51,9 @@ pub type Leases = mpsc::Receiver<ShardLease>;
 
 /// Leases waiting for the application: one that is not fetched is held, renewed and idle.
 const HAND_OUT_MAX: usize = 64;
+
+/// Left-out rows that are remembered; a table with more is another application's.
+const LEFT_OUT_MAX: usize = 1_000;
 
 /// The fleet could not start.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +144,29 @@ impl Observer {
         &self.0.counters
     }
 
+    /// After how long without a heartbeat a lease may be taken by others.
+    #[must_use]
+    pub fn failover_ms(&self) -> u64 {
+        self.0.config.failover_ms
+    }
+
+    /// The leases that nobody reads and that are not finished, as last seen: held by nobody, by a
+    /// worker that does not renew them, or by this worker without a task.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Lease> {
+        let here: BTreeMap<_, _> =
+            self.leases().into_iter().map(|l| (l.shard.clone(), l)).collect();
+        let failover_ms = self.failover_ms();
+        let is_waiting = |lease: &&Lease| {
+            here.get(&lease.key).is_some_and(|status| match status.state {
+                LeaseState::Unowned | LeaseState::Waiting | LeaseState::Lost => true,
+                LeaseState::Elsewhere => status.still_ms > failover_ms,
+                LeaseState::Running | LeaseState::Finished => false,
+            })
+        };
+        self.0.table().iter().filter(is_waiting).cloned().collect()
+    }
+
     /// How the worker's loops are doing.
     #[must_use]
     pub fn loops(&self) -> [LoopStatus; 3] {
@@ -149,12 +179,20 @@ impl Observer {
 struct Shared {
     config: FleetConfig,
     store: LeaseStore,
-    kinesis: aws_sdk_kinesis::Client,
+    stream: Arc<dyn StreamShape>,
     stream_created: EpochMs,
+    /// How long the stream keeps records, as last described.
+    retention_ms: AtomicU64,
+    /// The shards as last listed.
+    listing: Listing,
+    /// Rows that were left out of a reading of the table, each warned of once.
+    left_out: Mutex<BTreeSet<String>>,
     /// Leases held, or still in the hands of the application after they were lost.
     held: Mutex<BTreeMap<ShardId, Arc<Held>>>,
     /// The table as last read.
     table: Mutex<Vec<Lease>>,
+    /// Since when its rows look as they do.
+    seen: Mutex<Observations>,
     counters: Counters,
     pulses: Pulses,
     /// Read the table now.
@@ -178,6 +216,20 @@ impl Shared {
 
     fn table(&self) -> MutexGuard<'_, Vec<Lease>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Warns of rows that were left out, once each.
+    fn note_left_out(&self, rows: &[LeftOut]) {
+        let mut known = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            if known.len() < LEFT_OUT_MAX && known.insert(row.key.clone()) {
+                tracing::warn!(
+                    key = row.key,
+                    why = row.why,
+                    "a row of the lease table is left out"
+                );
+            }
+        }
     }
 
     /// Forgets a lease: it is released, or lost and not in use any more.
@@ -204,27 +256,44 @@ impl Fleet {
         kinesis: aws_sdk_kinesis::Client,
         dynamodb: aws_sdk_dynamodb::Client,
     ) -> Result<(Self, Leases), FleetError> {
-        config.validate()?;
         // Three tries must fit into what is left of a lease after a missed heartbeat.
         let request = Duration::from_millis((config.failover_ms / 8).clamp(100, 5_000));
         let store = LeaseStore::new(&dynamodb, &config.table, request);
-        if config.create_table {
-            store.ensure_table().await?;
-        }
-        let kinesis_config = kinesis
+        let client = kinesis
             .config()
             .to_builder()
             .retry_config(RetryConfig::disabled())
             .timeout_config(aws_calls::bounded(Duration::from_secs(10)))
             .build();
-        let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis_config);
-        let stream_created = sync_loop::check_stream(&config, &kinesis, &store).await?;
+        let client = aws_sdk_kinesis::Client::from_conf(client);
+        let (stream, retry) = (config.stream.clone(), sync_loop::RETRY);
+        Self::start_over(config, store, Arc::new(KinesisShape { client, stream, retry })).await
+    }
+
+    /// As [`Fleet::start`], with leases and stream kept by whoever the caller likes.
+    ///
+    /// # Errors
+    /// See [`FleetError`].
+    pub async fn start_over(
+        config: FleetConfig,
+        store: LeaseStore,
+        stream: Arc<dyn StreamShape>,
+    ) -> Result<(Self, Leases), FleetError> {
+        config.validate()?;
+        if config.create_table {
+            store.ensure_table().await?;
+        }
+        let info = sync_loop::check_stream(&config, &*stream, &store).await?;
         let shared = Arc::new(Shared {
             store,
-            kinesis,
-            stream_created,
+            stream,
+            stream_created: info.created,
+            retention_ms: AtomicU64::new(info.retention_ms),
+            listing: Listing::default(),
+            left_out: Mutex::default(),
             held: Mutex::default(),
             table: Mutex::default(),
+            seen: Mutex::default(),
             counters: Counters::default(),
             pulses: Pulses::new(config.clock.mono()),
             wake: Notify::new(),

@@ -107,6 +107,15 @@ pub struct Lease {
     pub cooperative_owner: Option<WorkerId>,
     /// Ours, `handOverTo`: who asked the holder to hand the lease over.
     pub hand_over_to: Option<WorkerId>,
+    /// Ours, `incarnation`: which life of the owner took the lease. It tells a paused process from
+    /// its successor of the same worker id.
+    pub incarnation: Option<Arc<str>>,
+    /// Ours, `tipSeenMs`: everything that arrived up to then is at or before the checkpoint.
+    pub tip_seen: Option<EpochMs>,
+    /// Ours, `failedTasks`: how often work on the shard has failed since its last checkpoint.
+    pub failures: u64,
+    /// Ours, `lastError`: why it failed last.
+    pub last_error: Option<Arc<str>>,
 }
 
 impl Lease {
@@ -130,6 +139,10 @@ impl Lease {
             stream_created: None,
             cooperative_owner: None,
             hand_over_to: None,
+            incarnation: None,
+            tip_seen: None,
+            failures: 0,
+            last_error: None,
         }
     }
 
@@ -137,6 +150,27 @@ impl Lease {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.checkpoint == Checkpoint::ShardEnd
+    }
+
+    /// Whether work on the shard has begun: something of it is done.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.checkpoint > Checkpoint::Latest
+    }
+
+    /// The lease as it must be put back after its row was deleted: it stands where it stood, and
+    /// nobody holds it.
+    #[must_use]
+    pub fn unowned(&self) -> Self {
+        Self {
+            owner: None,
+            counter: 0,
+            cooperative_owner: None,
+            hand_over_to: None,
+            checkpoint_owner: None,
+            incarnation: None,
+            ..self.clone()
+        }
     }
 
     /// Whether the holder is one of our workers and so answers hand-over requests.
@@ -186,9 +220,43 @@ pub struct ResumePoint {
     pub checkpoint_arrival: Option<EpochMs>,
     /// Where to start while `checkpoint` is [`Checkpoint::AtTimestamp`].
     pub initial_time: Option<EpochMs>,
+    /// The checkpoint's own record may have expired, but an owner saw the end of the shard with
+    /// everything done, and nothing that arrived since then can have: the stream holds all that
+    /// follows the checkpoint.
+    pub is_complete: bool,
+}
+
+impl Default for ResumePoint {
+    /// A shard of which nothing was read.
+    fn default() -> Self {
+        Self {
+            checkpoint: Checkpoint::TrimHorizon,
+            pending: None,
+            pending_state: None,
+            checkpoint_arrival: None,
+            initial_time: None,
+            is_complete: false,
+        }
+    }
 }
 
 impl ResumePoint {
+    /// The position up to which everything is done, once something is.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self.checkpoint {
+            Checkpoint::Sequence(position) => Some(position),
+            _ => None,
+        }
+    }
+
+    /// The position whose own record a reader must meet to prove that none behind it has expired;
+    /// none where that is known.
+    #[must_use]
+    pub fn to_be_met(&self) -> Option<Position> {
+        self.position().filter(|_| !self.is_complete)
+    }
+
     /// Where to open the reader. A position is opened *at* its record ([`StartAt::At`]), so that
     /// an aggregate can be resumed inside. [`Checkpoint::ShardEnd`] is never handed out; it maps
     /// to the tip.

@@ -26,10 +26,10 @@ pub mod sync;
 pub use config::{FleetConfig, InitialPosition};
 pub use consume::consume;
 pub use coordinator::{
-    Counters, Fleet, FleetError, LeaseOutcome, LeaseState, LeaseStatus, Leases, LoopName,
-    LoopStatus, Observer, ShardLease, ShutdownReport,
+    Counters, Fleet, FleetError, LeaseNotes, LeaseOutcome, LeaseState, LeaseStatus, Leases,
+    LoopName, LoopStatus, Observer, ShardLease, ShutdownReport,
 };
-pub use kinesis_model::{EpochMs, HashRange, Position, Record, SequenceNumber, ShardId};
+pub use kinesis_model::{EpochMs, Gap, HashRange, Position, Record, SequenceNumber, ShardId};
 pub use lease::{Checkpoint, ChildShard, Lease, ResumePoint, StartAt, WorkerId};
 pub use source::{Batch, Consumer, ReaderSettings, ShardReader, SourceError};
 pub use store::{LeaseStore, StoreError};

@@ -2,14 +2,16 @@
 
 mod budget;
 mod children;
+mod continuity;
 pub mod enhanced;
 pub mod polling;
 
 use aws_sdk_kinesis::Client;
-use kinesis_model::{Record, ShardId};
+use kinesis_model::{Gap, Position, Record, ShardId};
 
 pub use budget::ReadBudgets;
 
+use crate::clock::Clock;
 use crate::lease::{ChildShard, StartAt};
 use aws_calls::RetryPolicy;
 
@@ -22,6 +24,8 @@ pub struct Batch {
     pub millis_behind: u64,
     /// The shard is closed and this was its last batch; its children, parents in front.
     pub end: Option<Vec<ChildShard>>,
+    /// Records in front of these have left the stream unread.
+    pub gap: Option<Gap>,
 }
 
 /// A shard could not be read.
@@ -53,8 +57,9 @@ pub enum SourceError {
         /// The service's code and message.
         reason: String,
     },
-    /// The stream or the shard does not exist any more: what was unread is lost (retention).
-    /// `children` are the shards that continue it, if the stream still lists any.
+    /// The stream does not have the shard any more: what was unread of it is lost (retention).
+    /// Finish its lease with `children`, the shards that continue it, if the stream still lists
+    /// any, and count a gap.
     #[error("shard `{shard}` of `{stream}` does not exist any more")]
     Gone {
         /// The stream.
@@ -98,6 +103,8 @@ pub struct ReaderSettings {
     pub retry: RetryPolicy,
     /// Longest time for one call, in milliseconds. KCL waits 30 s for GetRecords.
     pub request_timeout_ms: u64,
+    /// Tells how long ago an answer came, and with it what can have expired since.
+    pub clock: Clock,
 }
 
 impl Default for ReaderSettings {
@@ -108,6 +115,7 @@ impl Default for ReaderSettings {
             budgets: ReadBudgets::service(),
             retry: RetryPolicy::READ,
             request_timeout_ms: 30_000,
+            clock: Clock::system(),
         }
     }
 }
@@ -167,6 +175,17 @@ impl ShardReader {
                 Self(Inner::Enhanced(Box::new(reader)))
             }
         }
+    }
+
+    /// Returns the same reader, going on after this position: it tells of a gap ([`Batch::gap`])
+    /// unless it meets the record there, or one before it. Open it at or before that record.
+    #[must_use]
+    pub fn continuing(mut self, after: Option<Position>) -> Self {
+        match &mut self.0 {
+            Inner::Polling(reader) => reader.continue_after(after),
+            Inner::Enhanced(reader) => reader.continue_after(after),
+        }
+        self
     }
 
     /// The next batch; waits for the budget and, at the tip, for the idle time. Cancel-safe: a

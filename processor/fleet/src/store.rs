@@ -5,24 +5,23 @@
 
 pub mod attributes;
 pub mod codec;
+mod dynamo;
 pub mod expressions;
+mod rows;
 mod table;
 
+pub use rows::{LeaseRows, Updated};
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
-};
-use aws_smithy_types::retry::RetryConfig;
-use kinesis_model::ShardId;
+use kinesis_model::{HashRange, ShardId};
 
 use crate::lease::{Lease, WorkerId};
-use aws_calls::RetryPolicy;
-use codec::{CodecError, Item};
-use expressions::{Change, Expressions};
+use codec::{CodecError, Item, Row};
+use dynamo::DynamoRows;
+use expressions::{Change, Update};
 
 /// The lease table could not be read or written. What was written is unknown only for
 /// [`StoreError::Unreachable`].
@@ -50,9 +49,38 @@ pub enum StoreError {
         /// The service's code and message.
         reason: String,
     },
-    /// A row is no lease.
+    /// A row is not a lease.
     #[error(transparent)]
     Row(#[from] CodecError),
+    /// The table holds something else.
+    #[error(
+        "table `{table}` is not a lease table: its key is {key}, and that of a lease table is \
+         `leaseKey`; check fleet.lease_table"
+    )]
+    NotALeaseTable {
+        /// The table.
+        table: String,
+        /// Its key attributes.
+        key: String,
+    },
+}
+
+/// A row that was left out of a reading of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its key, empty if it has none.
+    pub key: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// The table as read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The leases, in no order.
+    pub leases: Vec<Lease>,
+    /// Rows that are neither leases nor known to be something else.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// What became of a conditional write. The leases are boxed: they are large and rare to keep.
@@ -73,34 +101,72 @@ pub enum Creation {
     Existed,
 }
 
-/// One lease table.
+/// One lease table: what may be done to its leases. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LeaseStore {
-    client: Client,
-    table: String,
-    retry: RetryPolicy,
+    rows: Arc<dyn LeaseRows>,
+    table: Arc<str>,
+    /// Marks the leases that are taken through this value.
+    incarnation: Arc<str>,
 }
 
-/// Reading the whole table is bounded: one page holds at least a few hundred leases, so this is
-/// far above any stream (an account has at most 20,000 shards by default).
-const SCAN_PAGES_MAX: usize = 1_000;
+/// How a table is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// A row may be a moment old.
+    Eventual,
+    /// Every row is as it was when it was read, at twice the price.
+    Strong,
+}
+
+impl Rows {
+    fn add(&mut self, item: &Item) {
+        let left_out = match codec::read(item) {
+            Ok(Row::Lease(lease)) => return self.leases.push(*lease),
+            Ok(Row::Other) => return,
+            Ok(Row::MultiStream { key }) => LeftOut {
+                key,
+                why: "belongs to a KCL application that reads several streams; give this one a \
+                      lease table of its own"
+                    .to_owned(),
+            },
+            Err(error) => LeftOut { why: error.to_string(), key: error.key },
+        };
+        self.left_out.push(left_out);
+    }
+}
 
 impl LeaseStore {
     /// Uses `table` through `client`, with this crate's retries instead of the SDK's and at most
     /// `request` for one request.
     #[must_use]
     pub fn new(client: &Client, table: &str, request: Duration) -> Self {
-        let config = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(aws_calls::bounded(request))
-            .build();
-        Self {
-            client: Client::from_conf(config),
-            table: table.to_owned(),
-            retry: RetryPolicy::LEASE,
-        }
+        Self::over(Arc::new(DynamoRows::new(client, table, request)), table)
+    }
+
+    /// Uses rows that are kept elsewhere, under the name `table`.
+    #[must_use]
+    pub fn over(rows: Arc<dyn LeaseRows>, table: &str) -> Self {
+        let incarnation = WorkerId::unique("life").as_str().into();
+        Self { rows, table: table.into(), incarnation }
+    }
+
+    /// Creates the table as KCL does (key `leaseKey`, on-demand) unless it exists, waits until it is
+    /// ACTIVE, and makes sure that it is a lease table.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn ensure_table(&self) -> Result<(), StoreError> {
+        self.rows.check(true).await
+    }
+
+    /// Makes sure that the table exists and has the key of a lease table. Who may not describe
+    /// the table is believed.
+    ///
+    /// # Errors
+    /// It does not exist, is another table, or does not answer; see [`StoreError`].
+    pub async fn check_table(&self) -> Result<(), StoreError> {
+        self.rows.check(false).await
     }
 
     /// The table's name.
@@ -131,17 +197,17 @@ impl LeaseStore {
         // A holder has at most one other write in flight (a heartbeat that timed out), so one
         // more round is enough.
         for round in 0..2 {
-            let row = match self.write(&seen.key, &change.expressions(&seen)).await? {
+            let row = match self.write(&seen.key, &change.update(&seen, &self.incarnation)).await? {
                 Attempt::Stored(row) => return Ok(Write::Done(Box::new(row))),
                 Attempt::Refused(row) => row,
             };
             let Some(row) = row else { return Ok(Write::Lost(None)) };
-            if change.made(&seen, &row) {
+            if change.made(&seen, &row, &self.incarnation) {
                 return Ok(Write::Done(Box::new(row)));
             }
             let late_write_of_ours = row.counter == seen.counter + 1
                 && row.owner.is_some()
-                && row.owner == seen.owner
+                && expressions::is_same_holder(&seen, &row)
                 && !matches!(change, Change::Take(_));
             if round > 0 || !late_write_of_ours {
                 return Ok(Write::Lost(Some(Box::new(row))));
@@ -164,6 +230,18 @@ impl LeaseStore {
         let Some(set) = codec::shard_set(children) else { return Ok(true) };
         let attempt = self.write(shard, &expressions::children(set)).await?;
         Ok(matches!(attempt, Attempt::Stored(_)))
+    }
+
+    /// Stores the hash keys of a lease that has none; one that has some is left as it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn set_hash_range(
+        &self,
+        shard: &ShardId,
+        range: HashRange,
+    ) -> Result<(), StoreError> {
+        self.write(shard, &expressions::hash_range(range)).await.map(|_| ())
     }
 
     /// Asks the holder of `seen` to hand its lease over to `to`; see [`crate::coordinator`].
@@ -190,48 +268,28 @@ impl LeaseStore {
     /// # Errors
     /// See [`StoreError`].
     pub async fn get(&self, shard: &ShardId) -> Result<Option<Lease>, StoreError> {
-        let mut backoff = self.retry.start();
-        loop {
-            let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-            let reply = request.key(attributes::LEASE_KEY, key(shard)).send().await;
-            match reply {
-                Ok(output) => {
-                    return Ok(output.item.as_ref().map(decode_row).transpose()?.flatten());
-                }
-                Err(error) => self.retry_or_fail("GetItem", &error, &mut backoff).await?,
-            }
-        }
+        let item = self.rows.get(shard.as_str()).await?;
+        Ok(item.as_ref().map(codec::decode).transpose()?.flatten())
     }
 
-    /// Reads all leases, in no order, eventually consistent. Rows of other kinds are left out;
-    /// a row that cannot be read is left out with a warning, so that it costs only itself.
+    /// Reads all leases, in no order, eventually consistent.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn list(&self) -> Result<Vec<Lease>, StoreError> {
-        let mut leases = Vec::new();
-        let mut from: Option<Item> = None;
-        for _ in 0..SCAN_PAGES_MAX {
-            let mut backoff = self.retry.start();
-            let page = loop {
-                let request = self.client.scan().table_name(&self.table);
-                match request.set_exclusive_start_key(from.clone()).send().await {
-                    Ok(page) => break page,
-                    Err(error) => self.retry_or_fail("Scan", &error, &mut backoff).await?,
-                }
-            };
-            for item in page.items() {
-                match codec::decode(item) {
-                    Ok(lease) => leases.extend(lease),
-                    Err(error) => tracing::warn!(%error, "lease row left out"),
-                }
-            }
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                return Ok(leases);
-            }
-        }
-        Err(self.refused("Scan", format!("more than {SCAN_PAGES_MAX} pages")))
+        Ok(self.read(Consistency::Eventual).await?.leases)
+    }
+
+    /// Reads the whole table. Rows of KCL 3.5 that are not leases are left out; so are rows that
+    /// cannot be read and leases of multi-stream applications, and those are named.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn read(&self, consistency: Consistency) -> Result<Rows, StoreError> {
+        let mut rows = Rows::default();
+        let items = self.rows.scan(consistency == Consistency::Strong).await?;
+        items.iter().for_each(|item| rows.add(item));
+        Ok(rows)
     }
 
     /// Deletes a finished or obsolete lease. Unconditional, as in KCL.
@@ -239,77 +297,28 @@ impl LeaseStore {
     /// # Errors
     /// See [`StoreError`].
     pub async fn delete(&self, shard: &ShardId) -> Result<(), StoreError> {
-        let mut backoff = self.retry.start();
-        loop {
-            let request = self.client.delete_item().table_name(&self.table);
-            match request.key(attributes::LEASE_KEY, key(shard)).send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => self.retry_or_fail("DeleteItem", &error, &mut backoff).await?,
-            }
-        }
+        self.rows.delete(shard.as_str()).await
     }
 
-    /// One conditional `UpdateItem`. A retry after a lost answer may find its own condition
-    /// broken by its own first try: the caller decides by the row.
-    async fn write(
-        &self,
-        shard: &ShardId,
-        expressions: &Expressions,
-    ) -> Result<Attempt, StoreError> {
-        let mut backoff = self.retry.start();
-        loop {
-            let request = self.client.update_item().table_name(&self.table);
-            let reply = request
-                .key(attributes::LEASE_KEY, key(shard))
-                .update_expression(&expressions.update)
-                .condition_expression(&expressions.condition)
-                .set_expression_attribute_names(Some(expressions.names.clone()))
-                .set_expression_attribute_values(Some(expressions.values.clone()))
-                .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(OnFailure::AllOld)
-                .send()
-                .await;
-            let error = match reply {
-                Ok(output) => {
-                    let item = output.attributes.unwrap_or_default();
-                    let row = decode_row(&item)?;
-                    let row = row.ok_or_else(|| {
-                        self.refused("UpdateItem", format!("`{shard}` is no lease row"))
-                    })?;
-                    return Ok(Attempt::Stored(row));
+    /// One conditional write.
+    async fn write(&self, shard: &ShardId, update: &Update) -> Result<Attempt, StoreError> {
+        Ok(match self.rows.update(shard.as_str(), update).await? {
+            Updated::Stored(item) => match codec::decode(&item)? {
+                Some(lease) => Attempt::Stored(lease),
+                None => {
+                    let reason = format!("`{shard}` is not a lease");
+                    let (table, operation) = (self.table.to_string(), "UpdateItem");
+                    return Err(StoreError::Refused { table, operation, reason });
                 }
-                Err(error) => error,
-            };
-            if let Some(item) = refused_item(&error) {
-                // Emulators may leave the old item out.
-                let row = match item {
-                    Some(item) => decode_row(item)?,
-                    None => self.get(shard).await?,
-                };
-                return Ok(Attempt::Refused(row));
+            },
+            Updated::Refused(item) => {
+                Attempt::Refused(item.as_ref().map(codec::decode).transpose()?.flatten())
             }
-            self.retry_or_fail("UpdateItem", &error, &mut backoff).await?;
-        }
+        })
     }
 }
 
 enum Attempt {
     Stored(Lease),
     Refused(Option<Lease>),
-}
-
-fn key(shard: &ShardId) -> AttributeValue {
-    AttributeValue::S(shard.to_string())
-}
-
-fn decode_row(item: &Item) -> Result<Option<Lease>, CodecError> {
-    codec::decode(item)
-}
-
-/// `Some` if the condition failed, with the row that DynamoDB returned along.
-fn refused_item(error: &SdkError<UpdateItemError>) -> Option<Option<&Item>> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => Some(refusal.item()),
-        _ => None,
-    }
 }

@@ -4,7 +4,7 @@
 //! first start only: who finishes a shard creates its children's leases. The comparison heals
 //! what a crash or a deleted row left open.
 
-pub(crate) mod listing;
+pub mod listing;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +39,20 @@ pub struct SyncPlan {
     /// Leases of shards that the stream no longer has and that were not finished: their unread
     /// records are lost. Their readers find out by themselves; this is for the log.
     pub vanished: Vec<ShardId>,
+    /// Hash keys of leases that have none: KCL 1.x did not store them.
+    pub complete: Vec<(ShardId, HashRange)>,
+    /// Leases to create because a child that nobody has begun waits for them: their rows were
+    /// deleted. Only while that child still stands as it was read here.
+    pub awaited: Vec<Awaited>,
+}
+
+/// A parent without a lease, and the child that waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The parent's lease.
+    pub lease: Lease,
+    /// The child.
+    pub child: ShardId,
 }
 
 /// The shard list contradicts itself, as it may for a moment while shards are split or merged.
@@ -90,6 +104,7 @@ pub fn plan_sync(
             view.need(shard, &mut needed);
         }
     }
+    let awaited = view.awaited(&needed);
     // Shard ids count upwards, so their order puts parents before children.
     let create = needed.create.into_values().collect();
     let delete = leases.iter().filter(|lease| view.is_obsolete(lease));
@@ -98,7 +113,30 @@ pub fn plan_sync(
         create,
         delete: delete.map(|lease| lease.key.clone()).collect(),
         vanished: leases.iter().filter(gone).map(|lease| lease.key.clone()).collect(),
+        complete: view.without_hash_range(),
+        awaited,
     })
+}
+
+/// Whether a shard with these parents may be read: each of them is finished, has left the stream,
+/// or was closed before this application began at the tip. A parent that the stream lists and that
+/// has no lease yet is not finished.
+#[must_use]
+pub fn parents_are_done(
+    parents: &[ShardId],
+    shards: &[ShardInfo],
+    leases: &[Lease],
+    initial: InitialPosition,
+) -> bool {
+    let view = View::new(shards, leases, initial, EpochMs(0));
+    parents.iter().all(|parent| view.is_done(parent))
+}
+
+/// Whether a lease that is still being worked on leads to this shard.
+#[must_use]
+pub fn has_unfinished_ancestor(shard: &ShardInfo, shards: &[ShardInfo], leases: &[Lease]) -> bool {
+    let view = View::new(shards, leases, InitialPosition::TrimHorizon, EpochMs(0));
+    view.any_ancestor(shard, |parent| view.leases.get(parent).is_some_and(|l| !l.is_finished()))
 }
 
 fn check(shards: &[ShardInfo]) -> Result<(), Inconsistent> {
@@ -198,15 +236,66 @@ impl<'a> View<'a> {
     }
 
     fn has_leased_ancestor(&self, shard: &'a ShardInfo) -> bool {
+        self.any_ancestor(shard, |parent| self.leases.contains_key(parent))
+    }
+
+    fn any_ancestor(&self, shard: &'a ShardInfo, is_it: impl Fn(&ShardId) -> bool) -> bool {
         let mut visited = BTreeSet::new();
         let mut open = vec![shard];
         while let Some(shard) = open.pop() {
-            if shard.parents.iter().any(|parent| self.leases.contains_key(parent)) {
+            if shard.parents.iter().any(&is_it) {
                 return true;
             }
             open.extend(self.listed_parents(shard).filter(|parent| visited.insert(&parent.id)));
         }
         false
+    }
+
+    /// Nobody will read it: it was closed, with all before it, when this application began at the
+    /// tip.
+    fn is_before_the_start(&self, shard: &'a ShardInfo) -> bool {
+        self.initial == InitialPosition::Latest && shard.closed && !self.has_leased_ancestor(shard)
+    }
+
+    fn is_done(&self, parent: &ShardId) -> bool {
+        match (self.leases.get(parent), self.shards.get(parent).copied()) {
+            (Some(lease), _) => lease.is_finished(),
+            (None, Some(shard)) => self.is_before_the_start(shard),
+            (None, None) => true,
+        }
+    }
+
+    fn without_hash_range(&self) -> Vec<(ShardId, HashRange)> {
+        let bare = self.leases.values().filter(|lease| lease.hash_range.is_none());
+        let found = bare.filter_map(|lease| {
+            let shard = self.shards.get(&lease.key)?;
+            Some((lease.key.clone(), shard.hash_range))
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        found
+    }
+
+    /// Leases that children nobody has begun wait for in vain.
+    fn awaited(&self, needed: &Needed<'a>) -> Vec<Awaited> {
+        let mut all = BTreeMap::new();
+        // Those that start at the tip or at a time were never to wait for older shards.
+        let waiting = self.leases.values().filter(|l| l.checkpoint == Checkpoint::TrimHorizon);
+        for child in waiting {
+            let Some(shard) = self.shards.get(&child.key).copied() else { continue };
+            let mut own = Needed::default();
+            for parent in self.listed_parents(shard) {
+                if !self.is_before_the_start(parent) {
+                    self.need(parent, &mut own);
+                }
+            }
+            for (id, lease) in own.create {
+                if !needed.create.contains_key(id) {
+                    all.entry(id).or_insert_with(|| Awaited { lease, child: child.key.clone() });
+                }
+            }
+        }
+        all.into_values().collect()
     }
 
     /// Adds the lease of `shard`, or of those ancestors that must be read before it. Nothing is
@@ -215,12 +304,11 @@ impl<'a> View<'a> {
         if self.leases.contains_key(&shard.id) || !needed.visited.insert(&shard.id) {
             return;
         }
-        let from_tip = self.initial == InitialPosition::Latest;
         let mut blocked = false;
         for parent in self.listed_parents(shard) {
             match self.leases.get(&parent.id) {
                 Some(lease) => blocked |= !lease.is_finished(),
-                None if from_tip && !self.has_leased_ancestor(parent) => {}
+                None if self.is_before_the_start(parent) => {}
                 None => {
                     self.need(parent, needed);
                     blocked = true;
@@ -255,9 +343,8 @@ impl<'a> View<'a> {
         }
         let listed = self.children.get(&lease.key).cloned().unwrap_or_default();
         let known: BTreeSet<_> = lease.children.iter().chain(listed).collect();
-        let under_way = |child: &&ShardId| {
-            self.leases.get(*child).is_some_and(|lease| lease.checkpoint > Checkpoint::Latest)
-        };
+        let under_way =
+            |child: &&ShardId| self.leases.get(*child).is_some_and(|lease| lease.is_begun());
         if known.is_empty() {
             return !self.shards.contains_key(&lease.key);
         }

@@ -2,15 +2,17 @@
 
 mod args;
 mod seek;
+mod verify;
 
 use std::time::Duration;
 
-use kinesis_fleet::admin::{self, Changed, Finding, stream};
+use kinesis_fleet::admin::{self, Changed, stream};
+use kinesis_fleet::store::{Consistency, LeftOut, Rows};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, LeaseStore, ShardId};
 use serde::Serialize;
 
 pub(super) use args::LeasesCommand;
-use args::ReleaseArgs;
+use args::{FinishArgs, ReleaseArgs};
 
 use crate::cloud;
 use crate::cloud::Clients;
@@ -32,20 +34,44 @@ pub(super) struct Unread(String);
 pub(super) async fn run(config: &Config, command: &LeasesCommand) -> anyhow::Result<()> {
     let clients = cloud::clients(&config.aws).await;
     let store = store(config, &clients);
+    let checked = store.check_table().await;
     match command {
+        LeasesCommand::Verify(args) => {
+            checked.map_err(|error| Unread(error.to_string()))?;
+            verify::run(config, &clients, &store, args.json).await
+        }
         LeasesCommand::List(args) => {
-            let leases = sorted(store.list().await?);
+            checked?;
+            let Rows { leases, left_out } = store.read(Consistency::Eventual).await?;
+            let leases = sorted(leases);
             if args.json {
                 let reports: Vec<_> = leases.iter().map(LeaseReport::of).collect();
                 println!("{}", serde_json::to_string(&reports)?);
             } else {
                 print!("{}", table(&leases));
             }
+            say_left_out(&left_out);
             Ok(())
         }
-        LeasesCommand::Seek(args) => seek::run(config, &clients, &store, args).await,
-        LeasesCommand::Release(args) => release(&store, args).await,
-        LeasesCommand::Verify(args) => verify(config, &clients, &store, args.json).await,
+        LeasesCommand::Seek(args) => {
+            checked?;
+            seek::run(config, &clients, &store, args).await
+        }
+        LeasesCommand::Release(args) => {
+            checked?;
+            release(&store, args).await
+        }
+        LeasesCommand::Finish(args) => {
+            checked?;
+            finish(config, &clients, &store, args).await
+        }
+    }
+}
+
+/// A table may hold many rows that are not leases; their number and the first say enough.
+fn say_left_out(rows: &[LeftOut]) {
+    if let Some(LeftOut { key, why }) = rows.first() {
+        eprintln!("{} left out, `{key}` for example: {why}", count(rows.len(), "row"));
     }
 }
 
@@ -74,6 +100,9 @@ struct LeaseReport {
     starting_hash_key: Option<String>,
     ending_hash_key: Option<String>,
     hand_over_to: Option<String>,
+    tip_seen_ms: Option<EpochMs>,
+    failed_tasks: u64,
+    last_error: Option<String>,
     initial_timestamp_ms: Option<EpochMs>,
 }
 
@@ -92,6 +121,9 @@ impl LeaseReport {
             starting_hash_key: lease.hash_range.map(|range| range.start.to_string()),
             ending_hash_key: lease.hash_range.map(|range| range.end.to_string()),
             hand_over_to: lease.hand_over_to.as_ref().map(ToString::to_string),
+            tip_seen_ms: lease.tip_seen,
+            failed_tasks: lease.failures,
+            last_error: lease.last_error.as_deref().map(str::to_owned),
             initial_timestamp_ms: lease.initial_time,
         }
     }
@@ -166,35 +198,33 @@ async fn release(store: &LeaseStore, args: &ReleaseArgs) -> anyhow::Result<()> {
     report(&outcomes, args.json)
 }
 
-async fn verify(
+async fn finish(
     config: &Config,
     clients: &Clients,
     store: &LeaseStore,
-    json: bool,
+    args: &FinishArgs,
 ) -> anyhow::Result<()> {
-    let leases = store.list().await.map_err(|error| Unread(error.to_string()))?;
-    let described = stream::describe(&clients.kinesis, &config.stream.name).await;
-    let described = described.map_err(|error| Unread(error.to_string()))?;
-    let mut findings = admin::verify(&leases);
-    findings.extend(stream::verify_stream(&leases, &described));
-    if json {
-        println!(
-            "{}",
-            serde_json::json!({ "leases": leases.len(), "findings": as_json(&findings) })
-        );
-    } else {
-        for finding in &findings {
-            println!("{finding}");
-        }
-        println!("{}, {}", count(leases.len(), "lease"), count(findings.len(), "finding"));
-    }
-    anyhow::ensure!(findings.is_empty(), "{}", count(findings.len(), "finding"));
-    Ok(())
-}
-
-fn as_json(findings: &[Finding]) -> Vec<serde_json::Value> {
-    let one = |finding: &Finding| serde_json::json!({ "kind": finding.kind(), "says": finding.to_string() });
-    findings.iter().map(one).collect()
+    let (kinesis, name, shard) = (&clients.kinesis, &config.stream.name, ShardId::new(&args.shard));
+    let described = stream::describe(kinesis, name).await?;
+    let other = |lease: &Lease| stream::is_of_another_stream(lease, &described);
+    let lease = store.get(&shard).await?;
+    anyhow::ensure!(
+        !lease.as_ref().is_some_and(other),
+        "the lease of {shard} belongs to an earlier stream of the name {name}; nothing was changed"
+    );
+    anyhow::ensure!(
+        stream::is_gone(kinesis, name, &shard, &described.shards).await?,
+        "{name} still holds {shard}: a worker reads it to its end; nothing was changed"
+    );
+    let changed = admin::finish(store, &shard, &described.shards).await?;
+    let done = match lease.map(|lease| (lease.checkpoint, lease.pending)) {
+        Some((at, Some(to))) => format!(
+            "finished; what followed {at} is lost, and rows of the epoch up to {to} may be incomplete"
+        ),
+        Some((at, None)) => format!("finished; what followed {at} is lost"),
+        None => "finished".to_owned(),
+    };
+    report(&[Outcome::of(&shard, &changed, &done)], args.json)
 }
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ async fn work(
         problems = sent.problems.len();
         None
     };
-    until_stopped(live.show_while(drained(&worker))).await?;
+    until_stopped(live.show_while(drained(&worker))).await??;
     drop(live);
     if let Some(ops) = ops {
         ops.draining();

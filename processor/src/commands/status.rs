@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
+use kinesis_fleet::admin::Finding;
 use kinesis_fleet::admin::stream::{self, StreamError, StreamShards};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, ShardId};
 use serde::Serialize;
@@ -34,7 +35,8 @@ const AT_ONCE: usize = 10;
 /// Runs `status`.
 ///
 /// # Errors
-/// When lease table, stream or worker do not answer.
+/// When lease table, stream or worker do not answer, or when an owner is silent, a shard fails or is
+/// without a lease, or a worker is not ready.
 pub(super) async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<()> {
     if let Some(url) = &args.worker {
         return of_worker(url, args.json).await;
@@ -45,6 +47,8 @@ pub(super) async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<()
     } else {
         print!("{}", report.table());
     }
+    let problems = report.problems();
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(())
 }
 
@@ -73,6 +77,9 @@ struct ShardLine {
     /// Age of the first record after the checkpoint.
     lag_ms: Option<u64>,
     lag_error: Option<String>,
+    /// Failed tasks since the checkpoint, and why the last one failed.
+    failed_tasks: u64,
+    last_error: Option<String>,
 }
 
 /// Whether the owner of a lease writes to it.
@@ -111,6 +118,7 @@ async fn look(config: &Config) -> anyhow::Result<FleetReport> {
     let clients = cloud::clients(&config.aws).await;
     let store = super::leases::store(config, &clients);
     let name = &config.stream.name;
+    store.check_table().await?;
     let started = Instant::now();
     let before = store.list().await?;
     let described = stream::describe(&clients.kinesis, name).await?;
@@ -160,6 +168,8 @@ fn lines(
                 pending: lease.pending.as_ref().map(Checkpoint::to_string),
                 lag_ms,
                 lag_error,
+                failed_tasks: lease.failures,
+                last_error: lease.last_error.as_deref().map(str::to_owned),
             }
         })
         .collect();
@@ -167,10 +177,14 @@ fn lines(
     lines
 }
 
+/// Open shards that no worker will read: those below a lease that is still read get theirs later.
 fn without_lease(leases: &[Lease], stream: &StreamShards) -> Vec<String> {
-    let leased: BTreeSet<_> = leases.iter().map(|lease| &lease.key).collect();
-    let open = stream.shards.iter().filter(|shard| !shard.closed && !leased.contains(&shard.id));
-    open.map(|shard| shard.id.to_string()).collect()
+    let findings = stream::verify_stream(leases, stream);
+    let shard = |finding: Finding| match finding {
+        Finding::NoLease(shard) => Some(shard.to_string()),
+        _ => None,
+    };
+    findings.into_iter().filter_map(shard).collect()
 }
 
 impl FleetReport {
@@ -205,10 +219,36 @@ impl FleetReport {
         for shard in &self.without_lease {
             text += &format!("{shard} has no lease\n");
         }
+        for line in &self.shards {
+            if let Some(error) = &line.last_error {
+                text += &format!("{} fails: {error}\n", line.shard);
+            }
+        }
         for error in self.shards.iter().filter_map(|line| line.lag_error.as_ref()) {
             text += &format!("{error}\n");
         }
         text
+    }
+
+    /// Why the command fails, in short; the table has the rest.
+    fn problems(&self) -> Vec<String> {
+        let all = |what: &str, is_it: fn(&ShardLine) -> bool| {
+            let shards: Vec<_> =
+                self.shards.iter().filter(|line| is_it(line)).map(|l| l.shard.as_str()).collect();
+            (!shards.is_empty()).then(|| format!("{what}: {}", shards.join(", ")))
+        };
+        let mut problems: Vec<_> = [
+            all("the owner is silent", |line| line.heartbeat == Heartbeat::Silent),
+            all("failing", |line| line.failed_tasks > 0),
+            all("lag unknown", |line| line.lag_error.is_some()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !self.without_lease.is_empty() {
+            problems.push(format!("without a lease: {}", self.without_lease.join(", ")));
+        }
+        problems
     }
 }
 
@@ -230,6 +270,7 @@ async fn of_worker(url: &str, json: bool) -> anyhow::Result<()> {
     } else {
         print!("{}", worker_text(&status));
     }
+    anyhow::ensure!(status.ready, "not ready: {}", status.problems.join("; "));
     Ok(())
 }
 
@@ -244,6 +285,11 @@ fn worker_text(status: &Status) -> String {
         text += &format!("  {problem}\n");
     }
     text += &format!("\n{}\n{}", shards_table(worker), totals_text(worker));
+    for shard in &worker.shards {
+        if let Some(error) = &shard.error {
+            text += &format!("{} has failed {} times: {error}\n", shard.shard, shard.failures);
+        }
+    }
     if let Some(last) = &worker.last_error {
         let age = time(age_ms(now(), last.time_ms));
         text += &format!("last error, {age} ago: {}\n", last.error);
@@ -262,7 +308,7 @@ fn shards_table(worker: &WorkerStatus) -> String {
             or_dash(task.map(|task| task.epochs)),
             short(&shard.checkpoint),
             or_dash(shard.pending.as_deref().map(short)),
-            or_dash(task.map(|task| time(task.lag_ms))),
+            or_dash(shard.lag_ms.map(time)),
             or_dash(task.map(|task| format!("{:.1}", task.rates.read_per_s))),
         ]
     };
@@ -327,6 +373,7 @@ mod tests {
             shards: lines(&[lease(1)], &[lease(2)], lags, EpochMs(14_000)),
             without_lease: vec!["shardId-9".to_owned()],
         };
+        assert_eq!(report.problems(), ["without a lease: shardId-9"]);
         let text = report.table();
         let line = text.lines().nth(1).unwrap();
         let cells: Vec<_> = line.split_whitespace().collect();
@@ -338,6 +385,23 @@ mod tests {
         assert_eq!(json["shards"][0]["lagMs"], 250);
         assert_eq!(json["shards"][0]["heartbeat"], "alive");
         assert_eq!(json["shards"][0]["checkpoint"].as_str().unwrap().len(), 56);
+    }
+
+    #[test]
+    fn a_silent_owner_and_a_failing_shard_fail_the_command() {
+        let mut failing = lease(2);
+        failing.failures = 3;
+        failing.last_error = Some("table `t` is gone".into());
+        let report = FleetReport {
+            stream: "s".to_owned(),
+            lease_table: "t".to_owned(),
+            watched_ms: 5_000,
+            shards: lines(&[lease(2)], &[failing], BTreeMap::new(), EpochMs(14_000)),
+            without_lease: Vec::new(),
+        };
+        let expected = ["the owner is silent: shardId-0", "failing: shardId-0"];
+        assert_eq!(report.problems(), expected);
+        assert!(report.table().contains("shardId-0 fails: table `t` is gone"));
     }
 
     #[test]

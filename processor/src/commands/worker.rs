@@ -28,7 +28,8 @@ pub struct WorkerArgs {
 /// Joins the fleet until SIGTERM or ctrl-C, then commits and releases everything.
 ///
 /// # Errors
-/// When the worker or its operations server cannot start, or leases had to be taken away at the deadline.
+/// When the worker or its operations server cannot start, when something it writes to is missing,
+/// when leases had to be taken away at the deadline, or when shards that were to be drained were not.
 pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()> {
     let ops = ops::start(&config.ops).await?;
     if let Some(ops) = &ops {
@@ -46,11 +47,15 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
         ops.running(worker.watch());
     }
     let stop = signals::stop();
-    tokio::select! {
+    let drained = tokio::select! {
         biased;
-        () = stop => tracing::info!("stopping: closing epochs and releasing leases"),
-        () = drained(&worker), if args.until_drained => tracing::info!("every shard was read to its tip"),
-    }
+        () = stop => {
+            tracing::info!("stopping: closing epochs and releasing leases");
+            let undrained = || anyhow::anyhow!("stopped before every shard was read to its tip");
+            if args.until_drained { Err(undrained()) } else { Ok(()) }
+        }
+        drained = drained(&worker), if args.until_drained => drained.map_err(Into::into),
+    };
     if let Some(ops) = &ops {
         ops.draining();
     }
@@ -63,5 +68,5 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
         report.forced,
         config.shutdown.deadline_ms
     );
-    Ok(())
+    drained
 }

@@ -1,8 +1,9 @@
 //! The listener: a handful of small answers over HTTP/1.1, one request a connection. Everything a
 //! client can make it hold is bounded.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,10 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::State;
 use super::openmetrics::Format;
@@ -21,8 +22,9 @@ use super::probe::{self, Signs};
 use super::{metrics, status};
 use crate::page::{Body, Page};
 
-/// A probe, a scraper and a few people; more wait in the system's backlog.
-const MAX_CONNECTIONS: usize = 32;
+/// A probe, a scraper and a few people, and room for those who connect and say nothing. At the limit
+/// the oldest connection goes: who asks is answered within milliseconds.
+const MAX_CONNECTIONS: usize = 128;
 /// hyper's smallest buffer; longer request heads are refused with 431.
 const MAX_HEAD_BYTES: usize = 8_192;
 /// Headers of one request.
@@ -32,21 +34,33 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream of the page ends before its connection is cut; browsers connect again by themselves.
 const PAGE_STREAM_LASTS: Duration = Duration::from_secs(8);
 /// For the request's head alone.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 const PATHS: &str = "/healthz\n/readyz\n/metrics\n/status\n";
+const WRONG_HOST: &str = "this name is not known here; use an address, or add it to ops.hosts\n";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Accepts connections for ever. Dropping the future cuts them.
 pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut connections = JoinSet::new();
+    // In the order of their coming; those that are over are dropped at the limit.
+    let mut order: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let room = connections.len() < MAX_CONNECTIONS;
         tokio::select! {
             _ = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if room => match accepted {
-                Ok((socket, _)) => drop(connections.spawn(serve(socket, Arc::clone(&state)))),
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    if order.len() >= MAX_CONNECTIONS {
+                        order.retain(|connection| !connection.is_finished());
+                    }
+                    if order.len() >= MAX_CONNECTIONS
+                        && let Some(oldest) = order.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    order.push_back(connections.spawn(serve(socket, Arc::clone(&state))));
+                }
                 Err(error) => {
                     // Out of file handles, most likely: wait for connections to close.
                     tracing::warn!(%error, "the operations server cannot accept a connection");
@@ -61,7 +75,15 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     let here = socket.local_addr().ok();
     let service = service_fn(move |request: Request<Incoming>| {
         let state = Arc::clone(&state);
-        async move { Ok::<_, io::Error>(respond(&request, here, &state).await) }
+        async move {
+            let answer = if is_host_allowed(&request, &state.hosts) {
+                respond(&request, here, &state).await
+            } else {
+                let refused = WRONG_HOST.to_owned();
+                reply(StatusCode::MISDIRECTED_REQUEST, TEXT, refused).map(Body::from)
+            };
+            Ok::<_, io::Error>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -75,6 +97,21 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         Ok(Err(error)) => tracing::debug!(%error, "an operations connection ended"),
         Err(_) => tracing::debug!("an operations connection took too long and was cut"),
     }
+}
+
+/// Whether a request names this server by an address, as this machine, or by a name that the
+/// configuration allows. A page of another site, whose name was made to lead here, names that site.
+fn is_host_allowed<B>(request: &Request<B>, names: &[String]) -> bool {
+    let Some(host) = request.headers().get(header::HOST) else {
+        // Only HTTP/1.0 may leave it out, and no browser speaks that.
+        return request.version() == Version::HTTP_10;
+    };
+    let uri = host.to_str().ok().and_then(|host| host.parse::<Uri>().ok());
+    let Some(name) = uri.as_ref().and_then(Uri::host) else { return false };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
 /// The page's paths are the page's, where it is served.
@@ -169,12 +206,49 @@ mod tests {
         // Not a byte more than is read: the answer to more could be lost in a reset.
         let endless = format!("{:y<MAX_HEAD_BYTES$}", "GET / HTTP/1.1\r\nx: ");
         assert_eq!(ask(endless).await, "HTTP/1.1 431");
-        assert_eq!(ask("GET / HTTP/1.1\r\n\r\n".to_owned()).await, "HTTP/1.1 200");
+        let host = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        assert_eq!(ask(host.to_owned()).await, "HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_keep_nobody_waiting() {
+        let ops = Ops::start("127.0.0.1:0".parse().unwrap(), 1).await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..2 * MAX_CONNECTIONS {
+            silent.push(TcpStream::connect(ops.address()).await.unwrap());
+        }
+        let url = format!("http://{}/healthz", ops.address());
+        let (status, body) = crate::ops::client::get(&url).await.unwrap();
+        assert_eq!((status.as_u16(), body.as_str()), (200, "ok\n"));
+        // The first of them was cut to make room.
+        let mut byte = [0; 1];
+        assert_eq!(silent[0].read(&mut byte).await.unwrap_or(0), 0);
+    }
+
+    #[test]
+    fn only_hosts_that_mean_this_server_are_answered() {
+        let names = ["worker.internal".to_owned()];
+        let ask = |host: Option<&str>| {
+            let mut request = Request::get("/status");
+            if let Some(host) = host {
+                request = request.header(header::HOST, host);
+            }
+            is_host_allowed(&request.body(()).unwrap(), &names)
+        };
+        for host in
+            ["127.0.0.1:9464", "10.0.3.7", "[::1]:9464", "LocalHost:9464", "worker.internal"]
+        {
+            assert!(ask(Some(host)), "{host}");
+        }
+        for host in ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "", "a b"] {
+            assert!(!ask(Some(host)), "{host}");
+        }
+        assert!(!ask(None), "HTTP/1.1 demands one");
     }
 
     #[test]
     fn before_the_worker_has_joined_it_is_alive_and_not_ready() {
-        let state = State::new(1);
+        let state = State::new(1, &[]);
         let get = |path| answer(&Method::GET, path, None, &state);
         assert_eq!(get("/healthz").status(), 200);
         let ready = get("/readyz");
@@ -185,7 +259,7 @@ mod tests {
 
     #[test]
     fn metrics_come_as_the_client_asks_for_them() {
-        let state = State::new(1);
+        let state = State::new(1, &[]);
         let get = |accept| answer(&Method::GET, "/metrics", accept, &state);
         let kind = |reply: &Response<String>| {
             reply.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned()
@@ -202,7 +276,7 @@ mod tests {
 
     #[test]
     fn other_paths_and_methods_are_refused() {
-        let state = State::new(1);
+        let state = State::new(1, &[]);
         assert_eq!(answer(&Method::GET, "/etc/passwd", None, &state).status(), 404);
         let refused = answer(&Method::POST, "/status", None, &state);
         assert_eq!(refused.status(), 405);

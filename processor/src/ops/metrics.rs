@@ -79,6 +79,8 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
         .put(&[("outcome", "refused")], totals.datums_dropped);
     all.counter("domain_events", "", "Domain events accepted").set(totals.domain_events);
     all.counter("objects", "", "Objects stored: rejects and archive").set(totals.objects);
+    all.counter("failed_tasks", "", "Shard tasks that failed and are tried again")
+        .set(totals.failed_tasks);
     all.counter("aws_retries", "", "Calls to AWS tried again").set(totals.retries);
 }
 
@@ -117,16 +119,26 @@ fn leases(all: &mut Exposition, worker: &WorkerStatus) {
     }
 }
 
-/// One sample per shard that runs here.
+/// One sample per shard that runs here, and the lags of those that nobody runs.
 fn shards(all: &mut Exposition, shards: &[ShardReport]) {
     let running = || {
         shards
             .iter()
             .filter_map(|shard| shard.task.as_ref().map(|task| (&*shard.shard, shard, task)))
     };
-    let mut lag = all.gauge("shard_lag_seconds", "seconds", "How far reading is behind the tip");
-    for (shard, _, task) in running() {
-        lag.put(&[("shard", shard)], seconds(task.lag_ms));
+    let mut lag = all.gauge(
+        "shard_lag_seconds",
+        "seconds",
+        "Age of the oldest record that is not committed, whether or not a task runs",
+    );
+    for shard in shards {
+        if let Some(lag_ms) = shard.lag_ms {
+            lag.put(&[("shard", &shard.shard)], seconds(lag_ms));
+        }
+    }
+    let mut failures = all.gauge("shard_failures", "", "Failed tasks since the last checkpoint");
+    for shard in shards.iter().filter(|shard| shard.failures > 0) {
+        failures.put(&[("shard", &shard.shard)], shard.failures);
     }
     let mut age = all.gauge(
         "shard_checkpoint_age_seconds",

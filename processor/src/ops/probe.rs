@@ -1,4 +1,4 @@
-//! What `/healthz` and `/readyz` go by. Pure.
+//! What `/healthz` and `/readyz` go by.
 
 use std::time::Duration;
 
@@ -6,12 +6,15 @@ use kinesis_fleet::{LoopName, LoopStatus};
 use kinesis_model::ShardId;
 
 use super::Phase;
-use crate::worker::Watch;
+use crate::worker::{Task, Watch};
 
 /// A loop that has not turned for this long beyond its pause will not turn again. Each call in a
 /// turn is bounded, and the longest turn there is, heartbeats of a thousand leases to a table that
 /// does not answer, ends within three minutes.
 const STALLED: Duration = Duration::from_secs(300);
+
+/// Lag and commits of a worker in order stay far below this; a retry of a store takes half a minute.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a worker shows of itself.
 #[derive(Clone, Debug)]
@@ -24,6 +27,57 @@ pub struct Signs {
     pub takes_leases: bool,
     /// The running tasks, with the time since their loops turned.
     pub tasks: Vec<(ShardId, Duration)>,
+    /// The work on shards.
+    pub work: Work,
+}
+
+/// How a worker gets on with its shards.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// Shards it works on that do not fail.
+    pub healthy: usize,
+    /// Those of them, and those between two tries, that fail, with the reason.
+    pub failing: Vec<(ShardId, String)>,
+    /// The unfinished lease that is furthest behind, of those it can tell of, in milliseconds.
+    pub slowest: Option<(ShardId, u64)>,
+    /// Since its last commit of any shard; `None` while it works on none.
+    pub since_commit: Option<Duration>,
+    /// How long an epoch is open.
+    pub interval: Duration,
+}
+
+impl Work {
+    fn of(worker: &Watch, tasks: &[(ShardId, Task)]) -> Self {
+        let slowest = worker.lags().into_iter().max_by_key(|lag| lag.lag_ms);
+        let failing = worker.failing();
+        Self {
+            healthy: tasks.iter().filter(|(shard, _)| !failing.contains_key(shard)).count(),
+            failing: failing.into_iter().map(|(shard, f)| (shard, f.error)).collect(),
+            slowest: slowest.map(|lag| (lag.shard, lag.lag_ms)),
+            since_commit: tasks.iter().map(|(_, task)| task.since_commit).min(),
+            interval: worker.interval(),
+        }
+    }
+
+    /// Why no work gets done; empty while it does.
+    fn problems(&self) -> Vec<String> {
+        if let Some((shard, error)) = self.failing.first()
+            && self.healthy == 0
+        {
+            return vec![format!("every shard here fails, {shard} for example: {error}")];
+        }
+        let patience = PATIENCE.max(3 * self.interval);
+        // Without a task of its own the worker can do nothing about a lag that it sees.
+        let Some((since, (shard, lag_ms))) = self.since_commit.zip(self.slowest.as_ref()) else {
+            return Vec::new();
+        };
+        let lag = Duration::from_millis(*lag_ms);
+        if since <= patience || lag <= patience {
+            return Vec::new();
+        }
+        let (lag, since) = (lag.as_secs(), since.as_secs());
+        vec![format!("{shard} is {lag} s behind and nothing was committed here for {since} s")]
+    }
 }
 
 impl Signs {
@@ -35,6 +89,7 @@ impl Signs {
             phase,
             loops: worker.map(|worker| worker.loops().to_vec()).unwrap_or_default(),
             takes_leases: worker.is_none_or(Watch::takes_leases),
+            work: worker.map(|worker| Work::of(worker, &tasks)).unwrap_or_default(),
             tasks: tasks.into_iter().map(|(shard, task)| (shard, task.since_turn)).collect(),
         }
     }
@@ -79,6 +134,9 @@ pub fn unready(signs: &Signs) -> Vec<String> {
         Phase::Running => Vec::new(),
     };
     problems.extend(stalled(signs));
+    if signs.phase == Phase::Running {
+        problems.extend(signs.work.problems());
+    }
     for each in signs.live_loops() {
         let what = match each.name {
             LoopName::Renew => "the last heartbeat failed",
@@ -121,6 +179,13 @@ mod tests {
             ],
             takes_leases: true,
             tasks: vec![(ShardId::new("shardId-0"), Duration::from_millis(90))],
+            work: Work {
+                healthy: 2,
+                failing: Vec::new(),
+                slowest: Some((ShardId::new("shardId-1"), 70_000)),
+                since_commit: Some(Duration::from_secs(40)),
+                interval: Duration::from_secs(60),
+            },
         }
     }
 
@@ -151,6 +216,35 @@ mod tests {
         ];
         assert_eq!(stalled(&signs), expected);
         assert_eq!(unready(&signs), expected);
+    }
+
+    #[test]
+    fn a_worker_all_of_whose_shards_fail_is_not_ready() {
+        let mut signs = signs();
+        let shard = |n: u32| ShardId::new(&format!("shardId-{n}"));
+        signs.work.failing = vec![(shard(0), "table `t` is gone".to_owned())];
+        signs.work.healthy = 1;
+        assert_eq!(unready(&signs), Vec::<String>::new(), "the other one gets on");
+        signs.work.failing.push((shard(1), "table `t` is gone".to_owned()));
+        signs.work.healthy = 0;
+        let expected = "every shard here fails, shardId-0 for example: table `t` is gone";
+        assert_eq!(unready(&signs), [expected]);
+        assert_eq!(stalled(&signs), Vec::<String>::new(), "a new process would meet the same");
+    }
+
+    #[test]
+    fn a_worker_that_commits_nothing_while_records_age_is_not_ready() {
+        let mut signs = signs();
+        signs.work.slowest = Some((ShardId::new("shardId-1"), 400_000));
+        assert_eq!(unready(&signs), Vec::<String>::new(), "late, but it moves");
+        signs.work.since_commit = Some(Duration::from_secs(390));
+        let expected = "shardId-1 is 400 s behind and nothing was committed here for 390 s";
+        assert_eq!(unready(&signs), [expected]);
+        signs.work.slowest = Some((ShardId::new("shardId-1"), 0));
+        assert_eq!(unready(&signs), Vec::<String>::new(), "there is nothing to commit");
+        signs.work.slowest = Some((ShardId::new("shardId-1"), 400_000));
+        signs.work.interval = Duration::from_secs(200);
+        assert_eq!(unready(&signs), Vec::<String>::new(), "epochs are that long here");
     }
 
     #[test]

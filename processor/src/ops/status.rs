@@ -1,5 +1,7 @@
 //! What `/status` says, as JSON; `/metrics` is made from the same.
 
+use std::collections::BTreeMap;
+
 use kinesis_fleet::{LeaseStatus, LoopStatus};
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use super::probe::{self, Signs};
 use super::{Phase, State};
 use crate::clock::now;
 use crate::sink::stats::{LastError, Snapshot};
-use crate::worker::shard_status::{Rates, Stage};
+use crate::worker::shard_status::{Failing, Rates, Stage};
 use crate::worker::{Task, Watch};
 
 /// A worker at one moment.
@@ -109,6 +111,14 @@ pub struct ShardReport {
     pub pending: Option<String>,
     /// How long the lease is surely held without another heartbeat.
     pub valid_for_ms: Option<u64>,
+    /// Age of the oldest record that is not committed, as far as this worker can tell: not for a
+    /// shard that another live worker reads.
+    pub lag_ms: Option<u64>,
+    /// Failures of the work on it since its last checkpoint, by whichever worker.
+    #[serde(default)]
+    pub failures: u64,
+    /// Why it failed last.
+    pub error: Option<String>,
     /// The task that runs it here.
     pub task: Option<TaskReport>,
 }
@@ -123,7 +133,7 @@ pub struct TaskReport {
     pub stage: Stage,
     /// Records it has committed.
     pub records: u64,
-    /// How far reading is behind the tip.
+    /// Age of the oldest record that is not committed.
     pub lag_ms: u64,
     /// Committed records a second.
     pub rates: Rates,
@@ -149,9 +159,14 @@ pub(crate) fn worker_status(worker: &Watch) -> WorkerStatus {
     let (now, mut tasks) = (now(), worker.tasks());
     let mut rates = Rates::default();
     tasks.iter().for_each(|(_, task)| rates.add(&task.rates));
+    let lags: BTreeMap<_, _> =
+        worker.lags().into_iter().map(|lag| (lag.shard, lag.lag_ms)).collect();
+    let failing = worker.failing();
     let mut shard_report = |lease: &LeaseStatus| {
         let at = tasks.iter().position(|(shard, _)| *shard == lease.shard);
-        shard_report(lease, at.map(|at| tasks.swap_remove(at).1).as_ref(), now)
+        let task = at.map(|at| tasks.swap_remove(at).1);
+        let lag_ms = lags.get(&lease.shard).copied();
+        shard_report(lease, task.as_ref(), (lag_ms, failing.get(&lease.shard)), now)
     };
     let fleet = worker.fleet();
     let counters = fleet.counters();
@@ -185,7 +200,13 @@ fn loop_report(each: LoopStatus) -> LoopReport {
     }
 }
 
-fn shard_report(lease: &LeaseStatus, task: Option<&Task>, now: EpochMs) -> ShardReport {
+fn shard_report(
+    lease: &LeaseStatus,
+    task: Option<&Task>,
+    (lag_ms, failing): (Option<u64>, Option<&Failing>),
+    now: EpochMs,
+) -> ShardReport {
+    let here = failing.map(|failing| failing.error.clone());
     ShardReport {
         shard: lease.shard.to_string(),
         owner: lease.owner.as_ref().map(ToString::to_string),
@@ -194,11 +215,14 @@ fn shard_report(lease: &LeaseStatus, task: Option<&Task>, now: EpochMs) -> Shard
         checkpoint_age_ms: lease.checkpoint_arrival.map(|at| age_ms(now, at)),
         pending: lease.pending.map(|at| at.to_string()),
         valid_for_ms: lease.valid_for_ms,
+        lag_ms,
+        failures: lease.failures.max(failing.map_or(0, |failing| u64::from(failing.times))),
+        error: here.or_else(|| lease.last_error.as_deref().map(str::to_owned)),
         task: task.map(|task| TaskReport {
             epochs: task.view.epochs,
             stage: task.view.stage,
             records: task.view.committed_records,
-            lag_ms: task.view.millis_behind,
+            lag_ms: lag_ms.unwrap_or_default(),
             rates: task.rates,
         }),
     }
@@ -220,7 +244,7 @@ fn resident_bytes() -> Option<u64> {
 /// A worker with two leases, one of them its own.
 #[cfg(test)]
 pub(crate) fn sample() -> Status {
-    let lease = |shard: &str, owner: &str, state: &str, task| ShardReport {
+    let lease = |shard: &str, owner: &str, state: &str, task: Option<TaskReport>| ShardReport {
         shard: shard.to_owned(),
         owner: Some(owner.to_owned()),
         state: state.to_owned(),
@@ -228,6 +252,9 @@ pub(crate) fn sample() -> Status {
         checkpoint_age_ms: Some(4_000),
         pending: None,
         valid_for_ms: None,
+        lag_ms: task.as_ref().map(|task| task.lag_ms),
+        failures: 0,
+        error: None,
         task,
     };
     let rates = Rates { read_per_s: 10.3, accepted_per_s: 10.0, ..Rates::default() };

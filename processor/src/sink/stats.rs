@@ -56,6 +56,8 @@ pub struct Stats {
     pub domain_events: AtomicU64,
     /// Objects stored: rejects and archive segments.
     pub objects: AtomicU64,
+    /// Shard tasks that failed; their epochs are done again.
+    pub failed_tasks: AtomicU64,
     /// Objects put into the outbox.
     pub outbox_spilled: AtomicU64,
     /// Objects of the outbox that were sent.
@@ -172,6 +174,9 @@ pub struct Snapshot {
     pub objects: u64,
     /// See [`Stats`].
     #[serde(default)]
+    pub failed_tasks: u64,
+    /// See [`Stats`].
+    #[serde(default)]
     pub outbox_spilled: u64,
     /// See [`Stats`].
     #[serde(default)]
@@ -280,6 +285,7 @@ impl Stats {
             datums_dropped: get(&self.datums_dropped),
             domain_events: get(&self.domain_events),
             objects: get(&self.objects),
+            failed_tasks: get(&self.failed_tasks),
             outbox_spilled: get(&self.outbox_spilled),
             outbox_sent: get(&self.outbox_sent),
             outbox_expired: get(&self.outbox_expired),

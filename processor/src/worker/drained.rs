@@ -7,19 +7,39 @@ use kinesis_fleet::Checkpoint;
 use kinesis_model::ShardId;
 
 use super::Worker;
+use super::shard_status::Failing;
 
 /// How often the drain is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Tries of one shard after which its failure is taken to stay.
+const TRIES: u32 = 4;
+
+/// Some shard fails again and again, so that it will never be read to its tip.
+#[derive(Debug, thiserror::Error)]
+#[error("{shard} failed {times} times without a commit, last: {error}")]
+pub struct NotDrained {
+    shard: ShardId,
+    times: u32,
+    error: String,
+}
+
 /// Returns once the worker holds every open shard, has read each to its tip, twice empty since the
 /// call, and nothing read is uncommitted. Whatever was put before the call is in the rows then.
-pub async fn drained(worker: &Worker) {
+///
+/// # Errors
+/// A shard fails again and again; see [`NotDrained`].
+pub async fn drained(worker: &Worker) -> Result<(), NotDrained> {
     let empty_reads = |worker: &Worker| {
         worker.shards().into_iter().map(|(id, view)| (id, view.empty_reads)).collect::<Vec<_>>()
     };
     let before: BTreeMap<_, _> = empty_reads(worker).into_iter().collect();
     loop {
         tokio::time::sleep(LOOK).await;
+        let failing = worker.failing().into_iter().find(|(_, failing)| failing.times >= TRIES);
+        if let Some((shard, Failing { times, error })) = failing {
+            return Err(NotDrained { shard, times, error });
+        }
         let leases = worker.leases();
         let views = worker.shards();
         let is_done = |id: &ShardId| {
@@ -30,7 +50,7 @@ pub async fn drained(worker: &Worker) {
         };
         let mut open = leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
         if !leases.is_empty() && open.all(|lease| is_done(&lease.shard)) {
-            return;
+            return Ok(());
         }
     }
 }

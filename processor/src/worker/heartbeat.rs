@@ -7,6 +7,7 @@ use std::time::Duration;
 use ivs_core::emit::{WorkerFigures, worker_datums};
 use kinesis_fleet::Observer;
 
+use super::lag::{self, LagBook};
 use super::shard_status::Shards;
 use crate::clock::now;
 use crate::sink::metrics::MetricSink;
@@ -20,7 +21,7 @@ pub(crate) async fn run(
     metrics: MetricSink,
     stats: Arc<Stats>,
     fleet: Observer,
-    shards: Arc<Shards>,
+    (shards, lags): (Arc<Shards>, LagBook),
 ) {
     let mut before = (Snapshot::default(), 0);
     let mut every = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
@@ -35,7 +36,11 @@ pub(crate) async fn run(
             metric_calls: after.0.metric_calls - before.0.metric_calls,
             outbox_age_ms: after.0.outbox_age_ms,
             datums_refused: after.0.datums_dropped - before.0.datums_dropped,
-            lags_ms: shards.running().map(|(id, view)| (id, view.millis_behind)).collect(),
+            failed_tasks: after.0.failed_tasks - before.0.failed_tasks,
+            lags_ms: lag::of(&shards, &fleet, &lags)
+                .into_iter()
+                .map(|lag| (lag.shard, lag.lag_ms))
+                .collect(),
             time,
         };
         before = after;

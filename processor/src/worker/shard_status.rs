@@ -7,8 +7,15 @@ use std::time::{Duration, Instant};
 use ivs_core::epoch::{Commit, Counts};
 use ivs_core::window::{WindowAgg, WindowKey};
 use kinesis_fleet::source::Batch;
-use kinesis_model::{Position, ShardId};
+use kinesis_model::{EpochMs, Position, ShardId};
 use serde::{Deserialize, Serialize};
+
+use super::backlog::Backlog;
+use crate::clock::now;
+
+/// A live reader has an answer at least this often: a poll at the tip each second, an event of a
+/// subscription every five.
+const ANSWER_DUE: Duration = Duration::from_secs(15);
 
 /// Shared between a shard's task and who looks at it.
 #[derive(Debug)]
@@ -24,7 +31,23 @@ struct State {
     committed: Instant,
     /// What the last epoch held, and how long it was after the one before.
     last: (Counts, Duration),
+    backlog: Backlog,
+    /// When the task began.
+    began: Instant,
+    /// The last answer of the stream.
+    answered: Option<(Instant, EpochMs)>,
+    failing: Option<Failing>,
     open: Open,
+}
+
+/// A shard whose tasks fail, since its last commit.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Failing {
+    /// Tasks that failed.
+    pub times: u32,
+    /// Why the last one did.
+    pub error: String,
 }
 
 /// What the open epoch holds, kept only while somebody asks for it.
@@ -161,6 +184,12 @@ impl Rates {
 
 impl Default for ShardStatus {
     fn default() -> Self {
+        Self::new(Backlog::default(), None)
+    }
+}
+
+impl ShardStatus {
+    fn new(backlog: Backlog, failing: Option<Failing>) -> Self {
         let now = Instant::now();
         let last = (Counts::default(), Duration::ZERO);
         Self(Mutex::new(State {
@@ -169,12 +198,25 @@ impl Default for ShardStatus {
             turned: now,
             committed: now,
             last,
+            backlog,
+            began: now,
+            answered: None,
+            failing,
             open: Open::default(),
         }))
     }
-}
 
-impl ShardStatus {
+    /// Begins the status of a task that goes on after `done`. What the task before it left
+    /// uncommitted is still that old, and what failed is not mended by trying again.
+    #[must_use]
+    pub fn after(before: Option<&Self>, done: Option<Position>) -> Self {
+        let (failing, oldest) = before.map_or((None, None), |before| {
+            let before = before.state();
+            (before.failing.clone(), before.backlog.oldest())
+        });
+        Self::new(Backlog::after(done, oldest), failing)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,6 +229,8 @@ impl ShardStatus {
         view.millis_behind = batch.millis_behind;
         view.empty_reads += u64::from(batch.millis_behind == 0 && batch.records.is_empty());
         view.idle &= batch.records.is_empty();
+        state.answered = Some((Instant::now(), now()));
+        state.backlog.read(&batch.records, batch.millis_behind == 0);
         !std::mem::replace(&mut state.has_read, true)
     }
 
@@ -202,6 +246,8 @@ impl ShardStatus {
         state.view.committed_records += commit.counts.read;
         state.view.committed = Some(commit.to);
         state.view.stage = Stage::Reading;
+        state.backlog.committed(commit.to);
+        state.failing = None;
         let now = Instant::now();
         state.last = (commit.counts.clone(), now - state.committed);
         state.committed = now;
@@ -212,6 +258,68 @@ impl ShardStatus {
         let state = &mut *self.state();
         state.view.idle = idle;
         state.turned = Instant::now();
+        if idle && state.backlog.is_at_tip() {
+            state.failing = None;
+        }
+    }
+
+    /// The time of the last answer, if everything that was in the shard then is committed.
+    #[must_use]
+    pub fn tip_seen(&self) -> Option<EpochMs> {
+        let state = self.state();
+        let is_complete = state.view.idle && state.backlog.is_at_tip();
+        state.answered.filter(|_| is_complete).map(|(_, time)| time)
+    }
+
+    /// Whether the task has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state().view.ended.is_none()
+    }
+
+    /// The arrival of the oldest record that was read and is not committed.
+    #[must_use]
+    pub fn oldest(&self) -> Option<EpochMs> {
+        self.state().backlog.oldest()
+    }
+
+    /// Notes that the task failed.
+    pub fn failed(&self, error: String) {
+        let state = &mut *self.state();
+        let times = state.failing.as_ref().map_or(0, |failing| failing.times) + 1;
+        state.view.ended = Some(error.clone());
+        state.failing = Some(Failing { times, error });
+    }
+
+    /// Whether tasks of the shard have failed since its last commit.
+    #[must_use]
+    pub fn failing(&self) -> Option<Failing> {
+        self.state().failing.clone()
+    }
+
+    /// How long ago the last commit was; at first the start of the task.
+    #[must_use]
+    pub fn since_commit(&self) -> Duration {
+        self.state().committed.elapsed()
+    }
+
+    /// The age of the oldest record that is not committed, as far as it was read, or how far
+    /// reading is behind, whichever is more; in milliseconds.
+    #[must_use]
+    pub fn lag_ms(&self, now: EpochMs) -> u64 {
+        let state = self.state();
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let unread_ms = match state.answered {
+            None => ms(state.began.elapsed()),
+            Some((at, _)) => {
+                // Nobody knows what came since an answer that is old.
+                let silent = at.elapsed();
+                let silent_ms = if silent > ANSWER_DUE { ms(silent) } else { 0 };
+                state.view.millis_behind.saturating_add(silent_ms)
+            }
+        };
+        let age_ms = |at: EpochMs| u64::try_from(now.0.saturating_sub(at.0)).unwrap_or(0);
+        state.backlog.oldest().map_or(0, age_ms).max(unread_ms)
     }
 
     /// Whether somebody looks at the open epoch and what was shown is old.
@@ -286,9 +394,27 @@ impl Shards {
         self.lock().iter().map(|(id, status)| (id.clone(), status.view())).collect()
     }
 
-    /// The shards whose tasks are running.
-    pub(crate) fn running(&self) -> impl Iterator<Item = (ShardId, View)> {
-        self.views().into_iter().filter(|(_, view)| view.ended.is_none())
+    /// Begins a task of `shard`, which goes on after `done`.
+    pub(super) fn begin(&self, shard: &ShardId, done: Option<Position>) -> Arc<ShardStatus> {
+        let mut all = self.lock();
+        let status = Arc::new(ShardStatus::after(all.get(shard).map(Arc::as_ref), done));
+        all.insert(shard.clone(), Arc::clone(&status));
+        status
+    }
+
+    /// Forgets a task that ended in order. One that failed is remembered until the next one does
+    /// better.
+    pub(super) fn forget(&self, shard: &ShardId, status: &Arc<ShardStatus>) {
+        let mut all = self.lock();
+        if all.get(shard).is_some_and(|current| Arc::ptr_eq(current, status)) {
+            all.remove(shard);
+        }
+    }
+
+    /// The shards whose tasks fail.
+    pub(crate) fn failing(&self) -> BTreeMap<ShardId, Failing> {
+        let all = self.lock();
+        all.iter().filter_map(|(id, status)| Some((id.clone(), status.failing()?))).collect()
     }
 }
 
@@ -303,6 +429,43 @@ mod tests {
             Rates::of(&counts, Duration::from_secs(10), Duration::from_secs(since_s)).read_per_s
         };
         assert_eq!([after(0), after(10), after(300)], [30.0, 30.0, 1.0]);
+    }
+
+    fn batch(records: &[(u128, i64)], millis_behind: u64) -> Batch {
+        let record = |(n, arrival): &(u128, i64)| kinesis_model::Record {
+            sequence: (*n).into(),
+            partition_key: std::sync::Arc::from("k"),
+            arrival: EpochMs(*arrival),
+            data: bytes::Bytes::new(),
+        };
+        Batch { records: records.iter().map(record).collect(), millis_behind, ..Batch::default() }
+    }
+
+    #[test]
+    fn a_task_that_fails_leaves_its_lag_and_its_failure_to_the_next_try() {
+        let first = ShardStatus::default();
+        first.read(&batch(&[(7, 1_000)], 0));
+        assert!(first.lag_ms(EpochMs(61_000)) >= 60_000);
+        first.failed("the table is gone".to_owned());
+        let second = ShardStatus::after(Some(&first), None);
+        assert!(second.lag_ms(EpochMs(61_000)) >= 60_000);
+        second.failed("the table is gone".to_owned());
+        assert_eq!(second.failing().unwrap().times, 2);
+        // The third is read to the tip with nothing to commit: somebody else has done it.
+        let third = ShardStatus::after(Some(&second), Some("7".parse().unwrap()));
+        third.read(&batch(&[(7, 1_000)], 0));
+        third.read(&batch(&[], 0));
+        third.turned(true);
+        assert_eq!((third.lag_ms(EpochMs(61_000)), third.failing()), (0, None));
+        assert!(third.tip_seen().is_some());
+    }
+
+    #[test]
+    fn reading_far_behind_is_a_lag_before_anything_is_read() {
+        let status = ShardStatus::default();
+        status.read(&batch(&[], 90_000));
+        assert!(status.lag_ms(EpochMs(0)) >= 90_000);
+        assert_eq!(status.tip_seen(), None);
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub fn resume_of(point: &ResumePoint) -> Resume {
         pending: point.pending,
         pending_rules: point.pending_state.clone(),
         checkpoint_arrival: checkpoint.and(point.checkpoint_arrival),
-        is_complete: false,
+        is_complete: point.is_complete,
     }
 }
 
@@ -137,11 +137,13 @@ async fn process(
         );
     }
     loop {
+        let to_be_met = resume.checkpoint.filter(|_| !resume.is_complete);
         let shard = Shard::resume(lease.shard().clone(), range, resume, config)?;
         let start = start_of(&point, shard.read_from());
         tracing::info!(shard = %lease.shard(), ?start, pending = ?point.pending, "shard started");
         let share = Arc::new(memory.share());
-        let reading = Reading::start(open(start), Arc::clone(&share));
+        let reader = open(start).continuing(to_be_met);
+        let reading = Reading::start(reader, Arc::clone(&share));
         let task = ShardTask::new(shard, executor, (reading, share), hand_over);
         match task.drive().await? {
             Stop::Ended(ended) => return Ok(ended),
@@ -310,10 +312,13 @@ impl<'a> ShardTask<'a> {
                 self.shard.step(Input::Gone, &mut self.effects);
                 return Ok(());
             }
-            Read::Failed(error) => self.executor.passing(error)?,
+            Read::Failed(error) => return self.executor.passing(error),
         };
         if self.executor.status.read(&batch) {
             tracing::debug!(shard = %self.shard.id(), "first read");
+        }
+        if batch.gap.is_some() {
+            self.shard.step(Input::Hole, &mut self.effects);
         }
         self.unfolded_bytes += bytes_of(&batch);
         self.shard.step(Input::Records(batch.records), &mut self.effects);

@@ -1,5 +1,6 @@
 //! What can be seen of a worker from outside, while it runs and while it shuts down.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use kinesis_fleet::{LeaseStatus, LoopStatus, Observer};
 use kinesis_model::ShardId;
 use tokio::task::AbortHandle;
 
-use super::shard_status::Shards;
+use super::lag::{self, LagBook, ShardLag};
+use super::shard_status::{Failing, Shards};
 use crate::sink::stats::Stats;
 use crate::worker::shard_status::{OpenWindow, Rates, View};
 
@@ -16,6 +18,9 @@ use crate::worker::shard_status::{OpenWindow, Rates, View};
 pub struct Watch {
     pub(super) fleet: Observer,
     pub(super) shards: Arc<Shards>,
+    pub(super) lags: LagBook,
+    /// How long an epoch is open.
+    pub(super) interval: Duration,
     pub(super) stats: Arc<Stats>,
     pub(super) runner: AbortHandle,
     pub(super) stream: Arc<str>,
@@ -31,6 +36,8 @@ pub struct Task {
     pub rates: Rates,
     /// How long ago its loop last turned.
     pub since_turn: Duration,
+    /// How long ago it last committed; at first since its start.
+    pub since_commit: Duration,
 }
 
 impl Watch {
@@ -64,6 +71,24 @@ impl Watch {
         self.fleet.leases()
     }
 
+    /// The lag of every unfinished lease that this worker can tell of.
+    #[must_use]
+    pub fn lags(&self) -> Vec<ShardLag> {
+        lag::of(&self.shards, &self.fleet, &self.lags)
+    }
+
+    /// The shards whose tasks have failed here since their last commit.
+    #[must_use]
+    pub fn failing(&self) -> BTreeMap<ShardId, Failing> {
+        self.shards.failing()
+    }
+
+    /// How long an epoch is open.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// How its loops are doing.
     #[must_use]
     pub fn loops(&self) -> [LoopStatus; 3] {
@@ -91,6 +116,7 @@ impl Watch {
             view: status.view(),
             rates: status.rates(),
             since_turn: status.since_turn(),
+            since_commit: status.since_commit(),
         };
         all.into_iter()
             .map(|(shard, status)| (shard, task(&status)))

@@ -56,10 +56,11 @@ pub const CHAT_ACTIVITY: Alarm = Alarm {
     missing_data: MissingData::NotBreaching,
 };
 
-/// Reading is more than five minutes behind: dashboards and alarms show the past.
+/// Some shard's oldest uncommitted record is more than five minutes old: dashboards and alarms show
+/// the past.
 pub const PROCESSOR_LAG: Alarm = Alarm {
     name: "LiveStreaming-ProcessorLag",
-    description: "A shard has been read more than five minutes late for five minutes.",
+    description: "A shard's oldest uncommitted record has been over five minutes old for five minutes.",
     metric: metrics::LAG,
     group_by: None,
     statistic: Statistic::Maximum,
@@ -106,6 +107,23 @@ pub const REJECTED_RECORDS: Alarm = Alarm {
     missing_data: MissingData::NotBreaching,
 };
 
+/// Work on some shard fails again and again.
+///
+/// A single failure is got over by the next try; three minutes of five are not.
+pub const FAILED_TASKS: Alarm = Alarm {
+    name: "LiveStreaming-FailedTasks",
+    description: "Tasks of a shard fail again and again; `ivs-processor leases verify` says why.",
+    metric: metrics::FAILED_TASKS,
+    group_by: None,
+    statistic: Statistic::Sum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 0.0,
+    period_s: 60,
+    evaluation_periods: 5,
+    datapoints_to_alarm: 3,
+    missing_data: MissingData::NotBreaching,
+};
+
 /// No worker holds a shard, or no worker reports at all.
 pub const WORKER_HEALTH: Alarm = Alarm {
     name: "LiveStreaming-WorkerHealth",
@@ -144,6 +162,7 @@ pub const ALARMS: &[Alarm] = &[
     PROCESSOR_LAG,
     PROCESSOR_OUTBOX_AGE,
     REJECTED_RECORDS,
+    FAILED_TASKS,
     WORKER_HEALTH,
     RETENTION_GAP,
 ];

@@ -283,13 +283,22 @@ pub const EPOCH_DURATION: Metric = metric(
     "Time from an epoch's prepare to its commit.",
 );
 
-/// How far reading is behind the tip of the shard.
+/// Age of a shard's oldest record that is not committed, whether or not a worker reads it.
 pub const LAG: Metric = metric(
     SHARDS,
     "Lag",
     Unit::Milliseconds,
     Statistic::Maximum,
-    "How far reading is behind the tip of the shard.",
+    "Age of a shard's oldest record that is not committed, whether or not a worker reads it.",
+);
+
+/// Tasks of a shard that failed; each is tried again from the last checkpoint.
+pub const FAILED_TASKS: Metric = metric(
+    WORKERS,
+    "FailedTasks",
+    Unit::Count,
+    Statistic::Sum,
+    "Tasks of a shard that failed; each is tried again from the last checkpoint.",
 );
 
 /// Shards owned by a worker; one sample per worker and minute, which makes it the heartbeat too.
@@ -414,6 +423,7 @@ pub const METRICS: &[Metric] = &[
     ROW_CONFLICTS,
     EPOCH_DURATION,
     LAG,
+    FAILED_TASKS,
     LEASES_HELD,
     LEASES_LOST,
     RETRIES,

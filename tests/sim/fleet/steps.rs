@@ -3,7 +3,7 @@
 use ivs_core::epoch::ElapsedMs;
 use ivs_tests::rng::Rng;
 use kinesis_fleet::planner::{Action, Limits, Snapshot, plan};
-use kinesis_fleet::sync::{is_fresh, plan_sync};
+use kinesis_fleet::sync::{is_fresh, parents_are_done, plan_sync};
 use kinesis_fleet::{InitialPosition, Lease};
 
 use kinesis_model::EpochMs;
@@ -102,13 +102,22 @@ impl Fleet {
         let idle: Vec<usize> = self.members[at].held.iter().filter_map(idle).collect();
         for shard in idle {
             let parents = self.world.log[shard].parents.clone();
-            let finished = |parent: &usize| {
-                let id = &self.world.log[*parent].id;
+            let end = |parent: &usize| {
                 let consistent = || self.table.get(&self.world, *parent);
-                Member::scanned_end(rows, id)
-                    .unwrap_or_else(|| consistent().is_none_or(|lease| lease.is_finished()))
+                Member::scanned_end(rows, &self.world.log[*parent].id)
+                    .or_else(|| consistent().map(|lease| lease.is_finished()))
             };
-            if !parents.iter().all(finished) {
+            if parents.iter().any(|parent| end(parent) == Some(false)) {
+                continue;
+            }
+            let without_lease = parents.iter().filter(|parent| end(parent).is_none());
+            let without_lease: Vec<_> =
+                without_lease.map(|parent| self.world.log[*parent].id.clone()).collect();
+            let begun = self.members[at].held[&shard].row.checkpoint.is_some();
+            let shards = self.table.shards(&self.world, &self.resharded());
+            let initial = InitialPosition::TrimHorizon;
+            if !begun && !parents_are_done(&without_lease, &shards, rows, initial) {
+                self.world.mark("a child waited for a parent without a lease");
                 continue;
             }
             if !self.world.parents_done(shard) {

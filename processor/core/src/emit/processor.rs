@@ -43,7 +43,9 @@ pub struct WorkerFigures {
     pub datums_refused: u64,
     /// How long the oldest object waits in the outbox, milliseconds.
     pub outbox_age_ms: u64,
-    /// How far reading of each shard is behind its tip, milliseconds.
+    /// Tasks of shards that failed, since the last time.
+    pub failed_tasks: u64,
+    /// The age of each shard's oldest uncommitted record, milliseconds.
     pub lags_ms: Vec<(ShardId, u64)>,
     /// Now.
     pub time: EpochMs,
@@ -97,6 +99,7 @@ pub fn worker_datums(worker: &WorkerFigures) -> Vec<Datum> {
     for (metric, value) in [
         (&catalogue::LEASES_HELD, worker.leases_held),
         (&catalogue::LEASES_LOST, worker.leases_lost),
+        (&catalogue::FAILED_TASKS, worker.failed_tasks),
         (&catalogue::RETRIES, worker.retries),
         (&catalogue::METRIC_BATCHES, worker.metric_calls),
         (&catalogue::DATUMS_REFUSED, worker.datums_refused),

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use kinesis_model::EpochMs;
+use futures::StreamExt as _;
+use kinesis_model::{EpochMs, ShardId};
 
 use super::Finding;
 use crate::lease::{Checkpoint, Lease};
-use crate::sync::ShardInfo;
 use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
+use crate::sync::{ShardInfo, has_unfinished_ancestor};
 use aws_calls::RetryPolicy;
-use aws_calls::{explain, is_transient};
+use aws_calls::{code, explain, is_transient};
 
 /// An operator waits for the answer: five tries within some ten seconds.
 const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 5 };
@@ -49,9 +50,15 @@ pub async fn describe(kinesis: &Client, stream: &str) -> Result<StreamShards, St
         operation,
         reason,
     };
-    let created = listing::stream_created(kinesis, stream, RETRY).await.map_err(failed)?;
+    let info = listing::stream_info(kinesis, stream, RETRY).await.map_err(failed)?;
     let shards = listing::list_shards(kinesis, stream, RETRY).await.map_err(failed)?;
-    Ok(StreamShards { created, shards })
+    Ok(StreamShards { created: info.created, shards })
+}
+
+/// Whether a lease belongs to an earlier stream of the same name.
+#[must_use]
+pub fn is_of_another_stream(lease: &Lease, stream: &StreamShards) -> bool {
+    lease.stream_created.is_some_and(|at| at.0.abs_diff(stream.created.0) > CREATION_TOLERANCE_MS)
 }
 
 /// Compares leases with their stream; empty means nothing was found. Pure.
@@ -60,18 +67,13 @@ pub fn verify_stream(leases: &[Lease], stream: &StreamShards) -> Vec<Finding> {
     let by_key: HashMap<_, _> = leases.iter().map(|lease| (&lease.key, lease)).collect();
     let shards: HashMap<_, _> = stream.shards.iter().map(|shard| (&shard.id, shard)).collect();
     let mut findings = Vec::new();
-    let other = |lease: &&Lease| {
-        lease
-            .stream_created
-            .is_some_and(|at| at.0.abs_diff(stream.created.0) > CREATION_TOLERANCE_MS)
-    };
-    if leases.iter().any(|lease| other(&lease)) {
+    if leases.iter().any(|lease| is_of_another_stream(lease, stream)) {
         findings.push(Finding::EarlierStream);
     }
     for shard in stream.shards.iter().filter(|shard| !shard.closed) {
         // The lease of a child appears when its parents are finished.
-        let waits = |parent| by_key.get(parent).is_some_and(|lease: &&Lease| !lease.is_finished());
-        if !by_key.contains_key(&shard.id) && !shard.parents.iter().any(waits) {
+        let waits = || has_unfinished_ancestor(shard, &stream.shards, leases);
+        if !by_key.contains_key(&shard.id) && !waits() {
             findings.push(Finding::NoLease(shard.id.clone()));
         }
     }
@@ -81,6 +83,109 @@ pub fn verify_stream(leases: &[Lease], stream: &StreamShards) -> Vec<Finding> {
         .map(|lease| Finding::ShardGone(lease.key.clone()));
     findings.extend(vanished);
     findings
+}
+
+/// Iterators asked for at once.
+const AT_ONCE: usize = 10;
+
+/// Asks the stream whether it knows the checkpoint of every unfinished lease.
+///
+/// # Errors
+/// See [`StreamError`].
+pub async fn verify_checkpoints(
+    kinesis: &Client,
+    stream: &str,
+    leases: &[Lease],
+) -> Result<Vec<Finding>, StreamError> {
+    let ask = |lease: Lease| async move {
+        let answer = iterator(kinesis, stream, &lease).await;
+        (lease, answer)
+    };
+    let numbered =
+        leases.iter().filter(|lease| matches!(lease.checkpoint, Checkpoint::Sequence(_)));
+    let mut answers = futures::stream::iter(numbered.cloned()).map(ask).buffered(AT_ONCE);
+    let mut findings = Vec::new();
+    while let Some((lease, answer)) = answers.next().await {
+        let (shard, checkpoint) = (lease.key, lease.checkpoint);
+        match answer {
+            Ok(_) | Err(Unasked::Gone(_)) => {}
+            Err(Unasked::Foreign(says)) => {
+                findings.push(Finding::ForeignCheckpoint { shard, checkpoint, says });
+            }
+            Err(Unasked::Failed(reason)) => {
+                let reason = format!("shard `{shard}`: {reason}");
+                let operation = "GetShardIterator";
+                return Err(StreamError { stream: stream.to_owned(), operation, reason });
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Whether the stream, which lists `shards`, does not have a shard any more: it does not list it,
+/// or lists it as closed and gives no iterator for it.
+///
+/// # Errors
+/// See [`StreamError`].
+pub async fn is_gone(
+    kinesis: &Client,
+    stream: &str,
+    shard: &ShardId,
+    shards: &[ShardInfo],
+) -> Result<bool, StreamError> {
+    let Some(info) = shards.iter().find(|info| info.id == *shard) else { return Ok(true) };
+    if !info.closed {
+        return Ok(false);
+    }
+    let lease = Lease::new(shard.clone(), Checkpoint::TrimHorizon);
+    match iterator(kinesis, stream, &lease).await {
+        Ok(_) => Ok(false),
+        Err(Unasked::Gone(_)) => Ok(true),
+        Err(Unasked::Foreign(reason) | Unasked::Failed(reason)) => {
+            let operation = "GetShardIterator";
+            Err(StreamError { stream: stream.to_owned(), operation, reason })
+        }
+    }
+}
+
+/// Why there is no iterator.
+enum Unasked {
+    /// The shard or the stream does not exist.
+    Gone(String),
+    /// The stream does not know the position.
+    Foreign(String),
+    /// Anything else.
+    Failed(String),
+}
+
+impl Unasked {
+    fn reason(self) -> String {
+        let (Self::Gone(reason) | Self::Foreign(reason) | Self::Failed(reason)) = self;
+        reason
+    }
+}
+
+/// An iterator just after the checkpoint of `lease`.
+async fn iterator(
+    kinesis: &Client,
+    stream: &str,
+    lease: &Lease,
+) -> Result<Option<String>, Unasked> {
+    let mut backoff = RETRY.start();
+    loop {
+        match iterator_request(kinesis, stream, lease).send().await {
+            Ok(output) => return Ok(output.shard_iterator),
+            Err(error) if is_transient(&error) && backoff.wait().await => {}
+            Err(error) => {
+                let reason = explain(&error);
+                return Err(match code(&error) {
+                    Some("ResourceNotFoundException") => Unasked::Gone(reason),
+                    Some("InvalidArgumentException") => Unasked::Foreign(reason),
+                    _ => Unasked::Failed(reason),
+                });
+            }
+        }
+    }
 }
 
 /// How long a lag may take: one GetShardIterator and one GetRecords.
@@ -118,14 +223,9 @@ async fn ask_lag(
     lease: &Lease,
     now: EpochMs,
 ) -> Result<u64, CallError> {
+    let iterator = iterator(kinesis, stream, lease).await;
+    let iterator = iterator.map_err(|why| ("GetShardIterator", why.reason()))?;
     let mut backoff = RETRY.start();
-    let iterator = loop {
-        match iterator_request(kinesis, stream, lease).send().await {
-            Ok(output) => break output.shard_iterator,
-            Err(error) if is_transient(&error) && backoff.wait().await => {}
-            Err(error) => return Err(("GetShardIterator", explain(&error))),
-        }
-    };
     let output = loop {
         let request = kinesis.get_records().set_shard_iterator(iterator.clone()).limit(1);
         match request.send().await {
@@ -166,7 +266,7 @@ fn iterator_request(
 
 #[cfg(test)]
 mod tests {
-    use kinesis_model::{HashRange, ShardId};
+    use kinesis_model::HashRange;
 
     use super::*;
 
@@ -191,6 +291,22 @@ mod tests {
         assert_eq!(verify_stream(&reading, &stream), []);
         let done = [lease("0", Checkpoint::ShardEnd)];
         assert_eq!(verify_stream(&done, &stream), [Finding::NoLease(ShardId::new("1"))]);
+    }
+
+    #[test]
+    fn a_merged_shard_is_not_missed_while_an_ancestor_is_read() {
+        let shards = vec![
+            shard("0", &[], true),
+            shard("1", &[], true),
+            shard("3", &["0"], true),
+            shard("4", &["1", "3"], false),
+        ];
+        let stream = StreamShards { created: EpochMs(5_000), shards };
+        let mut leases =
+            vec![lease("0", Checkpoint::TrimHorizon), lease("1", Checkpoint::ShardEnd)];
+        assert_eq!(verify_stream(&leases, &stream), []);
+        leases[0].checkpoint = Checkpoint::ShardEnd;
+        assert_eq!(verify_stream(&leases, &stream), [Finding::NoLease(ShardId::new("4"))]);
     }
 
     #[test]

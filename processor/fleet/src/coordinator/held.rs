@@ -1,9 +1,9 @@
 //! One lease that this worker holds: its row, how long it is surely ours, and who uses it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
-use kinesis_model::ShardId;
+use kinesis_model::{EpochMs, ShardId};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,8 @@ pub(super) struct Held {
     /// The lease is surely ours until then, on the monotonic clock.
     valid_until: AtomicU64,
     phase: AtomicU8,
+    /// Everything that arrived up to then is done, epoch milliseconds; 0 until that is known.
+    tip_seen_ms: AtomicI64,
     /// Fires when the lease is not, or not surely, ours any more.
     pub(super) lost: CancellationToken,
     /// Fires when another worker or a shutdown wants the lease.
@@ -59,6 +61,7 @@ impl Held {
             ),
             row: Mutex::new(row),
             valid_until: AtomicU64::new(valid_until.0),
+            tip_seen_ms: AtomicI64::new(0),
             lost: CancellationToken::new(),
             hand_over: CancellationToken::new(),
         }
@@ -74,6 +77,20 @@ impl Held {
 
     pub(super) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Everything that arrived up to `at` is done.
+    pub(super) fn note_tip(&self, at: EpochMs) {
+        self.tip_seen_ms.fetch_max(at.0, Ordering::AcqRel);
+    }
+
+    /// The next heartbeat: it stores along what the row does not know yet.
+    pub(super) fn heartbeat(&self, row: &Lease) -> Change {
+        let seen = Some(EpochMs(self.tip_seen_ms.load(Ordering::Acquire)));
+        match seen.filter(|seen| seen.0 > 0 && Some(*seen) > row.tip_seen) {
+            Some(seen) => Change::RenewAtTip(seen),
+            None => Change::Renew,
+        }
     }
 
     pub(super) fn valid_until(&self) -> MonoMs {
@@ -139,6 +156,9 @@ impl Held {
                 Ok(HolderWrite::Done)
             }
             Write::Lost(stored) => {
+                if self.is_surely_ours(shared) {
+                    restore(shared, row, stored.as_deref()).await;
+                }
                 let owner = stored.and_then(|row| row.owner);
                 tracing::info!(shard = %self.shard, ?owner, "lease lost");
                 shared.counters.count_lost();
@@ -146,6 +166,37 @@ impl Held {
                 Ok(HolderWrite::Lost)
             }
         }
+    }
+}
+
+/// Puts a lease back where it stood when its row was deleted under its holder: its records would
+/// be counted again from the beginning, and a prepared epoch would end elsewhere. While the lease
+/// is surely ours no other worker can have read and finished the shard, so nothing is undone.
+async fn restore(shared: &Shared, row: &Lease, stored: Option<&Lease>) {
+    if row.is_finished() {
+        return;
+    }
+    let lease = row.unowned();
+    let result = match stored {
+        None => shared.store.create(&lease).await.map(|_| ()),
+        // Another worker's comparison was faster.
+        Some(anew) if anew.owner.is_none() && anew.counter < row.counter && !anew.is_begun() => {
+            let change = Change::Restore(Box::new(lease));
+            shared.store.apply(anew, &change).await.map(|_| ())
+        }
+        Some(_) => return,
+    };
+    match result {
+        Ok(()) => tracing::warn!(
+            shard = %row.key, checkpoint = %row.checkpoint,
+            "the lease was deleted under its holder and is put back where it stood; to read from \
+             elsewhere, stop the workers and use `leases seek`"
+        ),
+        Err(error) => tracing::error!(
+            shard = %row.key, checkpoint = %row.checkpoint, %error,
+            "the lease was deleted under its holder and cannot be put back: records may be counted \
+             again"
+        ),
     }
 }
 

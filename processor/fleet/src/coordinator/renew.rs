@@ -8,7 +8,6 @@ use tokio::time::MissedTickBehavior;
 
 use super::Shared;
 use super::held::{Held, Phase};
-use crate::store::expressions::Change;
 
 /// Heartbeats under way at once, as KCL's renewal threads.
 const AT_ONCE: usize = 20;
@@ -55,7 +54,8 @@ async fn renew(shared: &Shared, held: Arc<Held>) -> Option<String> {
     }
     // Another write is under way: it raises the counter just as well.
     let mut row = held.row_if_idle()?;
-    match held.write(shared, &mut row, &Change::Renew).await {
+    let heartbeat = held.heartbeat(&row);
+    match held.write(shared, &mut row, &heartbeat).await {
         Ok(_) => {
             shared.counters.count_renewal();
             None

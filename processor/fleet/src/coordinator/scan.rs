@@ -1,19 +1,19 @@
 //! Read the table, plan, act, hand out.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use futures::StreamExt;
 use kinesis_model::ShardId;
 use tokio::sync::mpsc::Sender;
 
 use super::held::{self, Held, Phase};
-use super::{ShardLease, Shared};
+use super::{FleetError, ShardLease, Shared, parents};
 use crate::clock::MonoMs;
-use crate::lease::Lease;
+use crate::lease::{Checkpoint, Lease};
 use crate::planner::{self, Action, Limits, Observations, Snapshot};
 use crate::store::expressions::Change;
-use crate::store::{StoreError, Write};
+use crate::store::{Consistency, Rows, StoreError, Write};
 
 /// Takes under way at once.
 const AT_ONCE: usize = 10;
@@ -61,7 +61,8 @@ async fn round(
     begun: MonoMs,
 ) -> Result<MonoMs, StoreError> {
     let config = &shared.config;
-    let leases = shared.store.list().await?;
+    let Rows { leases, left_out } = shared.store.read(Consistency::Eventual).await?;
+    shared.note_left_out(&left_out);
     shared.counters.count_scan();
     seen.observe(&leases, config.clock.mono());
     let limits = Limits {
@@ -80,6 +81,7 @@ async fn round(
     hand_out(shared, &rows, applications).await;
     let regular = begun.plus(config.scan_interval_for(leases.len()));
     let next = next_expiry(shared, &leases, seen, begun).map_or(regular, |at| at.min(regular));
+    *shared.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen.clone();
     *shared.table() = leases;
     Ok(next)
 }
@@ -193,11 +195,11 @@ async fn hand_out(
             continue;
         }
         let row = held.row().await.clone();
-        match parents_finished(shared, rows, &row).await {
+        match may_start(shared, rows, &row).await {
             Ok(true) => {}
             Ok(false) => continue,
             Err(error) => {
-                tracing::warn!(shard = %held.shard, %error, "parent leases could not be read");
+                tracing::warn!(shard = %held.shard, %error, "its parents could not be looked up");
                 continue;
             }
         }
@@ -207,22 +209,17 @@ async fn hand_out(
     }
 }
 
-/// Whether no parent has a lease that is not finished. A parent without a lease does not block,
-/// as in KCL; absence is confirmed by a consistent read, since the scan may be older than the
-/// child's row.
-async fn parents_finished(
+/// Whether the parents of a shard are done (E5). Those of a shard that was begun were once, and one
+/// that starts at the tip or at a time was never to wait for older shards: only a lease of a parent
+/// that is not finished keeps these waiting.
+async fn may_start(
     shared: &Shared,
     rows: &HashMap<&ShardId, &Lease>,
     row: &Lease,
-) -> Result<bool, StoreError> {
-    for parent in &row.parents {
-        let finished = match rows.get(parent) {
-            Some(lease) => lease.is_finished(),
-            None => shared.store.get(parent).await?.is_none_or(|lease| lease.is_finished()),
-        };
-        if !finished {
-            return Ok(false);
-        }
+) -> Result<bool, FleetError> {
+    if row.checkpoint == Checkpoint::TrimHorizon {
+        return parents::are_done(shared, rows, &row.parents).await;
     }
-    Ok(true)
+    let unfinished = |parent| rows.get(parent).is_some_and(|lease: &&Lease| !lease.is_finished());
+    Ok(!row.parents.iter().any(unfinished))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use kinesis_model::{EpochMs, ShardId};
 
@@ -64,6 +65,15 @@ pub struct LeaseStatus {
     pub pending: Option<Checkpoint>,
     /// Arrival time of the record at the checkpoint.
     pub checkpoint_arrival: Option<EpochMs>,
+    /// Everything that arrived up to then is done, as far as it is known.
+    pub tip_seen: Option<EpochMs>,
+    /// How often work on the shard has failed since its last checkpoint.
+    pub failures: u64,
+    /// Why it failed last.
+    pub last_error: Option<Arc<str>>,
+    /// For how long this worker has seen the lease counter stand still; longer than a failover is
+    /// a lease that nobody renews.
+    pub still_ms: u64,
     /// How long the lease is surely ours without another heartbeat; `None` if it is not.
     pub valid_for_ms: Option<u64>,
 }
@@ -156,11 +166,16 @@ impl Counters {
 pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     let now = shared.config.clock.mono();
     let me = &shared.config.worker_id;
+    let still_ms = |row: &Lease| {
+        let seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.changed(&row.key).map_or(0, |changed| now.since(changed))
+    };
+    let status = |row: &Lease| status(row, me, still_ms(row));
     let mut rows: HashMap<ShardId, LeaseStatus> =
-        shared.table().iter().map(|row| (row.key.clone(), status(row, me))).collect();
+        shared.table().iter().map(|row| (row.key.clone(), status(row))).collect();
     for held in shared.all_held() {
         // While a write is under way the row of the last scan has to do.
-        let fresh = held.row_if_idle().map(|row| status(&row, me));
+        let fresh = held.row_if_idle().map(|row| status(&row));
         let known = rows.remove(&held.shard);
         let Some(mut entry) = fresh.or(known) else { continue };
         let lost = held.lost.is_cancelled();
@@ -178,7 +193,7 @@ pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     all
 }
 
-fn status(row: &Lease, me: &WorkerId) -> LeaseStatus {
+fn status(row: &Lease, me: &WorkerId, still_ms: u64) -> LeaseStatus {
     let state = match &row.owner {
         _ if row.is_finished() => LeaseState::Finished,
         None => LeaseState::Unowned,
@@ -194,6 +209,10 @@ fn status(row: &Lease, me: &WorkerId) -> LeaseStatus {
         checkpoint: row.checkpoint,
         pending: row.pending,
         checkpoint_arrival: row.checkpoint_arrival,
+        tip_seen: row.tip_seen,
+        failures: row.failures,
+        last_error: row.last_error.clone(),
+        still_ms,
         valid_for_ms: None,
     }
 }

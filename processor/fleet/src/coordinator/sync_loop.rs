@@ -1,43 +1,44 @@
 //! Keeps the lease table in step with the stream's shards.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{FleetError, Shared, stream_error};
+use super::{FleetError, Shared, parents, stream_error};
 use crate::clock::MonoMs;
 use crate::config::{FleetConfig, InitialPosition};
 use crate::lease::Lease;
-use crate::store::{Creation, LeaseStore};
-use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
-use crate::sync::{SyncPlan, is_fresh, plan_sync};
+use crate::store::{Consistency, Creation, LeaseStore, Rows};
+use crate::sync::listing::{CREATION_TOLERANCE_MS, CallError, StreamInfo, StreamShape};
+use crate::sync::{Awaited, SyncPlan, is_fresh, plan_sync};
 use aws_calls::RetryPolicy;
 
 /// ListShards and DescribeStreamSummary are limited per account and stream, and 30 machines may
 /// start at once.
-const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 8 };
+pub(super) const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 8 };
 /// A split or merge under way makes the list contradict itself for a moment; KCL tries three
 /// times, one second apart.
 const LISTINGS_MAX: u32 = 3;
 const LISTING_GAP: Duration = Duration::from_secs(1);
 
-/// Refuses to use leases that belong to an earlier stream of the same name.
+/// Describes the stream, and refuses to use leases that belong to an earlier one of its name.
 pub(super) async fn check_stream(
     config: &FleetConfig,
-    kinesis: &aws_sdk_kinesis::Client,
+    stream: &dyn StreamShape,
     store: &LeaseStore,
-) -> Result<kinesis_model::EpochMs, FleetError> {
-    let created = listing::stream_created(kinesis, &config.stream, RETRY).await;
-    let created = created.map_err(|error| stream_error(config, error))?;
+) -> Result<StreamInfo, FleetError> {
+    let info = stream.info().await;
+    let info = info.map_err(|error| stream_error(config, error))?;
     let leases = store.list().await?;
     let other = |lease: &Lease| {
-        lease.stream_created.filter(|at| at.0.abs_diff(created.0) > CREATION_TOLERANCE_MS)
+        lease.stream_created.filter(|at| at.0.abs_diff(info.created.0) > CREATION_TOLERANCE_MS)
     };
     match leases.iter().find_map(other) {
-        None => Ok(created),
+        None => Ok(info),
         Some(leased) => Err(FleetError::StreamRecreated {
             stream: config.stream.clone(),
             table: config.table.clone(),
-            created: created.0,
+            created: info.created.0,
             leased: leased.0,
         }),
     }
@@ -58,12 +59,29 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.stopping.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        let failed = sync(&shared).await.err().map(|error| {
+        let failed = compare_again(&shared).await.err().map(|error| {
             tracing::warn!(%error, "shards and leases could not be compared");
             error.to_string()
         });
         shared.pulses.sync.beat(shared.config.clock.mono(), failed);
     }
+}
+
+/// The stream may have been made anew, or told to keep its records for another time.
+async fn compare_again(shared: &Shared) -> Result<(), FleetError> {
+    let config = &shared.config;
+    let info = shared.stream.info().await;
+    let info = info.map_err(|error| stream_error(config, error))?;
+    if info.created.0.abs_diff(shared.stream_created.0) > CREATION_TOLERANCE_MS {
+        return Err(FleetError::StreamRecreated {
+            stream: config.stream.clone(),
+            table: config.table.clone(),
+            created: info.created.0,
+            leased: shared.stream_created.0,
+        });
+    }
+    shared.retention_ms.store(info.retention_ms, Ordering::Relaxed);
+    sync(shared).await
 }
 
 async fn sync(shared: &Shared) -> Result<(), FleetError> {
@@ -110,6 +128,13 @@ async fn carry_out(
             created += 1;
         }
     }
+    for awaited in plan.awaited.into_iter().filter(|_| fresh) {
+        created += usize::from(create_awaited(shared, awaited).await?);
+    }
+    for (shard, range) in plan.complete {
+        tracing::info!(%shard, "the lease has no hash keys, they are added");
+        shared.store.set_hash_range(&shard, range).await?;
+    }
     for shard in plan.delete {
         tracing::info!(%shard, "finished lease deleted");
         shared.store.delete(&shard).await?;
@@ -118,6 +143,22 @@ async fn carry_out(
         shared.wake.notify_one();
     }
     Ok(if fresh { Comparison::Done } else { Comparison::TooOld { created } })
+}
+
+/// Creates the lease of a parent whose row was deleted, unless the child was begun meanwhile: then
+/// the parent was finished, and its records would be counted again. While it is missing the child
+/// cannot be begun.
+async fn create_awaited(shared: &Shared, awaited: Awaited) -> Result<bool, FleetError> {
+    let child = shared.store.get(&awaited.child).await?;
+    if child.is_none_or(|child| child.is_begun()) {
+        return Ok(false);
+    }
+    let lease = Lease { stream_created: Some(shared.stream_created), ..awaited.lease };
+    let created = shared.store.create(&lease).await? == Creation::Created;
+    if created {
+        tracing::warn!(shard = %lease.key, child = %awaited.child, "a deleted lease is created again");
+    }
+    Ok(created)
 }
 
 /// The plan, and when the table was read.
@@ -129,9 +170,9 @@ async fn compare(shared: &Shared) -> Result<(SyncPlan, MonoMs), FleetError> {
         // The leases first: a shard that a worker finishes meanwhile then looks unfinished, and
         // nothing is created for it twice.
         let read = config.clock.mono();
-        let leases = shared.store.list().await?;
-        let shards = listing::list_shards(&shared.kinesis, &config.stream, RETRY);
-        let shards = shards.await.map_err(failed)?;
+        let Rows { leases, left_out } = shared.store.read(Consistency::Strong).await?;
+        shared.note_left_out(&left_out);
+        let shards = parents::list(shared).await?;
         let now = config.clock.wall();
         match plan_sync(&shards, &leases, config.initial_position, now) {
             Ok(plan) => {

@@ -50,7 +50,7 @@ impl ReadBudgets {
 
     fn reserve(&self, shard: &ShardId, now: Instant) -> Option<Instant> {
         let mut shards = self.shards.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent = shards.entry(shard.clone()).or_insert(Spent { calls: now, bytes: now });
+        let spent = entry(&mut shards, shard, now);
         spent.calls = spent.calls.max(now) + CALL_GAP;
         let burst = CALL_GAP * u32::try_from(CALLS_PER_S).unwrap_or(1);
         let turn = spent.calls.checked_sub(burst).unwrap_or(now);
@@ -65,10 +65,23 @@ impl ReadBudgets {
     fn charge(&self, shard: &ShardId, bytes: u64, now: Instant) {
         let Some(shards) = &self.shards else { return };
         let mut shards = shards.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent = shards.entry(shard.clone()).or_insert(Spent { calls: now, bytes: now });
+        let spent = entry(&mut shards, shard, now);
         let cost = Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_S);
         spent.bytes = spent.bytes.max(now) + cost;
     }
+}
+
+/// A shard's entry. Before one is added, those go whose allowance has grown back: they say the
+/// same as none, and shards that are finished would stay for ever.
+fn entry<'a>(
+    shards: &'a mut HashMap<ShardId, Spent>,
+    shard: &ShardId,
+    now: Instant,
+) -> &'a mut Spent {
+    if !shards.contains_key(shard) {
+        shards.retain(|_, spent| spent.calls > now || spent.bytes > now);
+    }
+    shards.entry(shard.clone()).or_insert(Spent { calls: now, bytes: now })
 }
 
 #[cfg(test)]
@@ -99,6 +112,18 @@ mod tests {
         let paid = now + Duration::from_secs(5);
         assert_eq!(budgets.reserve(&shard, now), Some(paid));
         assert!(budgets.reserve(&ShardId::new("other"), now).unwrap() <= now);
+    }
+
+    #[test]
+    fn shards_that_are_read_no_more_are_forgotten() {
+        let (budgets, now) = (ReadBudgets::service(), Instant::now());
+        for n in 0..50 {
+            budgets.reserve(&ShardId::new(&n.to_string()), now);
+        }
+        budgets.charge(&ShardId::new("7"), 4 * 1024 * 1024, now);
+        budgets.reserve(&ShardId::new("new"), now + Duration::from_secs(1));
+        let known = budgets.shards.as_ref().unwrap().lock().unwrap().len();
+        assert_eq!(known, 2, "the new one, and one that is not paid off");
     }
 
     #[test]

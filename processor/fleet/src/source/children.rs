@@ -10,10 +10,21 @@ use aws_calls::RetryPolicy;
 /// What the stream's shard list says about one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// The shard itself is listed.
-    pub(super) listed: bool,
+    /// What the list says of the shard itself.
+    pub(super) presence: Presence,
     /// The shards that name it as a parent.
     pub(super) children: Vec<ChildShard>,
+}
+
+/// A shard in the stream's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It takes records.
+    Open,
+    /// It takes no more.
+    Closed,
+    /// It is not listed.
+    Absent,
 }
 
 /// Reads the children that GetRecords and SubscribeToShard report at shard end.
@@ -33,7 +44,7 @@ pub(super) fn from_api(
 }
 
 fn hash_range(start: &str, end: &str) -> Result<HashRange, String> {
-    let key = |text: &str| text.parse().map_err(|_| format!("`{text}` is no hash key"));
+    let key = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a hash key"));
     Ok(HashRange { start: key(start)?, end: key(end)? })
 }
 
@@ -51,5 +62,10 @@ pub(super) async fn of_shard(
         parents: child.parents.clone(),
         hash_range: child.hash_range,
     });
-    Ok(Shape { listed: shards.iter().any(|s| s.id == *shard), children: children.collect() })
+    let presence = match shards.iter().find(|other| other.id == *shard) {
+        None => Presence::Absent,
+        Some(info) if info.closed => Presence::Closed,
+        Some(_) => Presence::Open,
+    };
+    Ok(Shape { presence, children: children.collect() })
 }

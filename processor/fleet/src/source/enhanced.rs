@@ -17,7 +17,7 @@ use aws_sdk_kinesis::types::{
 use kinesis_model::{EpochMs, Position};
 use tokio::time::Instant;
 
-use super::polling::PollingReader;
+use super::polling::{Answered, PollingReader};
 use super::{Batch, SourceError, children};
 use crate::lease::StartAt;
 use aws_calls::{Backoff, RetryPolicy};
@@ -41,6 +41,8 @@ pub struct EnhancedReader {
     failures: Backoff,
     polling: PollingReader,
     fallen_back: bool,
+    /// The last event.
+    answered: Option<Answered>,
     ended: bool,
 }
 
@@ -56,6 +58,7 @@ impl EnhancedReader {
             failures: SUBSCRIBE.start(),
             polling,
             fallen_back: false,
+            answered: None,
             ended: false,
         }
     }
@@ -69,6 +72,9 @@ impl EnhancedReader {
             if self.ended {
                 let stream = self.polling.stream.clone();
                 return Err(SourceError::AfterEnd { stream, shard: self.polling.shard.clone() });
+            }
+            if !self.fallen_back {
+                self.poll_if_at_risk();
             }
             if self.fallen_back {
                 return self.polling.next().await;
@@ -94,8 +100,13 @@ impl EnhancedReader {
         }
     }
 
+    /// See [`super::ShardReader::continuing`].
+    pub(super) fn continue_after(&mut self, after: Option<Position>) {
+        self.polling.continue_after(after);
+    }
+
     async fn accept(&mut self, event: SubscribeToShardEvent) -> Result<Batch, SourceError> {
-        let records = self.polling.records(event.records)?;
+        let mut records = self.polling.records(event.records)?;
         let children = children::from_api(event.child_shards.unwrap_or_default())
             .map_err(|problem| self.polling.malformed(problem))?;
         let over = event.continuation_sequence_number.is_empty();
@@ -114,7 +125,22 @@ impl EnhancedReader {
         self.failures = SUBSCRIBE.start();
         self.ended = end.is_some();
         let millis_behind = u64::try_from(event.millis_behind_latest).unwrap_or_default();
-        Ok(Batch { records, millis_behind, end })
+        let gap = self.polling.judge(&mut records, self.ended || millis_behind == 0);
+        if let Some(last) = records.last() {
+            self.polling.delivered(Position { sequence: last.sequence, sub: u64::MAX });
+        }
+        self.answered = Some(Answered::now(self.polling.clock(), millis_behind));
+        Ok(Batch { records, millis_behind, end, gap })
+    }
+
+    /// A subscription cannot read a record again, by which polling proves that nothing expired in
+    /// between.
+    fn poll_if_at_risk(&mut self) {
+        let clock = self.polling.clock();
+        if self.answered.is_some_and(|answered| answered.is_at_risk(clock)) {
+            self.subscription = None;
+            self.fall_back("so far behind that unread records may expire");
+        }
     }
 
     async fn subscribe(&mut self) {
@@ -148,7 +174,7 @@ impl EnhancedReader {
     fn fall_back(&mut self, reason: &str) {
         let shard = &self.polling.shard;
         tracing::warn!(%shard, reason, "enhanced fan-out failed, polling from here");
-        self.polling.resume(self.position);
+        self.polling.resume(self.position, self.answered);
         self.fallen_back = true;
     }
 }

@@ -10,13 +10,18 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
-use kinesis_model::{EpochMs, Position, Record, ShardId};
+use kinesis_model::{EpochMs, Gap, Position, Record, ShardId};
 use tokio::time::Instant;
 
-use super::children::{self, Shape};
+use super::children::{self, Presence, Shape};
+use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
+use crate::clock::{Clock, MonoMs};
 use crate::lease::StartAt;
 use aws_calls::Backoff;
+
+/// How long a record that was met again proves that nothing behind it has expired.
+const MET_FOR_MS: u64 = 60_000;
 
 /// Reads one shard with GetRecords.
 #[derive(Debug)]
@@ -28,8 +33,40 @@ pub struct PollingReader {
     /// Where to go on if the iterator expires.
     position: StartAt,
     iterator: Option<String>,
+    /// The last record delivered.
+    last: Option<Position>,
+    /// The last answer.
+    answered: Option<Answered>,
+    continuity: Continuity,
+    /// The last record was met again, alone: the next answer goes on behind it.
+    is_met: bool,
     next_poll: Instant,
     ended: bool,
+}
+
+/// When an answer came, and how far behind the tip it ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    at: MonoMs,
+    wall: EpochMs,
+    behind_ms: u64,
+}
+
+impl Answered {
+    pub(super) fn now(clock: &Clock, behind_ms: u64) -> Self {
+        Self { at: clock.mono(), wall: clock.wall(), behind_ms }
+    }
+
+    /// Whether what came after it can have expired. The clock that jumped further counts: the
+    /// monotonic one stands still while a machine sleeps.
+    pub(super) fn is_at_risk(&self, clock: &Clock) -> bool {
+        continuity::is_at_risk(self.behind_ms, self.ago_ms(clock))
+    }
+
+    fn ago_ms(&self, clock: &Clock) -> u64 {
+        let by_wall = u64::try_from(clock.wall().0.saturating_sub(self.wall.0)).unwrap_or(0);
+        clock.mono().since(self.at).max(by_wall)
+    }
 }
 
 impl PollingReader {
@@ -57,14 +94,24 @@ impl PollingReader {
             settings,
             position: start,
             iterator: None,
+            last: None,
+            answered: None,
+            continuity: Continuity::default(),
+            is_met: false,
             next_poll: Instant::now(),
             ended: false,
         }
     }
 
-    /// Goes on from `position` with a new iterator.
-    pub(super) fn resume(&mut self, position: StartAt) {
+    /// See [`super::ShardReader::continuing`].
+    pub(super) fn continue_after(&mut self, after: Option<Position>) {
+        self.continuity = Continuity::after(after);
+    }
+
+    /// Goes on from `position` with a new iterator, after an answer that came another way.
+    pub(super) fn resume(&mut self, position: StartAt, answered: Option<Answered>) {
         self.position = position;
+        self.answered = answered;
         self.iterator = None;
     }
 
@@ -78,10 +125,11 @@ impl PollingReader {
             return Err(SourceError::AfterEnd { stream, shard });
         }
         tokio::time::sleep_until(self.next_poll).await;
+        self.overlap_if_at_risk();
         let mut backoff = self.settings.retry.start();
         loop {
-            let iterator = match &self.iterator {
-                Some(iterator) => iterator.clone(),
+            let iterator = match self.iterator.clone() {
+                Some(iterator) => iterator,
                 None => self.new_iterator(&mut backoff).await?,
             };
             self.settings.budgets.call(&self.shard).await;
@@ -94,9 +142,28 @@ impl PollingReader {
                     tracing::debug!(shard = %self.shard, "iterator expired");
                     self.iterator = None;
                     self.wait("GetRecords", &error, &mut backoff).await?;
+                    self.overlap_if_at_risk();
                 }
                 Err(error) => self.retry_or_fail("GetRecords", &error, &mut backoff).await?,
             }
+        }
+    }
+
+    /// When what comes next can have expired, reads from the last record delivered instead of
+    /// from behind it: meeting it again proves that nothing is missing.
+    fn overlap_if_at_risk(&mut self) {
+        let clock = &self.settings.clock;
+        // An overlap under way may take several answers, which are empty until it is met. One answer
+        // may hold nothing else: then reading must go on from it, or it would meet it for ever.
+        let is_under_way = self.continuity.is_owed();
+        let is_fresh = |answered: Answered| self.is_met && answered.ago_ms(clock) < MET_FOR_MS;
+        if let Some(last) = self.last
+            && !is_under_way
+            && self.answered.is_some_and(|answer| answer.is_at_risk(clock) && !is_fresh(answer))
+        {
+            self.continuity.overlap(last);
+            self.position = StartAt::At(last);
+            self.iterator = None;
         }
     }
 
@@ -144,7 +211,7 @@ impl PollingReader {
     /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
     /// point where the call may be dropped.
     async fn accept(&mut self, output: GetRecordsOutput) -> Result<Batch, SourceError> {
-        let records = self.records(output.records)?;
+        let mut records = self.records(output.records)?;
         let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
         self.settings.budgets.received(&self.shard, u64::try_from(bytes).unwrap_or(u64::MAX));
         let millis_behind = output.millis_behind_latest.unwrap_or_default();
@@ -159,15 +226,38 @@ impl PollingReader {
                 true => self.list_children().await?.children,
             });
         }
+        let is_tip = end.is_some() || millis_behind == 0;
+        let overlaps = self.continuity.is_owed();
+        let gap = self.judge(&mut records, is_tip);
+        self.is_met = overlaps && !self.continuity.is_owed() && records.is_empty();
         if let Some(last) = records.last() {
-            self.position = StartAt::After(Position { sequence: last.sequence, sub: u64::MAX });
+            self.delivered(Position { sequence: last.sequence, sub: u64::MAX });
         }
+        self.answered = Some(Answered::now(&self.settings.clock, millis_behind));
         self.iterator = output.next_shard_iterator;
         self.ended = end.is_some();
         // Behind the tip there is more: the budget alone paces. At the tip, wait.
         let idle = if millis_behind > 0 { 0 } else { self.settings.poll_idle_ms };
         self.next_poll = Instant::now() + Duration::from_millis(idle);
-        Ok(Batch { records, millis_behind, end })
+        Ok(Batch { records, millis_behind, end, gap })
+    }
+
+    /// Notes the last record delivered, after which reading goes on.
+    pub(super) fn delivered(&mut self, last: Position) {
+        self.last = Some(last);
+        self.position = StartAt::After(last);
+    }
+
+    /// Whether records are missing in front of an answer.
+    pub(super) fn judge(&mut self, records: &mut Vec<Record>, is_tip: bool) -> Option<Gap> {
+        let gap = self.continuity.judge(records, is_tip)?;
+        let (stream, shard) = (&self.stream, &self.shard);
+        tracing::error!(%shard, stream, %gap, "records expired before they were read");
+        Some(gap)
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.settings.clock
     }
 
     pub(super) fn records(
@@ -211,7 +301,7 @@ impl PollingReader {
     }
 
     /// Waits before another try, or says why there is none.
-    pub(super) async fn retry_or_fail<E>(
+    async fn retry_or_fail<E>(
         &self,
         operation: &'static str,
         error: &SdkError<E>,
@@ -220,10 +310,22 @@ impl PollingReader {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let is_transient = aws_calls::is_transient(error);
         if aws_calls::code(error) == Some("ResourceNotFoundException") {
-            return Err(self.gone(operation, aws_calls::explain(error)).await);
+            // A stream that is not there at all cannot be listed either: that is another error.
+            let Shape { presence, children } = self.list_children().await?;
+            let (stream, shard) = (self.stream.clone(), self.shard.clone());
+            match presence {
+                Presence::Absent => return Err(SourceError::Gone { stream, shard, children }),
+                // The list of closed shards may be slower than retention.
+                Presence::Closed if !backoff.wait().await => {
+                    return Err(SourceError::Gone { stream, shard, children });
+                }
+                Presence::Closed => return Ok(()),
+                Presence::Open => {}
+            }
         }
-        if aws_calls::is_transient(error) {
+        if is_transient {
             return self.wait(operation, error, backoff).await;
         }
         let (stream, shard) = (self.stream.clone(), self.shard.clone());
@@ -249,18 +351,5 @@ impl PollingReader {
             attempts: self.settings.retry.attempts,
             last: aws_calls::explain(error),
         })
-    }
-
-    /// Tells a shard that retention removed from a stream that is not there at all: only the
-    /// first is the end of the shard.
-    async fn gone(&self, operation: &'static str, reason: String) -> SourceError {
-        let (stream, shard) = (self.stream.clone(), self.shard.clone());
-        match self.list_children().await {
-            Ok(Shape { listed: false, children }) => SourceError::Gone { stream, shard, children },
-            Ok(Shape { listed: true, .. }) => {
-                SourceError::Refused { stream, shard, operation, reason }
-            }
-            Err(error) => error,
-        }
     }
 }

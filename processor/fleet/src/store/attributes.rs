@@ -43,3 +43,14 @@ pub const STREAM_CREATED_MS: &str = "streamCreatedMs";
 pub const COOPERATIVE_OWNER: &str = "cooperativeOwner";
 /// Ours, S: the worker that asked for the lease.
 pub const HAND_OVER_TO: &str = "handOverTo";
+/// Ours, S: which life of the owner took the lease.
+pub const INCARNATION: &str = "incarnation";
+/// Ours, N: everything that arrived up to then is done, epoch milliseconds.
+pub const TIP_SEEN_MS: &str = "tipSeenMs";
+/// Ours, N: failures of the work on the shard since its last checkpoint.
+pub const FAILED_TASKS: &str = "failedTasks";
+/// Ours, S: why it failed last.
+pub const LAST_ERROR: &str = "lastError";
+
+/// S, on leases of a multi-stream KCL application only: account, stream and creation time.
+pub const STREAM_NAME: &str = "streamName";

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
@@ -25,13 +26,40 @@ pub struct CodecError {
     pub problem: &'static str,
 }
 
+/// What a row of a lease table is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A lease. Boxed: it is large.
+    Lease(Box<Lease>),
+    /// A row of another kind, as KCL 3.5 keeps them in the same table.
+    Other,
+    /// A lease of a KCL application that reads several streams: its key names the stream too.
+    MultiStream {
+        /// The key.
+        key: String,
+    },
+}
+
+/// Reads a row of any kind.
+///
+/// # Errors
+/// It is neither; see [`CodecError`].
+pub fn read(item: &Item) -> Result<Row, CodecError> {
+    let key = item.get(name::LEASE_KEY).and_then(|value| value.as_s().ok());
+    let names_stream = item.contains_key(name::STREAM_NAME);
+    if let Some(key) = key.filter(|key| names_stream && key.contains(':')) {
+        return Ok(Row::MultiStream { key: key.clone() });
+    }
+    Ok(decode(item)?.map_or(Row::Other, |lease| Row::Lease(Box::new(lease))))
+}
+
 /// Reads a row. `Ok(None)` is a row of another kind (`entityType` is neither absent nor `LEASE`),
 /// as KCL 3.5 keeps them in the same table. Unknown attributes are ignored.
 ///
 /// # Errors
 /// A required attribute is missing or an attribute has the wrong type or form.
 pub fn decode(item: &Item) -> Result<Option<Lease>, CodecError> {
-    let row = Row { item, key: item.get(name::LEASE_KEY).and_then(|v| v.as_s().ok()) };
+    let row = Attributes { item, key: item.get(name::LEASE_KEY).and_then(|v| v.as_s().ok()) };
     if row.text(name::ENTITY_TYPE)?.is_some_and(|kind| kind != name::ENTITY_LEASE) {
         return Ok(None);
     }
@@ -45,7 +73,7 @@ pub fn decode(item: &Item) -> Result<Option<Lease>, CodecError> {
             .ok_or_else(|| row.error(name::LEASE_COUNTER, "is missing"))?,
         checkpoint: checkpoint.ok_or_else(|| row.error(name::CHECKPOINT, "is missing"))?,
         pending: row.checkpoint(name::PENDING, name::PENDING_SUB)?,
-        pending_state: row.bytes(name::PENDING_STATE)?,
+        pending_state: row.bytes(name::PENDING_STATE),
         owner_switches: row.number(name::OWNER_SWITCHES)?.unwrap_or(0),
         parents: row.shards(name::PARENTS)?,
         children: row.shards(name::CHILDREN)?,
@@ -56,16 +84,20 @@ pub fn decode(item: &Item) -> Result<Option<Lease>, CodecError> {
         stream_created: row.number(name::STREAM_CREATED_MS)?.map(EpochMs),
         cooperative_owner: row.worker(name::COOPERATIVE_OWNER)?,
         hand_over_to: row.worker(name::HAND_OVER_TO)?,
+        incarnation: row.text(name::INCARNATION)?.map(Arc::from),
+        tip_seen: row.number(name::TIP_SEEN_MS)?.map(EpochMs),
+        failures: row.number(name::FAILED_TASKS)?.unwrap_or(0),
+        last_error: row.text(name::LAST_ERROR)?.map(Arc::from),
     };
     Ok(Some(lease))
 }
 
-struct Row<'a> {
+struct Attributes<'a> {
     item: &'a Item,
     key: Option<&'a String>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> Attributes<'a> {
     fn error(&self, attribute: &'static str, problem: &'static str) -> CodecError {
         CodecError { key: self.key.cloned().unwrap_or_default(), attribute, problem }
     }
@@ -78,10 +110,10 @@ impl<'a> Row<'a> {
             .map_err(|_| self.error(attribute, "is not a string"))
     }
 
-    fn bytes(&self, attribute: &'static str) -> Result<Option<Bytes>, CodecError> {
-        let Some(value) = self.item.get(attribute) else { return Ok(None) };
-        let blob = value.as_b().map_err(|_| self.error(attribute, "is not binary"))?;
-        Ok(Some(Bytes::copy_from_slice(blob.as_ref())))
+    /// KCL writes a number in place of bytes when it creates a lease with a state.
+    fn bytes(&self, attribute: &'static str) -> Option<Bytes> {
+        let blob = self.item.get(attribute)?.as_b().ok()?;
+        Some(Bytes::copy_from_slice(blob.as_ref()))
     }
 
     fn required(&self, attribute: &'static str) -> Result<&'a str, CodecError> {

@@ -1,13 +1,14 @@
-//! What each lease operation writes and on which condition, as DynamoDB expressions.
+//! What each lease operation writes and on which condition.
 //!
-//! Every operation is an `UpdateItem`, so that attributes of other versions of KCL survive.
+//! Every operation is an update of single attributes, so that attributes of other versions of KCL
+//! survive.
 
-use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use kinesis_model::{EpochMs, Position, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 
 use super::attributes as name;
 use super::codec;
@@ -19,6 +20,9 @@ use crate::lease::{Checkpoint, Lease, WorkerId};
 pub enum Change {
     /// Heartbeat.
     Renew,
+    /// Heartbeat of a holder that has done everything that arrived up to this time: whatever had
+    /// failed is over.
+    RenewAtTip(EpochMs),
     /// Become the owner.
     Take(WorkerId),
     /// `pendingCheckpoint` is set; the checkpoint does not move.
@@ -37,6 +41,12 @@ pub enum Change {
     },
     /// The shard is done; its children are known.
     Finish(Vec<ShardId>),
+    /// An operator declares the shard done, and whoever holds the lease loses it.
+    Close(Vec<ShardId>),
+    /// Work on the shard has failed; the holder lets the lease lapse.
+    Fail(Arc<str>),
+    /// A lease that was deleted and created anew is put back where it stood.
+    Restore(Box<Lease>),
     /// Give the lease up: to nobody, or to the worker that asked for it.
     Release(Option<WorkerId>),
     /// An operator moves the checkpoint, the owner (if any) loses the lease.
@@ -48,32 +58,32 @@ pub enum Change {
     },
 }
 
-/// An `UpdateItem` under construction: clauses and the values they name.
-#[derive(Default)]
-pub(crate) struct Update {
-    set: Vec<String>,
-    remove: Vec<&'static str>,
-    conditions: Vec<String>,
-    names: BTreeMap<&'static str, String>,
-    values: HashMap<String, AttributeValue>,
+/// One conditional write of one row: what it sets and removes, and on which condition. It is the
+/// whole of what a lease table is asked to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Update {
+    /// Attributes to set.
+    pub set: Vec<(&'static str, AttributeValue)>,
+    /// Attributes to remove.
+    pub remove: Vec<&'static str>,
+    /// What must be so, all of it, or nothing is written.
+    pub conditions: Vec<Condition>,
+}
+
+/// What must be so for a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// The attribute has this value.
+    Equals(&'static str, AttributeValue),
+    /// The row has no such attribute, or there is no row.
+    Absent(&'static str),
+    /// The row has the attribute.
+    Present(&'static str),
 }
 
 impl Update {
-    /// Attribute names are always aliased, so that none can clash with a reserved word.
-    fn alias(&mut self, attribute: &'static str) -> String {
-        let next = self.names.len();
-        self.names.entry(attribute).or_insert_with(|| format!("#a{next}")).clone()
-    }
-
-    fn bind(&mut self, value: AttributeValue) -> String {
-        let key = format!(":v{}", self.values.len());
-        self.values.insert(key.clone(), value);
-        key
-    }
-
     pub(crate) fn set(&mut self, attribute: &'static str, value: AttributeValue) -> &mut Self {
-        let clause = format!("{} = {}", self.alias(attribute), self.bind(value));
-        self.set.push(clause);
+        self.set.push((attribute, value));
         self
     }
 
@@ -83,63 +93,39 @@ impl Update {
     }
 
     pub(crate) fn require(&mut self, attribute: &'static str, value: AttributeValue) -> &mut Self {
-        let clause = format!("{} = {}", self.alias(attribute), self.bind(value));
-        self.conditions.push(clause);
+        self.conditions.push(Condition::Equals(attribute, value));
         self
     }
 
     pub(crate) fn require_absent(&mut self, attribute: &'static str) -> &mut Self {
-        let clause = format!("attribute_not_exists({})", self.alias(attribute));
-        self.conditions.push(clause);
+        self.conditions.push(Condition::Absent(attribute));
         self
     }
 
     pub(crate) fn require_present(&mut self, attribute: &'static str) -> &mut Self {
-        let clause = format!("attribute_exists({})", self.alias(attribute));
-        self.conditions.push(clause);
+        self.conditions.push(Condition::Present(attribute));
         self
     }
-
-    /// Update expression, condition expression, names, values.
-    pub(crate) fn finish(mut self) -> Expressions {
-        let mut clauses = Vec::new();
-        if !self.set.is_empty() {
-            clauses.push(format!("SET {}", self.set.join(", ")));
-        }
-        let removed = std::mem::take(&mut self.remove);
-        let removed: Vec<_> = removed.into_iter().map(|a| self.alias(a)).collect();
-        if !removed.is_empty() {
-            clauses.push(format!("REMOVE {}", removed.join(", ")));
-        }
-        Expressions {
-            update: clauses.join(" "),
-            condition: self.conditions.join(" AND "),
-            names: self.names.into_iter().map(|(name, alias)| (alias, name.to_owned())).collect(),
-            values: self.values,
-        }
-    }
 }
 
-/// The four parameters of a conditional `UpdateItem`.
-#[derive(Clone, Debug)]
-pub(crate) struct Expressions {
-    pub(crate) update: String,
-    pub(crate) condition: String,
-    pub(crate) names: HashMap<String, String>,
-    pub(crate) values: HashMap<String, AttributeValue>,
-}
-
+const OWNERS: [&str; 3] = [name::LEASE_OWNER, name::COOPERATIVE_OWNER, name::HAND_OVER_TO];
+const FAILURE: [&str; 2] = [name::FAILED_TASKS, name::LAST_ERROR];
 const PENDING_ALL: [&str; 3] = [name::PENDING, name::PENDING_SUB, name::PENDING_STATE];
 
 impl Change {
-    /// The request that applies this change to `seen`.
-    pub(crate) fn expressions(&self, seen: &Lease) -> Expressions {
+    /// The write that applies this change to `seen`, in the life `incarnation` of its worker.
+    pub(crate) fn update(&self, seen: &Lease, incarnation: &Arc<str>) -> Update {
         let mut update = Update::default();
         update.require(name::LEASE_COUNTER, codec::number(seen.counter));
         update.set(name::LEASE_COUNTER, codec::number(seen.counter + 1));
         match self {
             Self::Renew => {}
+            Self::RenewAtTip(at) => {
+                update.set(name::TIP_SEEN_MS, codec::time(*at));
+                update.remove(&FAILURE);
+            }
             Self::Take(me) => {
+                update.set(name::INCARNATION, AttributeValue::S(incarnation.to_string()));
                 update.set(name::LEASE_OWNER, codec::worker(me));
                 update.set(name::COOPERATIVE_OWNER, codec::worker(me));
                 update.remove(&[name::CHECKPOINT_OWNER, name::HAND_OVER_TO]);
@@ -162,12 +148,20 @@ impl Change {
                 set_checkpoint(&mut update, &Checkpoint::Sequence(*to));
                 update.set(name::CHECKPOINT_ARRIVAL_MS, codec::time(*arrival));
             }
-            Self::Finish(children) => {
+            Self::Finish(children) | Self::Close(children) => {
                 set_checkpoint(&mut update, &Checkpoint::ShardEnd);
+                if matches!(self, Self::Close(_)) {
+                    update.remove(&OWNERS);
+                }
                 if let Some(set) = codec::shard_set(children) {
                     update.set(name::CHILDREN, set);
                 }
             }
+            Self::Fail(why) => {
+                update.set(name::FAILED_TASKS, codec::number(seen.failures.saturating_add(1)));
+                update.set(name::LAST_ERROR, AttributeValue::S(why.to_string()));
+            }
+            Self::Restore(lease) => stand(&mut update, lease),
             // `cooperativeOwner` stays: it tells who gave the lease back, and wants none.
             Self::Release(None) => {
                 update.remove(&[name::LEASE_OWNER, name::HAND_OVER_TO]);
@@ -180,27 +174,33 @@ impl Change {
             }
             Self::Seek { to, initial_time } => {
                 set_checkpoint(&mut update, to);
-                update.remove(&[name::LEASE_OWNER, name::COOPERATIVE_OWNER, name::HAND_OVER_TO]);
-                update.remove(&[name::CHECKPOINT_ARRIVAL_MS]);
+                update.remove(&OWNERS);
+                update.remove(&[name::CHECKPOINT_ARRIVAL_MS, name::TIP_SEEN_MS]);
                 if let Some(time) = initial_time {
                     update.set(name::INITIAL_TIMESTAMP_MS, codec::time(*time));
                 }
             }
         }
-        update.finish()
+        update
     }
 
     /// Whether `row` is what this change makes of `seen`: the write was stored although its reply
     /// was lost. The counter and owner alone do not tell, since a late heartbeat of ours raises
     /// the counter just the same.
-    pub(crate) fn made(&self, seen: &Lease, row: &Lease) -> bool {
+    ///
+    /// Neither does the worker's id: a process that was paused and its successor may share one.
+    pub(crate) fn made(&self, seen: &Lease, row: &Lease, incarnation: &Arc<str>) -> bool {
         if row.counter != seen.counter + 1 {
             return false;
         }
-        let still_ours = row.owner == seen.owner;
+        let still_ours = is_same_holder(seen, row);
         match self {
             Self::Renew => still_ours,
-            Self::Take(me) => row.owner.as_ref() == Some(me) && row.is_cooperative(),
+            Self::RenewAtTip(at) => still_ours && row.tip_seen == Some(*at),
+            Self::Take(me) => {
+                let by_us = row.incarnation.as_ref() == Some(incarnation);
+                by_us && row.owner.as_ref() == Some(me) && row.is_cooperative()
+            }
             Self::Prepare { to, .. } => {
                 still_ours && row.pending == Some(Checkpoint::Sequence(*to))
             }
@@ -208,10 +208,18 @@ impl Change {
                 still_ours && row.pending.is_none() && row.checkpoint == Checkpoint::Sequence(*to)
             }
             Self::Finish(_) => still_ours && row.is_finished(),
+            Self::Close(_) => row.owner.is_none() && row.is_finished(),
+            Self::Fail(_) => still_ours && row.failures > seen.failures,
+            Self::Restore(lease) => row.owner.is_none() && row.checkpoint == lease.checkpoint,
             Self::Release(next) => row.owner == *next,
             Self::Seek { to, .. } => row.owner.is_none() && row.checkpoint == *to,
         }
     }
+}
+
+/// Whether both rows are the same life of the same worker's.
+pub(crate) fn is_same_holder(seen: &Lease, row: &Lease) -> bool {
+    row.owner == seen.owner && row.incarnation == seen.incarnation
 }
 
 fn set_checkpoint(update: &mut Update, to: &Checkpoint) {
@@ -219,45 +227,79 @@ fn set_checkpoint(update: &mut Update, to: &Checkpoint) {
     update.set(name::CHECKPOINT_SUB, codec::checkpoint_sub(to));
     update.set(name::OWNER_SWITCHES, codec::number(0));
     update.remove(&PENDING_ALL);
+    update.remove(&FAILURE);
 }
 
-/// The request that creates `lease`, unless a row with its key exists.
-pub(crate) fn creation(lease: &Lease) -> Expressions {
+/// Sets where a lease stands: what is done, what is prepared, and what is known of both.
+fn stand(update: &mut Update, lease: &Lease) {
+    update.set(name::CHECKPOINT, codec::checkpoint_text(&lease.checkpoint));
+    update.set(name::CHECKPOINT_SUB, codec::checkpoint_sub(&lease.checkpoint));
+    if let Some(pending) = &lease.pending {
+        update.set(name::PENDING, codec::checkpoint_text(pending));
+        update.set(name::PENDING_SUB, codec::checkpoint_sub(pending));
+    }
+    if let Some(state) = &lease.pending_state {
+        update.set(name::PENDING_STATE, AttributeValue::B(Blob::new(&state[..])));
+    }
+    let times = [
+        (name::CHECKPOINT_ARRIVAL_MS, lease.checkpoint_arrival),
+        (name::INITIAL_TIMESTAMP_MS, lease.initial_time),
+        (name::STREAM_CREATED_MS, lease.stream_created),
+        (name::TIP_SEEN_MS, lease.tip_seen),
+    ];
+    for (attribute, time) in times {
+        if let Some(time) = time {
+            update.set(attribute, codec::time(time));
+        }
+    }
+}
+
+/// The write that creates `lease`, unless a row with its key exists.
+pub(crate) fn creation(lease: &Lease) -> Update {
     let mut update = Update::default();
     update.require_absent(name::LEASE_KEY);
     update.set(name::LEASE_COUNTER, codec::number(lease.counter));
     update.set(name::OWNER_SWITCHES, codec::number(lease.owner_switches));
-    update.set(name::CHECKPOINT, codec::checkpoint_text(&lease.checkpoint));
-    update.set(name::CHECKPOINT_SUB, codec::checkpoint_sub(&lease.checkpoint));
+    stand(&mut update, lease);
     update.set(name::ENTITY_TYPE, AttributeValue::S(name::ENTITY_LEASE.to_owned()));
     if let Some(set) = codec::shard_set(&lease.parents) {
         update.set(name::PARENTS, set);
     }
+    if let Some(set) = codec::shard_set(&lease.children) {
+        update.set(name::CHILDREN, set);
+    }
     if let Some(range) = lease.hash_range {
-        update.set(name::HASH_START, AttributeValue::S(range.start.to_string()));
-        update.set(name::HASH_END, AttributeValue::S(range.end.to_string()));
+        set_hash_range(&mut update, range);
     }
-    if let Some(at) = lease.initial_time {
-        update.set(name::INITIAL_TIMESTAMP_MS, codec::time(at));
-    }
-    if let Some(at) = lease.stream_created {
-        update.set(name::STREAM_CREATED_MS, codec::time(at));
-    }
-    update.finish()
+    update
 }
 
 /// KCL's metadata update at shard end: children, on condition that the row exists. It does not
 /// raise the counter, so it never disturbs the holder.
-pub(crate) fn children(set: AttributeValue) -> Expressions {
+pub(crate) fn children(set: AttributeValue) -> Update {
     let mut update = Update::default();
     update.require_present(name::LEASE_KEY);
     update.set(name::CHILDREN, set);
-    update.finish()
+    update
+}
+
+/// KCL's metadata update of hash keys, on condition that the row exists and has none.
+pub(crate) fn hash_range(range: HashRange) -> Update {
+    let mut update = Update::default();
+    update.require_present(name::LEASE_KEY);
+    update.require_absent(name::HASH_START);
+    set_hash_range(&mut update, range);
+    update
+}
+
+fn set_hash_range(update: &mut Update, range: HashRange) {
+    update.set(name::HASH_START, AttributeValue::S(range.start.to_string()));
+    update.set(name::HASH_END, AttributeValue::S(range.end.to_string()));
 }
 
 /// Asks the holder of `seen` to hand the lease over to `to`. Does not raise the counter: the
 /// holder keeps renewing and reads the request in the answer to its next heartbeat.
-pub(crate) fn hand_over_request(seen: &Lease, to: &WorkerId) -> Expressions {
+pub(crate) fn hand_over_request(seen: &Lease, to: &WorkerId) -> Update {
     let mut update = Update::default();
     if let Some(owner) = &seen.owner {
         update.require(name::LEASE_OWNER, codec::worker(owner));
@@ -267,5 +309,5 @@ pub(crate) fn hand_over_request(seen: &Lease, to: &WorkerId) -> Expressions {
         None => update.require_absent(name::HAND_OVER_TO),
     };
     update.set(name::HAND_OVER_TO, codec::worker(to));
-    update.finish()
+    update
 }

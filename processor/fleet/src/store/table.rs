@@ -7,23 +7,26 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
 
-use super::{LeaseStore, StoreError, attributes};
+use super::dynamo::DynamoRows;
+use super::{StoreError, attributes};
 use aws_calls::Backoff;
 
 /// A new table is ACTIVE within seconds; KCL gives up after 600 s too.
 const ACTIVE_POLLS_MAX: u32 = 600;
 const ACTIVE_POLL: Duration = Duration::from_secs(1);
 
-impl LeaseStore {
+impl DynamoRows {
     /// Creates the table as KCL does (key `leaseKey`, on-demand) unless it exists, and waits
     /// until it is ACTIVE.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn ensure_table(&self) -> Result<(), StoreError> {
+    pub(super) async fn ensure_table(&self) -> Result<(), StoreError> {
         for _ in 0..ACTIVE_POLLS_MAX {
-            match self.table_status().await? {
-                Some(TableStatus::Active | TableStatus::Updating) => return Ok(()),
+            match self.describe().await? {
+                Some((TableStatus::Active | TableStatus::Updating, key)) => {
+                    return self.check_key(&key);
+                }
                 Some(_) => tokio::time::sleep(ACTIVE_POLL).await,
                 None => self.create_table().await?,
             }
@@ -31,14 +34,46 @@ impl LeaseStore {
         Err(self.refused("DescribeTable", "the table does not become ACTIVE".to_owned()))
     }
 
-    async fn table_status(&self) -> Result<Option<TableStatus>, StoreError> {
+    /// Makes sure that the table exists and has the key of a lease table. Who may not describe
+    /// the table is believed.
+    ///
+    /// # Errors
+    /// It does not exist, is another table, or does not answer; see [`StoreError`].
+    pub(super) async fn check_table(&self) -> Result<(), StoreError> {
+        match self.describe().await {
+            Ok(Some((_, key))) => self.check_key(&key),
+            Ok(None) => Err(self.refused(
+                "DescribeTable",
+                "there is no such table; a worker creates it, or check fleet.lease_table"
+                    .to_owned(),
+            )),
+            Err(StoreError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_key(&self, key: &[String]) -> Result<(), StoreError> {
+        // An endpoint that does not say it is believed.
+        if key.is_empty() || key == [attributes::LEASE_KEY] {
+            return Ok(());
+        }
+        let key = key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+        Err(StoreError::NotALeaseTable { table: self.table.clone(), key })
+    }
+
+    /// The table's status and key attributes; `None` if there is no such table.
+    async fn describe(&self) -> Result<Option<(TableStatus, Vec<String>)>, StoreError> {
         let mut backoff = self.retry.start();
         loop {
             let reply = self.client.describe_table().table_name(&self.table).send().await;
             let error = match reply {
                 Ok(output) => {
-                    let status = output.table.and_then(|table| table.table_status);
-                    return Ok(Some(status.unwrap_or(TableStatus::Creating)));
+                    let Some(table) = output.table else {
+                        return Ok(Some((TableStatus::Creating, Vec::new())));
+                    };
+                    let key = table.key_schema.unwrap_or_default();
+                    let key = key.into_iter().map(|part| part.attribute_name).collect();
+                    return Ok(Some((table.table_status.unwrap_or(TableStatus::Creating), key)));
                 }
                 Err(error) => error,
             };

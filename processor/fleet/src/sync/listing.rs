@@ -1,14 +1,49 @@
 //! ListShards and DescribeStreamSummary.
 
+use std::fmt;
+
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::Shard;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use kinesis_model::{EpochMs, HashRange, ShardId};
 
 use super::ShardInfo;
 use aws_calls::RetryPolicy;
 
+/// What a fleet asks its stream for, whoever answers: the seam beside [`crate::store::LeaseRows`].
+///
+/// [`StreamShape::shards`] must list every shard that still holds records, closed ones too; the list
+/// may contradict itself for a moment while shards are split or merged. Errors name the call that
+/// failed and why, after the retries that may help.
+pub trait StreamShape: fmt::Debug + Send + Sync {
+    /// Returns what the stream says of itself.
+    fn info(&self) -> BoxFuture<'_, Result<StreamInfo, CallError>>;
+
+    /// Returns its shards, open and closed.
+    fn shards(&self) -> BoxFuture<'_, Result<Vec<ShardInfo>, CallError>>;
+}
+
+/// A stream of Kinesis.
+#[derive(Clone, Debug)]
+pub(crate) struct KinesisShape {
+    pub(crate) client: Client,
+    pub(crate) stream: String,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl StreamShape for KinesisShape {
+    fn info(&self) -> BoxFuture<'_, Result<StreamInfo, CallError>> {
+        stream_info(&self.client, &self.stream, self.retry).boxed()
+    }
+
+    fn shards(&self) -> BoxFuture<'_, Result<Vec<ShardInfo>, CallError>> {
+        list_shards(&self.client, &self.stream, self.retry).boxed()
+    }
+}
+
 /// A failed call: its name and why.
-pub(crate) type CallError = (&'static str, String);
+pub type CallError = (&'static str, String);
 
 /// Creation times are seconds with a fraction, which encodings round.
 pub(crate) const CREATION_TOLERANCE_MS: u64 = 1_000;
@@ -16,13 +51,35 @@ pub(crate) const CREATION_TOLERANCE_MS: u64 = 1_000;
 /// An account has at most 20,000 shards by default and a page holds 1,000.
 const PAGES_MAX: usize = 1_000;
 
-/// The stream's shards, open and closed, as far as it still lists them.
+/// A page's token lives for five minutes. A list that takes longer is begun anew, this often.
+const LISTS_MAX: u32 = 3;
+
+/// What asking for one list came to.
+enum Listed {
+    Whole(Vec<ShardInfo>),
+    /// A token was too old: the pages read so far belong to another moment.
+    Expired,
+}
+
+/// The stream's shards, open and closed, as far as it still lists them. The pages are not of one
+/// moment: who depends on that compares them with each other, see [`super::plan_sync`].
 pub(crate) async fn list_shards(
     client: &Client,
     stream: &str,
     retry: RetryPolicy,
 ) -> Result<Vec<ShardInfo>, CallError> {
-    const CALL: &str = "ListShards";
+    for _ in 0..LISTS_MAX {
+        match list_once(client, stream, retry).await? {
+            Listed::Whole(shards) => return Ok(shards),
+            Listed::Expired => tracing::debug!(stream, "the list of shards took too long"),
+        }
+    }
+    Err((CALL, format!("{LISTS_MAX} lists in a row took longer than their tokens live")))
+}
+
+const CALL: &str = "ListShards";
+
+async fn list_once(client: &Client, stream: &str, retry: RetryPolicy) -> Result<Listed, CallError> {
     let mut shards = Vec::new();
     let mut token: Option<String> = None;
     for _ in 0..PAGES_MAX {
@@ -33,6 +90,9 @@ pub(crate) async fn list_shards(
             let request = client.list_shards().set_stream_name(name);
             match request.set_next_token(token.clone()).send().await {
                 Ok(page) => break page,
+                Err(error) if aws_calls::code(&error) == Some("ExpiredNextTokenException") => {
+                    return Ok(Listed::Expired);
+                }
                 Err(error) if aws_calls::is_transient(&error) && backoff.wait().await => {}
                 Err(error) => return Err((CALL, aws_calls::explain(&error))),
             }
@@ -42,7 +102,7 @@ pub(crate) async fn list_shards(
         }
         token = page.next_token;
         if token.is_none() {
-            return Ok(shards);
+            return Ok(Listed::Whole(shards));
         }
     }
     Err((CALL, format!("more than {PAGES_MAX} pages")))
@@ -50,7 +110,7 @@ pub(crate) async fn list_shards(
 
 fn info(shard: &Shard) -> Result<ShardInfo, String> {
     let id = ShardId::new(&shard.shard_id);
-    let key = |text: &str| text.parse().map_err(|_| format!("`{id}`: `{text}` is no hash key"));
+    let key = |text: &str| text.parse().map_err(|_| format!("`{id}`: `{text}` is not a hash key"));
     let range = shard.hash_key_range.as_ref().ok_or_else(|| format!("`{id}` has no hash keys"))?;
     let hash_range =
         HashRange { start: key(&range.starting_hash_key)?, end: key(&range.ending_hash_key)? };
@@ -64,12 +124,23 @@ fn info(shard: &Shard) -> Result<ShardInfo, String> {
     })
 }
 
-/// When the stream was created: tells a stream from a later one of the same name.
-pub(crate) async fn stream_created(
+/// What a stream says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// When it was created: tells it from a later one of the same name.
+    pub created: EpochMs,
+    /// How long it keeps records, in milliseconds.
+    pub retention_ms: u64,
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// DescribeStreamSummary.
+pub(crate) async fn stream_info(
     client: &Client,
     stream: &str,
     retry: RetryPolicy,
-) -> Result<EpochMs, CallError> {
+) -> Result<StreamInfo, CallError> {
     const CALL: &str = "DescribeStreamSummary";
     let mut backoff = retry.start();
     let output = loop {
@@ -79,11 +150,11 @@ pub(crate) async fn stream_created(
             Err(error) => return Err((CALL, aws_calls::explain(&error))),
         }
     };
-    let summary = output.stream_description_summary.as_ref();
-    let created = summary.map(|summary| summary.stream_creation_timestamp.to_millis());
-    match created {
-        Some(Ok(ms)) => Ok(EpochMs(ms)),
-        Some(Err(error)) => Err((CALL, error.to_string())),
-        None => Err((CALL, "no description".to_owned())),
-    }
+    let Some(summary) = output.stream_description_summary else {
+        return Err((CALL, "no description".to_owned()));
+    };
+    let created = summary.stream_creation_timestamp.to_millis();
+    let created = created.map_err(|error| (CALL, error.to_string()))?;
+    let hours = u64::try_from(summary.retention_period_hours).unwrap_or(0);
+    Ok(StreamInfo { created: EpochMs(created), retention_ms: hours.saturating_mul(HOUR_MS) })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_calls::RetryPolicy;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::primitives::Blob;
-use ivs_emulator::{Config, Endpoint, FaultRule};
+use ivs_emulator::{Clock, Config, Endpoint, FaultRule};
 use kinesis_fleet::source::ReadBudgets;
 use kinesis_fleet::{Fleet, FleetConfig, LeaseStore, Leases, ReaderSettings, WorkerId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,7 +27,22 @@ pub(crate) struct Aws {
 
 impl Aws {
     pub(crate) async fn start() -> Self {
-        let endpoint = Endpoint::start(Config::default()).await.unwrap();
+        Self::start_with(Config::default()).await
+    }
+
+    /// A stream whose records age by hand.
+    pub(crate) async fn with_aging_stream(shards: i32) -> (Self, Clock) {
+        let clock = Clock::manual(1_750_000_000_000);
+        let config = Config { clock: clock.clone(), ..Config::default() };
+        let aws = Self::start_with(config).await;
+        let request = aws.kinesis.create_stream().stream_name(STREAM).shard_count(shards);
+        request.send().await.unwrap();
+        clock.advance(1_000);
+        (aws, clock)
+    }
+
+    async fn start_with(config: Config) -> Self {
+        let endpoint = Endpoint::start(config).await.unwrap();
         let (url, region) = (endpoint.url().to_owned(), aws_config::Region::new("us-east-1"));
         let keys = aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test");
         let config = aws_config::SdkConfig::builder()
@@ -88,6 +103,20 @@ impl Aws {
     pub(crate) async fn put(&self, key: &str, text: &str) {
         let request = self.kinesis.put_record().stream_name(STREAM).partition_key(key);
         request.data(Blob::new(text)).send().await.unwrap();
+    }
+
+    pub(crate) async fn split_shard(&self, shard: u32, middle: u128) {
+        let request = self.kinesis.split_shard().stream_name(STREAM);
+        let request = request.shard_to_split(format!("shardId-{shard:012}"));
+        request.new_starting_hash_key(middle.to_string()).send().await.unwrap();
+    }
+
+    pub(crate) async fn merge_shards(&self, one: u32, other: u32) {
+        let request = self.kinesis.merge_shards().stream_name(STREAM);
+        let request = request
+            .shard_to_merge(format!("shardId-{one:012}"))
+            .adjacent_shard_to_merge(format!("shardId-{other:012}"));
+        request.send().await.unwrap();
     }
 
     /// Splits the first shard in the middle of the key space.

@@ -5,6 +5,9 @@
 mod aws;
 mod fleet;
 mod handover;
+mod memory;
+mod parents;
+mod retention;
 mod rows;
 mod source;
 mod store;

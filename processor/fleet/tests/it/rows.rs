@@ -56,8 +56,11 @@ async fn applied(
     let Write::Done(lease) = aws.store().apply(lease, &change).await.unwrap() else {
         panic!("{change:?} lost")
     };
-    let raw = aws.item(lease.key.as_str()).await;
+    let mut raw = aws.item(lease.key.as_str()).await;
     assert_eq!(aws.store().get(&lease.key).await.unwrap().as_ref(), Some(&*lease));
+    // Random, so it is compared as read.
+    let life = raw.remove("incarnation").map(|life| life.as_s().unwrap().clone());
+    assert_eq!(life.as_deref(), lease.incarnation.as_deref());
     (*lease, raw)
 }
 

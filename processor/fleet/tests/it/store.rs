@@ -1,12 +1,21 @@
 //! Conflicts, lost answers, throttles.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
+    ScalarAttributeType,
+};
 use ivs_emulator::{FaultKind, FaultRule};
 use kinesis_fleet::admin::{self, Changed};
 use kinesis_fleet::store::expressions::Change;
-use kinesis_fleet::store::{Creation, Write};
-use kinesis_fleet::{Checkpoint, EpochMs, Lease, Position, ShardId, StoreError, WorkerId};
+use kinesis_fleet::store::{Consistency, Creation, Write};
+use kinesis_fleet::{
+    Checkpoint, EpochMs, Lease, LeaseStore, Position, ShardId, StoreError, WorkerId,
+};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, TABLE};
 
 pub(crate) fn fault(operation: &str, kind: FaultKind, count: Option<u64>) -> FaultRule {
     FaultRule {
@@ -69,6 +78,108 @@ async fn what_is_stored_beside_a_pending_checkpoint_goes_with_it() {
     let commit = Change::Commit { to: at(4), arrival: EpochMs(9) };
     let committed = done(&aws, &noted, commit).await;
     assert_eq!((committed.pending, committed.pending_state), (None, None));
+}
+
+#[tokio::test]
+async fn a_paused_process_and_its_successor_of_the_same_worker_id_are_two() {
+    let (aws, lease) = with_lease().await;
+    let (paused, successor) = (aws.store(), aws.store());
+    let Write::Done(old) = paused.apply(&lease, &take("static")).await.unwrap() else {
+        panic!("not taken")
+    };
+    let Write::Done(new) = successor.apply(&old, &take("static")).await.unwrap() else {
+        panic!("not taken")
+    };
+    // One counter ahead and the same owner: as if it were a late write of its own.
+    assert_eq!((new.counter, &new.owner), (old.counter + 1, &old.owner));
+    for change in [Change::Renew, Change::Finish(Vec::new()), take("static")] {
+        let outcome = paused.apply(&old, &change).await.unwrap();
+        assert_eq!(outcome, Write::Lost(Some(new.clone())), "{change:?}");
+    }
+}
+
+#[tokio::test]
+async fn failures_stay_on_the_lease_until_something_is_done() {
+    let (aws, lease) = with_lease().await;
+    let mut row = done(&aws, &lease, take("a")).await;
+    for times in 1..=2 {
+        row = done(&aws, &row, Change::Fail("table `t` is gone".into())).await;
+        assert_eq!((row.failures, row.last_error.as_deref()), (times, Some("table `t` is gone")));
+    }
+    let idle = done(&aws, &row, Change::RenewAtTip(EpochMs(7))).await;
+    assert_eq!((idle.failures, idle.last_error, idle.tip_seen), (0, None, Some(EpochMs(7))));
+    let row = done(&aws, &row_of(&aws, &lease).await, Change::Fail("again".into())).await;
+    let committed = done(&aws, &row, Change::Commit { to: at(3), arrival: EpochMs(1) }).await;
+    assert_eq!((committed.failures, committed.last_error), (0, None));
+}
+
+async fn row_of(aws: &Aws, lease: &Lease) -> Lease {
+    aws.store().get(&lease.key).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_lease_is_created_where_it_stood() {
+    let (aws, lease) = with_lease().await;
+    let row = done(&aws, &lease, take("a")).await;
+    let row = done(&aws, &row, Change::Commit { to: at(3), arrival: EpochMs(9) }).await;
+    let row = done(&aws, &row, prepare(at(8), "note")).await;
+    aws.store().delete(&lease.key).await.unwrap();
+    let copy = row.unowned();
+    assert_eq!(aws.store().create(&copy).await.unwrap(), Creation::Created);
+    let stored = row_of(&aws, &lease).await;
+    assert_eq!(stored, copy);
+    assert_eq!((stored.pending, stored.owner), (Some(Checkpoint::Sequence(at(8))), None));
+}
+
+#[tokio::test]
+async fn another_table_is_refused_in_one_sentence() {
+    let aws = Aws::start().await;
+    let key = |name: &str, kind| {
+        let element = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+        element.build().unwrap()
+    };
+    let attribute = |name: &str| {
+        let definition = AttributeDefinition::builder().attribute_name(name);
+        definition.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let request = aws.dynamodb.create_table().table_name(TABLE);
+    let request = request
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(key("sessionId", KeyType::Hash))
+        .key_schema(key("minute", KeyType::Range))
+        .attribute_definitions(attribute("sessionId"))
+        .attribute_definitions(attribute("minute"));
+    request.send().await.unwrap();
+    for error in [aws.store().check_table().await, aws.store().ensure_table().await] {
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("`sessionId` and `minute`") && text.contains("leaseKey"), "{text}");
+    }
+    let missing = LeaseStore::new(&aws.dynamodb, "no-table", Duration::from_secs(5));
+    let text = missing.check_table().await.unwrap_err().to_string();
+    assert!(text.contains("no such table"), "{text}");
+}
+
+#[tokio::test]
+async fn rows_that_are_not_leases_are_named_and_cost_only_themselves() {
+    let (aws, lease) = with_lease().await;
+    let put = |key: &str, attributes: &[(&str, &str)]| {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let mut item = HashMap::from([("leaseKey".to_owned(), text(key))]);
+        item.extend(attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
+        let request = aws.dynamodb.put_item().table_name(TABLE);
+        request.set_item(Some(item)).send()
+    };
+    put("someone", &[]).await.unwrap();
+    put("Leader", &[("entityType", "LEADER")]).await.unwrap();
+    let multi = "123456789012:other-stream:1700000000:shardId-000000000000";
+    put(multi, &[("streamName", "123456789012:other-stream:1700000000")]).await.unwrap();
+    let rows = aws.store().read(Consistency::Strong).await.unwrap();
+    assert_eq!(rows.leases, [lease]);
+    let mut left_out: Vec<_> = rows.left_out.iter().map(|row| row.key.as_str()).collect();
+    left_out.sort_unstable();
+    assert_eq!(left_out, [multi, "someone"]);
+    let findings = admin::left_out(&rows.left_out);
+    assert!(findings.iter().any(|finding| finding.to_string().contains("several streams")));
 }
 
 #[tokio::test]

@@ -19,6 +19,12 @@ pub enum LeasesCommand {
     /// the checkpoint. The owner finds out at its next write, and may be the one who takes it
     /// again.
     Release(ReleaseArgs),
+    /// Finish the lease of a shard that the stream does not have any more, so that its children are
+    /// read
+    ///
+    /// Workers do so by themselves, and count a gap. Refused while the stream still holds the
+    /// shard. What was unread of it is lost.
+    Finish(FinishArgs),
     /// Compare the leases with each other and with the stream: 0 if all is well, 1 if something
     /// was found, 69 if they could not be read
     Verify(JsonArgs),
@@ -81,6 +87,19 @@ pub struct ReleaseArgs {
     /// The shards
     #[arg(required = true, value_name = "SHARD")]
     pub shards: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `leases finish`.
+#[derive(Args, Debug)]
+pub struct FinishArgs {
+    /// The shard
+    pub shard: String,
+    /// Its unread records are known to be lost
+    #[arg(long, required = true)]
+    pub gone: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ivs_core::emit::{Datum, EpochFigures, epoch_datums};
 use ivs_core::epoch::{Commit, Effect, Emission, Emit, Ending, Input, Prepare, Resume, Store};
-use kinesis_fleet::source::{Batch, SourceError};
+use kinesis_fleet::source::SourceError;
 use kinesis_fleet::{ChildShard, LeaseOutcome, ShardLease};
 use kinesis_model::ShardId;
 use tokio::sync::Mutex;
@@ -72,15 +72,14 @@ impl<'a> Executor<'a> {
         self.memory.lock().await.committed.clone()
     }
 
-    /// Makes an empty batch of a stream that does not answer for a while; the reader goes on by
-    /// itself.
-    pub(super) fn passing(&self, error: SourceError) -> Result<Batch, TaskError> {
+    /// Notes a stream that does not answer for a while; the reader goes on by itself.
+    pub(super) fn passing(&self, error: SourceError) -> Result<(), TaskError> {
         match error {
             SourceError::Unreachable { .. } => {
                 let shard = self.lease.shard();
                 tracing::warn!(%shard, %error, "the stream cannot be read, going on");
                 self.sinks.stats.note_error(error.to_string());
-                Ok(Batch { millis_behind: 1, ..Batch::default() })
+                Ok(())
             }
             error => Err(error.into()),
         }
