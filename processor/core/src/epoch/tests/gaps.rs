@@ -135,10 +135,10 @@ fn a_record_inside_which_the_checkpoint_lies_is_met_and_its_rest_is_folded() {
     assert_eq!(asked[4], "commit 1/2 gaps 0");
 }
 
-/// `lines` lines of junk.
+/// `lines` objects that are none of ours, each a refusal of its own.
 fn junk(sequence: u128, lines: usize) -> Record {
     let mut record = record(sequence, 0, "");
-    record.data = b"x\n".repeat(lines).into();
+    record.data = b"{}\n".repeat(lines).into();
     record
 }
 
@@ -155,7 +155,7 @@ fn the_rejected_lines_of_a_record_are_kept_once_and_counted() {
     }
     let Effect::Store(store) = effects.remove(0) else { panic!("objects are stored third") };
     let [first, second] = &store.objects.rejected[..] else { panic!("one a record") };
-    assert_eq!((first.lines(), first.line, first.data.len()), (1_000, 0, 2_000));
+    assert_eq!((first.lines(), first.line, first.data.len()), (1_000, 0, 3_000));
     assert_eq!((second.lines(), second.line, &second.data), (3, 1, &mixed.data));
     assert_eq!(second.refused.len(), 2, "{:?}", second.refused);
     let emit = answer(Effect::Store(store)).1.unwrap();

@@ -49,7 +49,7 @@ fn every_epoch_says_by_what_it_was_made() {
     assert_eq!(
         stored,
         format!(
-            r#"{{"logic":{LOGIC},"dedupeHorizonMs":1000,"dedupeMaxIds":1000000,"maxLineBytes":1048576,"maxAheadMs":300000}}"#
+            r#"{{"logic":{LOGIC},"dedupeHorizonMs":1000,"dedupeMaxIds":1000000,"maxLineBytes":10485760,"maxExpandedBytes":33554432,"maxAheadMs":300000}}"#
         )
     );
 }
