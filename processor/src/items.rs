@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod json;
 pub mod metric;
+pub(crate) mod pages;
 pub mod summary;
 pub mod timeline;
 
