@@ -9,6 +9,7 @@ pub(crate) mod parts;
 pub(crate) mod records;
 pub(crate) mod segment;
 pub(crate) mod split;
+mod stored;
 
 use std::borrow::Cow;
 

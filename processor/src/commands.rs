@@ -168,9 +168,11 @@ pub(crate) struct UsageError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct DataError(pub(crate) String);
 
-/// Refuses to call it a success when most of what came in was rejected: it was hardly meant so.
+/// Refuses to call it a success when nine of ten records or more were rejected: it was hardly meant
+/// so.
 fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::Result<()> {
-    if allow_rejects || rejected <= read / 2 {
+    let others = read.saturating_sub(rejected);
+    if allow_rejects || rejected == 0 || others.saturating_mul(10) > read {
         return Ok(());
     }
     let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };

@@ -290,13 +290,17 @@ pub struct Ops {
     /// Whether `listen` may be an address that other machines reach. Nothing there is secret and
     /// nothing can be changed, but nobody is asked who they are either.
     pub allow_remote: bool,
+    /// Whether the page is served under `/`: what is live, alarms, the fleet, rejected records. It
+    /// asks AWS for figures while somebody looks.
+    pub page: bool,
     /// Channels in `/metrics`, those with the most viewers; each is about 20 series. 0 tells of none.
     pub channels: usize,
 }
 
 impl Default for Ops {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9464".to_owned(), allow_remote: false, channels: 100 }
+        let listen = "127.0.0.1:9464".to_owned();
+        Self { listen, allow_remote: false, page: false, channels: 100 }
     }
 }
 

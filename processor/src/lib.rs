@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod items;
 pub mod ops;
+pub mod page;
 pub mod producer;
 mod replay;
 pub mod report;

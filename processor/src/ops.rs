@@ -12,7 +12,7 @@ pub mod probe;
 pub mod status;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use kinesis_model::EpochMs;
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::clock::now;
+use crate::page::Page;
 use crate::worker::Watch;
 
 /// Why the operations server did not start.
@@ -62,6 +63,7 @@ struct State {
     /// Channels told of in `/metrics`.
     channels: usize,
     worker: Mutex<(Phase, Option<Watch>)>,
+    page: OnceLock<Arc<Page>>,
 }
 
 impl State {
@@ -71,6 +73,7 @@ impl State {
             started_ms: now(),
             channels,
             worker: Mutex::new((Phase::Starting, None)),
+            page: OnceLock::new(),
         }
     }
 
@@ -107,13 +110,25 @@ impl Ops {
         self.address
     }
 
+    /// Serves the page under `/` too, from now on.
+    pub fn serve_page(&self, page: Arc<Page>) {
+        // A second one would show the same.
+        let _is_first = self.state.page.set(page).is_ok();
+    }
+
     /// The worker has joined its fleet.
     pub fn running(&self, worker: Watch) {
+        if let Some(page) = self.state.page.get() {
+            page.running(worker.clone());
+        }
         *self.state.worker() = (Phase::Running, Some(worker));
     }
 
     /// The worker is about to leave.
     pub fn draining(&self) {
+        if let Some(page) = self.state.page.get() {
+            page.draining();
+        }
         self.state.worker().0 = Phase::Draining;
     }
 }

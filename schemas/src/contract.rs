@@ -218,5 +218,6 @@ pub const CONTRACTS: &[Contract] = &[
         "domain-account-limit-breached",
         "Account Limit Breached",
     ),
+    output::<domain::RealTimeFailure>("domain-real-time-failure", "Real-Time Failure"),
     output::<report::Report>("report", "Report of a channel"),
 ];

@@ -213,6 +213,50 @@ pub struct AccountLimitBreached {
     pub limit_unit: Option<String>,
 }
 
+/// What failed on a real-time stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum RealTimeIssue {
+    /// A participant could not publish.
+    PublishError,
+    /// The recording of a participant could not begin or be completed.
+    Recording,
+    /// A composition failed.
+    Composition,
+    /// A destination of a composition failed.
+    Destination,
+}
+
+/// `Real-Time Failure`: something failed on a stage or in a composition of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct RealTimeFailure {
+    /// Deterministic id of the event.
+    pub event_id: String,
+    /// Where its timeline is in `StreamingSessions`: the session of the stage, or `stage:` or
+    /// `composition:` with the id of one that names no session.
+    pub session_id: String,
+    /// When it happened, RFC 3339, UTC.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// What failed.
+    pub issue: RealTimeIssue,
+    /// Stage: the last part of its ARN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage_id: Option<String>,
+    /// Composition: the last part of its ARN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub composition_id: Option<String>,
+    /// Participant of the stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub participant_id: Option<String>,
+    /// IVS's code, or else its words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// Any domain event. Serializes as its `detail` alone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -233,6 +277,8 @@ pub enum DomainEvent {
     ChatSpike(ChatSpike),
     /// The account exceeds a limit.
     AccountLimitBreached(AccountLimitBreached),
+    /// Something failed on a stage.
+    RealTimeFailure(RealTimeFailure),
 }
 
 impl DomainEvent {
@@ -248,6 +294,7 @@ impl DomainEvent {
             Self::ViewerDrop(_) => "Viewer Drop",
             Self::ChatSpike(_) => "Chat Spike",
             Self::AccountLimitBreached(_) => "Account Limit Breached",
+            Self::RealTimeFailure(_) => "Real-Time Failure",
         }
     }
 
@@ -263,6 +310,7 @@ impl DomainEvent {
             Self::ViewerDrop(event) => &event.subject.event_id,
             Self::ChatSpike(event) => &event.subject.event_id,
             Self::AccountLimitBreached(event) => &event.event_id,
+            Self::RealTimeFailure(event) => &event.event_id,
         }
     }
 }

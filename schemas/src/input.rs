@@ -43,6 +43,21 @@ pub struct Id(#[schemars(length(min = 1, max = 256))] pub String);
 #[schemars(inline)]
 pub struct Measure(#[schemars(range(min = 0, max = 1_000_000_000_000_u64))] pub f64);
 
+/// A delay in milliseconds: at most 2^32, which is 49 days.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Delay(#[schemars(range(min = 0, max = 4_294_967_295_u64))] pub f64);
+
+/// A latency in milliseconds. One below zero says that the viewer's clock is ahead: it is left out, and
+/// the rest of the record counts.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Latency(
+    #[schemars(range(min = -1_000_000_000_000_i64, max = 4_294_967_295_u64))] pub f64,
+);
+
 /// A time as text by RFC 3339, for example `2026-03-01T12:00:07.250Z`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -50,17 +65,31 @@ pub struct Measure(#[schemars(range(min = 0, max = 1_000_000_000_000_u64))] pub 
     inline,
     extend(
         "format" = "date-time",
-        "pattern" = r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"
+        "pattern" = r"^(20\d\d|1999|2100)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$"
     )
 )]
 pub struct Rfc3339(pub String);
 
-/// A time, as RFC 3339 text or as milliseconds since the Unix epoch (years 2000 to 2099).
+/// Milliseconds since the Unix epoch as digits, from 2000 to 2099: what transports that turn numbers
+/// into text make of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(
+    inline,
+    extend(
+        "pattern" = r"^(946684[89]\d{5}|94668[5-9]\d{6}|94669\d{7}|9466[7-9]\d{8}|94[7-9]\d{9}|9[5-9]\d{10}|[1-3]\d{12}|40\d{11}|410[01]\d{9}|4102[0-3]\d{8}|41024[0-3]\d{7}|410244[0-3]\d{6}|4102444[0-7]\d{5})$"
+    )
+)]
+pub struct EpochMsText(pub String);
+
+/// A time, as RFC 3339 text or as milliseconds since the Unix epoch (years 2000 to 2099).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Time {
     /// Milliseconds since the Unix epoch. The range makes plain seconds an error.
-    EpochMs(#[schemars(range(min = 946_684_800_000_i64, max = 4_102_444_799_999_i64))] i64),
+    EpochMs(#[schemars(range(min = 946_684_800_000_i64, max = 4_102_444_799_999_i64))] f64),
+    /// The same as digits in a text.
+    EpochMsText(EpochMsText),
     /// RFC 3339 text.
     Rfc3339(Rfc3339),
 }

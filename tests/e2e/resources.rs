@@ -1,6 +1,8 @@
 //! What `local` creates is what `schemas/json/resources.json` says, which is what CDK is tested
-//! against: so a laptop and an account have the same tables, indexes, stream, bus and rules.
+//! against: so a laptop and an account have the same tables, indexes, stream, bus, rules, topic,
+//! dashboard and alarms.
 
+use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
 use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use serde_json::{Value, json};
@@ -27,6 +29,73 @@ async fn local_creates_what_the_template_defines() {
     for rule in want["rules"].as_array().unwrap() {
         assert_eq!(&rule_of(&clients, rule, &summary.stream_arn).await, rule);
     }
+    let dashboard = want["dashboard"].as_str().unwrap();
+    let body = clients.cloudwatch.get_dashboard().dashboard_name(dashboard).send().await.unwrap();
+    let body: Value = serde_json::from_str(&body.dashboard_body.unwrap()).unwrap();
+    let titles = |widgets: &[Value], pointer: &str| -> Vec<String> {
+        let titles = widgets.iter().filter_map(|widget| widget.pointer(pointer)?.as_str());
+        titles.map(str::to_owned).collect()
+    };
+    let sections = want["dashboardSections"].as_array().unwrap();
+    let rows = sections.iter().flat_map(|section| section["rows"].as_array().unwrap());
+    let wanted: Vec<Value> = rows.flat_map(|row| row.as_array().unwrap().clone()).collect();
+    let drawn = titles(body["widgets"].as_array().unwrap(), "/properties/title");
+    assert_eq!(drawn, titles(&wanted, "/title"));
+    let topic = format!("arn:aws:sns:us-east-1:000000000000:{}", want["topic"].as_str().unwrap());
+    let described = clients.cloudwatch.describe_alarms().send().await.unwrap();
+    let alarms = described.metric_alarms.unwrap();
+    let wanted = want["alarms"].as_array().unwrap();
+    assert_eq!(alarms.len(), wanted.len());
+    for want in wanted {
+        let alarm = alarms.iter().find(|alarm| alarm.alarm_name() == want["name"].as_str());
+        let alarm = alarm.unwrap_or_else(|| panic!("{want} is missing"));
+        assert_eq!(alarm_of(alarm), alarm_wanted(want));
+        assert_eq!(
+            (alarm.alarm_actions(), alarm.ok_actions()),
+            (&[topic.clone()][..], &[topic.clone()][..])
+        );
+    }
+}
+
+/// What an alarm watches and when it rings, in the contract's words.
+fn alarm_of(alarm: &MetricAlarm) -> Value {
+    let query = alarm.metrics().first();
+    let series = match query {
+        Some(query) => json!({ "query": query.expression(), "periodS": query.period() }),
+        None => json!({
+            "metric": [alarm.namespace(), alarm.metric_name()],
+            "statistic": alarm.statistic().map(Statistic::as_str),
+            "periodS": alarm.period(),
+        }),
+    };
+    json!({
+        "series": series,
+        "comparison": alarm.comparison_operator().map(ComparisonOperator::as_str),
+        "threshold": alarm.threshold(),
+        "evaluationPeriods": alarm.evaluation_periods(),
+        "datapointsToAlarm": alarm.datapoints_to_alarm(),
+        "missingData": alarm.treat_missing_data(),
+    })
+}
+
+/// The same of the contract.
+fn alarm_wanted(want: &Value) -> Value {
+    let series = match want["query"].as_str() {
+        Some(query) => json!({ "query": query, "periodS": want["periodS"] }),
+        None => json!({
+            "metric": [want["metric"]["namespace"], want["metric"]["name"]],
+            "statistic": want["statistic"],
+            "periodS": want["periodS"],
+        }),
+    };
+    json!({
+        "series": series,
+        "comparison": want["comparison"],
+        "threshold": want["threshold"],
+        "evaluationPeriods": want["evaluationPeriods"],
+        "datapointsToAlarm": want["datapointsToAlarm"],
+        "missingData": want["missingData"],
+    })
 }
 
 async fn table_of(clients: &Clients, name: &str) -> Value {

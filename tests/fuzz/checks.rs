@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use ivs_core::archive::{object, parse_line};
 use ivs_core::columns::{COLUMNS, cells};
-use ivs_core::decode::{DecodeLimits, Decoder, Event, decode as decode_line, lines};
+use ivs_core::decode::{Context, DecodeLimits, Decoder, Event};
 use ivs_core::merge::Merge as _;
 use ivs_core::sketch::{Distinct, Quantiles};
 use ivs_core::window::WindowFold;
@@ -18,25 +18,45 @@ use md5::{Digest as _, Md5};
 const ARRIVAL: EpochMs = EpochMs(1_772_366_400_000);
 
 /// What is accepted is JSON, the same whatever was read before, and can be folded; what is not has a
-/// reason.
+/// reason. Nothing is handed out twice.
 pub(crate) fn decode(data: &[u8]) {
+    let fresh = read(&mut Decoder::new(DecodeLimits::default()), data, true);
+    assert!(!fresh.is_empty() || data.is_empty(), "nothing is said of the record");
     let mut decoder = Decoder::new(DecodeLimits::default());
-    for line in lines(data) {
-        let decoded = decode_line(line, ARRIVAL, &DecodeLimits::default());
-        for _ in 0..2 {
-            assert_eq!(decoded, decoder.decode(line, ARRIVAL));
-        }
-        let event = match &decoded {
-            Ok(event) => event,
-            Err(rejection) => {
-                assert!(!rejection.to_string().is_empty());
-                continue;
-            }
-        };
-        let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
-        assert!(parsed.is_ok(), "accepted, but {parsed:?}");
-        fold(event);
+    for _ in 0..2 {
+        assert_eq!(fresh, read(&mut decoder, data, false));
     }
+}
+
+/// Each piece with what is said of it.
+fn read(decoder: &mut Decoder, data: &[u8], is_folded: bool) -> Vec<(Vec<u8>, String)> {
+    let (mut pieces, mut end) = (Vec::new(), data.as_ptr_range().start);
+    let read = decoder.read(data, &Context::from(ARRIVAL), |piece, decoded| {
+        let (whole, part) = (data.as_ptr_range(), piece.as_ptr_range());
+        if whole.contains(&part.start) {
+            assert!(end <= part.start, "pieces overlap");
+            end = part.end;
+        }
+        match decoded {
+            Ok(event) => {
+                let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(piece);
+                assert!(parsed.is_ok(), "accepted, but {parsed:?}");
+                if is_folded {
+                    fold(event);
+                }
+            }
+            Err(rejection) => assert!(!rejection.to_string().is_empty()),
+        }
+        pieces.push((piece.to_vec(), format!("{decoded:?}")));
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let Ok(()) = read;
+    pieces
+}
+
+/// The lines of a text.
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
 fn fold(event: &Event<'_>) {

@@ -8,7 +8,7 @@ mod checks;
 use std::path::{Path, PathBuf};
 
 use ivs_core::archive::parse_line;
-use ivs_core::decode::{DecodeLimits, decode, lines};
+use ivs_core::decode::{Context, DecodeLimits, Decoder};
 use ivs_core::sketch::{Distinct, Quantiles};
 use kinesis_model::EpochMs;
 use kinesis_model::kpl::{Aggregate, deaggregate};
@@ -56,9 +56,16 @@ fn check(target: &str, check: impl Fn(&[u8]), is_good: impl Fn(&[u8]) -> bool) {
 }
 
 #[test]
-fn lines_are_decoded_or_rejected() {
+fn records_are_decoded_or_rejected() {
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
-    let is_good = |seed: &[u8]| lines(seed).all(|line| decode(line, EpochMs(0), &limits).is_ok());
+    let is_good = |seed: &[u8]| {
+        let mut decoder = Decoder::new(limits);
+        let read = decoder.read(seed, &Context::from(EpochMs(0)), |_, decoded| match decoded {
+            Ok(_) => Ok(()),
+            Err(rejection) => Err(rejection.clone()),
+        });
+        read.is_ok()
+    };
     check("decode", checks::decode, is_good);
 }
 
@@ -70,7 +77,7 @@ fn aggregates_are_taken_apart_or_refused() {
 
 #[test]
 fn lines_of_an_archive_are_read_or_refused() {
-    let is_good = |seed: &[u8]| lines(seed).all(|line| parse_line(line).is_ok());
+    let is_good = |seed: &[u8]| checks::lines(seed).all(|line| parse_line(line).is_ok());
     check("segment", checks::segment, is_good);
 }
 

@@ -1,11 +1,14 @@
-//! A report's page as Chromium shows it: charts and figures are there, wide and narrow, light and
-//! dark. `CHROMIUM` names the program where it is not on the path.
+//! Pages as Chromium shows them: charts and figures are there, wide and narrow, light and dark. Of a
+//! report here, of what is live in `live`. `CHROMIUM` names the program where it is not on the path.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 #[path = "../e2e/process.rs"]
 #[expect(dead_code, reason = "other tests also kill the program")]
 mod process;
+
+mod devtools;
+mod live;
 
 use std::fmt::Write as _;
 use std::path::Path;

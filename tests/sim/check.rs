@@ -87,11 +87,12 @@ fn every_record_counted(world: &World) -> Result<(), String> {
 
 /// E4: folding every accepted record once, in one go, gives the same rows to the last byte.
 fn same_as_one_pass(world: &World) -> Result<(), String> {
-    use ivs_core::decode::{DecodeLimits, Event, decode, lines};
+    use ivs_core::decode::{Context, DecodeLimits, Decoder, Event};
     use kinesis_model::kpl::{Aggregate, deaggregate};
 
     let mut windows = WindowFold::default();
     let mut sessions = SessionFold::default();
+    let mut decoder = Decoder::new(DecodeLimits::default());
     for shard in &world.log {
         let mut judged = oracle::judge(shard).into_iter();
         for record in &shard.records {
@@ -104,16 +105,21 @@ fn same_as_one_pass(world: &World) -> Result<(), String> {
                     continue;
                 }
                 let class = judged.next().expect("a line for every payload").class;
-                for line in lines(&payload).filter(|_| class == Class::Accepted) {
-                    match decode(line, record.arrival, &DecodeLimits::default())
+                if class != Class::Accepted {
+                    continue;
+                }
+                let context = Context::from(record.arrival);
+                decoder.read(&payload, &context, |_, decoded| {
+                    match decoded
                         .map_err(|e| format!("E6: the oracle accepts what decode refuses: {e}"))?
                     {
-                        Event::Gauge(gauge) => windows.add_gauge(&gauge),
-                        Event::Player(sample) => windows.add_player(&sample),
-                        Event::Chat(message) => windows.add_chat(&message),
-                        Event::Fact(fact) => sessions.add_fact(&fact),
+                        Event::Gauge(gauge) => windows.add_gauge(gauge),
+                        Event::Player(sample) => windows.add_player(sample),
+                        Event::Chat(message) => windows.add_chat(message),
+                        Event::Fact(fact) => sessions.add_fact(fact),
                     }
-                }
+                    Ok::<(), String>(())
+                })?;
             }
         }
     }

@@ -48,7 +48,8 @@ fn lines() -> Vec<Vec<u8>> {
     text.split(|&byte| byte == b'\n').take(RECORDS).map(<[u8]>::to_vec).collect()
 }
 
-const LIMITS: DecodeLimits = DecodeLimits { max_line_bytes: 1 << 20, max_ahead_ms: i64::MAX };
+const LIMITS: DecodeLimits =
+    DecodeLimits { max_line_bytes: 1 << 20, max_expanded_bytes: 1 << 20, max_ahead_ms: i64::MAX };
 
 fn event(line: &[u8]) -> Option<Event<'_>> {
     decode(line, EpochMs(0), &LIMITS).ok()

@@ -1,9 +1,8 @@
 //! From bytes to events, or to a rejection with its reason.
 //!
-//! A Kinesis record (or a user record of a KPL aggregate) holds one JSON object, or several
-//! separated by newlines: [`lines`] takes it apart, [`decode`] reads one line. JSON is taken
-//! strictly by RFC 8259. Of repeated members the last counts, unknown members are ignored,
-//! and `null` is the same as absent.
+//! [`frame`] finds the JSON texts of a record, [`decode`] reads one. JSON is taken strictly by
+//! RFC 8259. Of repeated members the last counts, unknown members are ignored, and `null` is the
+//! same as absent.
 //!
 //! | kind | told by | becomes |
 //! |---|---|---|
@@ -12,6 +11,7 @@
 //! | application event | `eventType` `metrics_update` | [`Event::Gauge`] |
 //! | IVS Chat log | `event_timestamp`, `type` `MESSAGE` or `EVENT` | [`Event::Chat`] |
 //! | IVS QoS sample | `metric_type` `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED`, `STOP` | [`Event::Player`] |
+//! | IVS QoS sample | any other `metric_type` | [`Event::Fact`], counted and no more |
 //! | player telemetry | `type` `player_telemetry` | [`Event::Player`] |
 
 mod application;
@@ -21,6 +21,7 @@ mod event;
 mod fact;
 mod field;
 mod flat;
+pub mod frame;
 mod json;
 mod keys;
 mod number;
@@ -47,8 +48,10 @@ use usual::Habits;
 /// What a line may be at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// Longest line, in bytes. Default 1 MiB: a thousand times the largest event known.
+    /// Longest JSON text, in bytes. Default 10 MiB: the largest record that Kinesis takes.
     pub max_line_bytes: usize,
+    /// The most that a compressed record may expand to, in bytes. Default 32 MiB.
+    pub max_expanded_bytes: usize,
     /// How far an event time may be ahead of the arrival time, in milliseconds. Default 5 minutes:
     /// beyond it the sender's clock is wrong, not slow to be synchronised.
     pub max_ahead_ms: i64,
@@ -56,7 +59,23 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { max_line_bytes: 1 << 20, max_ahead_ms: 300_000 }
+        Self { max_line_bytes: 10 << 20, max_expanded_bytes: 32 << 20, max_ahead_ms: 300_000 }
+    }
+}
+
+/// What is known of a record beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context<'c> {
+    /// When it arrived: stands in for an event time that the kind may omit, and bounds given ones.
+    pub arrival: EpochMs,
+    /// The chat room of a log whose records name none: IVS writes it into the name of the log stream
+    /// or object ([`frame::room_of`]).
+    pub room: Option<&'c str>,
+}
+
+impl From<EpochMs> for Context<'_> {
+    fn from(arrival: EpochMs) -> Self {
+        Self { arrival, room: None }
     }
 }
 
@@ -77,17 +96,31 @@ impl Decoder {
         Self { limits, habits: Habits::new(), level: Level::new() }
     }
 
-    /// Reads one line. `arrival` stands in for an event time that the kind may omit, and bounds the
-    /// given ones.
+    /// Reads one line, or any one JSON text. `arrival` stands in for an event time that the kind may
+    /// omit, and bounds the given ones.
     ///
     /// # Errors
     /// A [`Rejection`] with one of the fixed reasons; the line is then to be kept as a reject.
     #[inline]
     pub fn decode<'a>(&mut self, line: &'a [u8], arrival: EpochMs) -> Result<Event<'a>, Rejection> {
+        self.decode_in(line, &Context::from(arrival))
+    }
+
+    /// Reads one line, as [`Self::decode`] does.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    #[inline]
+    pub fn decode_in<'a>(
+        &mut self,
+        line: &'a [u8],
+        context: &Context<'_>,
+    ) -> Result<Event<'a>, Rejection> {
         let text = text(line, &self.limits)?;
         let mut flat = Flat::EMPTY;
-        flat.read(text, &mut self.habits, self.level)?;
-        event(&flat, text, arrival, &self.limits)
+        let end = flat.read(text, &mut self.habits, self.level)?;
+        json::blank(text, end)?;
+        event(flat.kind()?, &flat, text, context, &self.limits)
     }
 }
 
@@ -103,15 +136,14 @@ pub fn decode<'a>(
     let text = text(line, limits)?;
     let mut flat = Flat::EMPTY;
     flat.fill(text)?;
-    event(&flat, text, arrival, limits)
+    event(flat.kind()?, &flat, text, &Context::from(arrival), limits)
 }
 
 /// A line as text, if it is no longer than allowed.
 #[inline(always)]
 fn text<'a>(line: &'a [u8], limits: &DecodeLimits) -> Result<&'a str, Rejection> {
-    if line.len() > limits.max_line_bytes {
-        let detail = format!("{} bytes, the limit is {}", line.len(), limits.max_line_bytes);
-        return Err(Rejection::of_record(Reason::TooLarge, detail));
+    if let Some(rejection) = too_large(line.len(), limits) {
+        return Err(rejection);
     }
     std::str::from_utf8(line).map_err(|error| {
         let detail = format!("no UTF-8 at byte {}", error.valid_up_to());
@@ -119,20 +151,30 @@ fn text<'a>(line: &'a [u8], limits: &DecodeLimits) -> Result<&'a str, Rejection>
     })
 }
 
+/// Why a text of so many bytes is not read, if it is not.
+#[inline(always)]
+fn too_large(bytes: usize, limits: &DecodeLimits) -> Option<Rejection> {
+    (bytes > limits.max_line_bytes).then(|| {
+        let detail = format!("{bytes} bytes, the limit is {}", limits.max_line_bytes);
+        Rejection::of_record(Reason::TooLarge, detail)
+    })
+}
+
 /// What a line says whose members are in `flat`.
 #[inline(always)]
 fn event<'a>(
+    kind: Kind,
     flat: &Flat<'a>,
     text: &'a str,
-    arrival: EpochMs,
+    context: &Context<'_>,
     limits: &DecodeLimits,
 ) -> Result<Event<'a>, Rejection> {
-    let kind = flat.kind()?;
-    let fields = Fields { record: name(kind), arrival, limits };
+    let Context { arrival, room } = *context;
+    let fields = Fields { record: name(kind), arrival, room, limits };
     Ok(match kind {
         Kind::Player => Event::Player(flat.player(fields)?),
         Kind::Gauge => Event::Gauge(flat.gauge(fields)?),
-        Kind::Qos => Event::Player(qos::sample(text, fields)?),
+        Kind::Qos => qos::event(text, fields)?,
         Kind::Chat => Event::Chat(chat::message(text, fields)?),
         Kind::Envelope => Event::Fact(Box::new(envelope::fact(text, fields)?)),
         Kind::AppStart => Event::Fact(Box::new(application::start(text, fields)?)),
@@ -151,26 +193,6 @@ fn name(kind: Kind) -> &'static str {
         Kind::Qos => "a QoS sample record",
         Kind::Chat => "a chat log record",
     }
-}
-
-/// The lines of a record's data that are not blank.
-///
-/// Data with nothing but white space is one line, so that such a record too is seen and rejected.
-pub fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let blank = is_blank(data).then_some(data);
-    let mut rest = Some(data);
-    let split = std::iter::from_fn(move || {
-        let data = rest?;
-        let end = memchr::memchr(b'\n', data);
-        rest = end.map(|at| &data[at + 1..]);
-        Some(&data[..end.unwrap_or(data.len())])
-    });
-    blank.into_iter().chain(split.filter(|line| !is_blank(line)))
-}
-
-/// Whether there is nothing but what JSON takes for white space.
-fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
 }
 
 #[cfg(test)]

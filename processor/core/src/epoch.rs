@@ -41,6 +41,7 @@ pub use rules::{ForeignRules, LOGIC, Rules};
 
 use crate::decode::{Decoder, Rejection};
 pub use crate::fold::{Counts, Rows};
+use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::kpl::{self, Aggregate};
 use kinesis_model::{EpochMs, Gap, HashRange, Position, Record, ShardId};
 use open::OpenEpoch;
@@ -142,6 +143,12 @@ impl Shard {
     #[must_use]
     pub fn id(&self) -> &ShardId {
         &self.id
+    }
+
+    /// What the open epoch has folded so far, for who looks on: in no order, and with sketches that
+    /// may lack the latest values.
+    pub fn open_windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.open.windows()
     }
 
     /// Where the reader has to start.

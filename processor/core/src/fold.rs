@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::decode::{Event, Fact, FactKind, Reason};
+use crate::decode::{Event, Fact, Reason};
 use crate::epoch::EventId;
 use crate::session::{SessionFold, SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
@@ -15,7 +15,7 @@ const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 /// What became of records: read = accepted + duplicate + rejected (E6).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Records read, each line of a record with several counted.
+    /// Records read, each event and each refusal of a record with several counted.
     pub read: u64,
     /// Records folded.
     pub accepted: u64,
@@ -25,8 +25,10 @@ pub struct Counts {
     pub rejected: BTreeMap<Reason, u64>,
     /// Accepted records too old for CloudWatch: in the rows, not in the metrics.
     pub late: u64,
-    /// Accepted IVS events of a type this version does not know.
+    /// Accepted events of IVS or of the QoS sample of a type this version does not know.
     pub unknown: u64,
+    /// Accepted records of players whose latency was below zero and left out: a clock is ahead.
+    pub negative_latency: u64,
     /// Times that records were gone from the stream before they were read.
     pub retention_gaps: u64,
 }
@@ -45,6 +47,7 @@ impl Counts {
         self.duplicate += other.duplicate;
         self.late += other.late;
         self.unknown += other.unknown;
+        self.negative_latency += other.negative_latency;
         self.retention_gaps += other.retention_gaps;
         for (&reason, count) in &other.rejected {
             *self.rejected.entry(reason).or_default() += count;
@@ -95,6 +98,11 @@ impl Default for Fold {
 }
 
 impl Fold {
+    /// Returns the windows as they are, in no order; their sketches may lack the latest values.
+    pub fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.windows.iter()
+    }
+
     /// Creates a fold of nothing; without sessions it gives metric rows alone.
     #[must_use]
     pub fn new(wants_sessions: bool) -> Self {
@@ -126,10 +134,13 @@ impl Fold {
         self.counts.late += u64::from(is_late);
         match event {
             Event::Gauge(gauge) => self.windows.add_gauge(gauge),
-            Event::Player(sample) => self.windows.add_player(sample),
+            Event::Player(sample) => {
+                self.counts.negative_latency += u64::from(sample.latency_below_zero);
+                self.windows.add_player(sample);
+            }
             Event::Chat(message) => self.windows.add_chat(message),
             Event::Fact(fact) => {
-                self.counts.unknown += u64::from(matches!(fact.kind, FactKind::Unknown { .. }));
+                self.counts.unknown += u64::from(fact.kind.is_unknown());
                 if self.wants_sessions {
                     self.sessions.add_fact(fact);
                 }

@@ -9,6 +9,7 @@
 //! stored rows add up to.
 
 pub mod archive;
+pub mod channel;
 pub mod columns;
 pub mod csv;
 pub mod decode;

@@ -36,7 +36,8 @@ pub use summary::{
 };
 pub use timeline::{TimelineItem, attribute_names};
 
-use crate::decode::{self, Fact, FactKind, FactScope};
+use crate::channel::SaidBy;
+use crate::decode::{self, Fact, FactOrigin, FactScope};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
 
@@ -55,23 +56,37 @@ pub struct SessionDeltas {
     pub summaries: Vec<(Arc<str>, SummaryAgg)>,
     /// Ascending by session and sort key; no two have the same key.
     pub timeline: Vec<TimelineItem>,
-    /// Facts of an account, a channel, a stage or a composition: ascending by time, each once.
+    /// Facts of an account or a channel: ascending by time, each once.
     pub account_facts: Vec<Fact>,
 }
 
 impl SessionFold {
-    /// Folds a fact. API calls that IVS reports under its own source are left out.
+    /// Folds a fact. One that is to be counted only is left out.
     pub fn add_fact(&mut self, fact: &Fact) {
-        if matches!(fact.kind, FactKind::Ignored) {
+        if fact.kind.is_counted_only() {
             return;
         }
-        let FactScope::Session { session_id, channel_id } = &fact.scope else {
-            let key = (fact.time, fact_fingerprint(fact));
-            self.account_facts.entry(key).or_insert_with(|| fact.clone());
-            return;
+        let (session_id, channel_id) = match &fact.scope {
+            FactScope::Session { session_id, channel_id } => (session_id, channel_id),
+            FactScope::Stage { .. } | FactScope::Composition { .. } => {
+                // A timeline without a summary: nobody watches a stage here.
+                if let Some(item) = TimelineItem::of(fact) {
+                    self.add_item(item);
+                }
+                return;
+            }
+            FactScope::Channel { .. } | FactScope::Account { .. } => {
+                let key = (fact.time, fact_fingerprint(fact));
+                self.account_facts.entry(key).or_insert_with(|| fact.clone());
+                return;
+            }
         };
         let summary = self.summary(session_id);
-        summary.see_channel(channel_id);
+        let by = match fact.origin {
+            FactOrigin::Ivs => SaidBy::Ivs,
+            FactOrigin::Application => SaidBy::Backend,
+        };
+        summary.see_channel(&Arc::from(channel_id.as_str()), by);
         summary.lifecycle.add(fact.time, &fact.kind, fact.origin);
         if let Some(item) = TimelineItem::of(fact) {
             self.add_item(item);
@@ -98,7 +113,7 @@ impl SessionFold {
             return;
         }
         let summary = self.summary(&key.session_id);
-        summary.see_channel(&window.channel_id);
+        summary.see_channel(&window.channel_id, window.channel_said_by);
         summary.telemetry.absorb(key.minute, window);
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::channel::SaidBy;
 use crate::fixed::FixedSum;
 use crate::merge::{Gauge, Merge, Range, Stat, Total};
 use crate::minute::Minute;
@@ -25,8 +26,10 @@ pub struct WindowKey {
 /// A figure that no record carried has count 0 and no mean; zeros that records carried count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowAgg {
-    /// The channel. Where records disagree, the smallest name that is not empty.
+    /// The channel. Where records disagree, [`crate::channel`] decides.
     pub channel_id: Arc<str>,
+    /// Who says so.
+    pub channel_said_by: SaidBy,
     /// Records folded, of every kind.
     pub records: u64,
     /// Of these, the `metrics_update` events of the stream's backend.
@@ -82,12 +85,9 @@ pub struct WindowAgg {
 }
 
 impl WindowAgg {
-    /// Counts a record's channel in.
-    pub fn see_channel(&mut self, channel_id: &Arc<str>) {
-        let smaller = self.channel_id.is_empty() || *channel_id < self.channel_id;
-        if smaller && !channel_id.is_empty() {
-            self.channel_id = Arc::clone(channel_id);
-        }
+    /// Counts a statement about the channel in.
+    pub fn see_channel(&mut self, channel_id: &Arc<str>, by: SaidBy) {
+        self.channel_said_by.note(&mut self.channel_id, channel_id, by);
     }
 
     /// How many players sent records; [`crate::sketch::distinct`] states the error.
@@ -110,6 +110,7 @@ impl Merge for WindowAgg {
     fn merge(&mut self, other: &Self) {
         let Self {
             channel_id,
+            channel_said_by,
             records,
             gauges,
             player_records,
@@ -136,7 +137,7 @@ impl Merge for WindowAgg {
             startup_sum_ms,
             players,
         } = other;
-        self.see_channel(channel_id);
+        self.see_channel(channel_id, *channel_said_by);
         self.records.merge(records);
         self.gauges.merge(gauges);
         self.player_records.merge(player_records);

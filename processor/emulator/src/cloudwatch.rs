@@ -1,11 +1,12 @@
 //! CloudWatch: metrics, metric math, alarms and dashboards.
 //!
 //! Answers as AWS documents it, with these limits: minutes are kept for 15 days and not condensed;
-//! composite alarms, anomaly detection and Metrics Insights are unknown; alarms are evaluated every
-//! few seconds instead of every minute, over the same sliding window.
+//! anomaly detection is unknown, and Metrics Insights without tags; alarms are evaluated every few
+//! seconds instead of every minute, over the same sliding window.
 
 mod alarm;
 mod dashboard;
+mod insight;
 mod math;
 mod metric_data;
 mod model;
@@ -25,14 +26,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloudwatch::alarm::Alarms;
 use crate::cloudwatch::alarm::decide::State;
+use crate::cloudwatch::alarm::spec::AlarmSpec;
 use crate::cloudwatch::dashboard::Dashboards;
 use crate::cloudwatch::model::{AlarmSelection, Flag, SetAlarmState};
-use crate::cloudwatch::store::Store;
+use crate::cloudwatch::store::{Datum, MetricId, Samples, Store, Unit};
 use crate::cloudwatch::wire::{Wire, list, map, map_some, text};
 use crate::error::StartError;
 use crate::journal;
 use crate::service::{AwsError, Call, Shared};
 use crate::sns::Sns;
+use crate::tags::{self, Tag, Words};
 
 /// Between two evaluations of all alarms.
 const TICK_MS: u64 = 5_000;
@@ -60,6 +63,19 @@ struct Inner {
     store: Store,
     book: Book,
     trimmed_ms: i64,
+}
+
+/// CloudWatch's codes.
+const TAG_WORDS: Words = Words { invalid: "InvalidParameterValue", too_many: "LimitExceeded" };
+
+/// Tags of an input, and whose they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct TagInput {
+    #[serde(rename = "ResourceARN")]
+    resource_arn: String,
+    tags: Vec<Tag>,
+    tag_keys: Vec<String>,
 }
 
 /// What changes seldom; written whole at each change.
@@ -132,9 +148,9 @@ impl CloudWatch {
             "ListMetrics" => {
                 statistics::list_metrics(&self.lock().store, &wire.read(body)?, now_ms)
             }
-            "PutMetricAlarm" => {
-                let spec = wire.read(body)?;
-                self.change(|book| book.alarms.put(spec, now_ms).map(|()| map([])))
+            "PutMetricAlarm" | "PutCompositeAlarm" => self.put_alarm(wire, call, now_ms),
+            "TagResource" | "UntagResource" | "ListTagsForResource" => {
+                self.answer_tags(&call.operation, wire.read(body)?)
             }
             "DescribeAlarms" => Ok(self.describe_alarms(&wire.read(body)?)),
             "DescribeAlarmHistory" => Ok(self.describe_history(&wire.read(body)?)),
@@ -143,8 +159,12 @@ impl CloudWatch {
                 let names = wire.read::<AlarmSelection>(body)?.alarm_names;
                 self.change(|book| {
                     names.iter().for_each(|name| drop(book.alarms.alarms.remove(name)));
-                    Ok(map([]))
-                })
+                    Ok(())
+                })?;
+                for name in &names {
+                    self.shared.tags.forget(&alarm::arn(&self.shared, name))?;
+                }
+                Ok(map([]))
             }
             "EnableAlarmActions" => self.switch_actions(&wire.read(body)?, true),
             "DisableAlarmActions" => self.switch_actions(&wire.read(body)?, false),
@@ -181,6 +201,61 @@ impl CloudWatch {
         Ok(map([]))
     }
 
+    /// Takes a value as AWS's own services give them, which `PutMetricData` is not open to.
+    pub(crate) fn play(
+        &self,
+        (namespace, name): (&str, &str),
+        dimensions: &[(&str, &str)],
+        unit: &str,
+        value: f64,
+    ) -> Result<(), AwsError> {
+        let mut dimensions: Vec<(String, String)> = dimensions
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        dimensions.sort();
+        let now_ms = self.now_ms();
+        let datum = Datum {
+            metric: MetricId { namespace: namespace.to_owned(), name: name.to_owned(), dimensions },
+            unit: Unit::parse(unit).unwrap_or(Unit::NONE),
+            at_s: now_ms.div_euclid(60_000) * 60,
+            samples: Samples::Values(vec![(value, 1.0)]),
+        };
+        self.lock().store.add(&[datum], now_ms).map_err(|error| not_stored(&error))
+    }
+
+    fn put_alarm(&self, wire: Wire, call: &Call, now_ms: i64) -> Result<Cbor, AwsError> {
+        let mut spec: AlarmSpec = wire.read(&call.body)?;
+        spec.alarm_rule = match call.operation.as_str() {
+            "PutCompositeAlarm" => Some(spec.alarm_rule.unwrap_or_default()),
+            _ => None,
+        };
+        let arn = alarm::arn(&self.shared, &spec.alarm_name);
+        let given: TagInput = wire.read(&call.body)?;
+        self.change(|book| book.alarms.put(spec, now_ms))?;
+        self.shared.tags.add(&arn, tags::from_list(given.tags), TAG_WORDS)?;
+        Ok(map([]))
+    }
+
+    /// Tags of alarms.
+    fn answer_tags(&self, operation: &str, input: TagInput) -> Result<Cbor, AwsError> {
+        let (arn, tags) = (&input.resource_arn, &self.shared.tags);
+        let name = arn.rsplit_once(":alarm:").map_or("", |(_, name)| name);
+        if !self.lock().book.alarms.alarms.contains_key(name) {
+            let message = format!("The resource {arn} does not exist");
+            return Err(AwsError { status: 404, code: "ResourceNotFoundException", message });
+        }
+        match operation {
+            "TagResource" => tags.add(arn, tags::from_list(input.tags), TAG_WORDS)?,
+            "UntagResource" => tags.remove(arn, &input.tag_keys)?,
+            _ => {
+                let tag = |(key, value)| map([("Key", text(key)), ("Value", text(value))]);
+                return Ok(map([("Tags", list(tags.of(arn).into_iter().map(tag)))]));
+            }
+        }
+        Ok(map([]))
+    }
+
     fn describe_alarms(&self, wanted: &AlarmSelection) -> Cbor {
         let inner = self.lock();
         let skip: usize = wanted.next_token.as_deref().and_then(|at| at.parse().ok()).unwrap_or(0);
@@ -191,13 +266,16 @@ impl CloudWatch {
             .alarms
             .alarms
             .values()
+            .filter(|alarm| wanted.wants(alarm.spec.alarm_rule.is_some()))
             .filter(|alarm| wanted.selects(&alarm.spec.alarm_name, alarm.state))
             .skip(skip);
-        let page = alarm::describe_all(found.by_ref().take(size), &self.shared);
+        let page: Vec<_> = found.by_ref().take(size).collect();
         let next = found.next().map(|_| text((skip + size).to_string()));
+        let (composite, metric): (Vec<_>, Vec<_>) =
+            page.into_iter().partition(|alarm| alarm.spec.alarm_rule.is_some());
         map_some([
-            ("MetricAlarms", Some(page)),
-            ("CompositeAlarms", Some(list([]))),
+            ("MetricAlarms", Some(alarm::describe_all(metric.into_iter(), &self.shared))),
+            ("CompositeAlarms", Some(alarm::describe_all(composite.into_iter(), &self.shared))),
             ("NextToken", next),
         ])
     }
@@ -215,18 +293,19 @@ impl CloudWatch {
             let message = format!("`{}` is no state of an alarm", input.state_value);
             AwsError::bad_request("ValidationError", message)
         })?;
-        let mut changed = None;
+        let mut changed = Vec::new();
         let output = self.change(|book| {
             if !book.alarms.alarms.contains_key(&input.alarm_name) {
                 let message = format!("the alarm {} does not exist", input.alarm_name);
                 return Err(AwsError { status: 404, code: "ResourceNotFound", message });
             }
             let now_ms = self.now_ms();
-            changed = book.alarms.set(&input.alarm_name, state, &input.state_reason, now_ms);
+            changed.extend(book.alarms.set(&input.alarm_name, state, &input.state_reason, now_ms));
+            changed.extend(book.alarms.settle_composites(now_ms));
             Ok(map([]))
         })?;
-        if let Some((alarm, change)) = changed {
-            self.announce(&alarm, &change);
+        for (alarm, change) in &changed {
+            self.announce(alarm, change);
         }
         Ok(output)
     }

@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{Request, Uri, header};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Uri, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::oneshot;
 
 use crate::error::StartError;
-use crate::service::{AwsError, Call};
+use crate::service::{AwsError, Call, Shared, json_response};
 
 /// The file inside the state folder.
 const FILE: &str = "dynamodb.sqlite";
+
+/// The largest answer without items in it: descriptions and lists.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// How often items past their time to live are deleted. AWS promises days; a minute shows that
 /// it happens.
@@ -112,29 +116,88 @@ async fn sweep(database: dynoxide::Database) {
     }
 }
 
-/// Hands DynamoDB calls that arrived at the endpoint's own listener on to the store.
+/// As the store writes the region and account of its ARNs.
+const STORE_ARN: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
+
+/// Operations on items: none of their bodies holds an ARN of the store's making.
+const ITEM_OPERATIONS: [&str; 10] = [
+    "PutItem",
+    "GetItem",
+    "UpdateItem",
+    "DeleteItem",
+    "Query",
+    "Scan",
+    "BatchGetItem",
+    "BatchWriteItem",
+    "TransactGetItems",
+    "TransactWriteItems",
+];
+
+/// Hands DynamoDB calls that arrived at the endpoint's own listener on to the store, and gives its
+/// ARNs the endpoint's region and account.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     client: Client<HttpConnector, Body>,
     url: String,
+    own_arn: String,
 }
 
 impl Forwarder {
-    pub(crate) fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str, shared: &Shared) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { client, url: url.to_owned() }
+        let own_arn = shared.arn("dynamodb", "");
+        Self { client, url: url.to_owned(), own_arn }
     }
 
     pub(crate) async fn call(&self, call: Call) -> Response {
-        match self.forward(call).await {
+        let answer = match call.operation.as_str() {
+            "DescribeContinuousBackups" => self.continuous_backups(call).await,
+            operation if ITEM_OPERATIONS.contains(&operation) => self.forward(call).await,
+            _ => self.translate(call).await,
+        };
+        match answer {
             Ok(response) => response,
             Err(error) => {
                 let message = format!("the embedded dynamodb did not answer: {error}");
                 AwsError { status: 500, code: "InternalServerError", message }.json_response()
             }
         }
+    }
+
+    /// With the ARNs of either side put in the place of the other's.
+    async fn translate(&self, mut call: Call) -> io::Result<Response> {
+        call.body = replaced(&call.body, &self.own_arn, STORE_ARN);
+        let (mut head, body) = self.forward(call).await?.into_parts();
+        let body = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await.map_err(io::Error::other)?;
+        let body = replaced(&body, STORE_ARN, &self.own_arn);
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        // Clients check it.
+        head.headers.insert("x-amz-crc32", HeaderValue::from(crc32fast::hash(&body)));
+        Ok(Response::from_parts(head, Body::from(body)))
+    }
+
+    /// Of a table that exists: there are no backups and no recovery to a point in time here.
+    async fn continuous_backups(&self, mut call: Call) -> io::Result<Response> {
+        let target = HeaderValue::from_static("DynamoDB_20120810.DescribeTable");
+        call.headers.insert("x-amz-target", target);
+        let described = self.translate(call).await?;
+        if described.status().is_success() {
+            let body = serde_json::json!({ "ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "DISABLED",
+                "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" },
+            }});
+            return Ok(json_response(body.to_string()));
+        }
+        let body = axum::body::to_bytes(described.into_body(), ANSWER_BYTES_MAX).await;
+        let text = body.map_err(io::Error::other)?;
+        let is_absent = String::from_utf8_lossy(&text).contains("ResourceNotFoundException");
+        let code = if is_absent { "TableNotFoundException" } else { "ValidationException" };
+        let message = serde_json::from_slice::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()));
+        Ok(AwsError::bad_request(code, message.unwrap_or_default()).json_response())
     }
 
     async fn forward(&self, call: Call) -> io::Result<Response> {
@@ -155,5 +218,13 @@ impl Forwarder {
         }
         let response = self.client.request(request).await.map_err(io::Error::other)?;
         Ok(response.map(Body::new))
+    }
+}
+
+/// Replaces a text in a body; a body without it, or that is not text, stays as it is.
+fn replaced(body: &Bytes, from: &str, to: &str) -> Bytes {
+    match std::str::from_utf8(body) {
+        Ok(text) if text.contains(from) => Bytes::from(text.replace(from, to)),
+        _ => body.clone(),
     }
 }

@@ -14,9 +14,10 @@ use crate::error::StartError;
 use crate::faults::{FaultRule, Faults};
 use crate::folder;
 use crate::kinesis::Settings;
-use crate::server;
-use crate::server::App;
-use crate::service::Shared;
+use crate::notices::Notices;
+use crate::server::{self, App};
+use crate::service::{AwsError, Shared};
+use crate::telemetry::Telemetry;
 
 /// Where the services keep their state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Config {
     /// How many bytes of Kinesis records stay in memory. With [`State::Dir`] older records are
     /// read from their file; in memory a stream at the cap refuses writes until retention trims.
     pub kinesis_memory_bytes: usize,
+    /// The telemetry API at `/telemetry`; none is served without it.
+    pub telemetry: Option<Telemetry>,
 }
 
 impl Default for Config {
@@ -76,6 +79,7 @@ impl Default for Config {
             account: "000000000000".to_owned(),
             admit_aws_sources: true,
             kinesis_memory_bytes: 1 << 30,
+            telemetry: None,
         }
     }
 }
@@ -117,9 +121,10 @@ impl Endpoint {
             folder::empty(dir)?;
         }
         let dynamodb = DynamoDb::start(state_dir.as_deref(), config.dynamodb_listen).await?;
-        let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock);
+        let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock)?;
         let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
-        let app = App::new(shared, faults, kinesis, config.admit_aws_sources, dynamodb.url())?;
+        let admits = config.admit_aws_sources;
+        let app = App::new(shared, faults, kinesis, admits, dynamodb.url(), config.telemetry)?;
         let (stop, stopped) = oneshot::channel();
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&app), stopped));
         Ok(Self { url, app, dynamodb, stop: Some(stop), accepting })
@@ -135,6 +140,34 @@ impl Endpoint {
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         self.dynamodb.url()
+    }
+
+    /// Creates a topic and subscribes the caller to it, by a delivery over HTTP as any other
+    /// subscriber gets. Returns the topic's ARN and its messages from now on.
+    ///
+    /// # Errors
+    /// When SNS refuses the name.
+    pub fn watch_topic(
+        &self,
+        name: &str,
+        display_name: &str,
+    ) -> Result<(String, Notices), AwsError> {
+        self.app.watch_topic(&self.url, name, display_name)
+    }
+
+    /// Plays a service of AWS that sends its own metrics, such as IVS in `AWS/IVS`: one value of
+    /// this minute, of the metric by namespace and name.
+    ///
+    /// # Errors
+    /// When the state cannot be stored.
+    pub fn play_metric(
+        &self,
+        metric: (&str, &str),
+        dimensions: &[(&str, &str)],
+        unit: &str,
+        value: f64,
+    ) -> Result<(), AwsError> {
+        self.app.play_metric(metric, dimensions, unit, value)
     }
 
     /// Lets requests in flight finish (for a second at most) and stops.

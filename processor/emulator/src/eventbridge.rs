@@ -33,6 +33,7 @@ use crate::journal;
 use crate::kinesis::Kinesis;
 use crate::service::{AwsError, Call, Shared, json_response};
 use crate::sns::Sns;
+use crate::tags::{self, Tag, Words};
 
 /// Between two looks at waiting deliveries, replays and expired archives.
 const TICK_MS: u64 = 1_000;
@@ -89,6 +90,20 @@ struct TestEventPattern {
     event: String,
 }
 
+/// EventBridge's codes.
+const TAG_WORDS: Words =
+    Words { invalid: "ValidationException", too_many: "LimitExceededException" };
+
+/// `TagResource`, `UntagResource`, `ListTagsForResource`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct TagInput {
+    #[serde(rename = "ResourceARN")]
+    resource_arn: String,
+    tags: Vec<Tag>,
+    tag_keys: Vec<String>,
+}
+
 fn read<T: DeserializeOwned>(call: &Call) -> Result<T, AwsError> {
     let body = if call.body.is_empty() { b"{}".as_slice() } else { &call.body };
     serde_json::from_slice(body)
@@ -131,7 +146,7 @@ impl EventBridge {
 
     /// Answers one call.
     pub(crate) async fn call(&self, call: Call) -> Response {
-        match self.answer(&call) {
+        match self.answer(&call).and_then(|output| self.keep_tags(&call, output)) {
             Ok(output) => json_response(output.to_string()),
             Err(error) => error.json_response(),
         }
@@ -189,8 +204,41 @@ impl EventBridge {
                 let input = read(call)?;
                 self.change(|book| book.buses.remove_targets(&input))
             }
+            "TagResource" | "UntagResource" | "ListTagsForResource" => self.answer_tags(call),
             _ => self.answer_archives(call),
         }
+    }
+
+    /// Tags that came with a new bus or rule, and the end of those of a deleted one.
+    fn keep_tags(&self, call: &Call, output: Value) -> Result<Value, AwsError> {
+        let tags = &self.shared.tags;
+        match call.operation.as_str() {
+            "CreateEventBus" | "PutRule" => {
+                let arn = output.get("EventBusArn").or_else(|| output.get("RuleArn"));
+                let given = tags::from_list(read::<TagInput>(call)?.tags);
+                tags.add(arn.and_then(Value::as_str).unwrap_or_default(), given, TAG_WORDS)?;
+            }
+            "DeleteEventBus" | "DeleteRule" => {
+                tags.forget(&bus::arn_of(&read(call)?, &call.operation, &self.shared))?;
+            }
+            _ => {}
+        }
+        Ok(output)
+    }
+
+    /// Tags of buses and rules.
+    fn answer_tags(&self, call: &Call) -> Result<Value, AwsError> {
+        let input: TagInput = read(call)?;
+        let (arn, tags) = (&input.resource_arn, &self.shared.tags);
+        if !self.lock().book.buses.has_arn(arn, &self.shared) {
+            return Err(bus::absent(format!("Resource {arn} does not exist.")));
+        }
+        match call.operation.as_str() {
+            "TagResource" => tags.add(arn, tags::from_list(input.tags), TAG_WORDS)?,
+            "UntagResource" => tags.remove(arn, &input.tag_keys)?,
+            _ => return Ok(json!({"Tags": tags::to_list(tags.of(arn))})),
+        }
+        Ok(json!({}))
     }
 
     fn put_events(&self, input: &PutEvents) -> Result<Value, AwsError> {

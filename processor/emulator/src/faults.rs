@@ -4,23 +4,25 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Protocol;
 use crate::service::{AwsError, Call, ServiceName};
 
 /// How many rules an endpoint holds at most.
 const MAX_RULES: usize = 64;
 
-/// What goes wrong.
+/// What goes wrong, in the words of the configuration's `[chaos]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// The service's own throttling error; the call is not carried out.
     Throttle,
     /// An internal error, HTTP 500; the call is not carried out.
+    #[serde(rename = "error", alias = "error500")]
     Error500,
     /// The call is carried out, then the connection closes without an answer.
+    #[serde(rename = "lost_reply", alias = "drop_reply")]
     DropReply,
     /// The call waits this many milliseconds, then goes on.
     DelayMs(u64),
@@ -36,7 +38,7 @@ pub struct FaultRule {
     pub service: Option<String>,
     /// The operation, for example `PutRecords`; absent means all.
     pub operation: Option<String>,
-    /// What goes wrong: `"throttle"`, `"error500"`, `"drop_reply"`, `"reset"`, `{"delay_ms": 50}`.
+    /// What goes wrong: `"throttle"`, `"error"`, `"lost_reply"`, `"reset"`, `{"delay_ms": 50}`.
     pub kind: FaultKind,
     /// Hits every nth matching call, the nth first.
     pub every_nth: Option<NonZeroU32>,
@@ -133,61 +135,30 @@ fn next_unit(state: &mut u64) -> f64 {
     f64::from(high) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// The throttling error in the wire form of the service.
-pub(crate) fn throttled(service: ServiceName) -> Response {
-    let code = match service {
+/// Returns the service's throttling error, in the protocol of the call.
+pub(crate) fn throttled(call: &Call) -> Response {
+    let code = match call.service {
         ServiceName::Kinesis | ServiceName::DynamoDb => "ProvisionedThroughputExceededException",
         ServiceName::Events => "ThrottlingException",
         ServiceName::Monitoring | ServiceName::Sns | ServiceName::Sts => "Throttling",
     };
-    in_wire_form(service, &AwsError::bad_request(code, "Rate exceeded"))
+    refuse(call, &AwsError::bad_request(code, "Rate exceeded"))
 }
 
-/// An internal error in the wire form of the service.
-pub(crate) fn internal_error(service: ServiceName) -> Response {
-    let code = match service {
+/// Returns the service's internal error, in the protocol of the call.
+pub(crate) fn internal_error(call: &Call) -> Response {
+    let code = match call.service {
         ServiceName::Kinesis => "InternalFailureException",
         ServiceName::DynamoDb => "InternalServerError",
         ServiceName::Events => "InternalException",
         ServiceName::Monitoring => "InternalServiceFault",
         ServiceName::Sns | ServiceName::Sts => "InternalFailure",
     };
-    in_wire_form(service, &AwsError { status: 500, code, message: "a requested fault".to_owned() })
+    refuse(call, &AwsError { status: 500, code, message: "a requested fault".to_owned() })
 }
 
-fn in_wire_form(service: ServiceName, error: &AwsError) -> Response {
-    let (body, content_type) = match service {
-        ServiceName::Kinesis | ServiceName::DynamoDb | ServiceName::Events => {
-            return error.json_response();
-        }
-        ServiceName::Monitoring => (cbor_error(error), "application/cbor"),
-        ServiceName::Sns | ServiceName::Sts => {
-            let body = format!(
-                "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message>\
-                 </Error><RequestId>local</RequestId></ErrorResponse>",
-                error.code, error.message
-            );
-            (body.into_bytes(), "text/xml")
-        }
-    };
-    let mut response = Response::new(body.into());
-    *response.status_mut() =
-        StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if service == ServiceName::Monitoring {
-        headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
-    }
-    response
-}
-
-fn cbor_error(error: &AwsError) -> Vec<u8> {
-    use ciborium::Value::{Map, Text};
-    let entry = |key: &str, value: &str| (Text(key.to_owned()), Text(value.to_owned()));
-    let map = Map(vec![entry("__type", error.code), entry("message", &error.message)]);
-    let mut body = Vec::new();
-    ciborium::into_writer(&map, &mut body).expect("writing to memory cannot fail");
-    body
+fn refuse(call: &Call, error: &AwsError) -> Response {
+    Protocol::of(&call.headers, Some(call.service.as_str())).refuse(error)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod limits;
 mod log;
 mod manage;
 mod model;
+mod monitoring;
 mod put;
 mod read;
 mod reshard;
@@ -31,6 +32,7 @@ mod shards;
 mod stream;
 mod subscribe;
 mod subscriptions;
+mod tagging;
 mod wire;
 
 use log::Memory;
@@ -143,6 +145,12 @@ impl Kinesis {
             "DecreaseStreamRetentionPeriod" => self.decrease_retention(body),
             "UpdateStreamMode" => self.update_stream_mode(body),
             "UpdateMaxRecordSize" => self.update_max_record_size(body),
+            "EnableEnhancedMonitoring" => self.switch_monitoring(body, true),
+            "DisableEnhancedMonitoring" => self.switch_monitoring(body, false),
+            "AddTagsToStream" | "TagResource" => self.add_tags(body),
+            "RemoveTagsFromStream" | "UntagResource" => self.remove_tags(body),
+            "ListTagsForStream" => self.list_tags_for_stream(body),
+            "ListTagsForResource" => self.list_tags_for_resource(body),
             "DescribeLimits" => Ok(self.describe_limits()),
             "RegisterStreamConsumer" => self.register_stream_consumer(body),
             "DeregisterStreamConsumer" => self.deregister_stream_consumer(body),

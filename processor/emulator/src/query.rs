@@ -20,8 +20,7 @@ pub(crate) struct Form(BTreeMap<String, String>);
 impl Form {
     /// Decodes `a=1&b=x+y%21`. Any bytes are accepted: what is not UTF-8 is replaced.
     pub(crate) fn parse(body: &[u8]) -> Self {
-        let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-        Self(pairs.map(pair).collect())
+        Self(form_urlencoded::parse(body).into_owned().collect())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
@@ -46,30 +45,6 @@ impl Form {
         }
         root.into_value()
     }
-}
-
-fn pair(pair: &[u8]) -> (String, String) {
-    let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-    (percent_decode(&pair[..at]), percent_decode(pair.get(at + 1..).unwrap_or_default()))
-}
-
-fn percent_decode(text: &[u8]) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (byte, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(decoded)) => {
-                out.push(decoded);
-                rest = &tail[2..];
-                continue;
-            }
-            (b'+', _) => out.push(b' '),
-            (other, _) => out.push(other),
-        }
-        rest = tail;
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[derive(Debug, Default)]
@@ -111,18 +86,10 @@ impl Node {
 
 /// Appends `text` with the characters that XML reserves, and those it cannot hold, replaced.
 pub(crate) fn push_escaped(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(character),
-            '\r' => out.push_str("&#xD;"),
-            control if control.is_control() => out.push('\u{fffd}'),
-            other => out.push(other),
-        }
-    }
+    let unfit =
+        |character: char| character.is_control() && !matches!(character, '\n' | '\t' | '\r');
+    let fit = text.replace(unfit, "\u{fffd}");
+    out.push_str(&quick_xml::escape::escape(&*fit));
 }
 
 /// `<name>text</name>`, escaped.

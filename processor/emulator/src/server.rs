@@ -24,9 +24,12 @@ use crate::eventbridge::EventBridge;
 use crate::faults;
 use crate::faults::{FaultKind, FaultRule, Faults};
 use crate::kinesis::{Kinesis, Settings};
+use crate::notices::{self, Mailbox, Notices};
+use crate::protocol::Protocol;
 use crate::service::{AwsError, Call, ServiceName, Shared};
 use crate::sns::Sns;
 use crate::sts::Sts;
+use crate::telemetry::{self, Telemetry};
 
 /// The largest body of any service here is DynamoDB's 16 MiB.
 const MAX_BODY_BYTES: usize = 16 << 20;
@@ -48,7 +51,12 @@ pub(crate) struct App {
     eventbridge: Arc<EventBridge>,
     sns: Arc<Sns>,
     sts: Sts,
+    telemetry: Option<Telemetry>,
+    mailbox: Mailbox,
 }
+
+/// A refusal of a request that no service saw, in the protocol it was written in.
+type Refusal = (Protocol, AwsError);
 
 impl App {
     pub(crate) fn new(
@@ -57,6 +65,7 @@ impl App {
         kinesis: Settings,
         admit_aws_sources: bool,
         dynamodb_url: &str,
+        telemetry: Option<Telemetry>,
     ) -> Result<Arc<Self>, StartError> {
         let kinesis = Kinesis::open(&shared, kinesis)?;
         let sns = Sns::open(Arc::clone(&shared))?;
@@ -68,8 +77,43 @@ impl App {
             admit_aws_sources,
         )?;
         let sts = Sts::new(Arc::clone(&shared));
-        let dynamodb = Forwarder::new(dynamodb_url);
-        Ok(Arc::new(Self { shared, faults, dynamodb, kinesis, cloudwatch, eventbridge, sns, sts }))
+        let dynamodb = Forwarder::new(dynamodb_url, &shared);
+        let mailbox = Mailbox::default();
+        Ok(Arc::new(Self {
+            shared,
+            faults,
+            dynamodb,
+            kinesis,
+            cloudwatch,
+            eventbridge,
+            sns,
+            sts,
+            telemetry,
+            mailbox,
+        }))
+    }
+
+    /// Creates a topic and subscribes this endpoint, at `url`, to it. Subscriptions that earlier
+    /// runs made at other ports end.
+    pub(crate) fn watch_topic(
+        &self,
+        url: &str,
+        name: &str,
+        display_name: &str,
+    ) -> Result<(String, Notices), AwsError> {
+        let arn = self.sns.watch(name, display_name, url, &format!("/_local/{}", notices::PATH))?;
+        Ok((arn, self.mailbox.open()))
+    }
+
+    /// See [`crate::Endpoint::play_metric`].
+    pub(crate) fn play_metric(
+        &self,
+        metric: (&str, &str),
+        dimensions: &[(&str, &str)],
+        unit: &str,
+        value: f64,
+    ) -> Result<(), AwsError> {
+        self.cloudwatch.play(metric, dimensions, unit, value)
     }
 
     /// Ends the services' background tasks.
@@ -84,14 +128,46 @@ impl App {
             let body = axum::body::to_bytes(Body::new(request.into_body()), MAX_BODY_BYTES).await;
             return Ok(self.administer(&method, &local, &body.map_err(io::Error::other)?));
         }
-        let call = match decode(request).await {
+        if is_visit(&request) {
+            return Ok(welcome(&self.shared));
+        }
+        if let (Some(api), Some(route)) =
+            (&self.telemetry, telemetry::Route::of(request.uri().path()))
+        {
+            return self.take_telemetry(api, route, request).await;
+        }
+        match decode(request).await {
+            Ok(call) => self.strike_and_dispatch(call).await,
+            Err((protocol, error)) => Ok(protocol.refuse(&error)),
+        }
+    }
+
+    /// A batch of telemetry, as API Gateway hands it to Kinesis.
+    async fn take_telemetry(
+        &self,
+        api: &Telemetry,
+        route: telemetry::Route,
+        request: Request<Incoming>,
+    ) -> io::Result<Response> {
+        let (head, body) = request.into_parts();
+        // One byte more than is taken tells that there is more.
+        let body = axum::body::to_bytes(Body::new(body), telemetry::BODY_BYTES_MAX + 1).await;
+        let body = body.unwrap_or_else(|_| Bytes::from(vec![0; telemetry::BODY_BYTES_MAX + 1]));
+        let call = match api.read(route, &head.method, &head.headers, &body) {
             Ok(call) => call,
-            Err(error) => return Ok(error.json_response()),
+            Err(response) => return Ok(*response),
         };
+        let response = self.strike_and_dispatch(call).await?;
+        let status = response.status();
+        let answer = axum::body::to_bytes(response.into_body(), MAX_BODY_BYTES).await;
+        Ok(telemetry::reply(status, &answer.map_err(io::Error::other)?))
+    }
+
+    async fn strike_and_dispatch(&self, call: Call) -> io::Result<Response> {
         let fault = self.faults.strike(&call);
         match fault {
-            Some(FaultKind::Throttle) => return Ok(faults::throttled(call.service)),
-            Some(FaultKind::Error500) => return Ok(faults::internal_error(call.service)),
+            Some(FaultKind::Throttle) => return Ok(faults::throttled(&call)),
+            Some(FaultKind::Error500) => return Ok(faults::internal_error(&call)),
             Some(FaultKind::Reset) => return Err(io::Error::other("a requested reset")),
             Some(FaultKind::DelayMs(wait_ms)) => self.shared.clock.sleep(wait_ms).await,
             Some(FaultKind::DropReply) | None => {}
@@ -125,6 +201,10 @@ impl App {
             ("health", &Method::GET) => plain_json(r#"{"status":"ok"}"#),
             ("sns", &Method::GET) => plain_json(self.sns.report()),
             ("events", &Method::GET) => plain_json(self.eventbridge.report()),
+            (notices::PATH, &Method::POST) => match self.mailbox.deliver(body) {
+                Ok(()) => plain_json("{}"),
+                Err(error) => error.json_response(),
+            },
             ("tick", &Method::POST) => {
                 self.cloudwatch.tick();
                 while self.eventbridge.tick() {}
@@ -204,24 +284,73 @@ async fn serve(
     }
 }
 
+/// Whether a browser, or somebody with `curl`, looks at `/`: no AWS call is a GET without a
+/// signature.
+fn is_visit(request: &Request<Incoming>) -> bool {
+    let headers = request.headers();
+    request.uri().path() == "/"
+        && request.uri().query().is_none()
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && !headers.contains_key(header::AUTHORIZATION)
+        && !headers.contains_key("x-amz-target")
+}
+
+/// What this is, for people.
+fn welcome(shared: &Shared) -> Response {
+    let (region, account) = (&shared.region, &shared.account);
+    let text = format!(
+        "This is an embedded AWS, for programs: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS and \
+         STS\nof region {region}, account {account}. Nothing here leaves this machine, and \
+         credentials are not checked.\n\n  \
+         export AWS_ENDPOINT_URL=http://<this address> AWS_REGION={region}\n  \
+         export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
+         aws dynamodb list-tables\n\n\
+         GET  /_local/health   whether it is up\n\
+         GET  /_local/sns      the latest messages of every topic\n\
+         GET  /_local/events   EventBridge deliveries under way\n\
+         POST /_local/faults   makes calls fail: {{\"kind\":\"throttle\",\"service\":\"kinesis\"}}; DELETE ends it\n\
+         POST /telemetry       player telemetry, and /streams for that of the QoS sample, where the endpoint was started with it\n"
+    );
+    let mut response = Response::new(Body::from(text));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
 /// Reads the body and finds out which service and operation is meant.
-async fn decode(request: Request<Incoming>) -> Result<Call, AwsError> {
+async fn decode(request: Request<Incoming>) -> Result<Call, Refusal> {
     let (head, body) = request.into_parts();
+    let scope = scope_of(&head.headers);
+    let protocol = Protocol::of(&head.headers, scope);
     let body = axum::body::to_bytes(Body::new(body), MAX_BODY_BYTES).await.map_err(|_| {
         let message = format!("the body could not be read or exceeds {MAX_BODY_BYTES} bytes");
         let status = StatusCode::PAYLOAD_TOO_LARGE.as_u16();
-        AwsError { status, code: "RequestEntityTooLargeException", message }
+        (protocol, AwsError { status, code: "RequestEntityTooLargeException", message })
     })?;
-    let body = decompress(&head.headers, body)?;
+    let body = decompress(&head.headers, body).map_err(|error| (protocol, error))?;
     let path = head.uri.path().to_owned();
-    let service = service_of(&head.headers, &path).ok_or_else(|| {
-        AwsError::bad_request(
-            "UnknownOperationException",
-            "neither the credential scope nor the target names a service of this endpoint",
-        )
-    })?;
+    let service = service_of(&head.headers, &path)
+        .ok_or_else(|| (protocol, unknown_service(protocol, scope)))?;
     let operation = operation_of(&head.headers, &path, &body);
     Ok(Call { service, operation, headers: head.headers, path, body })
+}
+
+/// In each protocol the code by which AWS itself says that it does not know what is asked.
+fn unknown_service(protocol: Protocol, scope: Option<&str>) -> AwsError {
+    let message = match scope {
+        Some(scope) => format!(
+            "this endpoint has no service `{scope}`; it has kinesis, dynamodb, monitoring \
+             (CloudWatch), events (EventBridge), sns and sts"
+        ),
+        None => "neither the credential scope nor the target names a service of this endpoint"
+            .to_owned(),
+    };
+    let code = match protocol {
+        Protocol::Json | Protocol::Cbor => "UnknownOperationException",
+        Protocol::Query | Protocol::Ec2 => "InvalidAction",
+        Protocol::RestXml => return AwsError { status: 501, code: "NotImplemented", message },
+    };
+    AwsError::bad_request(code, message)
 }
 
 fn decompress(headers: &HeaderMap, body: Bytes) -> Result<Bytes, AwsError> {
@@ -247,18 +376,18 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The service of the SigV4 scope `Credential=<key>/<date>/<region>/<service>/aws4_request`, or,
-/// unsigned, of the target's prefix or the path.
+/// The service of the SigV4 scope `Credential=<key>/<date>/<region>/<service>/aws4_request`.
+fn scope_of(headers: &HeaderMap) -> Option<&str> {
+    let (_, credential) = text(headers, "authorization")?.split_once("Credential=")?;
+    let mut from_end = credential.split(',').next()?.rsplit('/');
+    from_end.next().filter(|end| *end == "aws4_request")?;
+    from_end.next()
+}
+
+/// The service of the scope or, unsigned, of the target's prefix or the path.
 fn service_of(headers: &HeaderMap, path: &str) -> Option<ServiceName> {
-    let scope = text(headers, "authorization").and_then(|value| {
-        let (_, credential) = value.split_once("Credential=")?;
-        let credential = credential.split(',').next()?;
-        let mut from_end = credential.rsplit('/');
-        from_end.next().filter(|end| *end == "aws4_request")?;
-        ServiceName::parse(from_end.next()?)
-    });
-    if scope.is_some() {
-        return scope;
+    if let Some(service) = scope_of(headers).and_then(ServiceName::parse) {
+        return Some(service);
     }
     let target = text(headers, "x-amz-target").unwrap_or(path);
     [

@@ -11,6 +11,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::error::StartError;
+use crate::protocol::Protocol;
+use crate::tags::Tags;
 
 /// The services of the endpoint, by the name in the SigV4 credential scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,10 +99,11 @@ impl AwsError {
     #[must_use]
     pub fn unknown_operation(call: &Call) -> Self {
         let (service, operation) = (call.service.as_str(), &call.operation);
-        Self::bad_request(
-            "UnknownOperationException",
-            format!("{service} has no operation `{operation}` here"),
-        )
+        let code = match Protocol::of(&call.headers, Some(service)) {
+            Protocol::Query => "InvalidAction",
+            _ => "UnknownOperationException",
+        };
+        Self::bad_request(code, format!("{service} has no operation `{operation}` here"))
     }
 
     /// The error in AWS's JSON protocols (1.0 and 1.1 agree on it).
@@ -131,6 +135,7 @@ pub(crate) struct Shared {
     pub(crate) state_dir: Option<PathBuf>,
     /// Held locked for as long as any service lives.
     _lock: Option<File>,
+    pub(crate) tags: Tags,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -141,9 +146,10 @@ impl Shared {
         account: String,
         state_dir: Option<PathBuf>,
         lock: Option<File>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, StartError> {
+        let tags = Tags::open(state_dir.as_deref())?;
         let tasks = Mutex::new(JoinSet::new());
-        Arc::new(Self { clock, region, account, state_dir, _lock: lock, tasks })
+        Ok(Arc::new(Self { clock, region, account, state_dir, _lock: lock, tags, tasks }))
     }
 
     /// `arn:aws:<service>:<region>:<account>:<resource>`.

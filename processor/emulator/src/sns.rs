@@ -18,6 +18,10 @@ use crate::query::{Form, element};
 use crate::service::{AwsError, Call, Shared};
 use crate::sns::deliver::Courier;
 use crate::sns::topics::{Message, Topics};
+use crate::tags::{TagSet, Words};
+
+/// SNS's codes.
+const TAG_WORDS: Words = Words { invalid: "InvalidParameter", too_many: "TagLimitExceeded" };
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
@@ -86,6 +90,27 @@ impl Sns {
         Ok(message.id)
     }
 
+    /// Creates a topic and subscribes `base` + `path` to it. Other addresses with that path were
+    /// those of earlier runs: their subscriptions end.
+    pub(crate) fn watch(
+        &self,
+        name: &str,
+        display_name: &str,
+        base: &str,
+        path: &str,
+    ) -> Result<String, AwsError> {
+        let (arn, endpoint) = (self.shared.arn("sns", name), format!("{base}{path}"));
+        let mut topics = self.lock();
+        topics.create(&arn, name, display_name)?;
+        for old in topics.subscriptions(&arn)? {
+            if old.endpoint.ends_with(path) && old.endpoint != endpoint {
+                topics.unsubscribe(&old.arn)?;
+            }
+        }
+        topics.subscribe(&arn, "http", &endpoint)?;
+        Ok(arn)
+    }
+
     /// The topics with their latest messages, oldest first, as a JSON document.
     pub(crate) fn report(&self) -> String {
         self.lock().report().to_string()
@@ -105,9 +130,29 @@ impl Sns {
                 let arn = self.shared.arn("sns", name);
                 let display_name = attribute(&form, "DisplayName");
                 self.lock().create(&arn, name, display_name.unwrap_or_default())?;
+                self.shared.tags.add(&arn, form_tags(&form), TAG_WORDS)?;
                 Ok(element("TopicArn", &arn))
             }
-            "DeleteTopic" => self.lock().delete(arn()?).map(|()| String::new()),
+            "DeleteTopic" => {
+                self.lock().delete(arn()?)?;
+                self.shared.tags.forget(arn()?).map(|()| String::new())
+            }
+            "TagResource" => {
+                let arn = self.known(&form)?;
+                self.shared.tags.add(arn, form_tags(&form), TAG_WORDS).map(|()| String::new())
+            }
+            "UntagResource" => {
+                let arn = self.known(&form)?;
+                let keys: Vec<String> = members(&form, "TagKeys.member").collect();
+                self.shared.tags.remove(arn, &keys).map(|()| String::new())
+            }
+            "ListTagsForResource" => {
+                let tags = self.shared.tags.of(self.known(&form)?).into_iter();
+                let tags = tags.map(|(key, value)| {
+                    member(&[element("Key", &key), element("Value", &value)].concat())
+                });
+                Ok(format!("<Tags>{}</Tags>", tags.collect::<String>()))
+            }
             "ListTopics" => {
                 let arns = self.lock().arns();
                 let members = arns.iter().map(|arn| member(&element("TopicArn", arn)));
@@ -140,6 +185,15 @@ impl Sns {
             },
             _ => Err(AwsError::unknown_operation(call)),
         }
+    }
+
+    /// The ARN of a topic that exists, out of `ResourceArn`.
+    fn known<'a>(&self, form: &'a Form) -> Result<&'a str, AwsError> {
+        let arn = form.require("ResourceArn")?;
+        let code = "ResourceNotFound";
+        let message = "Resource does not exist".to_owned();
+        self.lock().subscriptions(arn).map_err(|_| AwsError { status: 404, code, message })?;
+        Ok(arn)
     }
 
     fn list_subscriptions(&self, topic_arn: Option<&str>) -> Result<String, AwsError> {
@@ -182,6 +236,21 @@ impl Sns {
         let id = self.publish(arn, form.get("Subject"), &chosen)?;
         Ok(element("MessageId", &id))
     }
+}
+
+/// `TagKeys.member.1=a&TagKeys.member.2=b`.
+fn members<'a>(form: &'a Form, list: &'a str) -> impl Iterator<Item = String> + 'a {
+    (1..).map_while(move |at| form.get(&format!("{list}.{at}")).map(ToOwned::to_owned))
+}
+
+/// `Tags.member.1.Key=a&Tags.member.1.Value=b`.
+fn form_tags(form: &Form) -> TagSet {
+    let tag = |at: usize| {
+        let key = form.get(&format!("Tags.member.{at}.Key"))?;
+        let value = form.get(&format!("Tags.member.{at}.Value")).unwrap_or_default();
+        Some((key.to_owned(), value.to_owned()))
+    };
+    (1..).map_while(tag).collect()
 }
 
 fn member(inside: &str) -> String {

@@ -111,7 +111,7 @@ pub fn hash_key(partition_key: &str) -> u128 {
 
 /// The protobuf message of an aggregate whose checksum is right.
 fn message(data: &Bytes) -> Option<Bytes> {
-    let end = data.len().checked_sub(DIGEST_BYTES).filter(|end| *end > MAGIC.len())?;
+    let end = data.len().checked_sub(DIGEST_BYTES).filter(|end| *end >= MAGIC.len())?;
     let whole = data.starts_with(&MAGIC) && Md5::digest(&data[MAGIC.len()..end])[..] == data[end..];
     whole.then(|| data.slice(MAGIC.len()..end))
 }
@@ -144,6 +144,9 @@ fn records(message: &Bytes) -> Result<Vec<UserRecord>, String> {
             (1..=3, _) => return Err(format!("field {field} has the wrong wire type")),
             _ => {}
         }
+    }
+    if entries.is_empty() {
+        return Err("no user records".to_owned());
     }
     // The tables may follow the records, so indices are looked up at the end.
     let resolve = |(at, entry)| user_record(at, entry, &keys, &explicit);

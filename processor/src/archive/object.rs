@@ -8,21 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf as _, Bytes};
-use futures::StreamExt as _;
-use object_store::{DynObjectStore, ObjectStoreExt as _};
+use object_store::DynObjectStore;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use super::ahead::Ahead;
 use super::format::{self, Format};
+use super::stored::{Counted, Download, Kept};
 use super::{decompress, printable};
 
 /// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is
 /// then read without a stop here.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Pieces of a download that wait for their reader: enough to keep the network busy.
-const CHUNKS_AHEAD: usize = 8;
 
 /// One object of an archive.
 #[derive(Clone, Debug)]
@@ -273,108 +269,11 @@ impl Read for Failed {
     }
 }
 
-/// Counts the stored bytes that its reader has taken.
-struct Counted {
-    stored: Box<dyn BufRead + Send>,
-    consumed: Arc<AtomicU64>,
-    total: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.stored.read(out)?;
-        self.count(read);
-        Ok(read)
-    }
-}
-
-impl BufRead for Counted {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.stored.fill_buf()
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.stored.consume(bytes);
-        self.count(bytes);
-    }
-}
-
-impl Counted {
-    fn count(&self, bytes: usize) {
-        self.consumed.fetch_add(bytes as u64, Relaxed);
-        self.total.fetch_add(bytes as u64, Relaxed);
-    }
-}
-
-/// A kept stream from some place on; several may read one at once.
-struct Kept {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Kept {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        use std::os::unix::fs::FileExt as _;
-        let read = self.file.read_at(out, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-/// An object on its way from the store, a few pieces ahead of its reader.
-struct Download {
-    chunks: mpsc::Receiver<object_store::Result<Bytes>>,
-    current: Bytes,
-}
-
-impl Download {
-    fn start(handle: &Handle, store: Arc<DynObjectStore>, path: object_store::path::Path) -> Self {
-        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        handle.spawn(async move {
-            let mut pieces = match store.get(&path).await {
-                Ok(found) => found.into_stream(),
-                Err(error) => futures::stream::iter([Err(error)]).boxed(),
-            };
-            while let Some(piece) = pieces.next().await {
-                // A reader that has seen enough is gone.
-                if sender.send(piece).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Self { chunks, current: Bytes::new() }
-    }
-}
-
-impl Read for Download {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let ready = self.fill_buf()?;
-        let bytes = ready.len().min(out.len());
-        out[..bytes].copy_from_slice(&ready[..bytes]);
-        self.consume(bytes);
-        Ok(bytes)
-    }
-}
-
-impl BufRead for Download {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                None => break,
-                Some(piece) => self.current = piece.map_err(io::Error::other)?,
-            }
-        }
-        Ok(&self.current)
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.current.advance(bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    use object_store::ObjectStoreExt as _;
 
     use super::*;
 

@@ -43,7 +43,8 @@ pub(crate) fn of(objects: &[Object], threads: usize) -> Vec<Part> {
     objects.iter().enumerate().flat_map(stretches).collect()
 }
 
-/// The line ends next after the places that cut a file into `count` stretches.
+/// The line ends next after the places that cut a file into `count` stretches, each with an object
+/// behind it: other lines may be the middle of a text of several.
 fn cuts(file: &mut File, size_bytes: u64, count: u64) -> io::Result<Vec<u64>> {
     let mut cuts = Vec::new();
     let mut text = Vec::new();
@@ -51,7 +52,7 @@ fn cuts(file: &mut File, size_bytes: u64, count: u64) -> io::Result<Vec<u64>> {
         file.seek(SeekFrom::Start(place))?;
         text.clear();
         file.take(MAX_LINE_BYTES).read_to_end(&mut text)?;
-        if let Some(end) = memchr::memchr(b'\n', &text) {
+        if let Some(end) = memchr::memmem::find(&text, b"\n{") {
             cuts.push(place + end as u64 + 1);
         }
     }
@@ -66,9 +67,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_cut_where_lines_end() {
+    fn a_file_is_cut_where_lines_end_before_an_object() {
         let mut file = tempfile::tempfile().unwrap();
-        let lines: Vec<String> = (0..100).map(|n| format!("{}\n", "x".repeat(n))).collect();
+        let lines: Vec<String> = (0..100).map(|n| format!("{{{}\n", " \n".repeat(n))).collect();
         let text = lines.concat();
         file.write_all(text.as_bytes()).unwrap();
         for count in 1..20 {
@@ -76,7 +77,7 @@ mod tests {
             assert!(cuts.len() as u64 == count - 1 && cuts.is_sorted(), "{cuts:?}");
             for cut in cuts {
                 let cut = usize::try_from(cut).unwrap();
-                assert_eq!(text.as_bytes()[cut - 1], b'\n');
+                assert_eq!(&text.as_bytes()[cut - 1..=cut], b"\n{");
             }
         }
     }

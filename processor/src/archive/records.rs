@@ -4,13 +4,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use ivs_core::decode::frame::{is_blank, pieces};
 use tokio::runtime::Handle;
 
 use super::object::{Damage, Object};
-use super::split::{Splitter, concatenated, is_blank};
+use super::split::Splitter;
 
-/// Hands out every record of an object: where its line is, counted from 1, and its bytes. A line
-/// holds one record or objects side by side; a blank one none.
+/// Hands out every record of an object: where its first line is, counted from 1, and its bytes.
+/// A line holds one record or objects side by side, a JSON text may be printed over several; a blank
+/// line holds none.
 ///
 /// # Errors
 /// Where the object is damaged; all whole records before that were handed out.
@@ -20,22 +22,33 @@ pub(crate) fn each_record(
     total: &Arc<AtomicU64>,
     mut each: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
 ) -> Result<(), Damage> {
+    each_stretch(object, handle, total, |line, stretch| {
+        pieces(stretch).try_for_each(|piece| each(line, piece))
+    })
+}
+
+/// Hands out every stretch of an object, to be read as a record is: where its first line is,
+/// counted from 1, and its bytes.
+///
+/// # Errors
+/// As [`each_record`].
+pub(crate) fn each_stretch(
+    object: &Object,
+    handle: &Handle,
+    total: &Arc<AtomicU64>,
+    mut each: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<(), Damage> {
     let mut text = object.open(handle, total)?;
-    let mut lines = Splitter::default();
+    let mut stretches = Splitter::default();
     loop {
-        let line = match lines.next(&mut text) {
+        let stretch = match stretches.next(&mut text) {
             Ok(None) => return Ok(()),
-            Ok(Some((_, line))) => line.to_vec(),
+            Ok(Some((_, stretch))) if is_blank(stretch) => continue,
+            Ok(Some((_, stretch))) => stretch.to_vec(),
             Err(error) => return Err(text.damage(error.to_string())),
         };
-        if is_blank(&line) {
-            continue;
-        }
-        let pieces = concatenated(&line).unwrap_or_else(|| vec![&line]);
-        for piece in pieces {
-            if each(lines.line(), piece).is_break() {
-                return Ok(());
-            }
+        if each(stretches.line(), &stretch).is_break() {
+            return Ok(());
         }
     }
 }

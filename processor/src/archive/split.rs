@@ -1,16 +1,18 @@
-//! Text into records: one a line, or JSON objects one after the other without newlines, as
-//! Firehose writes them.
+//! Text into stretches that are read as records are: lines, or the lines over which a JSON text is
+//! printed. JSON objects one after the other without newlines, as Firehose writes them, are one line.
 //!
-//! A newline always ends a record, so a line that was cut never takes the next with it.
+//! A line that was cut never takes the next with it.
 
 use std::io::{self, Read};
 
-/// The longest stretch without a newline that is held: a record and what follows it.
-const MAX_STRETCH_BYTES: usize = 4 << 20;
+use ivs_core::decode::frame::record_end;
+
+/// The longest stretch that is held: a record of the largest size and what follows it.
+const MAX_STRETCH_BYTES: usize = 12 << 20;
 /// Read at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Cuts a text into lines, or where those are too long into runs of whole objects.
+/// Cuts a text into stretches, or where those are too long into runs of whole objects.
 #[derive(Debug)]
 pub(crate) struct Splitter {
     buffer: Vec<u8>,
@@ -51,21 +53,36 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// The next line without its end, and where it begins in the text; `None` at the end.
+    /// The next stretch without its last line's end, and where it begins in the text; `None` at the
+    /// end.
     ///
     /// # Errors
-    /// When reading or decompressing fails. What came before was handed out: whole lines, and the
-    /// whole objects of the last one.
-    pub(crate) fn next(&mut self, text: &mut impl Read) -> io::Result<Option<(u64, &[u8])>> {
+    /// When reading or decompressing fails. What came before was handed out: whole lines and texts,
+    /// and the whole objects of the last one.
+    pub(crate) fn next(&mut self, source: &mut impl Read) -> io::Result<Option<(u64, &[u8])>> {
         loop {
             let start = self.at;
             if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.scanned..self.filled]) {
-                let end = self.scanned + found;
-                self.turn_to(end + 1);
-                self.newlines += 1;
-                self.line = self.newlines;
-                if !std::mem::take(&mut self.skipping) {
+                let line_end = self.scanned + found;
+                if std::mem::take(&mut self.skipping) {
+                    self.turn_to(line_end + 1);
+                    self.newlines += 1;
+                } else if let Some(end) = self.stretch_end(start, line_end) {
+                    self.turn_to((end + 1).min(self.filled));
+                    self.line = self.newlines + 1;
+                    self.newlines += match end == line_end {
+                        true => 1,
+                        false => {
+                            memchr::memchr_iter(b'\n', &self.buffer[start..self.at]).count() as u64
+                        }
+                    };
                     return Ok(Some(self.piece(start, end)));
+                } else if self.ended {
+                    // The text broke off inside what is printed here.
+                    self.turn_to(self.filled);
+                } else {
+                    self.scanned = line_end;
+                    self.fill(source);
                 }
                 continue;
             }
@@ -89,10 +106,20 @@ impl Splitter {
                 }
                 continue;
             }
-            if let Err(error) = self.fill(text) {
-                (self.ended, self.failed) = (true, Some(error));
-            }
+            self.fill(source);
         }
+    }
+
+    /// Where the stretch ends whose first line ends at `line_end`; `None` if it goes on behind what
+    /// was read.
+    fn stretch_end(&self, start: usize, line_end: usize) -> Option<usize> {
+        let (text, line) = (&self.buffer[start..self.filled], line_end - start);
+        let is_all = self.ended && self.failed.is_none() || text.len() >= MAX_STRETCH_BYTES;
+        let whole = |bytes: &usize| *bytes > line;
+        let bytes = record_end(text, line, is_all);
+        // A text that is whole is handed out even if reading failed right behind it.
+        let at_end = || record_end(text, line, true).filter(whole).filter(|_| self.ended);
+        bytes.or_else(at_end).map(|bytes| start + bytes)
     }
 
     /// The line on which the last piece begins, counted from 1.
@@ -120,7 +147,8 @@ impl Splitter {
         (self.offset + start as u64, &self.buffer[start..end])
     }
 
-    fn fill(&mut self, text: &mut impl Read) -> io::Result<()> {
+    /// Reads on, or notes why that is not possible.
+    fn fill(&mut self, source: &mut impl Read) {
         if self.at > 0 {
             self.buffer.copy_within(self.at..self.filled, 0);
             self.offset += self.at as u64;
@@ -132,56 +160,22 @@ impl Splitter {
             self.buffer.resize(self.filled * 2, 0);
         }
         let read = loop {
-            match text.read(&mut self.buffer[self.filled..]) {
+            match source.read(&mut self.buffer[self.filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break 0;
+                }
+                Ok(read) => break read,
             }
         };
         self.filled += read;
         self.ended = read == 0;
-        Ok(())
     }
-}
-
-/// The objects of a line that holds several, and after them what is left; `None` if it does not:
-/// an object must be followed directly by the start of another.
-pub(crate) fn concatenated(line: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut pieces = Vec::new();
-    let mut rest = trimmed(line);
-    while let Some(bytes) = object_end(rest) {
-        let (object, after) = rest.split_at(bytes);
-        pieces.push(object);
-        rest = trimmed(after);
-        if pieces.len() == 1 && rest.first() != Some(&b'{') {
-            return None;
-        }
-    }
-    if pieces.is_empty() {
-        return None;
-    }
-    if !rest.is_empty() {
-        pieces.push(rest);
-    }
-    Some(pieces)
-}
-
-/// Whether there is nothing but what JSON takes for white space, so that there is no record.
-pub(crate) fn is_blank(line: &[u8]) -> bool {
-    line.iter().all(|byte| is_space(*byte))
 }
 
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// Without the white space at its ends.
-fn trimmed(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
-    | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text
-    {
-        text = rest;
-    }
-    text
 }
 
 /// The end of the last whole object of a run of objects; `None` if not even the first is whole.
@@ -275,6 +269,8 @@ mod tests {
             (b"{\"a\":1}\n{\"a\":2}\n{\"a\":", &[b"{\"a\":1}", b"{\"a\":2}"]),
             (b"{\"a\":1}\n{\"a\":2}", &[b"{\"a\":1}", b"{\"a\":2}"]),
             (b"{\"a\":1}\nnot an ob", &[b"{\"a\":1}"]),
+            (b"{\n\"a\":1\n}\n{\n\"a\":", &[b"{\n\"a\":1\n}"]),
+            (b"{\n\"a\":1\n}", &[b"{\n\"a\":1\n}"]),
         ] {
             let mut broken = Broken(Drip(text, 5));
             let (mut splitter, mut found) = (Splitter::default(), vec![]);
@@ -290,17 +286,45 @@ mod tests {
     }
 
     #[test]
+    fn a_printed_text_is_one_stretch_and_a_cut_line_is_not_continued() {
+        let text = concat!(
+            "\u{feff}{\n  \"a\": [1,\r\n 2]\n}{ \"b\":\n{} }\n\n{\"cut\":\n{\"c\":1}\n",
+            "{\"d\": \"\u{e9}\\u00e9\"\n}\n[\n]\n  {\n \"e\":true\n}  \nlast"
+        );
+        let want = [
+            (1, "\u{feff}{\n  \"a\": [1,\r\n 2]\n}{ \"b\":\n{} }"),
+            (6, ""),
+            (7, "{\"cut\":"),
+            (8, "{\"c\":1}"),
+            (9, "{\"d\": \"\u{e9}\\u00e9\"\n}"),
+            (11, "[\n]"),
+            (13, "  {\n \"e\":true\n}  "),
+            (16, "last"),
+        ];
+        for step in [1, 2, 3, 5, 100] {
+            let mut splitter = Splitter::default();
+            let (mut drip, mut found) = (Drip(text.as_bytes(), step), vec![]);
+            while let Some((at, one)) = splitter.next(&mut drip).unwrap() {
+                let one = String::from_utf8(one.to_vec()).unwrap();
+                assert!(text[usize::try_from(at).unwrap()..].starts_with(&one));
+                found.push((splitter.line(), one));
+            }
+            let found: Vec<_> = found.iter().map(|(line, one)| (*line, one.as_str())).collect();
+            assert_eq!(found, want, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
     fn an_endless_run_of_objects_is_cut_between_objects() {
         let object = format!("{{\"a\":\"{}}}{{\"}}", "x".repeat(1_000));
         let text = object.repeat(3 * MAX_STRETCH_BYTES / object.len());
         let pieces = lines(text.as_bytes(), READ_BYTES);
         assert!(pieces.len() > 1);
-        let objects: usize =
-            pieces.iter().map(|(_, piece)| concatenated(piece).unwrap().len()).sum();
-        assert_eq!(objects, text.len() / object.len());
         for (_, piece) in &pieces {
-            assert!(concatenated(piece).unwrap().iter().all(|one| *one == object.as_bytes()));
+            assert_eq!(piece.len() % object.len(), 0);
+            assert!(piece.starts_with(object.as_bytes()));
         }
+        assert_eq!(pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>(), text.len());
     }
 
     #[test]
@@ -310,20 +334,5 @@ mod tests {
         let pieces = lines(&text, READ_BYTES);
         assert_eq!(pieces.len(), 2);
         assert_eq!(pieces[1], (text.len() as u64 - 5, b"next".to_vec()));
-    }
-
-    #[test]
-    fn objects_side_by_side_are_told_from_an_object_with_something_behind_it() {
-        let split = |text: &'static str| {
-            concatenated(text.as_bytes()).map(|pieces| {
-                pieces.into_iter().map(|one| std::str::from_utf8(one).unwrap()).collect::<Vec<_>>()
-            })
-        };
-        assert_eq!(split(r#"{"a":"}{"} {"b":{}}"#).unwrap(), [r#"{"a":"}{"}"#, r#"{"b":{}}"#]);
-        assert_eq!(split(r#"{"a":1}{"b":"\"}"#).unwrap(), [r#"{"a":1}"#, r#"{"b":"\"}"#]);
-        assert_eq!(split(r#"{"a":1}{}garbage"#).unwrap(), [r#"{"a":1}"#, "{}", "garbage"]);
-        for whole in [r#"{"a":1},"#, r#"{"a":1} tail"#, "[1]{}", "", r#"{"a":1"#, r#"{"a":1}"#] {
-            assert_eq!(split(whole), None, "{whole}");
-        }
     }
 }

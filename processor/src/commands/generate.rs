@@ -206,7 +206,7 @@ async fn send_paced(
         signals::stop_or_after(Some(time)).await;
         ended.cancel();
     };
-    let sending = traffic::run(clients, config, &args.traffic, ledger, &stop);
+    let sending = traffic::run(clients, config, &args.traffic, ledger, &stop, |_| {});
     let ((), sent) = futures::join!(timer, sending);
     sent
 }

@@ -1,6 +1,11 @@
 //! `local`: the whole path on one machine. An embedded AWS on loopback, the resources, traffic or
 //! a file, and a worker that does exactly what it does in the cloud.
 
+mod alerts;
+mod dashboard;
+mod disk;
+mod ivs_metrics;
+mod live;
 mod report;
 pub mod setup;
 
@@ -13,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use ivs_emulator::{Endpoint, State};
-use ivs_traffic::Ledger;
+use ivs_emulator::{Endpoint, Notices, State, Telemetry};
+use ivs_traffic::{Ledger, Produced};
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud;
@@ -25,8 +30,11 @@ use super::duration::duration;
 use crate::commands::rows;
 use crate::config::Config;
 use crate::ops::{self, Ops};
+use crate::page::{self, Page, port_or_next};
 use crate::producer::traffic::TrafficArgs;
 use crate::worker::{Worker, drained};
+use ivs_metrics::IvsMetrics;
+use live::Live;
 
 /// `local`.
 #[derive(Args, Debug)]
@@ -38,7 +46,7 @@ pub struct LocalArgs {
     /// standard input) instead of made-up traffic, wait until all is committed, and exit
     #[arg(long, num_args = 1.., value_name = "SOURCE")]
     pub input: Vec<String>,
-    /// With --input: end well even if more than half of the records were rejected
+    /// With --input: end well even if nine of ten records were rejected
     #[arg(long, requires = "input")]
     pub allow_rejects: bool,
     /// At the end write the metric rows to this file (.csv, .ndjson, .parquet)
@@ -56,6 +64,9 @@ pub struct LocalArgs {
     /// Port of the embedded AWS on loopback; 0 takes any free one
     #[arg(long, default_value_t = 4566)]
     pub port: u16,
+    /// Port of the page on loopback, or the next free one; 0 takes any
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
+    pub page_port: u16,
     /// Shards of the stream, when it is created
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub shards: u16,
@@ -75,52 +86,95 @@ pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         state: state.clone().map_or(State::Memory, State::Dir),
         fresh: args.fresh,
+        telemetry: Some(Telemetry {
+            stream: config.stream.name.clone(),
+            api_key: TELEMETRY_KEY.to_owned(),
+        }),
         ..ivs_emulator::Config::default()
     })
     .await
     .context("the embedded AWS did not start")?;
-    let config = local_config(config, &endpoint, state.as_deref());
+    // Without a state folder the rejects have one that is gone at the end.
+    let passing = if state.is_none() { Some(tempfile::tempdir()?) } else { None };
+    let rejects = state.as_deref().or(passing.as_ref().map(tempfile::TempDir::path));
+    let config = local_config(config, &endpoint, rejects);
     let clients = cloud::clients(&config.aws).await;
     setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
+    let (notices, later) = alerts::create(&clients, &endpoint, !args.endpoint_only)
+        .await
+        .context("cannot create the alarms")?;
     let ops = if args.endpoint_only { None } else { ops::start_anywhere(&config.ops).await? };
-    report::banner(&endpoint, &config, state.as_deref(), ops.as_ref());
+    let page = if args.endpoint_only { None } else { Some(Page::new(&config, &clients)) };
+    let server = match &page {
+        Some(page) => Some(port_or_next(page, (Ipv4Addr::LOCALHOST, args.page_port).into()).await?),
+        None => None,
+    };
+    let page_address = server.as_ref().map(page::Server::address);
+    report::banner(&endpoint, &config, state.as_deref(), ops.as_ref(), page_address);
+    let site = Site { endpoint: &endpoint, clients: &clients, config: &config };
     let outcome = if args.endpoint_only {
         signals::stop_or_after(args.run_for).await;
         Ok(())
     } else {
-        work(&config, &clients, &args, state.as_deref(), ops.as_ref()).await
+        tokio::select! {
+            outcome = work(&site, &args, state.as_deref(), ops.as_ref(), page.as_deref(), notices) => outcome,
+            full = disk::full(state.as_deref()) => Err(full),
+            () = later.create(&clients) => unreachable!("it goes on for ever"),
+        }
     };
     endpoint.shutdown().await;
     outcome
 }
 
+/// The key that producers send to the telemetry API of `local`.
+const TELEMETRY_KEY: &str = "local";
+
+/// Where everything is that `local` started.
+struct Site<'a> {
+    endpoint: &'a Endpoint,
+    clients: &'a Clients,
+    config: &'a Config,
+}
+
 /// Worker and traffic, from start to summary.
 async fn work(
-    config: &Config,
-    clients: &Clients,
+    site: &Site<'_>,
     args: &LocalArgs,
     state: Option<&Path>,
     ops: Option<&Ops>,
+    page: Option<&Page>,
+    notices: Notices,
 ) -> anyhow::Result<()> {
+    let Site { clients, config, .. } = site;
     let started = Instant::now();
     let worker = Worker::start(config, clients).await.context("the worker did not start")?;
     if let Some(ops) = ops {
         ops.running(worker.watch());
     }
+    if let Some(page) = page {
+        page.running(worker.watch());
+    }
+    // A file goes through at full speed: nobody follows its streams.
+    let followed = page.filter(|_| args.input.is_empty());
+    let mut live = Live::new(&worker, followed, notices, &config.objects.rejects);
     let mut problems = 0;
     let ledger = if args.input.is_empty() {
-        Some(make_traffic(config, clients, args, &worker).await?)
+        Some(make_traffic(site, args, &mut live).await?)
     } else {
         let journal = state.map(|dir| dir.join("input.journal"));
         let sending = input::send(clients, config, &args.input, journal.as_deref());
-        let sent = until_stopped(report::show_while(&worker, sending)).await??;
+        let sent = until_stopped(live.show_while(sending)).await??;
         report::sent(&sent);
         problems = sent.problems.len();
         None
     };
-    until_stopped(report::show_while(&worker, drained(&worker))).await?;
+    until_stopped(live.show_while(drained(&worker))).await?;
+    drop(live);
     if let Some(ops) = ops {
         ops.draining();
+    }
+    if let Some(page) = page {
+        page.draining();
     }
     let stats = Arc::clone(worker.stats());
     let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
@@ -144,20 +198,22 @@ async fn work(
 
 /// Sends made-up traffic until the time is over or a signal comes; returns what was sent.
 async fn make_traffic(
-    config: &Config,
-    clients: &Clients,
+    site: &Site<'_>,
     args: &LocalArgs,
-    worker: &Worker,
+    live: &mut Live<'_>,
 ) -> anyhow::Result<Ledger> {
+    let Site { clients, config, endpoint } = site;
     let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
     let stop = CancellationToken::new();
-    let sending = traffic::run(clients, config, &args.traffic, &ledger, &stop);
+    let mut ivs = IvsMetrics::new(endpoint);
+    let observe = |produced: &[Produced]| ivs.observe(produced);
+    let sending = traffic::run(clients, config, &args.traffic, &ledger, &stop, observe);
     let timer = async {
         signals::stop_or_after(args.run_for).await;
-        println!("stopping: what was sent is being read and committed");
+        live::say_over("stopping: what was sent is being read and committed");
         stop.cancel();
     };
-    let ((), sent) = report::show_while(worker, futures::future::join(timer, sending)).await;
+    let ((), sent) = live.show_while(futures::future::join(timer, sending)).await;
     sent?;
     Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -199,10 +255,7 @@ fn local_config(mut config: Config, endpoint: &Endpoint, state: Option<&Path>) -
         config.tables.writes_per_s = 0;
     }
     if config.objects.rejects == defaults.objects.rejects {
-        let dir = state.map_or_else(
-            || std::env::temp_dir().join(format!("ivs-local-{}", std::process::id())),
-            Path::to_owned,
-        );
+        let dir = state.unwrap_or_else(|| Path::new("."));
         config.objects.rejects = format!("file://{}/rejects", dir.display());
     }
     config

@@ -25,6 +25,7 @@ use crate::cloud;
 use crate::cloud::lambda::{Response, serve};
 use crate::config::Config;
 use crate::producer::input::partition_key;
+use crate::producer::member::with_member;
 use crate::producer::send::Outgoing;
 
 /// Serves Lambda.
@@ -247,10 +248,9 @@ fn identified(line: Vec<u8>, id: &str) -> Vec<u8> {
     if !decode(&line, arrival, &limits).is_ok_and(|event| lacks_id(&event)) {
         return line;
     }
-    let Some(brace) = line.iter().position(|byte| *byte == b'{') else { return line };
-    let member = format!("\"eventId\":{},", Value::from(id));
-    let with_id = [&line[..=brace], member.as_bytes(), &line[brace + 1..]].concat();
-    let is_known =
-        |line| decode(line, arrival, &limits).is_ok_and(|event| event.event_id() == Some(id));
+    let Some(with_id) = with_member(&line, "eventId", id) else { return line };
+    let is_known = |line: &[u8]| {
+        decode(line, arrival, &limits).is_ok_and(|event| event.event_id() == Some(id))
+    };
     if is_known(&with_id) { with_id } else { line }
 }

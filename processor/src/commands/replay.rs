@@ -60,7 +60,7 @@ pub struct ReplayArgs {
     /// Keep rejected records in this NDJSON file
     #[arg(long, value_name = "FILE")]
     pub rejects_out: Option<PathBuf>,
-    /// End well even if more than half of the records were rejected
+    /// End well even if nine of ten records were rejected
     #[arg(long)]
     pub allow_rejects: bool,
     /// How it is done.
@@ -83,13 +83,13 @@ impl ReplayArgs {
 /// When sources or tables cannot be read or written, and when a part of the source was damaged or
 /// missing: the rest was processed then, and each part is named.
 pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()> {
-    if let Some(archive) = &args.eventbridge_archive {
-        return eventbridge::run(config, args, archive).await;
-    }
     if args.from.zip(args.until).is_some_and(|(from, until)| from >= until) {
         return Err(
             DataError("--from is not before --to, so there is nothing between".into()).into()
         );
+    }
+    if let Some(archive) = &args.eventbridge_archive {
+        return eventbridge::run(config, args, archive).await;
     }
     let started = Instant::now();
     let format = args.rows_out.as_deref().map(Format::of).transpose()?;

@@ -1,88 +1,100 @@
-//! `validate`: which records would be rejected, which stray from their schema, and why.
+//! `validate`: which records would be rejected, which stray from their schema, which are suspicious,
+//! and why.
 
-use std::collections::HashMap;
+mod check;
+mod warn;
+
+use std::io::{self, BufWriter, Stdout, Write as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use clap::Args;
-use ivs_core::decode::{DecodeLimits, decode};
-use ivs_schemas::contract::contract_of;
-use jsonschema::Validator;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::archive::find::{self, Found};
 use crate::archive::object::Object;
 use crate::archive::printable;
-use crate::archive::records::each_record;
-use crate::clock::now;
+use crate::archive::records::each_stretch;
 use crate::config::Config;
+use check::{Checker, Verdict};
 
-/// `validate`.
+/// `validate`. Exits with 0 if every record is sound, with 1 if not.
 #[derive(Args, Debug)]
 pub struct ValidateArgs {
     /// Files, folders, file:// and s3:// URLs, - for standard input (plain, gzip, zstd; with or
-    /// without newlines)
+    /// without newlines). Of rejects and archive objects the records inside are checked
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+    /// Print every finding, not the first 20 only
+    #[arg(long)]
+    pub all: bool,
+    /// Print findings and summary as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// Records with a finding that are printed; the rest is only counted.
+/// Findings that are printed; the rest is only counted.
 const MAX_PRINTED: u64 = 20;
 
-/// Decodes every record as the worker would, with now as arrival time, and holds what it accepts
+/// Reads every record as the worker would, with now as arrival time, and holds what it accepts
 /// against the JSON Schema of its kind.
 ///
 /// # Errors
-/// When something cannot be read, or any record would be rejected or strays from its schema.
+/// When something cannot be read, or any record would be rejected or strays from its schema; with
+/// `--strict` also when any is suspicious.
 pub(super) async fn run(config: &Config, args: &ValidateArgs) -> anyhow::Result<()> {
     let Found { objects, left_out } = find::find(&args.sources, &config.aws).await?;
     left_out.iter().for_each(|one| eprintln!("ivs-processor: {one}"));
     let handle = Handle::current();
-    let checking = tokio::task::spawn_blocking(move || check_all(&objects, &handle));
-    let Tally { sound, rejected, strayed, damaged } = checking.await??;
-    println!("{sound} sound, {strayed} accepted but outside their schema, {rejected} rejected");
+    let printer = Printer::new(args);
+    let checking = tokio::task::spawn_blocking(move || check_all(&objects, &handle, printer));
+    let Tally { warned, strayed, rejected, damaged, .. } = checking.await??;
     anyhow::ensure!(damaged == 0, "{damaged} objects could not be read to their ends");
     anyhow::ensure!(rejected == 0, "{rejected} records would be rejected");
     anyhow::ensure!(strayed == 0, "{strayed} records are outside their schema");
+    anyhow::ensure!(!args.strict || warned == 0, "{warned} records have warnings");
     Ok(())
 }
 
 /// How many of each there were.
 #[derive(Default)]
 struct Tally {
+    /// Accepted and as their schema says, those with warnings included.
     sound: u64,
-    rejected: u64,
+    /// Of these, with warnings.
+    warned: u64,
     strayed: u64,
+    rejected: u64,
     damaged: u64,
 }
 
-fn check_all(objects: &[Object], handle: &Handle) -> anyhow::Result<Tally> {
+fn check_all(objects: &[Object], handle: &Handle, mut printer: Printer) -> anyhow::Result<Tally> {
     let (mut checker, mut tally) = (Checker::default(), Tally::default());
     for object in objects {
         let mut failed = None;
-        let read = each_record(object, handle, &Arc::default(), |line, record| {
-            let why = match checker.check(record) {
+        let read = each_stretch(object, handle, &Arc::default(), |line, stretch| {
+            let checked = checker.check(&object.name, stretch, |verdict| {
+                match &verdict {
+                    Verdict::Sound(warnings) => {
+                        tally.sound += 1;
+                        tally.warned += u64::from(!warnings.is_empty());
+                    }
+                    Verdict::Strays { .. } => tally.strayed += 1,
+                    Verdict::Rejected(_) => tally.rejected += 1,
+                }
+                printer.verdict(&object.label, line, &verdict);
+            });
+            match checked {
+                Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
-                    return ControlFlow::Break(());
+                    ControlFlow::Break(())
                 }
-                Ok(Finding::Sound) => {
-                    tally.sound += 1;
-                    return ControlFlow::Continue(());
-                }
-                Ok(Finding::Rejected(why)) => {
-                    tally.rejected += 1;
-                    why
-                }
-                Ok(Finding::Strays(why)) => {
-                    tally.strayed += 1;
-                    why
-                }
-            };
-            if tally.rejected + tally.strayed <= MAX_PRINTED {
-                println!("{}:{line}: {}", printable(&object.label), printable(&why));
             }
-            ControlFlow::Continue(())
         });
         if let Some(error) = failed {
             return Err(error);
@@ -92,82 +104,96 @@ fn check_all(objects: &[Object], handle: &Handle) -> anyhow::Result<Tally> {
             eprintln!("ivs-processor: {damage}");
         }
     }
+    printer.summary(&tally);
     Ok(tally)
 }
 
-/// What a line is found to be.
-#[derive(Debug, PartialEq, Eq)]
-enum Finding {
-    /// Accepted, and as its schema says.
-    Sound,
-    /// The worker would keep it as a reject.
-    Rejected(String),
-    /// The worker accepts it, since it reads only what it needs; its schema does not.
-    Strays(String),
+/// Prints findings as long as somebody reads them.
+struct Printer {
+    out: BufWriter<Stdout>,
+    json: bool,
+    /// Findings still to be printed.
+    room: u64,
+    hidden: u64,
+    /// Whether the reader has gone: `validate ... | head`.
+    is_closed: bool,
 }
 
-/// The decoder, and the schemas met so far, compiled.
-#[derive(Default)]
-struct Checker {
-    limits: DecodeLimits,
-    validators: HashMap<&'static str, Validator>,
-}
+impl Printer {
+    fn new(args: &ValidateArgs) -> Self {
+        let room = if args.all || args.json { u64::MAX } else { MAX_PRINTED };
+        let out = BufWriter::new(io::stdout());
+        Self { out, json: args.json, room, hidden: 0, is_closed: false }
+    }
 
-impl Checker {
-    /// Fails only where a schema of ours is no JSON Schema.
-    fn check(&mut self, line: &[u8]) -> anyhow::Result<Finding> {
-        if let Err(rejection) = decode(line, now(), &self.limits) {
-            return Ok(Finding::Rejected(rejection.to_string()));
+    fn verdict(&mut self, source: &str, line: u64, verdict: &Verdict) {
+        match verdict {
+            Verdict::Sound(warnings) => {
+                for warning in warnings {
+                    let text = format!("warning: {}: {}", warning.field, warning.detail);
+                    let parts = json!({ "field": warning.field, "detail": warning.detail });
+                    self.finding(source, line, ("warning", &text), &parts);
+                }
+            }
+            Verdict::Strays { schema, at, why } => {
+                let text = format!("{schema}.schema.json: `{at}`: {why}");
+                let parts = json!({ "schema": schema, "field": at, "detail": why });
+                self.finding(source, line, ("outside_schema", &text), &parts);
+            }
+            Verdict::Rejected(rejection) => {
+                let parts = json!({
+                    "reason": rejection.reason.as_str(),
+                    "field": rejection.field,
+                    "detail": rejection.detail,
+                });
+                self.finding(source, line, ("rejected", &rejection.to_string()), &parts);
+            }
         }
-        // What the worker accepts is sound where this parser gives up: numbers beyond its range, texts
-        // with half of a pair of surrogates.
-        let Ok(record) = serde_json::from_slice(line) else { return Ok(Finding::Sound) };
-        let Some(contract) = contract_of(&record) else { return Ok(Finding::Sound) };
-        let validator = match self.validators.entry(contract.name) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(jsonschema::validator_for(&contract.schema())?)
+    }
+
+    fn finding(&mut self, source: &str, line: u64, (what, text): (&str, &str), parts: &Value) {
+        if self.room == 0 {
+            self.hidden += 1;
+            return;
+        }
+        self.room -= 1;
+        if self.json {
+            let mut finding = json!({ "source": source, "line": line, "finding": what });
+            for (name, value) in parts.as_object().into_iter().flatten() {
+                finding[name] = value.clone();
             }
-        };
-        Ok(match validator.validate(&record) {
-            Ok(()) => Finding::Sound,
-            Err(error) => {
-                let (name, place) = (contract.name, error.instance_path());
-                Finding::Strays(format!("{name}.schema.json: `{place}`: {error}"))
+            self.line(&finding.to_string());
+        } else {
+            self.line(&format!("{}:{line}: {}", printable(source), printable(text)));
+        }
+    }
+
+    fn summary(&mut self, tally: &Tally) {
+        let Tally { sound, warned, strayed, rejected, damaged } = tally;
+        if self.json {
+            let summary = json!({
+                "sound": sound, "withWarnings": warned, "outsideSchema": strayed,
+                "rejected": rejected, "damagedObjects": damaged,
+            });
+            self.line(&json!({ "summary": summary }).to_string());
+        } else {
+            if self.hidden > 0 {
+                self.line(&format!("{} more findings are not shown; see --all", self.hidden));
             }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(line: &str) -> Finding {
-        Checker::default().check(line.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn the_decoder_rejects_and_the_schema_is_stricter() {
-        let with = |fields: &str| {
-            check(&format!(
-                r#"{{"eventType":"metrics_update","sessionId":"s","channelId":"c",{fields}}}"#
-            ))
-        };
-        assert_eq!(with(r#""timestamp":"2026-03-01T12:00:00Z","bitrate":5"#), Finding::Sound);
-        let Finding::Rejected(why) = with(r#""timestamp":"2026-03-01T12:00:00Z","bitrate":"x""#)
-        else {
-            panic!("not rejected")
-        };
-        assert!(why.contains("bitrate") && why.contains("ill_typed"), "{why}");
+            let warnings = match warned {
+                0 => String::new(),
+                warned => format!("; {warned} of the sound ones have warnings"),
+            };
+            self.line(&format!(
+                "{sound} sound, {strayed} accepted but outside their schema, {rejected} rejected{warnings}"
+            ));
+        }
+        self.is_closed |= self.out.flush().is_err();
     }
 
-    #[test]
-    fn an_accepted_line_may_stray_from_its_schema() {
-        let line = r#"{"type":"player_telemetry","schemaVersion":"one","eventId":"e",
-            "sessionId":"s","channelId":"c","playerId":"p","timestamp":1772366407089,
-            "state":"PLAYING"}"#;
-        let Finding::Strays(why) = check(&line.replace('\n', "")) else { panic!("not found") };
-        assert!(why.contains("player-telemetry.schema.json: `/schemaVersion`"), "{why}");
+    fn line(&mut self, text: &str) {
+        if !self.is_closed {
+            self.is_closed = writeln!(self.out, "{text}").is_err();
+        }
     }
 }

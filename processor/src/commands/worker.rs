@@ -9,6 +9,7 @@ use crate::commands::signals;
 use crate::config::Config;
 use crate::config::Consumer;
 use crate::ops;
+use crate::page::Page;
 use crate::worker::{Worker, drained};
 use clap::Args;
 
@@ -36,6 +37,9 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
     let clients = cloud::clients_with_faults(&config.aws, &config.chaos).await;
     let mut config = config.clone();
     config.stream.consumer = args.consumer.unwrap_or(config.stream.consumer);
+    if let Some(ops) = ops.as_ref().filter(|_| config.ops.page) {
+        ops.serve_page(Page::new(&config, &clients));
+    }
     let worker = Worker::start(&config, &clients).await.context("the worker did not start")?;
     tracing::info!(worker = %worker.id(), stream = config.stream.name, "worker started");
     if let Some(ops) = &ops {

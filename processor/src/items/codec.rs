@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use ivs_core::channel::SaidBy;
 use ivs_core::row::Row;
 use kinesis_model::{Position, ShardId};
 
@@ -134,6 +135,17 @@ impl<'a> Reader<'a> {
             None => Ok(""),
             Some(AttributeValue::S(text)) => Ok(text),
             Some(_) => Err(error(name, "is not a text")),
+        }
+    }
+
+    /// Who says so; of rows from before it was written, a player: the least that outweighs a guess.
+    ///
+    /// # Errors
+    /// When the attribute is no S, or no word for it.
+    pub fn said_by(&self, name: &str) -> Result<SaidBy, ItemError> {
+        match self.text(name)? {
+            "" => Ok(SaidBy::Player),
+            word => SaidBy::of_word(word).ok_or_else(|| error(name, "names nobody known here")),
         }
     }
 

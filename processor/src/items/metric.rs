@@ -53,10 +53,11 @@ const REBUFFERS: TotalNames = (names::REBUFFER_COUNT, names::REBUFFER_RECORDS);
 
 /// The attributes that a reader of figures needs: the key, what is summed, and the sketches. Means
 /// and quantiles follow from these; [`decode_agg`] takes what else is there.
-pub const COUNTED: [&str; 40] = [
+pub const COUNTED: [&str; 41] = [
     names::SESSION_ID,
     names::METRIC_TIMESTAMP,
     names::CHANNEL_ID,
+    names::CHANNEL_SAID_BY,
     names::RECORDS,
     names::GAUGES,
     names::PLAYER_RECORDS,
@@ -104,6 +105,7 @@ pub fn encode(key: &WindowKey, row: &Row<WindowAgg>, expires_at_s: Option<i64>) 
     item.text(names::SESSION_ID, &key.session_id)
         .number(names::METRIC_TIMESTAMP, key.minute.start_s())
         .text(names::CHANNEL_ID, &agg.channel_id)
+        .text(names::CHANNEL_SAID_BY, agg.channel_said_by.as_str())
         .number(names::RECORDS, agg.records)
         .number(names::GAUGES, agg.gauges)
         .number(names::PLAYER_RECORDS, agg.player_records)
@@ -223,6 +225,7 @@ pub fn decode_agg(item: &Item) -> Result<(WindowKey, WindowAgg), ItemError> {
 fn aggregate(reader: Reader<'_>) -> Result<WindowAgg, ItemError> {
     Ok(WindowAgg {
         channel_id: Arc::from(reader.text(names::CHANNEL_ID)?),
+        channel_said_by: reader.said_by(names::CHANNEL_SAID_BY)?,
         records: reader.number(names::RECORDS)?,
         gauges: reader.number(names::GAUGES)?,
         player_records: reader.number(names::PLAYER_RECORDS)?,

@@ -22,6 +22,7 @@ pub fn encode(session_id: &Arc<str>, row: &Row<SummaryAgg>) -> Item {
     item.text(names::SESSION_ID, session_id)
         .number(names::TIMESTAMP, names::SUMMARY_TIMESTAMP)
         .text(names::CHANNEL_ID, &agg.channel_id)
+        .text(names::CHANNEL_SAID_BY, agg.channel_said_by.as_str())
         .number(names::RECORDS, agg.telemetry.records)
         .put(names::FACTS, state(&agg.lifecycle))
         .put(names::TELEMETRY, state(&agg.telemetry))
@@ -63,7 +64,8 @@ pub fn decode_agg(item: &Item) -> Result<(Arc<str>, SummaryAgg), ItemError> {
             .map_err(|e| error(&format!("{}.{PLAYERS}", names::SKETCHES), e.to_string()))?;
     }
     let channel_id = Arc::from(reader.text(names::CHANNEL_ID)?);
-    Ok((Arc::from(session_id), SummaryAgg { channel_id, lifecycle, telemetry }))
+    let channel_said_by = reader.said_by(names::CHANNEL_SAID_BY)?;
+    Ok((Arc::from(session_id), SummaryAgg { channel_id, channel_said_by, lifecycle, telemetry }))
 }
 
 fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, ItemError> {

@@ -2,6 +2,7 @@
 //! client can make it hold is bounded.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use super::State;
 use super::openmetrics::Format;
 use super::probe::{self, Signs};
 use super::{metrics, status};
+use crate::page::{Body, Page};
 
 /// A probe, a scraper and a few people; more wait in the system's backlog.
 const MAX_CONNECTIONS: usize = 32;
@@ -27,6 +29,8 @@ const MAX_HEAD_BYTES: usize = 8_192;
 const MAX_HEADERS: usize = 64;
 /// From accepting a connection to its end: slower clients are cut.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// A stream of the page ends before its connection is cut; browsers connect again by themselves.
+const PAGE_STREAM_LASTS: Duration = Duration::from_secs(8);
 /// For the request's head alone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -54,10 +58,10 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
+    let here = socket.local_addr().ok();
     let service = service_fn(move |request: Request<Incoming>| {
-        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let answer = answer(request.method(), request.uri().path(), accept, &state);
-        async move { Ok::<_, io::Error>(answer) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, io::Error>(respond(&request, here, &state).await) }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -70,6 +74,25 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "an operations connection ended"),
         Err(_) => tracing::debug!("an operations connection took too long and was cut"),
+    }
+}
+
+/// The page's paths are the page's, where it is served.
+async fn respond(
+    request: &Request<Incoming>,
+    here: Option<SocketAddr>,
+    state: &State,
+) -> Response<Body> {
+    let path = request.uri().path();
+    match (state.page.get(), here) {
+        (Some(page), Some(here)) if Page::has(path) => {
+            page.answer(request, here, PAGE_STREAM_LASTS).await
+        }
+        _ => {
+            let accept = request.headers().get(header::ACCEPT);
+            let accept = accept.and_then(|value| value.to_str().ok());
+            answer(request.method(), path, accept, state).map(Body::from)
+        }
     }
 }
 

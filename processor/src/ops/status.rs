@@ -144,7 +144,8 @@ pub(super) fn of(state: &State, phase: Phase, worker: Option<&Watch>) -> Status 
     }
 }
 
-fn worker_status(worker: &Watch) -> WorkerStatus {
+/// What a worker says about itself.
+pub(crate) fn worker_status(worker: &Watch) -> WorkerStatus {
     let (now, mut tasks) = (now(), worker.tasks());
     let mut rates = Rates::default();
     tasks.iter().for_each(|(_, task)| rates.add(&task.rates));

@@ -215,3 +215,23 @@ fn shortened(mut key: String) -> String {
     key.truncate(key.floor_char_boundary(MAX_KEY_BYTES));
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn players_of_one_session_have_keys_of_their_own() {
+        let key = |player: &str| {
+            partition_key(
+                format!(
+                    r#"{{"type":"player_telemetry","sessionId":"s","channelId":"c","playerId":"{player}","timestamp":1772366407089,"state":"PLAYING"}}"#
+                )
+                .as_bytes(),
+            )
+        };
+        assert_eq!(key("p1"), "s:p1");
+        assert_ne!(key("p1"), key("p2"));
+        assert!(shortened("é".repeat(200)).len() <= MAX_KEY_BYTES);
+    }
+}

@@ -27,6 +27,9 @@ pub struct TrafficArgs {
     /// Viewers over all channels, about
     #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub viewers: u32,
+    /// Without the incidents that make alarms fire within the first minutes
+    #[arg(long)]
+    pub calm: bool,
 }
 
 /// Windows remembered by the ledger: two hours of a few hundred sessions.
@@ -55,6 +58,7 @@ const REPEATS_MS: i64 = 20_000;
 fn warm_up(traffic: &TrafficArgs, now_ms: i64) -> (Generator, Vec<Produced>) {
     let mut settings = generator(traffic);
     settings.start_ms = now_ms - WARM_UP_MS;
+    settings.incidents_from_ms = (!traffic.calm).then_some(now_ms);
     let mut generator = Generator::new(settings);
     let mut facts = Vec::new();
     let mut until_ms = now_ms - WARM_UP_MS;
@@ -66,7 +70,8 @@ fn warm_up(traffic: &TrafficArgs, now_ms: i64) -> (Generator, Vec<Produced>) {
     (generator, facts)
 }
 
-/// Sends until `stop` is cancelled, and notes what was accepted in the ledger.
+/// Sends until `stop` is cancelled, and notes what was accepted in the ledger. `observe` sees it
+/// too.
 ///
 /// # Errors
 /// When Kinesis or EventBridge refuses.
@@ -76,6 +81,7 @@ pub async fn run(
     traffic: &TrafficArgs,
     ledger: &Mutex<Ledger>,
     stop: &tokio_util::sync::CancellationToken,
+    mut observe: impl FnMut(&[Produced]),
 ) -> anyhow::Result<()> {
     let started_ms = now().0;
     let (mut generator, mut produced) = warm_up(traffic, started_ms);
@@ -88,6 +94,7 @@ pub async fn run(
         );
         deliver(clients, &config.stream.name, &produced).await?;
         note(ledger, &produced);
+        observe(&produced);
         produced.clear();
         tokio::time::sleep(PACE).await;
     }

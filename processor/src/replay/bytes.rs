@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ivs_core::channel::SaidBy;
 use ivs_core::fixed::{Fixed, FixedSum};
 use ivs_core::merge::{Gauge, Last, Range, Stat, Total};
 use ivs_core::sketch::{Distinct, Quantiles};
@@ -46,6 +47,7 @@ fn put_range(out: &mut Vec<u8>, range: Option<Range>) {
 
 pub(super) fn write_window(out: &mut Vec<u8>, agg: &WindowAgg) {
     put_bytes(out, agg.channel_id.as_bytes());
+    put_bytes(out, agg.channel_said_by.as_str().as_bytes());
     let records = [agg.records, agg.gauges, agg.player_records];
     let others = [agg.player_errors, agg.chat_messages, agg.latency_sum_ms, agg.startup_sum_ms];
     for count in records.into_iter().chain(others) {
@@ -152,6 +154,7 @@ impl<'a> Reader<'a> {
 pub(super) fn read_window(from: &mut Reader<'_>) -> Option<WindowAgg> {
     Some(WindowAgg {
         channel_id: Arc::from(from.text()?),
+        channel_said_by: SaidBy::of_word(from.text()?)?,
         records: from.u64()?,
         gauges: from.u64()?,
         player_records: from.u64()?,

@@ -8,13 +8,13 @@
 
 use hashbrown::HashSet;
 use ivs_core::epoch::EventId;
-use rustc_hash::FxBuildHasher;
 
 /// How far event times may fall behind the latest. Players send within seconds; a retry within the
 /// default horizon of 60 s, of a report that was a minute late, is still found.
 pub(super) const LATENESS_S: i64 = 180;
 
-type Ids = HashSet<EventId, FxBuildHasher>;
+/// Keyed anew for each set, since ids come from outside.
+type Ids = HashSet<EventId>;
 
 /// The latest minute of event time, in epoch seconds.
 #[derive(Clone, Copy, Debug, Default)]

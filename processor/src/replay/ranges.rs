@@ -15,7 +15,8 @@ use std::ops::Range as Indices;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ivs_core::decode::{Decoder, Event, Reason, Rejection, decode};
+use ivs_core::decode::frame::{Decoded, is_blank, room_of};
+use ivs_core::decode::{Context as Known, Decoder, Event, Reason, Rejection};
 use ivs_core::fold::Fold;
 use ivs_core::minute::Minute;
 use kinesis_model::EpochMs;
@@ -25,7 +26,7 @@ use super::ids::{MinuteIds, Watermark};
 use super::output::{Output, place};
 use crate::archive::object::{Damage, Text};
 use crate::archive::parts::Part;
-use crate::archive::split::{Splitter, concatenated, is_blank};
+use crate::archive::split::Splitter;
 
 /// Stands for an arrival time that is not known: no event is ahead of it, and one that takes it
 /// for its own time has none. The last millisecond that `decode` accepts.
@@ -104,15 +105,16 @@ pub(crate) fn plan(cx: &Context, parts: &[Part], count: usize) -> Vec<Range> {
 /// Some minutes after the first event time of a part: a guess at what no earlier part has.
 fn boundary_s(cx: &Context, part: &Part) -> Option<i64> {
     let mut text = open(cx, part, &Arc::default()).ok()?;
-    let mut lines = Splitter::default();
+    let (mut lines, mut decoder) = (Splitter::default(), Decoder::new(cx.shard.decode));
     for _ in 0..PEEK_LINES {
         let (_, line) = lines.next(&mut text).ok()??;
-        let first = concatenated(line).and_then(|pieces| pieces.first().copied()).unwrap_or(line);
-        if let Ok(event) = decode(first, UNKNOWN_ARRIVAL, &cx.shard.decode)
-            && event.event_id().is_some()
-        {
+        let found = decoder.read(line, &Known::from(UNKNOWN_ARRIVAL), |_, decoded| {
+            let event = decoded.ok().filter(|event| event.event_id().is_some());
+            event.map_or(Ok(()), |event| Err(minute_s(event)))
+        });
+        if let Err(minute_s) = found {
             // A record may lag behind by two minutes, so the range before ends by then.
-            return Some(minute_s(&event) + 120);
+            return Some(minute_s + 120);
         }
     }
     None
@@ -142,6 +144,8 @@ pub(crate) struct RangeFold<'a> {
     has_spare: bool,
     /// The object that is read.
     object: usize,
+    /// The chat room that its name tells.
+    room: Option<&'a str>,
 }
 
 /// Whether to read on.
@@ -164,7 +168,7 @@ impl<'a> RangeFold<'a> {
     ) -> io::Result<RangeEnd> {
         let fold = Fold::new(out.wants_sessions());
         let ids = MinuteIds::default();
-        let mut fold = Self { cx, out, ids, fold, range, parts, has_spare, object: 0 };
+        let mut fold = Self { cx, out, ids, fold, range, parts, has_spare, object: 0, room: None };
         let mut ends = Vec::new();
         let mut decoder = Decoder::new(cx.shard.decode);
         for index in fold.range.parts.clone() {
@@ -190,7 +194,7 @@ impl<'a> RangeFold<'a> {
         for index in self.range.parts.end..self.parts.len() {
             // What is damaged there is noted by whose range it is.
             drop(self.read(index, |fold, _, line| {
-                each_event(decoder, line, |_, event| {
+                each_event(decoder, line, fold.room, |_, event| {
                     let Ok(event) = event else { return Ok(()) };
                     if event.event_id().is_none() {
                         return Ok(());
@@ -220,6 +224,7 @@ impl<'a> RangeFold<'a> {
     ) -> io::Result<Result<u64, Damage>> {
         let part = &self.parts[index];
         self.object = part.object;
+        self.room = room_of(&self.cx.objects[part.object].name);
         let mut text = match open(self.cx, part, &self.cx.progress.bytes) {
             Ok(text) if self.has_spare => text.ahead(),
             Ok(text) => text,
@@ -256,7 +261,7 @@ impl<'a> RangeFold<'a> {
     }
 
     fn own_line(&mut self, decoder: &mut Decoder, offset: u64, line: &[u8]) -> io::Result<()> {
-        each_event(decoder, line, |piece, event| {
+        each_event(decoder, line, self.room, |piece, event| {
             let event = match event {
                 Ok(event) => event,
                 Err(rejection) => return self.reject(offset, piece, rejection),
@@ -295,32 +300,29 @@ impl<'a> RangeFold<'a> {
     }
 }
 
-/// The events of a line: one, or several side by side.
+/// The events of a stretch.
 #[inline(always)]
 fn each_event(
     decoder: &mut Decoder,
-    line: &[u8],
-    mut each: impl FnMut(&[u8], Result<&Event<'_>, &Rejection>) -> io::Result<()>,
+    stretch: &[u8],
+    room: Option<&str>,
+    mut each: impl FnMut(&[u8], Decoded<'_, '_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let decoded = decoder.decode(line, UNKNOWN_ARRIVAL);
-    // Borrowed where it stands: an event is large.
-    let rejection = match &decoded {
-        Ok(event) if event.time() != UNKNOWN_ARRIVAL => return each(line, Ok(event)),
-        Ok(_) => &no_time(),
-        Err(rejection) => rejection,
-    };
-    if !matches!(rejection.reason, Reason::NotJson | Reason::TooLarge) {
-        return each(line, Err(rejection));
-    }
-    if is_blank(line) {
+    if is_blank(stretch) {
         return Ok(());
     }
-    let Some(pieces) = concatenated(line) else { return each(line, Err(rejection)) };
-    pieces.into_iter().try_for_each(|piece| match decoder.decode(piece, UNKNOWN_ARRIVAL) {
-        Ok(event) if event.time() != UNKNOWN_ARRIVAL => each(piece, Ok(&event)),
-        Ok(_) => each(piece, Err(&no_time())),
-        Err(rejection) => each(piece, Err(&rejection)),
+    let context = Known { arrival: UNKNOWN_ARRIVAL, room };
+    decoder.read(stretch, &context, |piece, decoded| match decoded {
+        Ok(event) if event.time() == UNKNOWN_ARRIVAL && !is_counted_only(event) => {
+            each(piece, Err(&no_time()))
+        }
+        decoded => each(piece, decoded),
     })
+}
+
+/// Whether an event counts without a time.
+fn is_counted_only(event: &Event<'_>) -> bool {
+    matches!(event, Event::Fact(fact) if fact.kind.is_counted_only())
 }
 
 fn no_time() -> Rejection {

@@ -57,6 +57,7 @@ impl ObjectSink {
     pub async fn store(&self, shard: &ShardId, objects: &Arc<Objects>) -> Result<(), SinkError> {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
+            self.stats.note_rejects(shard, &objects.rejected);
             let (shard, objects) = (shard.clone(), Arc::clone(objects));
             let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
             self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;

@@ -1,11 +1,12 @@
 //! What this process has done so far, for the summary, the status page and `/metrics`.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ivs_core::epoch::Counts;
-use kinesis_model::EpochMs;
+use ivs_core::epoch::{Counts, Rejected};
+use kinesis_model::{EpochMs, ShardId};
 use serde::{Deserialize, Serialize};
 
 use super::channels::ChannelFigures;
@@ -16,6 +17,7 @@ use crate::clock::now;
 pub struct Stats {
     committed: Mutex<Counts>,
     last_error: Mutex<Option<LastError>>,
+    rejects: Mutex<BTreeMap<&'static str, VecDeque<RejectExample>>>,
     /// The latest figures of each channel.
     pub channels: ChannelFigures,
     /// Epochs committed.
@@ -52,6 +54,36 @@ pub struct LastError {
     pub time_ms: EpochMs,
     /// What it says.
     pub error: String,
+}
+
+/// Examples kept of each reason, and bytes of each.
+const MAX_EXAMPLES: usize = 3;
+const MAX_EXAMPLE_BYTES: usize = 1_500;
+
+/// A refused record, for who asks why.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectExample {
+    /// When it arrived, in epoch milliseconds.
+    pub at_ms: EpochMs,
+    /// The shard it came from.
+    pub shard: String,
+    /// What is wrong with it beyond the reason's name.
+    pub detail: String,
+    /// Its beginning, as text.
+    pub text: String,
+}
+
+/// The refused records of one reason.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectExamples {
+    /// Why.
+    pub reason: &'static str,
+    /// How many this process has committed.
+    pub count: u64,
+    /// The latest ones, the newest first.
+    pub examples: Vec<RejectExample>,
 }
 
 /// The counters at one moment.
@@ -111,6 +143,40 @@ impl Stats {
     pub fn note_error(&self, error: String) {
         let last = LastError { time_ms: now(), error };
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    /// Keeps the latest refused records of an epoch as examples.
+    pub fn note_rejects(&self, shard: &ShardId, rejected: &[Rejected]) {
+        let mut kept = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        for reject in rejected {
+            let end = reject.data.len().min(MAX_EXAMPLE_BYTES);
+            let examples = kept.entry(reject.rejection.reason.as_str()).or_default();
+            examples.push_front(RejectExample {
+                at_ms: reject.arrival,
+                shard: shard.to_string(),
+                detail: reject.rejection.detail.clone(),
+                text: String::from_utf8_lossy(&reject.data[..end]).into_owned(),
+            });
+            examples.truncate(MAX_EXAMPLES);
+        }
+    }
+
+    /// The refused records by reason, the most frequent reason first.
+    #[must_use]
+    pub fn rejects(&self) -> Vec<RejectExamples> {
+        let counts = self.committed.lock().unwrap_or_else(PoisonError::into_inner).rejected.clone();
+        let kept = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(reason, count): (ivs_core::decode::Reason, u64)| RejectExamples {
+            reason: reason.as_str(),
+            count,
+            examples: kept
+                .get(reason.as_str())
+                .map(|all| all.iter().cloned().collect())
+                .unwrap_or_default(),
+        };
+        let mut all: Vec<_> = counts.into_iter().map(of).collect();
+        all.sort_by_key(|examples| std::cmp::Reverse(examples.count));
+        all
     }
 
     /// The last error that was noted.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ivs_core::epoch::{Commit, Counts};
+use ivs_core::window::{WindowAgg, WindowKey};
 use kinesis_fleet::source::Batch;
 use kinesis_model::{Position, ShardId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,35 @@ struct State {
     committed: Instant,
     /// What the last epoch held, and how long it was after the one before.
     last: (Counts, Duration),
+    open: Open,
+}
+
+/// What the open epoch holds, kept only while somebody asks for it.
+#[derive(Debug, Default)]
+struct Open {
+    windows: Arc<[OpenWindow]>,
+    shown: Option<Instant>,
+    asked: Option<Instant>,
+}
+
+/// Minutes of an open epoch that are shown at most.
+const MAX_OPEN: usize = 2_000;
+/// Whoever looks on asks more often than this.
+const ASKED_LASTS: Duration = Duration::from_secs(10);
+/// Between two looks at the open epoch.
+const SHOW_EVERY: Duration = Duration::from_millis(700);
+
+/// A minute of a session as far as an open epoch holds it.
+#[derive(Clone, Debug)]
+pub struct OpenWindow {
+    /// The session.
+    pub session_id: Arc<str>,
+    /// Its channel; empty if no record named it.
+    pub channel_id: Arc<str>,
+    /// The minute's start, epoch seconds.
+    pub start_s: i64,
+    /// What was folded; its sketches may lack the latest values.
+    pub agg: Arc<WindowAgg>,
 }
 
 /// Where the epoch in flight stands.
@@ -139,6 +169,7 @@ impl Default for ShardStatus {
             turned: now,
             committed: now,
             last,
+            open: Open::default(),
         }))
     }
 }
@@ -181,6 +212,39 @@ impl ShardStatus {
         let state = &mut *self.state();
         state.view.idle = idle;
         state.turned = Instant::now();
+    }
+
+    /// Whether somebody looks at the open epoch and what was shown is old.
+    #[must_use]
+    pub fn wants_open(&self) -> bool {
+        let open = &self.state().open;
+        open.asked.is_some_and(|at| at.elapsed() < ASKED_LASTS)
+            && open.shown.is_none_or(|at| at.elapsed() >= SHOW_EVERY)
+    }
+
+    /// Shows the open epoch to who looks on.
+    pub fn show_open<'a>(&self, windows: impl Iterator<Item = &'a (WindowKey, WindowAgg)>) {
+        let windows = windows.take(MAX_OPEN).map(|(key, agg)| OpenWindow {
+            session_id: Arc::clone(&key.session_id),
+            channel_id: Arc::clone(&agg.channel_id),
+            start_s: key.minute.start_s(),
+            agg: Arc::new(agg.clone()),
+        });
+        let windows = windows.collect();
+        let open = &mut self.state().open;
+        open.windows = windows;
+        open.shown = Some(Instant::now());
+    }
+
+    /// The open epoch as it was shown last, at most about a second ago after the first time.
+    #[must_use]
+    pub fn open_windows(&self) -> Arc<[OpenWindow]> {
+        let state = &mut *self.state();
+        state.open.asked = Some(Instant::now());
+        if state.view.ended.is_some() {
+            state.open.windows = Arc::default();
+        }
+        Arc::clone(&state.open.windows)
     }
 
     /// Notes the end of the task.

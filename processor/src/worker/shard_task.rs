@@ -210,6 +210,9 @@ impl<'a> ShardTask<'a> {
                 Event::Read(read) => self.take(read)?,
             }
             self.executor.status.turned(self.shard.is_idle());
+            if self.executor.status.wants_open() {
+                self.executor.status.show_open(self.shard.open_windows());
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::shard_status::Shards;
 use crate::sink::stats::Stats;
-use crate::worker::shard_status::{Rates, View};
+use crate::worker::shard_status::{OpenWindow, Rates, View};
 
 /// A view of a [`super::Worker`]. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -74,6 +74,13 @@ impl Watch {
     #[must_use]
     pub fn takes_leases(&self) -> bool {
         !self.runner.is_finished()
+    }
+
+    /// What the open epochs of the running tasks hold. Read only; empty when first asked for.
+    #[must_use]
+    pub fn open_windows(&self) -> Vec<OpenWindow> {
+        let all = self.shards.lock().clone();
+        all.values().flat_map(|status| status.open_windows().to_vec()).collect()
     }
 
     /// The running tasks, by shard.

@@ -7,6 +7,7 @@ use super::line::Line;
 use super::plan::{Profile, Step};
 use super::rng::{Rng, mix};
 use super::{GeneratorConfig, Kind, Produced, Route, Sample};
+use crate::incident::Trouble;
 
 /// Frame rates encoders are set to, in hundredths.
 const FRAME_RATES: [u64; 4] = [2_997, 3_000, 5_994, 6_000];
@@ -27,6 +28,8 @@ pub(super) struct Channel {
     bitrate_bps: u64,
     frame_rate: u64,
     pub(super) stream: Stream,
+    /// Trouble on purpose.
+    pub(super) trouble: Trouble,
 }
 
 /// The channel's current stream, or its last one.
@@ -99,6 +102,7 @@ impl Channel {
             bitrate_bps: 4_000_000 + rng.below(2_500_000),
             frame_rate: rng.pick(&FRAME_RATES),
             stream: Stream::new(rng, 0),
+            trouble: Trouble::default(),
         }
     }
 
@@ -107,7 +111,8 @@ impl Channel {
         let age_ms = (now_ms - self.stream.live_ms).unsigned_abs();
         let ramp_permille = (age_ms / 60).min(1_000);
         let wave_permille = 850 + mix(self.salt ^ (age_ms / 60_000)) % 300;
-        let slump_permille = if self.stream.slump { 250 } else { 1_000 };
+        let has_slump = self.stream.slump || self.trouble.slump;
+        let slump_permille = if has_slump { 250 } else { 1_000 };
         let wanted = self.audience * ramp_permille * wave_permille / 1_000_000;
         (wanted * slump_permille).div_ceil(1_000)
     }
@@ -213,14 +218,15 @@ impl Channel {
 
     /// The report on the live stream; `interval_ms` is the time since the last one.
     pub(super) fn gauge(&mut self, rng: &mut Rng, now_ms: i64, interval_ms: u64) -> Produced {
-        let starving = self.stream.starving;
+        let starving = self.stream.starving || self.trouble.slow_encoder;
         let jitter_bps = rng.below(self.bitrate_bps / 8);
         let full_bps = self.bitrate_bps - self.bitrate_bps / 16 + jitter_bps;
         let bitrate_bps = if starving { full_bps / 5 } else { full_bps };
         let frame_rate =
             if starving { 800 + rng.below(1_000) } else { self.frame_rate - rng.below(60) };
         let chatter = rng.below(self.stream.present / 12 + 8);
-        let flood = if self.stream.spam { 200 + rng.below(800) } else { 0 };
+        let is_flooded = self.stream.spam || self.trouble.spam;
+        let flood = if is_flooded { 200 + rng.below(800) } else { 0 };
         let chat_rate = chatter + flood;
 
         let stream = &mut self.stream;

@@ -12,6 +12,7 @@
 //! ```
 
 mod channel;
+mod incident;
 mod ivs;
 mod ledger;
 mod line;
@@ -49,6 +50,9 @@ pub struct GeneratorConfig {
     pub late_ppm: u32,
     /// Share of reports damaged on their way, in millionths.
     pub malformed_ppm: u32,
+    /// When incidents begin that make alarms fire, epoch milliseconds; `None`: there are none but
+    /// those of chance.
+    pub incidents_from_ms: Option<i64>,
     /// Account id in IVS events.
     pub account: String,
     /// Region in IVS events.
@@ -72,6 +76,7 @@ impl Default for GeneratorConfig {
             duplicate_ppm: 10_000,
             late_ppm: 50_000,
             malformed_ppm: 500,
+            incidents_from_ms: None,
             account: ivs_schemas::names::LOCAL_ACCOUNT.to_owned(),
             region: ivs_schemas::names::LOCAL_REGION.to_owned(),
             ivs_source: ivs_schemas::names::IVS_SOURCE.to_owned(),

@@ -10,6 +10,9 @@ const MAX_DELAY_MS: i64 = 90_000;
 /// How long after a line its repetition may come: a producer's retry.
 const MAX_REPEAT_MS: i64 = 20_000;
 
+/// Share of a broken producer's reports that are damaged, in millionths.
+const BROKEN_PPM: u32 = 600_000;
+
 /// Shares in millionths.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
@@ -33,13 +36,22 @@ impl Outbox {
     }
 
     /// Takes an event that has just happened: `arrival_ms` is now.
-    pub(super) fn send(&mut self, rng: &mut Rng, mut produced: Produced) {
+    pub(super) fn send(&mut self, rng: &mut Rng, produced: Produced) {
+        self.send_by(rng, produced, self.shares.malformed);
+    }
+
+    /// As [`Outbox::send`], of a producer most of whose reports are broken.
+    pub(super) fn send_broken(&mut self, rng: &mut Rng, produced: Produced) {
+        self.send_by(rng, produced, BROKEN_PPM);
+    }
+
+    fn send_by(&mut self, rng: &mut Rng, mut produced: Produced, malformed: u32) {
         let is_report = produced.sample != Sample::Fact;
         let is_late = rng.chance_ppm(self.shares.late);
         if is_late {
             produced.arrival_ms += rng.between_ms(1, MAX_DELAY_MS);
         }
-        if is_report && rng.chance_ppm(self.shares.malformed) {
+        if is_report && rng.chance_ppm(malformed) {
             damage(rng, &mut produced.line);
             produced.is_malformed = true;
         } else if is_report && rng.chance_ppm(self.shares.duplicate) {

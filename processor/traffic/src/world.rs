@@ -10,6 +10,7 @@ use super::plan::{self, Step};
 use super::rng::{Rng, mix};
 use super::viewer::{Occasion, Viewer};
 use super::{GeneratorConfig, Produced, Sample};
+use crate::incident::Trouble;
 
 /// The account exceeds its limit of viewers about this often.
 const ACCOUNT_BREACH_EVERY_MS: i64 = 600_000;
@@ -158,6 +159,8 @@ impl World {
         if stream.generation != generation || !stream.on_air {
             return;
         }
+        let trouble = Trouble::of(self.config.incidents_from_ms, channel, now_ms);
+        self.channels[channel].trouble = trouble;
         self.adjust_audience(now_ms, channel, i64::from(interval_ms));
         let produced = self.channels[channel].gauge(&mut self.rng, now_ms, u64::from(interval_ms));
         self.outbox.send(&mut self.rng, produced);
@@ -214,8 +217,13 @@ impl World {
         }
         // A third of those who leave just close the page.
         if !leaves || self.rng.chance(67) {
+            let is_broken = channel.trouble.broken_player;
             let produced = viewer.report(&mut self.rng, channel, now_ms, occasion);
-            self.outbox.send(&mut self.rng, produced);
+            if is_broken {
+                self.outbox.send_broken(&mut self.rng, produced);
+            } else {
+                self.outbox.send(&mut self.rng, produced);
+            }
         }
         if !leaves {
             let interval_ms = i64::from(self.config.report_interval_ms.max(1));

@@ -75,6 +75,15 @@ pub const LIMIT_BREACHES: Metric = metric(
     "Limits exceeded; breaches of the account count in the fleet series only.",
 );
 
+/// Publish errors of stages, and failures of compositions, their destinations and recordings.
+pub const REAL_TIME_FAILURES: Metric = metric(
+    (Namespace::Sessions, FLEET),
+    "RealTimeFailures",
+    Unit::Count,
+    Statistic::Sum,
+    "Publish errors of stages, and failures of compositions, their destinations and recordings.",
+);
+
 /// Viewers of a stream as reported.
 pub const CURRENT_VIEWERS: Metric = metric(
     STREAMS,
@@ -371,6 +380,7 @@ pub const METRICS: &[Metric] = &[
     STREAM_DURATION,
     PEAK_VIEWERS,
     LIMIT_BREACHES,
+    REAL_TIME_FAILURES,
     CURRENT_VIEWERS,
     STREAM_BITRATE,
     FRAME_RATE,

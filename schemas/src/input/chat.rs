@@ -26,9 +26,9 @@ pub enum ChatKind {
 #[schemars(
     inline,
     extend("anyOf" = [
-        { "required": ["room_arn"] },
-        { "required": ["room_id"] },
-        { "required": ["payload"], "properties": { "payload": { "anyOf": [
+        { "required": ["room_arn"], "properties": { "room_arn": { "type": "string" } } },
+        { "required": ["room_id"], "properties": { "room_id": { "type": "string" } } },
+        { "required": ["payload"], "properties": { "payload": { "type": "object", "anyOf": [
             { "required": ["RoomArn"] },
             { "required": ["RoomId"] },
             { "required": ["room_arn"] },

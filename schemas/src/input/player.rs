@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Measure, Open, Time, fixed_text};
+use super::{Delay, Id, Latency, Measure, Open, Time, fixed_text};
 
 fixed_text! {
     /// `type` of [`PlayerTelemetry`].
@@ -33,7 +33,7 @@ pub enum PlayerState {
 #[schemars(inline)]
 pub enum ErrorCode {
     /// A number, as HTTP status codes are.
-    Number(f64),
+    Number(#[schemars(range(min = -1_000_000_000_000_i64, max = 1_000_000_000_000_i64))] f64),
     /// A word.
     Word(Id),
 }
@@ -68,14 +68,14 @@ pub struct PlayerTelemetry {
     pub dropped_frames: Option<Measure>,
     /// Time spent rebuffering since the last report, milliseconds.
     pub buffering_ms: Option<Measure>,
-    /// Delay between camera and player, milliseconds.
-    pub latency_ms: Option<Measure>,
+    /// Delay between camera and player, milliseconds. One below zero is left out: a clock is ahead.
+    pub latency_ms: Option<Latency>,
     /// Time spent playing since the last report, milliseconds.
     pub playing_ms: Option<Measure>,
     /// Stalls since the last report.
     pub rebuffer_count: Option<Measure>,
     /// Time from the play request to the first frame, milliseconds; once per view.
-    pub startup_ms: Option<Measure>,
+    pub startup_ms: Option<Delay>,
     /// Code of an error since the last report, as a word or a number.
     pub error_code: Option<ErrorCode>,
     /// Errors since the last report.

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Measure, Time, fixed_text};
+use super::{Delay, Id, Latency, Measure, Time, fixed_text};
 
 fixed_text! {
     /// `metric_type` of [`Play`].
@@ -28,25 +28,46 @@ pub enum LooseMeasure {
     /// A number.
     Number(Measure),
     /// Its decimal text.
-    Text(#[schemars(extend("pattern" = r"^\d+(\.\d+)?$"))] String),
+    Text(
+        #[schemars(extend(
+            "pattern" = r"^((0|[1-9]\d{0,11})(\.\d+)?|1000000000000(\.0+)?)$"
+        ))]
+        String,
+    ),
 }
 
-/// A measurement, or `-1` where it does not apply.
+/// A delay in milliseconds, as a number or as decimal text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum LooseDelay {
+    /// A number.
+    Number(Delay),
+    /// Its decimal text.
+    Text(#[schemars(extend("pattern" = r"^(0|[1-9]\d{0,8})(\.\d+)?$"))] String),
+}
+
+/// A latency, or `-1` where it does not apply. Another one below zero says that the viewer's clock is
+/// ahead: it is left out, and the rest of the record counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
 pub enum LiveMeasure {
-    /// The measurement.
-    Given(LooseMeasure),
-    /// The source is not live.
-    NotLive(#[schemars(range(min = -1, max = -1))] i8),
-    /// The source is not live, as text.
-    NotLiveText(NotLiveText),
+    /// A number.
+    Number(Latency),
+    /// Its decimal text.
+    Text(#[schemars(extend("pattern" = r"^-?(0|[1-9]\d{0,8})(\.\d+)?$"))] String),
 }
 
-fixed_text! {
-    /// `-1` as text.
-    NotLiveText = "-1";
+/// A latency in seconds, as [`LiveMeasure`] has it in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum LiveSeconds {
+    /// A number.
+    Number(#[schemars(range(min = -1_000_000_000_000_i64, max = 4_294_967))] f64),
+    /// Its decimal text.
+    Text(#[schemars(extend("pattern" = r"^-?(0|[1-9]\d{0,5})(\.\d+)?$"))] String),
 }
 
 /// What every record of the sample carries.
@@ -76,7 +97,7 @@ pub struct Play {
     #[serde(flatten)]
     pub common: Common,
     /// Time to the first frame, milliseconds.
-    pub startup_latency_ms: Option<LooseMeasure>,
+    pub startup_latency_ms: Option<LooseDelay>,
     /// Position at the start, seconds.
     pub start_playback_position_sec: Option<LooseMeasure>,
 }
@@ -104,8 +125,8 @@ pub struct PlaybackSummary {
     pub rendition_height: Option<LooseMeasure>,
     /// Delay between camera and player, milliseconds; `-1` where the source is not live.
     pub live_latency_ms: Option<LiveMeasure>,
-    /// `-1` where the source is not live.
-    pub live_latency_sec: Option<LiveMeasure>,
+    /// The same in seconds, read where the other is absent; `-1` where the source is not live.
+    pub live_latency_sec: Option<LiveSeconds>,
 }
 
 /// The player changed its rendition.

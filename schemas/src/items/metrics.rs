@@ -11,6 +11,9 @@ pub const SESSION_ID: &str = "sessionId";
 pub const METRIC_TIMESTAMP: &str = "metricTimestamp";
 /// S, partition key of `ChannelIdIndex`: last part of the channel ARN.
 pub const CHANNEL_ID: &str = "channelId";
+/// S: who says that `channelId` is the channel, and so what outweighs it in a merge: `guess`, `player`,
+/// `backend` or `ivs`.
+pub const CHANNEL_SAID_BY: &str = "channelSaidBy";
 
 // The stream as reported by `metrics_update`.
 

@@ -11,6 +11,9 @@ pub const SESSION_ID: &str = "sessionId";
 pub const TIMESTAMP: &str = "timestamp";
 /// S, partition key of `ChannelIdIndex`: last part of the channel ARN.
 pub const CHANNEL_ID: &str = "channelId";
+/// S: who says that `channelId` is the channel, and so what outweighs it in a merge: `guess`, `player`,
+/// `backend` or `ivs`.
+pub const CHANNEL_SAID_BY: &str = "channelSaidBy";
 /// N: layout of the item, see [`super::SCHEMA_VERSION`].
 pub const SCHEMA_VERSION: &str = "schemaVersion";
 /// N, TTL: epoch seconds after which DynamoDB may delete the item; absent = keep.
@@ -152,6 +155,20 @@ pub mod event_type {
     pub const RECORDING_END_FAILURE: &str = "recording_end_failure";
     /// An ad break was inserted.
     pub const AD_BREAK_INSERTED: &str = "ad_break_inserted";
+    /// Something happened on a real-time stage.
+    pub const STAGE_UPDATE: &str = "stage_update";
+    /// A participant of a stage could not publish.
+    pub const PARTICIPANT_PUBLISH_ERROR: &str = "participant_publish_error";
+    /// The recording of a participant began or is complete.
+    pub const PARTICIPANT_RECORDING: &str = "participant_recording";
+    /// The recording of a participant failed.
+    pub const PARTICIPANT_RECORDING_FAILURE: &str = "participant_recording_failure";
+    /// A composition of a stage or one of its destinations changed.
+    pub const COMPOSITION_UPDATE: &str = "composition_update";
+    /// A composition failed.
+    pub const COMPOSITION_FAILURE: &str = "composition_failure";
+    /// A destination of a composition failed.
+    pub const COMPOSITION_DESTINATION_FAILURE: &str = "composition_destination_failure";
     /// An event of a type this version does not know.
     pub const UNKNOWN: &str = "unknown";
 

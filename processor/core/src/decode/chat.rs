@@ -8,12 +8,14 @@ use super::flat::{no_kind, word};
 use super::json::Value;
 use super::reject::Rejection;
 use super::slots::slots;
+use crate::channel::SaidBy;
 
 slots! {
     Chat {
         r#type: "type",
         time: "event_timestamp",
-        room: "room_arn" | "room_id",
+        room_arn: "room_arn",
+        room_id: "room_id",
         payload: "payload",
         session_id: "sessionId",
         channel_id: "channelId",
@@ -23,7 +25,8 @@ slots! {
 slots! {
     Payload {
         id: "Id" | "id",
-        room: "RoomArn" | "RoomId" | "room_arn" | "room_id",
+        room_arn: "RoomArn" | "room_arn",
+        room_id: "RoomId" | "room_id",
     }
 }
 
@@ -42,13 +45,19 @@ pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessa
     if let Value::Object(text) = slots.payload() {
         payload.fill(text)?;
     }
-    let room = if slots.room() == Value::Null { payload.room() } else { slots.room() };
-    let room_id = fields.resource_id("room_arn", room)?;
+    let rooms = [slots.room_arn(), slots.room_id(), payload.room_arn(), payload.room_id()];
+    let room = rooms.into_iter().find(|room| *room != Value::Null).unwrap_or_default();
+    let room_id = match fields.room {
+        Some(named) if room == Value::Null => Cow::Owned(named.to_owned()),
+        _ => fields.resource_id("room_arn", room)?,
+    };
     let session_id = optional_id("sessionId", slots.session_id())?
         .unwrap_or_else(|| Cow::Owned(format!("{CHAT_SESSION}{room_id}")));
     let channel_id = optional_id("channelId", slots.channel_id())?.map(resource_id);
+    let channel_said_by = if channel_id.is_some() { SaidBy::Backend } else { SaidBy::Guess };
     Ok(ChatMessage {
         session_id,
+        channel_said_by,
         channel_id: channel_id.unwrap_or_else(|| room_id.clone()),
         room_id,
         event_id: optional_id("Id", payload.id())?,

@@ -57,6 +57,8 @@ slots! {
         session_id: "session_id",
         participant_id: "participant_id",
         error_code: "error_code",
+        stage_arn: "stage_arn",
+        destination_id: "id",
     }
 }
 
@@ -160,10 +162,14 @@ fn ad_break(detail: &Detail<'_>) -> Result<AdBreak, Rejection> {
 }
 
 fn stage_event(detail_type: &str, detail: &Detail<'_>) -> Result<StageEvent, Rejection> {
+    let stage = text("stage_arn", detail.stage_arn())?;
+    let stage = stage.map(|arn| resource_id(arn.into()).into_owned());
     Ok(StageEvent {
         detail_type: detail_type.to_owned(),
         name: text("event_name", detail.event_name())?,
         participant_id: text("participant_id", detail.participant_id())?,
+        stage_id: stage.filter(|id| !id.is_empty()),
+        destination_id: text("id", detail.destination_id())?,
         error_code: text("error_code", detail.error_code())?,
         reason: text("reason", detail.reason())?,
     })
@@ -194,12 +200,13 @@ fn scope(
         }
         (None, Some(channel_id)) => Ok(FactScope::Channel { channel_id }),
         (_, None) => match kind {
-            FactKind::LimitBreach(_) | FactKind::Unknown { .. } | FactKind::Ignored => {
-                Ok(FactScope::Account {
-                    account: text("account", envelope.account())?.unwrap_or_default(),
-                    region: text("region", envelope.region())?.unwrap_or_default(),
-                })
-            }
+            FactKind::LimitBreach(_)
+            | FactKind::Unknown { .. }
+            | FactKind::Ignored
+            | FactKind::Foreign => Ok(FactScope::Account {
+                account: text("account", envelope.account())?.unwrap_or_default(),
+                region: text("region", envelope.region())?.unwrap_or_default(),
+            }),
             _ => Err(fields.missing("resources")),
         },
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::fact::Fact;
+use crate::channel::SaidBy;
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -125,13 +126,17 @@ pub struct PlayerSample<'a> {
     pub dropped_frames: Option<Fixed>,
     /// `bufferingMs`, time spent rebuffering (QoS sample: `buffering_time_ms`).
     pub buffering_ms: Option<Fixed>,
-    /// `latencyMs`, from server to player (QoS sample: `live_latency_ms`).
+    /// `latencyMs`, from server to player (QoS sample: `live_latency_ms` or `live_latency_sec`).
     pub latency_ms: Option<Fixed>,
+    /// Whether a latency was given that is below zero, because the viewer's clock is ahead. It is
+    /// left out, and the rest of the record counts.
+    pub latency_below_zero: bool,
     /// `playingMs`, time spent playing (QoS sample: `playing_time_ms`).
     pub playing_ms: Option<Fixed>,
     /// `rebufferCount` (QoS sample: `buffering_count`).
     pub rebuffer_count: Option<Fixed>,
-    /// `startupMs`, from load to first frame (QoS sample: `startup_latency_ms`).
+    /// `startupMs`, from load to first frame (QoS sample: `startup_latency_ms`
+    /// of `PLAY` and `STOP`; the others repeat it).
     pub startup_ms: Option<Fixed>,
     /// `errorCode`, a string or a number.
     pub error_code: Option<Cow<'a, str>>,
@@ -141,16 +146,19 @@ pub struct PlayerSample<'a> {
 
 /// A record of an IVS Chat log.
 ///
-/// IVS writes neither room nor session into the record; whoever forwards the log adds the room, and
-/// may add the other two.
+/// IVS writes neither room nor session into the record. The room is in the name of the log stream or
+/// object, or whoever forwards the log adds it, and may add the other two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatMessage<'a> {
-    /// The room, `room_arn` or `room_id` (of the record or of its payload); of an ARN the last part.
+    /// The room, `room_arn` or `room_id` (of the record or of its payload), or else as the source
+    /// names it; of an ARN the last part.
     pub room_id: Cow<'a, str>,
     /// `sessionId`, or else `chat:` + room, which no IVS stream id can equal.
     pub session_id: Cow<'a, str>,
     /// `channelId` (of an ARN the last part), or else the room.
     pub channel_id: Cow<'a, str>,
+    /// Who says so: whoever forwards the log, or nobody.
+    pub channel_said_by: SaidBy,
     /// The payload's `Id`.
     pub event_id: Option<Cow<'a, str>>,
     /// `event_timestamp`.

@@ -1,6 +1,7 @@
 //! Facts: what happened to a stream, from IVS or from the application.
 
 use ivs_schemas::items::sessions::event_type;
+use ivs_schemas::names;
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::Fixed;
@@ -115,15 +116,31 @@ pub enum FactKind {
         /// `event_name` or `recording_status`, where it has one.
         name: Option<String>,
     },
-    /// An API call seen by CloudTrail, which IVS reports under its own source: to be counted only.
+    /// An API call seen by CloudTrail, which IVS reports under its own source, or CloudWatch Logs
+    /// trying its destination: to be counted only.
     Ignored,
+    /// A record of the QoS sample with another `metric_type` than those of playback, such as the
+    /// answer to a quiz: to be counted as unknown.
+    Foreign,
 }
 
 impl FactKind {
-    /// The `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for stages and for
-    /// ignored events, which have no place in a session's timeline.
+    /// Whether it says nothing that is folded: it is counted and no more.
     #[must_use]
-    pub const fn event_type(&self) -> Option<&'static str> {
+    pub const fn is_counted_only(&self) -> bool {
+        matches!(self, Self::Ignored | Self::Foreign)
+    }
+
+    /// Whether it is of a type that this version does not know.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Foreign)
+    }
+
+    /// The `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for what is counted
+    /// only.
+    #[must_use]
+    pub fn event_type(&self) -> Option<&'static str> {
         Some(match self {
             Self::SessionCreated => event_type::SESSION_CREATED,
             Self::SessionEnded { .. } => event_type::SESSION_ENDED,
@@ -138,7 +155,8 @@ impl FactKind {
             Self::Recording(recording) => recording.phase.event_type(),
             Self::AdBreak(_) => event_type::AD_BREAK_INSERTED,
             Self::Unknown { .. } => event_type::UNKNOWN,
-            Self::Stage(_) | Self::Ignored => return None,
+            Self::Stage(stage) => stage.event_type(),
+            Self::Ignored | Self::Foreign => return None,
         })
     }
 }
@@ -219,10 +237,35 @@ pub struct StageEvent {
     pub name: Option<String>,
     /// `participant_id`.
     pub participant_id: Option<String>,
+    /// Last part of `stage_arn`: the stage that is composed.
+    pub stage_id: Option<String>,
+    /// `id`: a destination of a composition.
+    pub destination_id: Option<String>,
     /// `error_code`.
     pub error_code: Option<String>,
     /// `reason`: free text.
     pub reason: Option<String>,
+}
+
+impl StageEvent {
+    fn event_type(&self) -> &'static str {
+        match (self.detail_type.as_str(), self.name.as_deref().unwrap_or_default()) {
+            (names::STAGE_UPDATE, "Participant Publish Error") => {
+                event_type::PARTICIPANT_PUBLISH_ERROR
+            }
+            (names::COMPOSITION_STATE_CHANGE, "Session Failure") => event_type::COMPOSITION_FAILURE,
+            (names::COMPOSITION_STATE_CHANGE, "Destination Failure") => {
+                event_type::COMPOSITION_DESTINATION_FAILURE
+            }
+            (names::COMPOSITION_STATE_CHANGE, _) => event_type::COMPOSITION_UPDATE,
+            (
+                names::PARTICIPANT_RECORDING_STATE_CHANGE,
+                "Recording Start Failure" | "Recording End Failure",
+            ) => event_type::PARTICIPANT_RECORDING_FAILURE,
+            (names::PARTICIPANT_RECORDING_STATE_CHANGE, _) => event_type::PARTICIPANT_RECORDING,
+            _ => event_type::STAGE_UPDATE,
+        }
+    }
 }
 
 /// What the application says about a stream that starts.

@@ -6,12 +6,14 @@ use super::json::Value;
 use super::reject::{Reason, Rejection, excerpt};
 use super::{DecodeLimits, number, time};
 use crate::fixed::Fixed;
+use crate::sketch::quantile::MAX_MS;
 use kinesis_model::EpochMs;
 
-/// The longest id: DynamoDB allows a partition key 2,048 bytes, the ids of IVS and of players stay
-/// below 64, and rows, metrics and caches hold ids by the thousand.
-const MAX_ID_BYTES: usize = 256;
-/// The longest other text that is kept: a few of them fit a DynamoDB item (400 KB) many times over.
+/// The longest id, in characters: DynamoDB allows a partition key 2,048 bytes, the ids of IVS and of
+/// players stay below 64, and rows, metrics and caches hold ids by the thousand.
+const MAX_ID_CHARS: usize = 256;
+/// So much of another text is kept, in bytes: a few of them fit a DynamoDB item (400 KB) many times
+/// over.
 const MAX_TEXT_BYTES: usize = 4096;
 /// How an ARN begins.
 const ARN: &str = "arn:";
@@ -20,6 +22,10 @@ const ARN: &str = "arn:";
 const METRIC_MICROS: std::ops::RangeInclusive<i64> = 0..=1_000_000_000_000_000_000;
 /// 2000-01-01T00:00:00Z and 2100-01-01T00:00:00Z; the second is excluded.
 const TIME_RANGE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
+/// What a latency or a time to the first frame may be, in millionths of a millisecond: as much as
+/// a sketch of them holds, 49 days.
+const DELAY_MICROS: std::ops::RangeInclusive<i64> = 0..=MAX_MS as i64 * 1_000_000;
 
 type Field<T> = Result<T, Rejection>;
 
@@ -30,6 +36,8 @@ pub(super) struct Fields<'r> {
     pub(super) record: &'r str,
     /// When the record arrived.
     pub(super) arrival: EpochMs,
+    /// The chat room that its source names.
+    pub(super) room: Option<&'r str>,
     /// The caller's limits.
     pub(super) limits: &'r DecodeLimits,
 }
@@ -111,7 +119,7 @@ impl Fields<'_> {
 #[inline(always)]
 fn plain_id(value: Value<'_>) -> Option<&str> {
     match value {
-        Value::Text(text) => text.plain().filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())),
+        Value::Text(text) => text.plain().filter(|id| (1..=MAX_ID_CHARS).contains(&id.len())),
         _ => None,
     }
 }
@@ -127,16 +135,20 @@ pub(super) fn optional_id<'a>(name: &'static str, value: Value<'a>) -> Field<Opt
 
 #[cold]
 fn any_id<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>>> {
-    match bounded(name, value, MAX_ID_BYTES)? {
+    match any_text(name, value)? {
         Some(id) if id.is_empty() => Err(empty(name)),
+        Some(id) if id.len() > MAX_ID_CHARS && id.chars().count() > MAX_ID_CHARS => {
+            Err(too_long(name, id.chars().count()))
+        }
         id => Ok(id),
     }
 }
 
-/// A text that may be absent; IVS writes an absent one as an empty one too.
+/// A text that may be absent; IVS writes an absent one as an empty one too. Of a very long one the
+/// beginning is kept.
 pub(super) fn text(name: &'static str, value: Value<'_>) -> Field<Option<String>> {
-    let text = bounded(name, value, MAX_TEXT_BYTES)?;
-    Ok(text.filter(|t| !t.is_empty()).map(Cow::into_owned))
+    let text = any_text(name, value)?.filter(|text| !text.is_empty());
+    Ok(text.map(|text| text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()))
 }
 
 /// A measurement, which may be absent: a JSON number that is not negative.
@@ -172,11 +184,62 @@ fn is_not_finite(text: &str) -> bool {
 
 /// A measurement that may also come as a string.
 pub(super) fn loose_metric(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
+    metric(name, loose(value))
+}
+
+/// A string that is a number, without an exponent, as that number.
+fn loose(value: Value<'_>) -> Value<'_> {
     let number = match value {
-        Value::Text(text) => number::whole_text(&text.get()),
+        Value::Text(text) => decimal(&text.get()),
         _ => None,
     };
-    metric(name, number.map_or(value, Value::Number))
+    number.map_or(value, Value::Number)
+}
+
+fn decimal(text: &str) -> Option<Option<Fixed>> {
+    number::whole_text(text).filter(|_| !text.contains(['e', 'E']))
+}
+
+/// A number within the bounds of measurements, on either side of zero.
+pub(super) fn is_bounded(number: Fixed) -> bool {
+    number.micros().unsigned_abs() <= METRIC_MICROS.end().unsigned_abs()
+}
+
+/// A time that goes into a sketch, in milliseconds.
+#[inline(always)]
+pub(super) fn delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
+    match metric(name, value)? {
+        Some(ms) if !DELAY_MICROS.contains(&ms.micros()) => Err(beyond_delay(name, ms)),
+        ms => Ok(ms),
+    }
+}
+
+/// A time that goes into a sketch and may also come as a string.
+pub(super) fn loose_delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
+    delay(name, loose(value))
+}
+
+#[cold]
+fn beyond_delay(name: &'static str, ms: Fixed) -> Rejection {
+    let detail = format!("{ms} is beyond 2^32 milliseconds, which is 49 days");
+    Rejection::of_field(Reason::OutOfRange, name, detail)
+}
+
+/// A latency, and whether it was below zero: the viewer's clock is ahead then, which says nothing
+/// against the rest of the record.
+#[inline(always)]
+pub(super) fn latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fixed>, bool)> {
+    match value {
+        Value::Number(Some(n)) if (-METRIC_MICROS.end()..0).contains(&n.micros()) => {
+            Ok((None, true))
+        }
+        value => Ok((delay(name, value)?, false)),
+    }
+}
+
+/// A latency that may also come as a string.
+pub(super) fn loose_latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fixed>, bool)> {
+    latency(name, loose(value))
 }
 
 /// The last part of an ARN; any other id as it is.
@@ -191,22 +254,17 @@ pub(super) fn resource_id(id: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn bounded<'a>(
-    name: &'static str,
-    value: Value<'a>,
-    max_bytes: usize,
-) -> Field<Option<Cow<'a, str>>> {
-    let text = match value {
-        Value::Null => return Ok(None),
-        Value::Text(text) => text.get(),
-        other => return Err(ill_typed(name, "a string", other)),
-    };
-    if text.len() > max_bytes { Err(too_long(name, text.len(), max_bytes)) } else { Ok(Some(text)) }
+fn any_text<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>>> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => Ok(Some(text.get())),
+        other => Err(ill_typed(name, "a string", other)),
+    }
 }
 
 #[cold]
-fn too_long(name: &'static str, bytes: usize, max_bytes: usize) -> Rejection {
-    let detail = format!("{bytes} bytes, the limit is {max_bytes}");
+fn too_long(name: &'static str, chars: usize) -> Rejection {
+    let detail = format!("{chars} characters, the limit is {MAX_ID_CHARS}");
     Rejection::of_field(Reason::TooLarge, name, detail)
 }
 
@@ -240,7 +298,8 @@ pub(super) fn ill_typed(name: &'static str, expected: &str, value: Value<'_>) ->
 /// A time as text, in any of its forms.
 #[cold]
 fn time_text(name: &'static str, text: &str) -> Field<EpochMs> {
-    let number = || number::whole_text(text).map(|n| n.map_or(EpochMs(i64::MAX), whole_ms));
+    let digits = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| decimal(text)).flatten();
+    let number = || digits().map(|n| n.map_or(EpochMs(i64::MAX), whole_ms));
     time::rfc3339(text.as_bytes()).or_else(number).ok_or_else(|| {
         let found = excerpt(text);
         let detail = format!("{found} is neither an RFC 3339 time nor epoch milliseconds");

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fearless_simd::{Level, dispatch};
 
 use super::event::{Gauge, PlayerSample, PlayerState};
-use super::field::{Fields, ill_typed, metric, optional_id};
+use super::field::{Fields, delay, ill_typed, is_bounded, latency, metric, optional_id};
 use super::json::{Fault, Value};
 use super::keys::Tag;
 use super::reject::{Reason, Rejection, excerpt};
@@ -63,23 +63,24 @@ pub(super) enum Kind {
 }
 
 impl<'a> Flat<'a> {
-    /// Fills the slots of a line, as `fill` does, faster where it is a usual one.
+    /// Fills the slots from the object that `text` begins with, as `fill_first` does, faster where
+    /// it is a usual one; where it ends.
     #[inline(always)]
     pub(super) fn read(
         &mut self,
         text: &'a str,
         habits: &mut Habits,
         level: Level,
-    ) -> Result<(), Fault> {
+    ) -> Result<usize, Fault> {
         let usual = dispatch!(level, simd => {
             let slot = |name: &[u8]| Self::slot(Tag::of(name), name);
             habits.walk(simd, text, slot, |slot, value| self.set(slot, value))
         });
-        if usual.is_some() {
-            return Ok(());
+        if let Some(end) = usual {
+            return Ok(end);
         }
         *self = Self::EMPTY;
-        self.fill(text)
+        self.fill_first(text)
     }
 
     #[inline(always)]
@@ -146,6 +147,7 @@ impl<'a> Flat<'a> {
 
     #[inline(always)]
     pub(super) fn player(&self, fields: Fields<'_>) -> Result<PlayerSample<'a>, Rejection> {
+        let (latency_ms, latency_below_zero) = latency("latencyMs", self.latency_ms())?;
         Ok(PlayerSample {
             session_id: fields.id("sessionId", self.session_id())?,
             channel_id: fields.resource_id("channelId", self.channel_id())?,
@@ -157,10 +159,11 @@ impl<'a> Flat<'a> {
             frame_rate: metric("frameRate", self.frame_rate())?,
             dropped_frames: metric("droppedFrames", self.dropped_frames())?,
             buffering_ms: metric("bufferingMs", self.buffering_ms())?,
-            latency_ms: metric("latencyMs", self.latency_ms())?,
+            latency_ms,
+            latency_below_zero,
             playing_ms: metric("playingMs", self.playing_ms())?,
             rebuffer_count: metric("rebufferCount", self.rebuffer_count())?,
-            startup_ms: metric("startupMs", self.startup_ms())?,
+            startup_ms: delay("startupMs", self.startup_ms())?,
             error_code: error_code(self.error_code())?,
             error_count: metric("errorCount", self.error_count())?,
         })
@@ -213,7 +216,7 @@ fn any_state(fields: Fields<'_>, value: Value<'_>) -> Result<PlayerState, Reject
 fn error_code(value: Value<'_>) -> Result<Option<Cow<'_, str>>, Rejection> {
     match value {
         Value::Null => Ok(None),
-        Value::Number(Some(code)) => Ok(Some(Cow::Owned(code.to_string()))),
+        Value::Number(Some(code)) if is_bounded(code) => Ok(Some(Cow::Owned(code.to_string()))),
         other => optional_id("errorCode", other),
     }
 }

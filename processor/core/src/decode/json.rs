@@ -1,7 +1,8 @@
-//! A strict JSON scanner (RFC 8259) for one line: no tree, no allocation.
+//! A strict JSON scanner (RFC 8259) for one text: no tree, no allocation.
 //!
-//! It walks an object member by member and hands out slices of the line. Nested values are checked
-//! in full and handed out unread. Lone surrogate escapes are refused too, since no text holds them.
+//! It walks an object member by member and hands out slices of the text. Nested values are checked
+//! in full and handed out unread. An escape of half a surrogate pair, which the grammar allows and
+//! no text holds, stands for U+FFFD: programs that cut a string in the middle of an emoji write it.
 
 use std::borrow::Cow;
 
@@ -91,8 +92,19 @@ impl From<Fault> for Rejection {
 #[inline(always)]
 pub(super) fn object<'a>(
     text: &'a str,
-    mut each: impl FnMut(Tag, &[u8], Value<'a>),
+    each: impl FnMut(Tag, &[u8], Value<'a>),
 ) -> Result<(), Fault> {
+    let end = first_object(text, each)?;
+    blank(text, end)
+}
+
+/// Walks the object that `text` begins with, as [`object`] does; where it ends. Of another value
+/// the whole text is checked.
+#[inline(always)]
+pub(super) fn first_object<'a>(
+    text: &'a str,
+    mut each: impl FnMut(Tag, &[u8], Value<'a>),
+) -> Result<usize, Fault> {
     let mut scanner = Scanner::new(text);
     scanner.space();
     if scanner.rest.first() != Some(&b'{') {
@@ -112,7 +124,21 @@ pub(super) fn object<'a>(
             each(Tag::of(text.as_bytes()), text.as_bytes(), value);
         }
     })?;
+    Ok(scanner.at())
+}
+
+/// Checks that nothing but white space follows on the value that ends at `end`.
+#[inline(always)]
+pub(super) fn blank(text: &str, end: usize) -> Result<(), Fault> {
+    let mut scanner = Scanner { text, rest: text.as_bytes().get(end..).unwrap_or_default() };
     scanner.end()
+}
+
+/// Where the value ends that `text` begins with, without space before it.
+pub(super) fn extent(text: &str) -> Result<usize, Fault> {
+    let mut scanner = Scanner::new(text);
+    scanner.value(0)?;
+    Ok(scanner.at())
 }
 
 /// Walks the array that `text`, a [`Value::Array`], holds.
@@ -364,17 +390,20 @@ fn unescape_one(bytes: &[u8]) -> Option<(char, usize)> {
     Some((simple, 2))
 }
 
-/// `\u` and four hexadecimal digits, or the pair of them that makes a character beyond U+FFFF.
+/// `\u` and four hexadecimal digits, or the pair of them that makes a character beyond U+FFFF; half
+/// of a pair is U+FFFD.
 fn unescape_unicode(bytes: &[u8]) -> Option<(char, usize)> {
     let first = hex4(bytes.get(2..6)?)?;
-    if !(0xD800..0xDC00).contains(&first) {
-        return char::from_u32(first).map(|c| (c, 6));
-    }
-    let [b'\\', b'u', second @ ..] = bytes.get(6..12)? else {
-        return None;
+    let low = match bytes.get(6..12) {
+        Some([b'\\', b'u', second @ ..]) if (0xD800..0xDC00).contains(&first) => {
+            hex4(second).and_then(|low| low.checked_sub(0xDC00)).filter(|low| *low < 0x400)
+        }
+        _ => None,
     };
-    let low = hex4(second)?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
-    char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + low).map(|c| (c, 12))
+    match low {
+        Some(low) => char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + low).map(|c| (c, 12)),
+        None => Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)),
+    }
 }
 
 fn hex4(digits: &[u8]) -> Option<u32> {

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use super::event::{PlayerSample, PlayerState, QOS_SESSION};
-use super::field::{Fields, loose_metric};
-use super::flat::{no_kind, word};
+use super::event::{Event, PlayerSample, PlayerState, QOS_SESSION};
+use super::fact::{Fact, FactKind, FactOrigin, FactScope};
+use super::field::{Fields, delay, loose_delay, loose_latency, loose_metric};
+use super::flat::word;
 use super::json::Value;
 use super::reject::Rejection;
 use super::slots::slots;
@@ -15,6 +16,9 @@ use crate::fixed::Fixed;
 
 /// What the clients send for the latency of a recorded video.
 const NOT_LIVE: Option<Fixed> = Fixed::from_int(-1);
+
+/// The same as text.
+const NOT_LIVE_TEXT: &str = "-1";
 
 slots! {
     Qos {
@@ -28,12 +32,13 @@ slots! {
         buffering_time_ms: "buffering_time_ms",
         buffering_count: "buffering_count",
         live_latency_ms: "live_latency_ms",
+        live_latency_sec: "live_latency_sec",
         to_bitrate: "to_bitrate" | "to_rendition_bitrate",
     }
 }
 
-/// `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED` or `STOP`.
-pub(super) fn sample<'a>(line: &'a str, fields: Fields<'_>) -> Result<PlayerSample<'a>, Rejection> {
+/// A sample of a player, or a record of another type of the same endpoint.
+pub(super) fn event<'a>(line: &'a str, fields: Fields<'_>) -> Result<Event<'a>, Rejection> {
     let mut slots = Qos::EMPTY;
     slots.fill(line)?;
     let metric_type =
@@ -41,13 +46,37 @@ pub(super) fn sample<'a>(line: &'a str, fields: Fields<'_>) -> Result<PlayerSamp
     let state = match &*metric_type {
         "PLAY" | "PLAYBACK_SUMMARY" | "QUALITY_CHANGED" => PlayerState::Playing,
         "STOP" => PlayerState::Ended,
-        other => return Err(no_kind("metric_type", other)),
+        _ => return other(&slots, fields),
     };
+    Ok(Event::Player(sample(&slots, &metric_type, state, fields)?))
+}
+
+/// A record that tells nothing of playback: the answer to a quiz, or what the sample's backend
+/// makes of IVS's events. New types come with new versions of the sample.
+fn other(slots: &Qos<'_>, fields: Fields<'_>) -> Result<Event<'static>, Rejection> {
+    Ok(Event::Fact(Box::new(Fact {
+        scope: FactScope::Account { account: String::new(), region: String::new() },
+        time: fields.time_or_arrival("event_time", slots.event_time())?,
+        kind: FactKind::Foreign,
+        event_id: None,
+        origin: FactOrigin::Application,
+    })))
+}
+
+/// `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED` or `STOP`.
+fn sample<'a>(
+    slots: &Qos<'a>,
+    metric_type: &str,
+    state: PlayerState,
+    fields: Fields<'_>,
+) -> Result<PlayerSample<'a>, Rejection> {
     let channel_id = fields.resource_id("channel_watched", slots.channel_watched())?;
-    let latency = match slots.live_latency_ms() {
-        Value::Number(number) if number == NOT_LIVE => Value::Null,
-        given => given,
+    let startup = match metric_type {
+        // Summaries repeat it, or say 0.
+        "PLAYBACK_SUMMARY" | "QUALITY_CHANGED" => Value::Null,
+        _ => slots.startup_latency_ms(),
     };
+    let (latency_ms, latency_below_zero) = latency(slots)?;
     Ok(PlayerSample {
         session_id: Cow::Owned(format!("{QOS_SESSION}{channel_id}")),
         channel_id,
@@ -59,11 +88,35 @@ pub(super) fn sample<'a>(line: &'a str, fields: Fields<'_>) -> Result<PlayerSamp
         frame_rate: None,
         dropped_frames: None,
         buffering_ms: loose_metric("buffering_time_ms", slots.buffering_time_ms())?,
-        latency_ms: loose_metric("live_latency_ms", latency)?,
+        latency_ms,
+        latency_below_zero,
         playing_ms: loose_metric("playing_time_ms", slots.playing_time_ms())?,
         rebuffer_count: loose_metric("buffering_count", slots.buffering_count())?,
-        startup_ms: loose_metric("startup_latency_ms", slots.startup_latency_ms())?,
+        startup_ms: loose_delay("startup_latency_ms", startup)?,
         error_code: None,
         error_count: loose_metric("error_count", slots.error_count())?,
     })
+}
+
+/// The latency of a live stream, of milliseconds or else of seconds, and whether it was below zero.
+fn latency(slots: &Qos<'_>) -> Result<(Option<Fixed>, bool), Rejection> {
+    match (if_live(slots.live_latency_ms()), if_live(slots.live_latency_sec())) {
+        (Value::Null, seconds) => {
+            const NAME: &str = "live_latency_sec";
+            let (seconds, is_below_zero) = loose_latency(NAME, seconds)?;
+            let ms = |seconds: Fixed| Fixed::from_micros(seconds.micros().saturating_mul(1_000));
+            let ms = seconds.map_or(Value::Null, |seconds| Value::Number(Some(ms(seconds))));
+            Ok((delay(NAME, ms)?, is_below_zero))
+        }
+        (ms, _) => loose_latency("live_latency_ms", ms),
+    }
+}
+
+/// A value that says more than that the source is not live.
+fn if_live(value: Value<'_>) -> Value<'_> {
+    match value {
+        Value::Number(number) if number == NOT_LIVE => Value::Null,
+        value if value.is_text(NOT_LIVE_TEXT) => Value::Null,
+        value => value,
+    }
 }

@@ -3,7 +3,8 @@
 /// Declares a table of [`Value`](super::json::Value) slots, with a method for each.
 ///
 /// `fill(text)` walks one JSON object: a known member fills its slot (the last one wins), others
-/// are skipped, absent ones stay `Null`. The whole text is checked as JSON. It fills in place,
+/// are skipped, absent ones stay `Null`. The whole text is checked as JSON; `fill_first` stops at
+/// the end of the object and returns where that is. It fills in place,
 /// since a table is large and one is made for every record.
 macro_rules! slots {
     ($(#[$meta:meta])* $name:ident { $($slot:ident: $($key:literal)|+),+ $(,)? }) => {
@@ -14,7 +15,7 @@ macro_rules! slots {
         );
 
         const _: () = {
-            use $crate::decode::json::{Fault, Value, object};
+            use $crate::decode::json::{Fault, Value, first_object, object};
             use $crate::decode::keys::{Keys, Tag};
 
             #[allow(non_camel_case_types, reason = "named as the slots are")]
@@ -30,6 +31,15 @@ macro_rules! slots {
 
                 pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Fault> {
                     object(text, |tag, name, value| {
+                        if let Some(slot) = Self::slot(tag, name) {
+                            self.set(slot, value);
+                        }
+                    })
+                }
+
+                #[allow(dead_code, reason = "most kinds are read when their end is known")]
+                pub(super) fn fill_first(&mut self, text: &'a str) -> Result<usize, Fault> {
+                    first_object(text, |tag, name, value| {
                         if let Some(slot) = Self::slot(tag, name) {
                             self.set(slot, value);
                         }

@@ -69,9 +69,9 @@ impl Habits {
         }
     }
 
-    /// Walks the object that `text` holds: `set` is given the slots and values of its members, the
-    /// slot as `slot` knows it, or else one that no table has. `None`, after some members and
-    /// perhaps some that are none, if the object is not the usual one.
+    /// Walks the object that `text` begins with: `set` is given the slots and values of its members,
+    /// the slot as `slot` knows it, or else one that no table has. Where the object ends; `None`,
+    /// after some members and perhaps some that are none, if it is not the usual one.
     #[inline(always)]
     pub(super) fn walk<'a, S: Simd>(
         &mut self,
@@ -79,11 +79,10 @@ impl Habits {
         text: &'a str,
         slot: impl Fn(&[u8]) -> Option<u8>,
         mut set: impl FnMut(u8, Value<'a>),
-    ) -> Option<()> {
-        if text.len() > MAX_LINE {
-            return None;
-        }
-        self.line[..text.len()].copy_from_slice(text.as_bytes());
+    ) -> Option<usize> {
+        // Behind the object others may follow, so the text may be longer than any usual line.
+        let copied = text.len().min(MAX_LINE);
+        self.line[..copied].copy_from_slice(&text.as_bytes()[..copied]);
         let (mut at, mut before) = (0, START);
         loop {
             let index = match self.guess(simd, at, before) {
@@ -106,7 +105,8 @@ impl Habits {
             }
             before = index;
             if byte(&self.line, at) == b'}' {
-                return (at + 1 == text.len()).then_some(());
+                // Beyond what was copied stands the line before.
+                return (at < copied).then_some(at + 1);
             }
         }
     }

@@ -14,6 +14,7 @@ use ivs_schemas::catalogue::{Metric, metrics as catalogue};
 use ivs_schemas::items::sessions::event_type;
 
 use super::datum::{Datum, Series};
+use super::events::real_time_issue;
 use super::samples::Samples;
 use crate::decode::{Fact, FactKind};
 use crate::emit::closed_window::ClosedWindow;
@@ -139,6 +140,11 @@ pub fn session_datums<'a>(
 ) -> Vec<Datum> {
     let mut builder = Builder::default();
     for item in inserted {
+        if real_time_issue(item).is_some() {
+            let metric = &catalogue::REAL_TIME_FAILURES;
+            let sample = Samples::single(FixedSum(1_000_000));
+            builder.add_to(metric, Series::Fleet, item.second(), sample);
+        }
         let Some(summary) = summary_of(&item.session_id) else { continue };
         if let Some(milestone) = Milestone::of(item) {
             milestone_datums(milestone, summary, &mut builder);

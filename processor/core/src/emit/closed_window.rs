@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::channel::SaidBy;
 use crate::fixed::FixedSum;
 use crate::merge::{Merge, Total};
 use crate::minute::Minute;
@@ -29,6 +30,8 @@ pub struct ClosedWindow {
     pub session_id: Arc<str>,
     /// Its channel; empty if no record names it.
     pub channel_id: Arc<str>,
+    /// Who says so.
+    pub channel_said_by: SaidBy,
     /// Start of the window, a multiple of five minutes.
     pub start: EpochMs,
     /// Viewers as reported.
@@ -99,6 +102,7 @@ impl ClosedWindow {
         Self {
             session_id: Arc::clone(session_id),
             channel_id: Arc::default(),
+            channel_said_by: SaidBy::default(),
             start,
             viewers: Total::default(),
             bitrate: Total::default(),
@@ -111,9 +115,7 @@ impl ClosedWindow {
     }
 
     fn add(&mut self, row: &WindowAgg) {
-        if self.channel_id.is_empty() || row.channel_id < self.channel_id {
-            self.channel_id = Arc::clone(&row.channel_id);
-        }
+        self.channel_said_by.note(&mut self.channel_id, &row.channel_id, row.channel_said_by);
         self.viewers.merge(&row.viewers.stat.total);
         self.bitrate.merge(&row.bitrate.total);
         self.frame_rate.merge(&row.frame_rate.total);

@@ -5,7 +5,8 @@
 
 use ivs_schemas::domain::{
     AccountLimitBreached, ChatSpike, DomainEvent, QualityDegraded, QualityIssue, QualityRecovered,
-    SessionEnded, SessionFailed, SessionStarted, SessionSummary, Subject, ViewerDrop,
+    RealTimeFailure, RealTimeIssue, SessionEnded, SessionFailed, SessionStarted, SessionSummary,
+    Subject, ViewerDrop,
 };
 use ivs_schemas::items::sessions::event_type;
 use jiff::Timestamp;
@@ -42,6 +43,9 @@ pub fn session_events<'a>(
     summary_of: impl Fn(&str) -> Option<&'a SummaryAgg>,
 ) -> Vec<DomainEvent> {
     let event = |item: &TimelineItem| {
+        if let Some(issue) = real_time_issue(item) {
+            return Some(real_time_event(issue, item));
+        }
         let summary = summary_of(&item.session_id)?;
         match Milestone::of(item) {
             Some(milestone) => milestone_event(milestone, &item.session_id, summary),
@@ -49,6 +53,32 @@ pub fn session_events<'a>(
         }
     };
     inserted.iter().filter_map(event).collect()
+}
+
+/// What failed on a stage, if the item says so.
+pub(super) fn real_time_issue(item: &TimelineItem) -> Option<RealTimeIssue> {
+    Some(match item.event_type {
+        event_type::PARTICIPANT_PUBLISH_ERROR => RealTimeIssue::PublishError,
+        event_type::PARTICIPANT_RECORDING_FAILURE => RealTimeIssue::Recording,
+        event_type::COMPOSITION_FAILURE => RealTimeIssue::Composition,
+        event_type::COMPOSITION_DESTINATION_FAILURE => RealTimeIssue::Destination,
+        _ => return None,
+    })
+}
+
+fn real_time_event(issue: RealTimeIssue, item: &TimelineItem) -> DomainEvent {
+    let kind = format!("{}/{:016x}", item.event_type, item.fingerprint);
+    let text = |name| item.text(name).map(str::to_owned);
+    DomainEvent::RealTimeFailure(RealTimeFailure {
+        event_id: event_id(&kind, &item.session_id, None),
+        session_id: item.session_id.as_ref().to_owned(),
+        time: rfc3339(item.second()),
+        issue,
+        stage_id: text(attribute_names::STAGE_ID),
+        composition_id: text(attribute_names::COMPOSITION_ID),
+        participant_id: text(attribute_names::PARTICIPANT_ID),
+        reason: text(attribute_names::REASON),
+    })
 }
 
 /// What a single fact says about the quality of the ingest.

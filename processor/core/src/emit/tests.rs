@@ -5,7 +5,7 @@ mod catalogue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ivs_schemas::domain::{DomainEvent, QualityIssue};
+use ivs_schemas::domain::{DomainEvent, QualityIssue, RealTimeIssue};
 use proptest::prelude::*;
 
 use super::*;
@@ -46,6 +46,7 @@ fn player(channel: &str, time: EpochMs, player: i64, latency_ms: i64) -> PlayerS
         dropped_frames: number(2 + latency_ms % 5),
         buffering_ms: number(1_000 + latency_ms % 3 * 100),
         latency_ms: number(latency_ms),
+        latency_below_zero: false,
         playing_ms: number(9_000),
         rebuffer_count: None,
         startup_ms: None,
@@ -217,6 +218,44 @@ fn account_breaches_count_for_the_fleet_and_are_told() {
     let events = account_events(&facts);
     let [DomainEvent::AccountLimitBreached(told)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((told.exceeded_by, told.region.as_str()), (Some(37.0), "r"));
+}
+
+/// The item of an event of a stage or a composition.
+fn stage_item(name: &str) -> TimelineItem {
+    use crate::decode::{Fact, FactScope, StageEvent};
+    let is_stage = name.starts_with("Participant");
+    let detail_type = if is_stage { "IVS Stage Update" } else { "IVS Composition State Change" };
+    let kind = FactKind::Stage(StageEvent {
+        detail_type: detail_type.to_owned(),
+        name: Some(name.to_owned()),
+        participant_id: Some("p".to_owned()),
+        stage_id: Some("stage".to_owned()),
+        destination_id: None,
+        error_code: Some("E".to_owned()),
+        reason: Some("words".to_owned()),
+    });
+    let scope = FactScope::Composition { composition_id: "co".to_owned() };
+    TimelineItem::of(&Fact { scope, ..fact(5, kind) }).unwrap()
+}
+
+#[test]
+fn failures_of_compositions_count_and_are_told_without_a_summary() {
+    let items = ["Session Start", "Session Failure", "Destination Failure"].map(stage_item);
+    assert!(items.iter().all(|item| &*item.session_id == "composition:co"));
+    assert!(items.iter().all(|item| item.channel_id.is_none()), "a stage is no channel");
+    let datums = session_datums(&items, |_| None);
+    let twice = DatumValue::Statistics { count: 2.0, sum: 2.0, min: 1.0, max: 1.0 };
+    assert_eq!((datums.len(), find(&datums, "RealTimeFailures", None)), (1, vec![&twice]));
+    let events = session_events(&items, |_| None);
+    let [DomainEvent::RealTimeFailure(first), DomainEvent::RealTimeFailure(second)] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    let issues = (first.issue, second.issue);
+    assert_eq!(issues, (RealTimeIssue::Composition, RealTimeIssue::Destination));
+    assert_eq!(first.reason.as_deref(), Some("E"));
+    assert_eq!(first.stage_id.as_deref(), Some("stage"));
+    assert_ne!(first.event_id, second.event_id);
 }
 
 /// Start of a five-minute window after the base second.

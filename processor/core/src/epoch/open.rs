@@ -1,13 +1,15 @@
 //! The epoch that is being read: which lines a record has, and what becomes of each.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
-use crate::decode::{self, Decoder, Reason, Rejection};
+use crate::decode::{Context, Decoder, Event, Reason, Rejection};
 use crate::fold::Fold;
+use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,
@@ -20,11 +22,11 @@ pub struct Rejected {
     pub partition_key: Arc<str>,
     /// When it arrived.
     pub arrival: EpochMs,
-    /// Its first refused line, from 0.
+    /// The first refused one among its events and refusals, from 0.
     pub line: u64,
-    /// Why that line was refused.
+    /// Why that was refused.
     pub rejection: Rejection,
-    /// How many of its lines were refused, by reason.
+    /// How many refusals it holds, by reason.
     pub refused: BTreeMap<Reason, u64>,
     /// Its bytes, those of accepted lines included: of an aggregate those of the user record, or
     /// of all of it where it could not be taken apart.
@@ -75,6 +77,11 @@ impl OpenEpoch {
         self.to.is_none()
     }
 
+    /// Returns what is folded so far, in no order.
+    pub(super) fn windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.fold.windows()
+    }
+
     /// Returns the position before the first record.
     pub(super) fn from(&self) -> Option<Position> {
         self.from
@@ -120,7 +127,7 @@ impl OpenEpoch {
         self.from = Some(from);
     }
 
-    /// Classifies and folds every line of one user record.
+    /// Classifies and folds every event of one user record.
     pub(super) fn fold(
         &mut self,
         position: Position,
@@ -130,11 +137,10 @@ impl OpenEpoch {
         now: ElapsedMs,
     ) {
         self.touch(position, record, now);
-        let mut refused: Option<Rejected> = None;
-        for (number, line) in (0..).zip(decode::lines(data)) {
-            let decoded = decoder.decode(line, record.arrival);
-            // Borrowed where it stands: an event is large.
-            match &decoded {
+        let (mut number, mut refused) = (0, None::<Rejected>);
+        let context = Context::from(record.arrival);
+        let Ok(()) = decoder.read(data, &context, |_, decoded| {
+            match decoded {
                 Ok(event) => {
                     self.fold.accept(event, Some(record.arrival), |id| dedupe.repeats(id));
                 }
@@ -145,7 +151,9 @@ impl OpenEpoch {
                     *kept.refused.entry(rejection.reason).or_default() += 1;
                 }
             }
-        }
+            number += 1;
+            Ok::<(), Infallible>(())
+        });
         self.rejected.extend(refused);
     }
 
@@ -214,11 +222,11 @@ fn rejected(
 
 /// Notes the event ids of a record that was committed before, and folds nothing.
 pub(super) fn warm_up(dedupe: &mut Dedupe, data: &[u8], arrival: EpochMs, decoder: &mut Decoder) {
-    for line in decode::lines(data) {
-        if let Ok(event) = decoder.decode(line, arrival)
-            && let Some(id) = event.event_id()
-        {
+    let read = decoder.read(data, &Context::from(arrival), |_, decoded| {
+        if let Some(id) = decoded.ok().and_then(Event::event_id) {
             dedupe.repeats(EventId::of(id));
         }
-    }
+        Ok::<(), Infallible>(())
+    });
+    let Ok(()) = read;
 }

@@ -21,6 +21,8 @@ pub struct Rules {
     pub dedupe_max_ids: usize,
     /// See [`DecodeLimits::max_line_bytes`].
     pub max_line_bytes: usize,
+    /// See [`DecodeLimits::max_expanded_bytes`].
+    pub max_expanded_bytes: usize,
     /// See [`DecodeLimits::max_ahead_ms`].
     pub max_ahead_ms: i64,
 }
@@ -60,12 +62,13 @@ impl Rules {
     #[must_use]
     pub fn of(config: &ShardConfig) -> Self {
         // Taken apart, so that a new limit of decode must be thought of here.
-        let DecodeLimits { max_line_bytes, max_ahead_ms } = config.decode;
+        let DecodeLimits { max_line_bytes, max_expanded_bytes, max_ahead_ms } = config.decode;
         Self {
             logic: LOGIC,
             dedupe_horizon_ms: config.dedupe_horizon_ms,
             dedupe_max_ids: config.dedupe_max_ids,
             max_line_bytes,
+            max_expanded_bytes,
             max_ahead_ms,
         }
     }
@@ -77,6 +80,7 @@ impl Rules {
             dedupe_max_ids: self.dedupe_max_ids,
             decode: DecodeLimits {
                 max_line_bytes: self.max_line_bytes,
+                max_expanded_bytes: self.max_expanded_bytes,
                 max_ahead_ms: self.max_ahead_ms,
             },
             ..config.clone()

@@ -184,6 +184,18 @@ fn an_aggregate_is_one_place_with_many_records() {
 }
 
 #[test]
+fn an_aggregate_without_user_records_is_rejected_and_passed() {
+    let mut shard = shard(Resume::default());
+    let data = kinesis_model::kpl::aggregate(&[]).into();
+    let empty = Record { data, ..record(7, 0, "a") };
+    step(&mut shard, Input::Records(vec![empty]));
+    assert_eq!(
+        run(&mut shard, Input::Tick(ElapsedMs(1_000))),
+        ["prepare 7", "put 0 to 7", "store 1 and 1", "emit 1", "commit 7 gaps 0"]
+    );
+}
+
+#[test]
 fn a_user_record_outside_the_shards_keys_is_rejected_and_kept() {
     let data = record(1, 0, "a").data;
     let mut aggregate = record(1, 0, "a");

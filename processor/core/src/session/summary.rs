@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::lattice::{Bounded, First, Latest};
+use crate::channel::SaidBy;
 use crate::decode::{
     AdBreak, AppEnd, AppStart, FactKind, FactOrigin, LimitBreach, Recording, RecordingPhase,
 };
@@ -35,8 +36,10 @@ pub const MAX_TEXT_BYTES: usize = 256;
 /// The fold of a session's facts and telemetry: the state of the summary item.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SummaryAgg {
-    /// The channel; where records disagree, the smallest name that is not empty.
+    /// The channel; where records disagree, [`crate::channel`] decides.
     pub channel_id: Arc<str>,
+    /// Who says so.
+    pub channel_said_by: SaidBy,
     /// What lifecycle events say.
     pub lifecycle: Lifecycle,
     /// What windows add up to.
@@ -189,12 +192,9 @@ pub struct Span {
 }
 
 impl SummaryAgg {
-    /// Counts a channel in.
-    pub fn see_channel(&mut self, channel_id: &str) {
-        let smaller = self.channel_id.is_empty() || *channel_id < *self.channel_id;
-        if smaller && !channel_id.is_empty() {
-            self.channel_id = Arc::from(channel_id);
-        }
+    /// Counts a statement about the channel in.
+    pub fn see_channel(&mut self, channel_id: &Arc<str>, by: SaidBy) {
+        self.channel_said_by.note(&mut self.channel_id, channel_id, by);
     }
 }
 
@@ -219,7 +219,10 @@ impl Lifecycle {
                 self.unknown.insert((time, clip_text(detail_type)));
             }
             // Of the timeline only: the stream goes on as it was, or it is no stream.
-            FactKind::TakeoverFailure { .. } | FactKind::Stage(_) | FactKind::Ignored => {}
+            FactKind::TakeoverFailure { .. }
+            | FactKind::Stage(_)
+            | FactKind::Ignored
+            | FactKind::Foreign => {}
         }
     }
 
@@ -319,8 +322,8 @@ impl Merge for Span {
 
 impl Merge for SummaryAgg {
     fn merge(&mut self, other: &Self) {
-        let Self { channel_id, lifecycle, telemetry } = other;
-        self.see_channel(channel_id);
+        let Self { channel_id, channel_said_by, lifecycle, telemetry } = other;
+        self.see_channel(channel_id, *channel_said_by);
         self.lifecycle.merge(lifecycle);
         self.telemetry.merge(telemetry);
     }

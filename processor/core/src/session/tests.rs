@@ -7,6 +7,7 @@ use proptest::sample::Index;
 
 use super::testing::{app_end, app_start, at, breach, fact, number, recording};
 use super::*;
+use crate::decode::FactKind;
 use crate::decode::{FactOrigin, Gauge, RecordingPhase};
 use crate::fixed::FixedSum;
 use crate::merge::Merge;

@@ -45,6 +45,12 @@ pub mod attribute_names {
     pub const EVENT_NAME: &str = "eventName";
     /// S: a participant of a real-time stage.
     pub const PARTICIPANT_ID: &str = "participantId";
+    /// S: a real-time stage.
+    pub const STAGE_ID: &str = "stageId";
+    /// S: a composition of a stage.
+    pub const COMPOSITION_ID: &str = "compositionId";
+    /// S: a destination of a composition.
+    pub const DESTINATION_ID: &str = "destinationId";
 }
 use attribute_names as own;
 
@@ -71,22 +77,36 @@ pub struct TimelineItem {
 }
 
 impl TimelineItem {
-    /// The item of a session's fact; `None` for a fact that belongs into no session's timeline.
+    /// The item of a fact of a session, a stage or a composition; `None` for a fact that belongs
+    /// into no timeline. The items of a stage stand under its own session, or its id where the event
+    /// names none, and in no channel's index.
     #[must_use]
     pub fn of(fact: &Fact) -> Option<Self> {
-        let FactScope::Session { session_id, channel_id } = &fact.scope else { return None };
+        let (session_id, channel_id): (Arc<str>, _) = match &fact.scope {
+            FactScope::Session { session_id, channel_id } => {
+                (Arc::from(session_id.as_str()), Some(Arc::<str>::from(channel_id.as_str())))
+            }
+            FactScope::Stage { session_id: Some(id), .. } => (Arc::from(id.as_str()), None),
+            FactScope::Stage { stage_id, session_id: None } => {
+                (Arc::from(format!("stage:{stage_id}")), None)
+            }
+            FactScope::Composition { composition_id } => {
+                (Arc::from(format!("composition:{composition_id}")), None)
+            }
+            FactScope::Channel { .. } | FactScope::Account { .. } => return None,
+        };
         let event_type = fact.kind.event_type()?;
         let attributes = attributes(fact);
         let fingerprint = Fingerprint::of("timeline")
-            .text(session_id)
-            .text(channel_id)
+            .text(&session_id)
+            .text(channel_id.as_deref().unwrap_or_default())
             .text(event_type)
             .attributes(&attributes)
             .short();
         let second_ms = fact.time.0.div_euclid(1_000).saturating_mul(1_000);
         Some(Self {
-            session_id: Arc::from(session_id.as_str()),
-            channel_id: Some(Arc::from(channel_id.as_str())),
+            session_id,
+            channel_id,
             sort_key_ms: second_ms.saturating_add(rank(&fact.kind, fingerprint)),
             event_type,
             attributes,
@@ -105,6 +125,15 @@ impl TimelineItem {
     pub fn number(&self, name: &str) -> Option<FixedSum> {
         self.attributes.iter().find_map(|(own, value)| match value {
             AttributeValue::Number(number) if *own == name => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// An attribute that is a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find_map(|(own, value)| match value {
+            AttributeValue::Text(text) if *own == name => Some(&**text),
             _ => None,
         })
     }
@@ -131,7 +160,9 @@ fn rank(kind: &FactKind, fingerprint: u64) -> i64 {
         FactKind::StarvationStart => (91, 1),
         FactKind::LimitBreach(_) => (100, 200),
         FactKind::AdBreak(_) => (300, 100),
-        FactKind::Unknown { .. } | FactKind::Stage(_) | FactKind::Ignored => (400, 200),
+        // A timeline of its own, of many participants.
+        FactKind::Stage(_) => (10, 980),
+        FactKind::Unknown { .. } | FactKind::Ignored | FactKind::Foreign => (400, 200),
         FactKind::Recording(recording) => (recording_rank(recording), 50),
         FactKind::StreamFailure { .. } => (700, 20),
         FactKind::StreamEnd => (800, 1),
@@ -195,6 +226,16 @@ pub(super) fn attributes(fact: &Fact) -> Vec<Attribute> {
         FactKind::Stage(stage) => {
             found.text(own::DETAIL_TYPE, Some(&stage.detail_type));
             found.text(own::EVENT_NAME, stage.name.as_deref());
+            let (stage_id, composition_id) = match &fact.scope {
+                FactScope::Stage { stage_id, .. } => (Some(stage_id.as_str()), None),
+                FactScope::Composition { composition_id } => {
+                    (stage.stage_id.as_deref(), Some(composition_id.as_str()))
+                }
+                _ => (None, None),
+            };
+            found.text(own::STAGE_ID, stage_id);
+            found.text(own::COMPOSITION_ID, composition_id);
+            found.text(own::DESTINATION_ID, stage.destination_id.as_deref());
             found.text(own::PARTICIPANT_ID, stage.participant_id.as_deref());
             found.text(own::REASON, stage.error_code.as_deref().or(stage.reason.as_deref()));
         }
@@ -204,7 +245,8 @@ pub(super) fn attributes(fact: &Fact) -> Vec<Attribute> {
         | FactKind::Takeover
         | FactKind::StarvationStart
         | FactKind::StarvationEnd
-        | FactKind::Ignored => {}
+        | FactKind::Ignored
+        | FactKind::Foreign => {}
     }
     found.0
 }

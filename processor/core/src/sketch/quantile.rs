@@ -42,12 +42,15 @@ struct Bin {
     count: u64,
 }
 
+/// The largest value, 49 days. Decode refuses what is beyond it.
+pub const MAX_MS: u32 = u32::MAX;
+
 /// A duration as the sketch keeps it: whole milliseconds, halves up. Negative ones count as 0 and
-/// those above 49 days as 2^32 - 1.
+/// those above [`MAX_MS`] as that.
 #[must_use]
 pub fn whole_ms(value: Fixed) -> u32 {
     let ms = value.round().max(0);
-    u32::try_from(ms).unwrap_or(u32::MAX)
+    u32::try_from(ms).unwrap_or(MAX_MS)
 }
 
 /// How many trailing bits a value loses to `cut`.

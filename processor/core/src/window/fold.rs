@@ -1,12 +1,12 @@
 //! Folding events into windows: the hot path of the worker and of `replay`.
 
-use std::hash::Hasher;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
-use rustc_hash::{FxBuildHasher, FxHasher};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::{WindowAgg, WindowKey};
+use crate::channel::SaidBy;
 use crate::decode::{ChatMessage, Gauge, PlayerSample};
 use crate::fixed::Fixed;
 use crate::merge::{Merge, Range};
@@ -29,11 +29,13 @@ pub struct WindowFold {
     sessions: Vec<Session>,
     /// Indices into `sessions`, hashed by the session's id.
     by_id: HashTable<usize>,
+    /// Keyed anew for each fold, since ids come from outside; no result depends on it.
+    hasher: DefaultHashBuilder,
     windows: Vec<(WindowKey, WindowAgg)>,
     /// For each window the values that its sketches have not taken yet.
     batches: Vec<Batches>,
     /// Indices into `windows` by index into `sessions` and minute.
-    by_key: HashMap<(usize, Minute), usize, FxBuildHasher>,
+    by_key: HashMap<(usize, Minute), usize>,
     /// Heap memory of ids and sketches.
     grown_bytes: usize,
 }
@@ -41,7 +43,7 @@ pub struct WindowFold {
 #[derive(Debug)]
 struct Session {
     id: Arc<str>,
-    /// The channel of the session's last record, shared by its windows.
+    /// The channel that a window of the session was last given, shared by its windows.
     channel_id: Arc<str>,
     /// The window of the session's last record, most records fall into the same one; `None` while
     /// there is none.
@@ -75,6 +77,11 @@ impl WindowFold {
         self.windows.is_empty()
     }
 
+    /// The windows as they are, in no order; their sketches may lack the latest values.
+    pub fn iter(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
+        self.windows.iter()
+    }
+
     /// About how much memory the windows take, for the limit of an epoch.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -86,7 +93,8 @@ impl WindowFold {
 
     /// Folds a report of a stream's backend.
     pub fn add_gauge(&mut self, event: &Gauge<'_>) {
-        let (agg, _) = self.window(&event.session_id, &event.channel_id, event.time);
+        let (agg, _) =
+            self.window(&event.session_id, &event.channel_id, SaidBy::Backend, event.time);
         agg.gauges += 1;
         agg.viewers.add_some(event.time, event.viewers);
         agg.bitrate.add_some(event.bitrate_bps);
@@ -98,7 +106,8 @@ impl WindowFold {
 
     /// Folds a record of a player.
     pub fn add_player(&mut self, event: &PlayerSample<'_>) {
-        let (agg, batches) = self.window(&event.session_id, &event.channel_id, event.time);
+        let (agg, batches) =
+            self.window(&event.session_id, &event.channel_id, SaidBy::Player, event.time);
         agg.player_records += 1;
         agg.player_bitrate.add_some(event.bitrate_bps);
         agg.player_frame_rate.add_some(event.frame_rate);
@@ -131,7 +140,8 @@ impl WindowFold {
 
     /// Folds a record of a chat log.
     pub fn add_chat(&mut self, event: &ChatMessage<'_>) {
-        let (agg, _) = self.window(&event.session_id, &event.channel_id, event.time);
+        let (session_id, channel_id) = (&event.session_id, &event.channel_id);
+        let (agg, _) = self.window(session_id, channel_id, event.channel_said_by, event.time);
         agg.chat_messages += u64::from(event.messages);
     }
 
@@ -160,10 +170,11 @@ impl WindowFold {
         &mut self,
         session_id: &str,
         channel_id: &str,
+        said_by: SaidBy,
         time: EpochMs,
     ) -> (&mut WindowAgg, &mut Batches) {
         let minute = Minute::of(time);
-        let hash = hash(session_id);
+        let hash = self.hasher.hash_one(session_id);
         let known = self.by_id.find(hash, |&index| *self.sessions[index].id == *session_id);
         let session = match known {
             Some(&session) => session,
@@ -173,13 +184,13 @@ impl WindowFold {
             Some((recent, index)) if recent == minute => index,
             _ => self.turn_to(session, minute),
         };
-        let channel = &mut self.sessions[session].channel_id;
-        if **channel != *channel_id {
-            *channel = Arc::from(channel_id);
-        }
         let agg = &mut self.windows[index].1;
-        if !Arc::ptr_eq(&agg.channel_id, channel) {
-            agg.see_channel(channel);
+        if agg.channel_said_by.yields_to(&agg.channel_id, channel_id, said_by) {
+            let channel = &mut self.sessions[session].channel_id;
+            if **channel != *channel_id {
+                *channel = Arc::from(channel_id);
+            }
+            agg.see_channel(channel, said_by);
         }
         agg.records += 1;
         (agg, &mut self.batches[index])
@@ -190,8 +201,9 @@ impl WindowFold {
         let session = self.sessions.len();
         let (id, channel_id) = (Arc::from(session_id), Arc::default());
         self.sessions.push(Session { id, channel_id, recent: None });
-        let sessions = &self.sessions;
-        self.by_id.insert_unique(hash, session, |&index| self::hash(&sessions[index].id));
+        let (sessions, hasher) = (&self.sessions, &self.hasher);
+        let hash_of = |&index: &usize| hasher.hash_one(&*sessions[index].id);
+        self.by_id.insert_unique(hash, session, hash_of);
         self.grown_bytes += session_id.len();
         session
     }
@@ -248,10 +260,4 @@ fn percent_of_watch(stalled_ms: Fixed, playing_ms: Fixed) -> Option<Range> {
     let up = down + u128::from(down * watched != stalled * WHOLE);
     let percent = |micros| i64::try_from(micros).ok().map(Fixed::from_micros);
     Some(Range { min: percent(down)?, max: percent(up)? })
-}
-
-fn hash(session_id: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(session_id.as_bytes());
-    hasher.finish()
 }

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::*;
+use crate::channel::SaidBy;
 use crate::decode::{self, ChatMessage, PlayerSample, PlayerState};
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
@@ -55,6 +56,7 @@ fn sample(session: u8, time: i64, player: u16, latency: Option<i64>) -> PlayerSa
         dropped_frames: number(time % 5),
         buffering_ms: number(time % 1_000),
         latency_ms: latency.and_then(number),
+        latency_below_zero: false,
         playing_ms: latency.and(number(1_000)),
         rebuffer_count: None,
         startup_ms: latency.and_then(|ms| number(ms / 2)),
@@ -76,6 +78,7 @@ fn fold(events: &[Made]) -> Vec<(WindowKey, WindowAgg)> {
             Made::Chat { session, time } => {
                 let (session_id, channel_id) = names(session, time);
                 fold.add_chat(&ChatMessage {
+                    channel_said_by: SaidBy::Guess,
                     room_id: "room".into(),
                     session_id,
                     channel_id,

@@ -1,5 +1,6 @@
 //! Alarms: their definition, their state and what is shown of both.
 
+pub(super) mod composite;
 pub(super) mod decide;
 pub(super) mod notice;
 pub(super) mod spec;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use ciborium::Value as Cbor;
 use serde::{Deserialize, Serialize};
 
-use super::math::Value;
+use super::math::{Series, Value};
 use super::metric_data::{Evaluation, Queries};
 use super::store::{Store, Window};
 use super::wire::{list, map, text, time_ms};
@@ -20,6 +21,9 @@ use crate::service::{AwsError, Shared};
 /// Periods beyond the evaluation periods in which existing points are looked for, so that a point
 /// that is late by a period or two does not count as missing. AWS's examples look at two.
 const EXTRA_PERIODS: i64 = 2;
+
+/// Rounds in which composite alarms that name each other settle.
+const COMPOSITE_ROUNDS: usize = 10;
 
 /// A period before the window, for functions such as `DIFF` that look back.
 const LOOKBACK_PERIODS: i64 = 1;
@@ -58,9 +62,13 @@ pub(super) struct Alarms {
 }
 
 impl Alarms {
-    /// `PutMetricAlarm`: a new alarm begins without data, a replaced one keeps its state.
+    /// `PutMetricAlarm` and `PutCompositeAlarm`: a new alarm begins without data, a replaced one
+    /// keeps its state.
     pub(super) fn put(&mut self, spec: AlarmSpec, now_ms: i64) -> Result<(), AwsError> {
-        spec.check()?;
+        match &spec.alarm_rule {
+            Some(rule) => drop(composite::check(&spec.alarm_name, rule)?),
+            None => spec.check()?,
+        }
         if self.alarms.len() >= ALARMS_MAX && !self.alarms.contains_key(&spec.alarm_name) {
             let message = format!("There are {ALARMS_MAX} alarms already.");
             return Err(AwsError::bad_request("LimitExceeded", message));
@@ -108,11 +116,51 @@ impl Alarms {
         Some((alarm, change))
     }
 
-    /// Evaluates every alarm and returns those that changed.
+    /// Evaluates every alarm and returns those that changed: metric alarms first, then composite
+    /// ones until none changes, since one may name another.
     pub(super) fn evaluate(&mut self, store: &Store, now_ms: i64) -> Vec<(Alarm, Change)> {
+        let mut changes = self.evaluate_metrics(store, now_ms);
+        changes.extend(self.settle_composites(now_ms));
+        changes
+    }
+
+    /// Evaluates composite alarms until none changes.
+    pub(super) fn settle_composites(&mut self, now_ms: i64) -> Vec<(Alarm, Change)> {
+        let mut changes = Vec::new();
+        for _ in 0..COMPOSITE_ROUNDS {
+            let changed = self.evaluate_composites(now_ms);
+            if changed.is_empty() {
+                break;
+            }
+            changes.extend(changed);
+        }
+        changes
+    }
+
+    fn evaluate_composites(&mut self, now_ms: i64) -> Vec<(Alarm, Change)> {
+        let state = |name: &str| self.alarms.get(name).map(|alarm| alarm.state);
+        let decide = |(name, alarm): (&String, &Alarm)| {
+            let rule = composite::check(name, alarm.spec.alarm_rule.as_ref()?).ok()?;
+            let state = if rule.holds(&state) { State::Alarm } else { State::Ok };
+            (state != alarm.state).then(|| (name.clone(), state))
+        };
+        let decided: Vec<_> = self.alarms.iter().filter_map(decide).collect();
+        let set = |(name, state): (String, State)| {
+            let rule = self.alarms.get(&name)?.spec.alarm_rule.clone()?;
+            let reason = format!(
+                "The rule {rule} {}",
+                if state == State::Alarm { "holds" } else { "does not hold" }
+            );
+            self.set(&name, state, &reason, now_ms)
+        };
+        decided.into_iter().filter_map(set).collect()
+    }
+
+    fn evaluate_metrics(&mut self, store: &Store, now_ms: i64) -> Vec<(Alarm, Change)> {
         let decided: Vec<(String, State, String)> = self
             .alarms
             .iter()
+            .filter(|(_, alarm)| alarm.spec.alarm_rule.is_none())
             .filter_map(|(name, alarm)| {
                 let (state, reason) = evaluate(alarm, store, now_ms)?;
                 Some((name.clone(), state, reason))
@@ -143,18 +191,41 @@ fn evaluate(alarm: &Alarm, store: &Store, now_ms: i64) -> Option<(State, String)
     let periods = alarm.spec.evaluation_periods() + EXTRA_PERIODS;
     let start_s = end_s - (periods + LOOKBACK_PERIODS) * period_s;
     let window = Window { start_s, end_s, period_s };
-    let series = match Evaluation::new(store, &parsed, window).value(&result) {
-        Ok(Value::Series(series)) => series,
+    let all = match Evaluation::new(store, &parsed, window).value(&result) {
+        Ok(Value::Series(series)) => vec![series],
+        Ok(Value::Many(all)) if parsed.is_insight(&result) => all,
         Ok(_) => return Some((State::InsufficientData, "the result is no time series".to_owned())),
         Err(error) => return Some((State::InsufficientData, error)),
     };
-    let points: Vec<Option<f64>> =
-        (1..=periods).map(|back| series.points.get(&(end_s - back * period_s)).copied()).collect();
-    let (state, reason) = match decide::decide(&alarm.spec.rule(), &points) {
-        Decision::Set(state, reason) => (state, reason),
-        Decision::Retain => return None,
+    let points = |series: &Series| -> Vec<Option<f64>> {
+        (1..=periods).map(|back| series.points.get(&(end_s - back * period_s)).copied()).collect()
     };
-    Some((state, reason))
+    let rule = alarm.spec.rule();
+    if all.is_empty() {
+        return state_of(decide::decide(&rule, &[]));
+    }
+    // Every series by itself: one that breaches is enough.
+    let decided: Vec<_> = all
+        .iter()
+        .filter_map(|series| Some((series, state_of(decide::decide(&rule, &points(series)))?)))
+        .collect();
+    let worst = decided.into_iter().max_by_key(|(_, (state, _))| match state {
+        State::InsufficientData => 0,
+        State::Ok => 1,
+        State::Alarm => 2,
+    });
+    let (series, (state, reason)) = worst?;
+    Some((
+        state,
+        if parsed.is_insight(&result) { format!("{}: {reason}", series.label) } else { reason },
+    ))
+}
+
+fn state_of(decision: Decision) -> Option<(State, String)> {
+    match decision {
+        Decision::Set(state, reason) => Some((state, reason)),
+        Decision::Retain => None,
+    }
 }
 
 /// A metric alarm as `DescribeAlarms` shows it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ciborium::Value as Cbor;
 
+use super::insight::{self, Insight};
 use super::math::search::{FOUND_MAX, Search};
 use super::math::{self, Expr, Series, Source, Value};
 use super::model::{GetMetricData, MetricDataQuery, MetricStat};
@@ -25,6 +26,8 @@ fn refused(message: String) -> AwsError {
 pub(super) struct Queries<'a> {
     queries: &'a [MetricDataQuery],
     expressions: BTreeMap<&'a str, Expr>,
+    /// Metrics Insights queries.
+    insights: BTreeMap<&'a str, Insight>,
     /// The shortest period of a metric among the queries; a minute if there is none.
     pub(super) period_s: i64,
 }
@@ -35,7 +38,7 @@ impl<'a> Queries<'a> {
         if queries.is_empty() || queries.len() > QUERIES_MAX {
             return Err(refused(format!("1 to {QUERIES_MAX} queries are needed.")));
         }
-        let mut expressions = BTreeMap::new();
+        let (mut expressions, mut insights) = (BTreeMap::new(), BTreeMap::new());
         let mut periods_s = Vec::new();
         for (query, at) in queries.iter().zip(0_usize..) {
             let id = query.id.as_str();
@@ -50,6 +53,14 @@ impl<'a> Queries<'a> {
                     sound.map_err(|error| refused(error.message))?;
                     periods_s.push(metric.period.0);
                 }
+                (None, Some(expression)) if insight::is_query(expression) => {
+                    let parsed = Insight::parse(expression)
+                        .map_err(|error| refused(format!("Error in expression '{id}': {error}")))?;
+                    let period_s = query.period.map_or(60, |period| period.0);
+                    period(period_s).map_err(|error| refused(error.message))?;
+                    insights.insert(id, parsed);
+                    periods_s.push(period_s);
+                }
                 (None, Some(expression)) => {
                     let parsed = math::parse(expression)
                         .map_err(|error| refused(format!("Error in expression '{id}': {error}")))?;
@@ -63,7 +74,12 @@ impl<'a> Queries<'a> {
             }
         }
         let period_s = periods_s.into_iter().min().unwrap_or(60);
-        Ok(Self { queries, expressions, period_s })
+        Ok(Self { queries, expressions, insights, period_s })
+    }
+
+    /// Whether a query is one of Metrics Insights.
+    pub(super) fn is_insight(&self, id: &str) -> bool {
+        self.insights.contains_key(id)
     }
 
     /// All expressions, for what an alarm refuses in them.
@@ -125,6 +141,12 @@ impl Source for Evaluation<'_> {
             return Some(done.clone());
         }
         let value = match (&query.metric_stat, self.queries.expressions.get(id)) {
+            _ if self.queries.is_insight(id) => {
+                let insight = &self.queries.insights[id];
+                let period_s = query.period.map_or(60, |period| period.0);
+                let window = Window { period_s, ..self.window };
+                bounded(window).map(|()| Value::Many(insight.series(self.store, window)))
+            }
             (Some(metric), _) => self.series(query, metric).map(Value::Series),
             (None, Some(expression)) => math::evaluate(expression, self, depth),
             (None, None) => return None,

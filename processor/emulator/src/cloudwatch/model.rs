@@ -239,11 +239,19 @@ pub(super) struct AlarmSelection {
     pub(super) alarm_names: Vec<String>,
     alarm_name_prefix: Option<String>,
     state_value: Option<String>,
+    alarm_types: Vec<String>,
     pub(super) max_records: Option<Whole>,
     pub(super) next_token: Option<String>,
 }
 
 impl AlarmSelection {
+    /// Whether alarms of a kind are asked for; without a word, metric alarms are.
+    pub(super) fn wants(&self, is_composite: bool) -> bool {
+        let kind = if is_composite { "CompositeAlarm" } else { "MetricAlarm" };
+        let named = self.alarm_types.iter().any(|wanted| wanted == kind);
+        named || self.alarm_types.is_empty() && !is_composite
+    }
+
     pub(super) fn selects(&self, name: &str, state: State) -> bool {
         (self.alarm_names.is_empty() || self.alarm_names.iter().any(|wanted| wanted == name))
             && self.alarm_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))

@@ -128,7 +128,27 @@ fn rule_arn(shared: &Shared, bus: &str, rule: &str) -> String {
     }
 }
 
+/// The ARN of what `DeleteEventBus` or `DeleteRule` is about.
+pub(super) fn arn_of(input: &Selection, operation: &str, shared: &Shared) -> String {
+    let name = input.name.as_deref();
+    match operation {
+        "DeleteRule" => {
+            let bus = bus_name(input.event_bus_name.as_deref());
+            rule_arn(shared, bus, name.unwrap_or_default())
+        }
+        _ => bus_arn(shared, bus_name(name)),
+    }
+}
+
 impl Buses {
+    /// Whether an ARN is that of a bus or a rule here.
+    pub(super) fn has_arn(&self, arn: &str, shared: &Shared) -> bool {
+        self.0.iter().any(|(name, bus)| {
+            bus_arn(shared, name) == arn
+                || bus.rules.keys().any(|rule| rule_arn(shared, name, rule) == arn)
+        })
+    }
+
     /// Whether there is a bus of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

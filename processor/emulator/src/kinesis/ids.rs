@@ -34,9 +34,9 @@ pub(super) fn shard_id(index: u32) -> String {
     format!("shardId-{index:012}")
 }
 
-/// Reads [`shard_id`]'s text back.
+/// Reads [`shard_id`]'s text back, or a shorter form of it such as `shardId-7`, which AWS takes too.
 pub(super) fn parse_shard_id(text: &str) -> Option<u32> {
-    let digits = text.strip_prefix("shardId-").filter(|digits| digits.len() == 12)?;
+    let digits = text.strip_prefix("shardId-").filter(|digits| (1..=12).contains(&digits.len()))?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -97,9 +97,11 @@ mod tests {
         {
             assert_eq!(parse_sequence(text), None, "{text}");
         }
-        for text in ["", "shardId-1", "shardId-00000000000x", "shardId-+00000000001"] {
+        for text in ["", "1", "shardId-", "shardId-00000000000x", "shardId-+00000000001"] {
             assert_eq!(parse_shard_id(text), None, "{text}");
         }
+        assert_eq!(parse_shard_id("shardId-0000000000001"), None);
+        assert_eq!(parse_shard_id("shardId-1"), parse_shard_id("shardId-000000000001"));
         assert_eq!(parse_shard_id("shardId-999999999999"), None);
     }
 }

@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError};
 use super::ids;
 use super::model::{Meta, Status};
 use super::stream::{self, State, Stream};
+use super::tagging::TAG_WORDS;
 use super::wire::{self, Target};
 use super::{Kinesis, MAX_SHARDS, MAX_STREAMS};
 use crate::service::AwsError;
+use crate::tags::TagSet;
 
 /// Shards that an on-demand stream begins with.
 const ON_DEMAND_SHARDS: u32 = 4;
@@ -25,6 +27,8 @@ struct CreateStream {
     stream_mode_details: Option<ModeDetails>,
     #[serde(rename = "MaxRecordSizeInKiB")]
     max_record_size_in_kib: Option<i64>,
+    #[serde(default)]
+    tags: TagSet,
 }
 
 #[derive(Deserialize)]
@@ -127,6 +131,7 @@ impl Kinesis {
         let (arn, folder) = (self.arn(name), self.folder(id));
         let stream = Stream::create(meta, account, arn, folder, Arc::clone(&self.memory))
             .map_err(|error| wire::internal(format!("cannot make the stream: {error}")))?;
+        self.shared.tags.add(&stream.arn, request.tags, TAG_WORDS)?;
         streams.insert(name.clone(), Arc::new(stream));
         Ok("{}".to_owned())
     }
@@ -140,6 +145,7 @@ impl Kinesis {
         stream
             .delete()
             .map_err(|error| wire::internal(format!("cannot delete the stream: {error}")))?;
+        self.shared.tags.forget(&stream.arn)?;
         streams.remove(name);
         Ok("{}".to_owned())
     }
@@ -330,7 +336,7 @@ fn describe(stream: &Stream, state: &State, now_ms: u64) -> Value {
         "RetentionPeriodHours": meta.retention_hours,
         "StreamCreationTimestamp": wire::seconds(meta.created_ms),
         "MaxRecordSizeInKiB": meta.max_record_kib,
-        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EnhancedMonitoring": [{"ShardLevelMetrics": meta.shard_metrics}],
         "EncryptionType": "NONE",
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure: every operation takes the time and answers with a refusal or a changed stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ pub(super) struct Meta {
     pub(super) next_shard: u32,
     pub(super) shards: BTreeMap<u32, Shard>,
     pub(super) consumers: BTreeMap<String, Consumer>,
+    /// Metrics of single shards that were asked for; none are sent here.
+    #[serde(default)]
+    pub(super) shard_metrics: BTreeSet<String>,
 }
 
 /// A shard and its place in the lineage.
@@ -116,6 +119,7 @@ impl Meta {
             next_shard: 0,
             shards: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            shard_metrics: BTreeSet::new(),
         };
         let count = u128::from(count.max(1));
         // 2^128 / count, rounded down; the remainder goes to the last shard.

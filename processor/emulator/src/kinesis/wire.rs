@@ -120,8 +120,9 @@ fn missing(field: &str) -> AwsError {
     ))
 }
 
-/// Reads a request's body.
+/// Reads a request's body; none at all is an empty object.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AwsError> {
+    let body = if body.is_empty() { b"{}".as_slice() } else { body };
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
         match text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {

@@ -7,4 +7,5 @@ mod cloudwatch;
 mod dynamodb;
 mod eventbridge;
 mod kinesis;
+mod likeness;
 mod sns;

@@ -1,83 +1,48 @@
 //! What `local` prints: where things are, how it goes, and what it came to.
 
+use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ivs_emulator::Endpoint;
+use ivs_schemas::names::LOCAL_REGION;
 use ivs_traffic::{Ledger, StoredWindow, Window};
 
-use crate::cloud::Clients;
+use crate::cloud::{Clients, LOCAL_KEY};
 use crate::commands::rows;
 use crate::config::Config;
 use crate::ops::Ops;
 use crate::producer::input::Sent;
 use crate::sink::stats::Snapshot;
-use crate::worker::Worker;
 
-/// How often a line of progress is printed.
-const EVERY: Duration = Duration::from_secs(2);
 /// Differences that are printed; the rest is only counted.
 const MAX_PRINTED: usize = 10;
 
-/// Says where everything is.
+/// Says where everything is; the page last, because it is what people open.
 pub(super) fn banner(
     endpoint: &Endpoint,
     config: &Config,
     state: Option<&Path>,
     ops: Option<&Ops>,
+    page: Option<SocketAddr>,
 ) {
     let state = state.map_or_else(|| ":memory:".to_owned(), |dir| dir.display().to_string());
-    println!("embedded AWS   {}   (export AWS_ENDPOINT_URL={0})", endpoint.url());
+    let url = endpoint.url();
+    println!("embedded AWS   {url}");
+    println!("  export AWS_ENDPOINT_URL={url} AWS_REGION={LOCAL_REGION}");
+    println!("  export AWS_ACCESS_KEY_ID={LOCAL_KEY} AWS_SECRET_ACCESS_KEY={LOCAL_KEY}");
     println!("state          {state}");
     println!("stream         {}", config.stream.name);
     println!("tables         {}, {}", config.tables.sessions, config.tables.metrics);
     println!("rejects        {}", config.objects.rejects);
+    println!("telemetry      POST {url}/telemetry   (x-api-key: {})", super::TELEMETRY_KEY);
     if let Some(ops) = ops {
         println!("operations     http://{}/status   (/metrics /healthz /readyz)", ops.address());
     }
-    println!();
-}
-
-/// Prints a line every two seconds while something runs.
-pub(super) async fn show_while<T>(worker: &Worker, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    let started = Instant::now();
-    let mut before = 0;
-    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            _ = every.tick() => {
-                let read: u64 = worker.shards().values().map(|view| view.read).sum();
-                // A shard whose task starts again is counted from the start again.
-                let rate = read.saturating_sub(before) / EVERY.as_secs();
-                before = read;
-                progress(worker, started.elapsed(), rate);
-            }
-        }
+    if let Some(page) = page {
+        println!("page           http://{page}/");
     }
-}
-
-fn progress(worker: &Worker, elapsed: Duration, rate: u64) {
-    let views = worker.shards();
-    let behind_ms = views.values().map(|view| view.millis_behind).max().unwrap_or_default();
-    let stats = worker.stats().snapshot();
-    println!(
-        "{:>4} s  {rate:>7} records/s  {:>5} ms behind  {} shards  {} epochs  committed {}  \
-         (dup {}, rejected {})  {} row writes  {} datums in {} calls  {} events",
-        elapsed.as_secs(),
-        behind_ms,
-        views.len(),
-        stats.epochs,
-        stats.read,
-        stats.duplicate,
-        stats.rejected,
-        stats.rows_written,
-        stats.datums,
-        stats.metric_calls,
-        stats.domain_events,
-    );
+    println!();
 }
 
 /// Says what was sent.

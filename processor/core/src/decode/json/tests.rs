@@ -81,10 +81,6 @@ fn what_is_no_object_and_what_is_no_json() {
         "{\"a\":\"\\x\"}",
         "{\"a\":\"\\u12g4\"}",
         "{\"a\":\"\\u+123\"}",
-        "{\"a\":\"\\ud800\"}",
-        "{\"a\":\"\\ud800\\n\"}",
-        "{\"a\":\"\\ud800\\u0041\"}",
-        "{\"a\":\"\\udc00\"}",
         "{\"a\":\"\\\"}",
         "{\"a\":[1,]}",
         "{\"a\":[1 2]}",
@@ -100,6 +96,22 @@ fn what_is_no_object_and_what_is_no_json() {
     ] {
         assert_eq!(reason(text), Some(Reason::NotJson), "{text}");
     }
+}
+
+#[test]
+fn half_a_surrogate_pair_is_a_replacement_character() {
+    for (escaped, text) in [
+        ("\\ud800", "\u{fffd}"),
+        ("\\udfff", "\u{fffd}"),
+        ("\\ud800\\n", "\u{fffd}\n"),
+        ("\\uD83D\\u0041", "\u{fffd}A"),
+        ("\\ud83d\\ud83d\\ude00\\ude00", "\u{fffd}\u{1f600}\u{fffd}"),
+        ("\\udc00\\ud800", "\u{fffd}\u{fffd}"),
+    ] {
+        let found = members(&format!("{{\"{escaped}\":\"x{escaped}\"}}")).unwrap();
+        assert_eq!(found, [(text.to_owned(), format!("x{text}"))], "{escaped}");
+    }
+    assert_eq!(reason("{\"a\":\"\\ud800\\u12g4\"}"), Some(Reason::NotJson));
 }
 
 #[test]
@@ -159,11 +171,12 @@ fn json_line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// What serde_json makes of a line, in our terms. It refuses numbers beyond a double, which
-/// are JSON all the same, so such lines are left out.
+/// are JSON all the same, and escapes of half a surrogate pair, so such lines are left out.
 fn by_serde(line: &str) -> Option<Result<bool, ()>> {
     match serde_json::from_str::<serde_json::Value>(line) {
         Ok(value) => Some(Ok(value.is_object())),
         Err(error) if error.to_string().contains("number out of range") => None,
+        Err(error) if error.to_string().contains("hex escape") => None,
         Err(_) => Some(Err(())),
     }
 }

@@ -161,13 +161,14 @@ fn ad_breaks() {
 fn stages_compositions_and_participants() {
     let stage = |session_id| FactScope::Stage { stage_id: "Ab1".into(), session_id };
     let composition = CHANNEL.replace("channel/Qw3r", "composition/Co1");
-    for (detail_type, resources, detail, scope, error_code) in [
+    for (detail_type, resources, detail, scope, error_code, stage_id) in [
         (
             "IVS Stage Update",
             STAGE,
             r#""session_id":"st-Ab","event_name":"N","participant_id":"p","error_code":"E""#,
             stage(text("st-Ab")),
             text("E"),
+            None,
         ),
         (
             "IVS Participant Recording State Change",
@@ -175,13 +176,15 @@ fn stages_compositions_and_participants() {
             r#""event_name":"N","participant_id":"p""#,
             stage(None),
             None,
+            None,
         ),
         (
             "IVS Composition State Change",
             &composition,
-            r#""event_name":"N","participant_id":"p","stage_arn":"x""#,
+            r#""event_name":"N","participant_id":"p","stage_arn":"arn:aws:ivs:r:1:stage/St1""#,
             FactScope::Composition { composition_id: "Co1".into() },
             None,
+            text("St1"),
         ),
     ] {
         let fact = fact(&envelope(detail_type, resources, detail));
@@ -189,11 +192,32 @@ fn stages_compositions_and_participants() {
             detail_type: detail_type.into(),
             name: text("N"),
             participant_id: text("p"),
+            stage_id,
+            destination_id: None,
             error_code,
             reason: None,
         });
-        assert_eq!(fact.kind.event_type(), None);
         assert_eq!((fact.kind, fact.scope), (expected, scope), "{detail_type}");
+    }
+}
+
+#[test]
+fn failures_of_stages_have_types_of_their_own() {
+    for (detail_type, name, event_type) in [
+        ("IVS Stage Update", "Participant Publish Error", "participant_publish_error"),
+        ("IVS Stage Update", "Participant Published", "stage_update"),
+        ("IVS Composition State Change", "Session Failure", "composition_failure"),
+        ("IVS Composition State Change", "Destination Failure", "composition_destination_failure"),
+        ("IVS Composition State Change", "Session Start", "composition_update"),
+        ("IVS Participant Recording State Change", "Recording Start", "participant_recording"),
+        (
+            "IVS Participant Recording State Change",
+            "Recording End Failure",
+            "participant_recording_failure",
+        ),
+    ] {
+        let fact = fact(&envelope(detail_type, STAGE, &format!(r#""event_name":"{name}""#)));
+        assert_eq!(fact.kind.event_type(), Some(event_type), "{name}");
     }
 }
 

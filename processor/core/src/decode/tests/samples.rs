@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use super::{ARRIVAL, read};
-use crate::decode::{ChatMessage, Event, Gauge, PlayerSample, PlayerState};
+use crate::channel::SaidBy;
+use crate::decode::{ChatMessage, Event, FactKind, Gauge, PlayerSample, PlayerState};
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -24,6 +25,7 @@ fn sample<'a>(session: &'a str, channel: &'a str, player: &'a str) -> PlayerSamp
         dropped_frames: None,
         buffering_ms: None,
         latency_ms: None,
+        latency_below_zero: false,
         playing_ms: None,
         rebuffer_count: None,
         startup_ms: None,
@@ -90,6 +92,7 @@ fn a_full_player_sample_in_any_order_with_unknown_members() {
         dropped_frames: some("2"),
         buffering_ms: some("961"),
         latency_ms: some("3433"),
+        latency_below_zero: false,
         playing_ms: some("9000"),
         rebuffer_count: some("1"),
         startup_ms: some("1234.5"),
@@ -167,10 +170,40 @@ fn the_records_of_the_qos_sample() {
                 buffering_ms: some("1000"),
                 rebuffer_count: some("2"),
                 latency_ms: some("2500"),
+                latency_below_zero: false,
                 ..base()
             },
         ),
         (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-1"#, base()),
+        (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":"-1""#, base()),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-1","live_latency_ms":null"#,
+            base(),
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"3""#,
+            PlayerSample { latency_ms: some("3000"), ..base() },
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":3,"live_latency_ms":"2750""#,
+            PlayerSample { latency_ms: some("2750"), ..base() },
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-250,"error_count":1"#,
+            PlayerSample { latency_below_zero: true, error_count: some("1"), ..base() },
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-0.5""#,
+            PlayerSample { latency_below_zero: true, ..base() },
+        ),
+        // Clients repeat the time to the first frame in every summary, or say 0.
+        (r#""metric_type":"PLAYBACK_SUMMARY","startup_latency_ms":812"#, base()),
+        (r#""metric_type":"QUALITY_CHANGED","startup_latency_ms":0"#, base()),
+        (
+            // A published client sends its PLAY under this type.
+            r#""metric_type":"STOP","startup_latency_ms":1500"#,
+            PlayerSample { state: PlayerState::Ended, startup_ms: some("1500"), ..base() },
+        ),
         (
             r#""metric_type":"QUALITY_CHANGED","from_bitrate":1,"to_bitrate":3000000"#,
             PlayerSample { bitrate_bps: some("3000000"), ..base() },
@@ -186,11 +219,43 @@ fn the_records_of_the_qos_sample() {
 }
 
 #[test]
+fn other_records_of_the_qos_sample_are_counted_as_unknown_and_no_more() {
+    for (line, time) in [
+        (
+            r#"{"metric_type":"QUIZ_ANSWER","session_id":"p","answer":"b","event_time":1748779199000}"#,
+            EpochMs(ARRIVAL.0 - 1_000),
+        ),
+        (r#"{"metric_type":"STREAM_START","channel_watched":"c","region":"r"}"#, ARRIVAL),
+        (r#"{"metric_type":"CHANNEL_CONCURRENCY","channel_count":3}"#, ARRIVAL),
+    ] {
+        let Ok(Event::Fact(fact)) = read(line) else { panic!("{line}") };
+        assert_eq!((&fact.kind, fact.time), (&FactKind::Foreign, time), "{line}");
+        assert!(fact.kind.is_unknown() && fact.kind.is_counted_only());
+    }
+}
+
+#[test]
+fn a_latency_below_zero_is_left_out_and_the_rest_counts() {
+    let line = player(r#","latencyMs":-250,"playingMs":5"#);
+    let Ok(Event::Player(sample)) = read(&line) else { panic!("{:?}", read(&line)) };
+    assert_eq!((sample.latency_ms, sample.latency_below_zero), (None, true));
+    assert_eq!(sample.playing_ms, some("5"));
+}
+
+#[test]
+fn half_an_emoji_is_a_replacement_character() {
+    let cut = player(r#","playerId":"cut \ud83d","device":"\udc00\ud83d\ud83d\ude00""#);
+    let Ok(Event::Player(sample)) = read(&cut) else { panic!("{:?}", read(&cut)) };
+    assert_eq!(sample.player_id, "cut \u{fffd}");
+}
+
+#[test]
 fn chat_log_records() {
     let base = ChatMessage {
         room_id: "room1".into(),
         session_id: "chat:room1".into(),
         channel_id: "room1".into(),
+        channel_said_by: SaidBy::Guess,
         event_id: Some("m1".into()),
         time: EpochMs(ARRIVAL.0 + 5),
         messages: 1,
@@ -213,6 +278,7 @@ fn chat_log_records() {
             ChatMessage {
                 session_id: "st-1".into(),
                 channel_id: "c1".into(),
+                channel_said_by: SaidBy::Backend,
                 event_id: None,
                 ..base
             },

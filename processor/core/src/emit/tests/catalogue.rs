@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ivs_schemas::catalogue::{METRICS, Metric, Namespace};
 
 use super::*;
+use crate::channel::SaidBy;
 use crate::decode::{ChatMessage, Fact, FactScope};
 
 /// Datums of everything that can happen to streams and sessions.
@@ -13,6 +14,7 @@ fn everything() -> Vec<Datum> {
     fold.add_gauge(&Gauge { chat_rate: number(3), ..gauge("a", at(0), 10) });
     fold.add_player(&PlayerSample { startup_ms: number(700), ..player("a", at(0), 1, 2_000) });
     fold.add_chat(&ChatMessage {
+        channel_said_by: SaidBy::Guess,
         room_id: "room".into(),
         session_id: "st-b".into(),
         channel_id: "b".into(),
@@ -39,6 +41,9 @@ fn everything() -> Vec<Datum> {
     let (account, region) = ("111122223333".to_owned(), "r".to_owned());
     let scope = FactScope::Account { account, region };
     datums.extend(account_datums(&[Fact { scope, ..fact(3, breach("Concurrent Viewers", 37)) }]));
+
+    let item = stage_item("Participant Publish Error");
+    datums.extend(session_datums(&[item], |_| None));
 
     let (previous, current) = two_windows(100, 40, |_| {});
     datums.extend(closed_window_datums(&previous, &current, &live()));

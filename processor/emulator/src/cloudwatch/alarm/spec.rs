@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Comparison, Missing, Rule};
+use crate::cloudwatch::insight;
 use crate::cloudwatch::math::{Expr, Value};
 use crate::cloudwatch::metric_data::{Evaluation, Queries};
 use crate::cloudwatch::model::{
@@ -60,6 +61,9 @@ pub(in crate::cloudwatch) struct AlarmSpec {
     treat_missing_data: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<MetricDataQuery>,
+    /// Of a composite alarm, which has no metric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cloudwatch) alarm_rule: Option<String>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the default of an optional member")]
@@ -133,8 +137,14 @@ impl AlarmSpec {
             return Err(refused("Either Statistic or ExtendedStatistic is needed, not both."));
         }
         let queries = self.queries();
-        let metrics = queries.iter().filter_map(|query| query.metric_stat.as_ref());
-        let periods_s: Vec<i64> = metrics.map(|metric| metric.period.0).collect();
+        let period_of = |query: &MetricDataQuery| match (&query.metric_stat, &query.expression) {
+            (Some(metric), _) => Some(metric.period.0),
+            (None, Some(expression)) if insight::is_query(expression) => {
+                Some(query.period.map_or(60, |period| period.0))
+            }
+            _ => None,
+        };
+        let periods_s: Vec<i64> = queries.iter().filter_map(period_of).collect();
         if queries.len() > QUERIES_MAX || periods_s.len() > METRICS_MAX {
             return Err(refused(format!(
                 "An alarm has at most {QUERIES_MAX} queries with {METRICS_MAX} metrics."
@@ -173,6 +183,8 @@ impl AlarmSpec {
         let window = Window { start_s: 0, end_s: 0, period_s };
         match Evaluation::new(&store, queries, window).value(&self.result_id()) {
             Ok(Value::Series(_)) => Ok(()),
+            // Each of its series has a state of its own; the worst one is the alarm's.
+            Ok(Value::Many(_)) if queries.is_insight(&self.result_id()) => Ok(()),
             Ok(_) => Err(refused("The result of Metrics must be one time series.")),
             Err(error) => Err(refused(format!("Error in an expression: {error}"))),
         }

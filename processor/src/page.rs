@@ -1,0 +1,151 @@
+//! The control room: one page that shows what is live, the alarms, the fleet and the rejected
+//! records, from the tables, CloudWatch and the worker in this process. Read only.
+//!
+//! It asks AWS only while somebody looks. Everything a browser can make it hold is bounded: the
+//! connections, the streams of snapshots, the rows read for a session and the channels watched.
+
+mod alarms;
+mod answer;
+mod body;
+mod minute;
+mod runbook;
+mod server;
+mod session;
+mod snapshot;
+mod streams;
+mod widgets;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+pub use body::Body;
+pub use server::{Server, ServerError, port_or_next};
+
+use crate::cloud::Clients;
+use crate::config::Config;
+use crate::ops::Phase;
+use crate::worker::Watch;
+
+/// Reports made at once: each reads the rows of a day.
+const REPORTS_AT_ONCE: usize = 2;
+
+/// The page's figures and who looks at them. Dropping it ends the reading.
+#[derive(Debug)]
+pub struct Page {
+    room: Arc<Room>,
+    reading: JoinHandle<()>,
+}
+
+/// What every answer is made from.
+#[derive(Debug)]
+struct Room {
+    clients: Clients,
+    config: Config,
+    /// Where AWS is, in words.
+    endpoint: String,
+    worker: Mutex<(Phase, Option<Watch>)>,
+    /// The latest snapshot as JSON.
+    snapshots: watch::Sender<Arc<str>>,
+    headlines: watch::Sender<Headline>,
+    watchers: body::Watchers,
+    widgets: tokio::sync::Mutex<widgets::Drawn>,
+    reports: Semaphore,
+}
+
+impl Room {
+    fn worker(&self) -> (Phase, Option<Watch>) {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether AWS is an emulator: asking it costs nothing, so that the page asks more often.
+    fn is_local(&self) -> bool {
+        crate::cloud::is_plain(&self.config.aws.endpoint_url)
+    }
+}
+
+impl Page {
+    /// A page over the configured tables, stream and alarms. Call it inside a Tokio runtime.
+    #[must_use]
+    pub fn new(config: &Config, clients: &Clients) -> Arc<Self> {
+        let endpoint = match config.aws.endpoint_url.as_str() {
+            "" => "AWS".to_owned(),
+            url => url.to_owned(),
+        };
+        let room = Arc::new(Room {
+            clients: clients.clone(),
+            config: config.clone(),
+            endpoint,
+            worker: Mutex::new((Phase::Starting, None)),
+            snapshots: watch::Sender::new(Arc::from("")),
+            headlines: watch::Sender::new(Headline::default()),
+            watchers: body::Watchers::default(),
+            widgets: tokio::sync::Mutex::default(),
+            reports: Semaphore::new(REPORTS_AT_ONCE),
+        });
+        let reading = tokio::spawn(snapshot::read_while_watched(Arc::clone(&room)));
+        Arc::new(Self { room, reading })
+    }
+
+    /// Shows a worker of this process.
+    pub fn running(&self, worker: Watch) {
+        *self.room.worker.lock().unwrap_or_else(PoisonError::into_inner) =
+            (Phase::Running, Some(worker));
+    }
+
+    /// Shows that the worker is about to leave.
+    pub fn draining(&self) {
+        self.room.worker.lock().unwrap_or_else(PoisonError::into_inner).0 = Phase::Draining;
+    }
+
+    /// Begins to look on, as a browser does; `None` if too many do.
+    #[must_use]
+    pub fn headlines(&self) -> Option<Headlines> {
+        let watcher = self.room.watchers.join()?;
+        Some(Headlines { _watcher: watcher, latest: self.room.headlines.subscribe() })
+    }
+
+    /// Serves the page by itself, at an address of its own.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn serve(self: &Arc<Self>, address: SocketAddr) -> Result<Server, ServerError> {
+        Server::start(address, Arc::clone(self)).await
+    }
+}
+
+/// What the page says in one line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Headline {
+    /// Streams that are live.
+    pub streams: usize,
+    /// Their viewers.
+    pub viewers: f64,
+    /// Alarms that fire.
+    pub firing: usize,
+    /// Age of the newest figure; `None` while nothing is live.
+    pub behind_ms: Option<i64>,
+}
+
+/// The headline, kept up to date until this is dropped.
+#[derive(Debug)]
+pub struct Headlines {
+    _watcher: body::Watcher,
+    latest: watch::Receiver<Headline>,
+}
+
+impl Headlines {
+    /// The latest one.
+    #[must_use]
+    pub fn latest(&self) -> Headline {
+        self.latest.borrow().clone()
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}

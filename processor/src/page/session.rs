@@ -1,0 +1,194 @@
+//! One session: its summary, its timeline and its minutes.
+
+use aws_calls::explain;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::AttributeValue::S;
+use ivs_schemas::items::{metrics as rows, sessions};
+use serde_json::{Map, Value, json};
+
+use super::Room;
+use super::minute::{ATTRIBUTES, Minute, MinuteView};
+use crate::clock::now;
+use crate::items::codec::{Item, Reader};
+
+/// Facts of the timeline that are shown: the latest.
+const MAX_FACTS: i32 = 300;
+/// Minutes that are shown: the latest eight hours.
+const MAX_MINUTES: i32 = 480;
+/// Characters of a fact's details.
+const MAX_DETAIL: usize = 300;
+
+/// Numbers of the summary that are shown, under the names they are stored by.
+const NUMBERS: [&str; 8] = [
+    sessions::STARTED_AT,
+    sessions::ENDED_AT,
+    sessions::PEAK_VIEWERS,
+    sessions::TOTAL_CHAT_MESSAGES,
+    sessions::UNIQUE_PLAYERS,
+    sessions::REBUFFER_RATIO,
+    sessions::PLAYER_ERRORS,
+    sessions::VIEWER_MINUTES,
+];
+/// Texts of the summary that are shown.
+const TEXTS: [&str; 5] = [
+    sessions::STATUS,
+    sessions::STREAM_TITLE,
+    sessions::STREAMER_USER_ID,
+    sessions::STREAM_QUALITY,
+    sessions::FAILURE_REASON,
+];
+
+/// The session as JSON; `None` if the tables have nothing of it.
+///
+/// # Errors
+/// When a table does not answer or an item is not ours.
+pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>> {
+    let (facts, minutes) = tokio::try_join!(facts(room, id), minutes(room, id))?;
+    let (summary, facts): (Vec<_>, Vec<_>) = facts
+        .into_iter()
+        .partition(|item| Reader(item).number::<f64>(sessions::TIMESTAMP) == Ok(0.0));
+    let summary = summary.into_iter().next();
+    if summary.is_none() && facts.is_empty() && minutes.is_empty() {
+        return Ok(None);
+    }
+    let mut shown = Map::new();
+    if let Some(item) = &summary {
+        for name in NUMBERS {
+            let number: Option<f64> = Reader(item).number_if(name)?;
+            shown.extend(number.map(|number| (name.to_owned(), json!(number))));
+        }
+        for name in TEXTS {
+            let text = Reader(item).text(name)?;
+            shown.extend((!text.is_empty()).then(|| (name.to_owned(), json!(text))));
+        }
+    }
+    let channel = summary.iter().chain(&facts).find_map(|item| {
+        Reader(item).text(sessions::CHANNEL_ID).ok().filter(|channel| !channel.is_empty())
+    });
+    let length_s = shown.get(sessions::STARTED_AT).and_then(Value::as_f64).map(|started_s| {
+        let ended_s = shown.get(sessions::ENDED_AT).and_then(Value::as_f64);
+        (ended_s.unwrap_or(now().0 as f64 / 1e3) - started_s).max(0.0)
+    });
+    let timeline: Vec<_> = facts.iter().filter_map(fact).collect();
+    let session = json!({
+        "sessionId": id,
+        "channelId": channel,
+        "lengthS": length_s,
+        "summary": shown,
+        "timeline": timeline,
+        "minutes": minutes,
+    });
+    Ok(Some(session.to_string()))
+}
+
+/// The summary and the latest facts, in the order of events.
+async fn facts(room: &Room, id: &str) -> anyhow::Result<Vec<Item>> {
+    let table = &room.config.tables.sessions;
+    let query = |forward: bool, limit: i32| {
+        room.clients
+            .dynamodb
+            .query()
+            .table_name(table)
+            .key_condition_expression("#id = :id")
+            .expression_attribute_names("#id", sessions::SESSION_ID)
+            .expression_attribute_values(":id", S(id.to_owned()))
+            .scan_index_forward(forward)
+            .limit(limit)
+            .send()
+    };
+    let (first, latest) = tokio::join!(query(true, 1), query(false, MAX_FACTS));
+    let refused = |error: String| anyhow::anyhow!("cannot read {table}: {error}");
+    let mut items = first.map_err(|error| refused(explain(&error)))?.items.unwrap_or_default();
+    let mut latest = latest.map_err(|error| refused(explain(&error)))?.items.unwrap_or_default();
+    latest.reverse();
+    // The first is the summary, and may be among the latest too.
+    latest.retain(|item| items.first() != Some(item));
+    items.extend(latest);
+    Ok(items)
+}
+
+/// The latest minutes, the oldest first, with what this process has not stored yet.
+async fn minutes(room: &Room, id: &str) -> anyhow::Result<Vec<MinuteView>> {
+    let table = &room.config.tables.metrics;
+    let mut query = room
+        .clients
+        .dynamodb
+        .query()
+        .table_name(table)
+        .key_condition_expression("#p0 = :id")
+        .expression_attribute_values(":id", S(id.to_owned()))
+        .scan_index_forward(false)
+        .limit(MAX_MINUTES);
+    let mut placeholders = Vec::new();
+    for (at, name) in ATTRIBUTES.iter().enumerate() {
+        placeholders.push(format!("#p{at}"));
+        query = query.expression_attribute_names(format!("#p{at}"), *name);
+    }
+    let page = query.projection_expression(placeholders.join(", ")).send().await;
+    let page = page.map_err(|error| anyhow::anyhow!("cannot read {table}: {}", explain(&error)))?;
+    let mut minutes = std::collections::BTreeMap::new();
+    for item in page.items.unwrap_or_default() {
+        let start_s: i64 = Reader(&item).number(rows::METRIC_TIMESTAMP)?;
+        minutes.insert(start_s, Minute::of(&item)?);
+    }
+    let open = room.worker().1.map(|worker| worker.open_windows()).unwrap_or_default();
+    for window in open.iter().filter(|window| &*window.session_id == id) {
+        let open = Minute::open(&window.agg);
+        minutes.entry(window.start_s).or_insert_with(Minute::default).add(&open);
+    }
+    Ok(minutes.into_iter().map(|(start_s, minute)| minute.view(start_s)).collect())
+}
+
+/// A fact of the timeline, for the browser; bookkeeping is none.
+fn fact(item: &Item) -> Option<Value> {
+    let reader = Reader(item);
+    let kind = reader.text(sessions::EVENT_TYPE).ok()?;
+    if kind.is_empty() || kind.starts_with("milestone_") {
+        return None;
+    }
+    let at_ms: i64 = reader.number(sessions::EVENT_TIME_MS).ok()?;
+    let mut words = kind.replace('_', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let mut detail = String::new();
+    if let Some(AttributeValue::M(fields)) = item.get(sessions::DETAIL) {
+        let mut fields: Vec<_> =
+            fields.iter().filter_map(|(name, v)| Some((name, plain(v)?))).collect();
+        fields.sort_unstable();
+        let texts: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        detail = texts.join(", ").chars().take(MAX_DETAIL).collect();
+    }
+    Some(json!({ "ms": at_ms, "what": words, "detail": detail }))
+}
+
+/// A value that fits a line; lists and maps do not.
+fn plain(value: &AttributeValue) -> Option<String> {
+    match value {
+        AttributeValue::S(text) if !text.is_empty() => Some(text.clone()),
+        AttributeValue::N(number) => Some(number.clone()),
+        AttributeValue::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_reads_as_words_and_a_milestone_is_none() {
+        let item = |kind: &str| {
+            let detail = AttributeValue::M([("code".to_owned(), S("E1".to_owned()))].into());
+            Item::from([
+                (sessions::EVENT_TYPE.to_owned(), S(kind.to_owned())),
+                (sessions::EVENT_TIME_MS.to_owned(), AttributeValue::N("1000".to_owned())),
+                (sessions::DETAIL.to_owned(), detail),
+            ])
+        };
+        let told = json!({ "ms": 1_000, "what": "Stream failure", "detail": "code: E1" });
+        assert_eq!(fact(&item("stream_failure")), Some(told));
+        assert_eq!(fact(&item("milestone_started")), None);
+        assert_eq!(fact(&Item::default()), None);
+    }
+}

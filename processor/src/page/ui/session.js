@@ -1,0 +1,115 @@
+// One session: what happened to it, and its minutes.
+
+import { clock, duration, node, put, whole } from './base.js';
+import { chart } from './chart.js';
+
+const $ = (id) => document.getElementById(id);
+const EVERY_MS = 2_000;
+
+let shown = null;
+let asked = 0;
+let cameFrom = null;
+
+export function openSession(id) {
+  if (shown === id) return;
+  cameFrom = document.activeElement;
+  shown = id;
+  asked = 0;
+  put($('session-title'), id);
+  $('session-title').focus();
+  window.scrollTo(0, 0);
+  refreshSession();
+}
+
+export function closeSession() {
+  if (shown === null) return;
+  shown = null;
+  // Back to the link that was followed, for who goes by keyboard.
+  if (cameFrom?.isConnected) cameFrom.focus();
+}
+
+export async function refreshSession() {
+  if (shown === null || document.hidden || Date.now() - asked < EVERY_MS) return;
+  asked = Date.now();
+  const id = shown;
+  try {
+    const answer = await fetch(`/session.json?id=${encodeURIComponent(id)}`);
+    const body = await answer.text();
+    if (shown !== id) return;
+    $('session-problem').hidden = answer.ok;
+    if (answer.ok) draw(JSON.parse(body));
+    else put($('session-problem'), body);
+  } catch (error) {
+    console.warn(error);
+  }
+}
+
+function tile(label, value) {
+  return node('div', {}, node('dt', {}, label), node('dd', {}, value));
+}
+
+function number(value, text = whole) {
+  return value === null || value === undefined ? '–' : text(value);
+}
+
+function draw(session) {
+  const { summary, minutes, timeline } = session;
+  put($('session-title'), summary.streamTitle || session.sessionId);
+  const parts = [
+    session.channelId, summary.streamerUserId, summary.streamQuality, session.sessionId,
+    summary.startedAt && `from ${moment(summary.startedAt * 1000)}`,
+    summary.endedAt && `to ${moment(summary.endedAt * 1000)}`,
+  ].filter(Boolean);
+  const sub = $('session-sub');
+  if (sub.shown !== parts.join()) {
+    sub.shown = parts.join();
+    sub.replaceChildren(parts.join(' · '), ...(session.channelId
+      ? [' · ', node('a', { href: `/report?channel=${encodeURIComponent(session.channelId)}` }, 'Report of today')] : []));
+  }
+  const percent = (ratio) => `${(ratio * 100).toFixed(2)} %`;
+  $('session-tiles').replaceChildren(
+    tile('Status', summary.status ?? 'not reported'),
+    tile('Length', duration(session.lengthS)),
+    tile('Peak viewers', number(summary.peakViewers)),
+    tile('Unique players', number(summary.uniquePlayers)),
+    tile('Stalled', number(summary.rebufferRatio, percent)),
+    tile('Player errors', number(summary.playerErrors)),
+    tile('Chat messages', number(summary.totalChatMessages)),
+  );
+  const [first, last] = [minutes[0]?.ms ?? Date.now(), minutes.at(-1)?.ms ?? Date.now()];
+  const span = { from: first, to: Math.max(last, first + 600_000) };
+  const points = (pick) => gaps(minutes.map((minute) => [minute.ms, pick(minute) ?? null]));
+  chart($('s-viewers'), { ...span, series: [
+    { label: 'Viewers', points: points((m) => m.viewers), area: true }, { label: 'Players', points: points((m) => m.players) }] });
+  chart($('s-quality'), { ...span, series: [
+    { label: 'Bitrate', unit: 'bit/s', points: points((m) => m.bitrate) },
+    { label: 'Frame rate', unit: 'frames/s', points: points((m) => m.frameRate), axis: 'right' }] });
+  chart($('s-stalls'), { ...span, series: [
+    { label: 'Stalled', unit: '% of watch time', points: points((m) => m.stalledPercent), area: true },
+    { label: 'Errors', points: points((m) => m.errors), axis: 'right' }] });
+  chart($('s-chat'), { ...span, series: [{ label: 'Messages', unit: 'a minute', points: points((m) => m.chatRate), area: true }] });
+  tell(timeline);
+}
+
+/** A minute that is missing breaks the line. */
+function gaps(points) {
+  return points.flatMap((point, at) => (at && point[0] - points[at - 1][0] > 60_000 ? [[point[0] - 60_000, null], point] : [point]));
+}
+
+function moment(ms) {
+  const date = new Date(ms);
+  const day = date.toDateString() === new Date().toDateString() ? '' : `${date.toISOString().slice(0, 10)} `;
+  return `${day}${clock(ms, true)}`;
+}
+
+function tell(timeline) {
+  $('timeline-empty').hidden = timeline.length > 0;
+  put($('timeline-empty'), 'Nothing was reported but telemetry.');
+  const list = $('timeline');
+  const drawn = JSON.stringify(timeline);
+  if (list.drawn === drawn) return;
+  list.drawn = drawn;
+  list.replaceChildren(...timeline.map(({ ms, what, detail }) => node('li', {},
+    node('time', { datetime: new Date(ms).toISOString() }, moment(ms)),
+    node('span', {}, what, ...(detail ? [node('span', { class: 'quiet' }, ` ${detail}`)] : [])))));
+}
