@@ -68,9 +68,7 @@ fn add(command: Command, path: &[&str], text: &str) -> Command {
         [] => command.after_help(text.to_owned()),
         // A build without a feature lacks its commands.
         [name, ..] if command.find_subcommand(name).is_none() => command,
-        [name, below @ ..] => {
-            command.mut_subcommand(name.to_string(), |command| add(command, below, text))
-        }
+        [name, below @ ..] => command.mut_subcommand(name, |command| add(command, below, text)),
     }
 }
 
