@@ -8,7 +8,7 @@ ROUNDS ?= 3
 THREADS ?= 2
 PEERS := target/peers
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORD
 	$(PEERS)/bin/python -m pip install --quiet --requirement benches/peers/requirements.txt
 	$(PEERS)/bin/python benches/peers/run.py --replay target/release/ivs-processor --work $(PEERS) \
 		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+
+bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
+	$(CARGO) test --locked --release -p ivs-tests --test hot
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node

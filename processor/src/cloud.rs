@@ -5,6 +5,7 @@
 pub mod chaos;
 mod clients;
 pub mod lambda;
+mod s3_profile;
 pub mod store_url;
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Config {
     pub stream: Stream,
     /// How shards are shared among workers.
     pub fleet: Fleet,
+    /// What one worker may take.
+    pub worker: Worker,
     /// When epochs close, and what counts as a duplicate.
     pub epoch: Epoch,
     /// The two tables.
@@ -36,6 +38,8 @@ pub struct Config {
     pub cloudwatch: CloudWatch,
     /// Domain events.
     pub events: Events,
+    /// What waits for CloudWatch and the bus.
+    pub outbox: Outbox,
     /// Archive and rejects.
     pub objects: Objects,
     /// The operations server.
@@ -231,6 +235,35 @@ impl Default for Tables {
     }
 }
 
+/// What one worker may take.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Worker {
+    /// Memory in megabytes for what is read, folded and on its way out, over all shards. When it is
+    /// reached the largest open epoch closes, then reading pauses.
+    pub memory_mb: usize,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self { memory_mb: 512 }
+    }
+}
+
+impl Worker {
+    /// Bytes for images of rows, a part of the whole.
+    #[must_use]
+    pub fn row_cache_bytes(&self) -> usize {
+        self.memory_mb * 1_024 * 1_024 / 8
+    }
+
+    /// Bytes for what is read, folded and on its way out; the rest is the program's own.
+    #[must_use]
+    pub fn epochs_bytes(&self) -> u64 {
+        self.memory_mb as u64 * 1_024 * 1_024 * 5 / 8
+    }
+}
+
 /// CloudWatch.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -246,6 +279,31 @@ pub struct CloudWatch {
 impl Default for CloudWatch {
     fn default() -> Self {
         Self { enabled: true, metrics_batch: 20, calls_per_s: 50 }
+    }
+}
+
+/// What becomes of metrics and domain events that their service does not acknowledge: they wait as
+/// objects below `objects.rejects`, and the epoch is committed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbox {
+    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put there.
+    pub patience_ms: u64,
+    /// Most megabytes of a worker there; beyond that the oldest are given up, and counted.
+    pub max_mb: u64,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { patience_ms: 3_000, max_mb: 1_024 }
+    }
+}
+
+impl Outbox {
+    /// Most bytes of a worker there.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.max_mb.saturating_mul(1_024 * 1_024)
     }
 }
 
@@ -362,6 +420,8 @@ impl Config {
         check(self.epoch.max_bytes > 0, "epoch.max_bytes is 0");
         check(self.epoch.dedupe_horizon_ms >= 0, "epoch.dedupe_horizon_ms is negative");
         check(self.epoch.max_ahead_ms >= 0, "epoch.max_ahead_ms is negative");
+        check(self.outbox.max_mb > 0, "outbox.max_mb is 0");
+        check(self.worker.memory_mb >= 64, "worker.memory_mb is below 64");
         check(!self.tables.sessions.is_empty(), "tables.sessions is empty");
         check(!self.tables.metrics.is_empty(), "tables.metrics is empty");
         check(self.tables.write_concurrency > 0, "tables.write_concurrency is 0");

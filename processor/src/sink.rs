@@ -4,19 +4,23 @@
 pub mod channels;
 mod emit;
 pub mod events;
+mod judged;
 pub mod metrics;
 pub mod objects;
+pub mod outbox;
+pub mod patience;
 pub mod rows;
 mod set_aside;
 pub mod stats;
 mod upload;
 
-pub use emit::Judged;
+pub use judged::Judged;
 pub use set_aside::SetAside;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use aws_calls::RetryPolicy;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -25,7 +29,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
 
 use crate::cloud::Clients;
-use crate::cloud::store_url::StoreUrlError;
+use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config::Config;
 use crate::items::codec::ItemError;
 use crate::sink::stats::Stats;
@@ -35,7 +39,7 @@ use crate::sink::stats::Stats;
 pub const EFFECT: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 5_000, attempts: 12 };
 
 /// Why an effect did not happen.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SinkError {
     /// AWS refused, or did not answer in all tries.
     #[error("{operation} on {target} failed: {reason}")]
@@ -105,6 +109,11 @@ pub struct Sinks {
     pub metrics: metrics::MetricSink,
     /// The domain bus.
     pub events: events::EventSink,
+    /// What CloudWatch and the bus have not acknowledged.
+    pub outbox: outbox::Outbox,
+    /// The closed windows that were judged.
+    pub judged: Judged,
+    patience: Duration,
     /// What they have done.
     pub stats: Arc<Stats>,
 }
@@ -120,8 +129,22 @@ impl Sinks {
         stats: Arc<Stats>,
     ) -> Result<Self, StoreUrlError> {
         let share = || Arc::clone(&stats);
+        let outbox = outbox::Outbox::new(
+            StoreUrl::open(&config.objects.rejects, &config.aws)?,
+            &config.stream.name,
+            config.outbox.max_bytes(),
+            share(),
+        );
         Ok(Self {
-            rows: rows::RowSink::new(clients.dynamodb.clone(), &config.tables, share()),
+            outbox,
+            judged: Judged::default(),
+            patience: Duration::from_millis(config.outbox.patience_ms),
+            rows: rows::RowSink::new(
+                clients.dynamodb.clone(),
+                &config.tables,
+                config.worker.row_cache_bytes(),
+                share(),
+            ),
             objects: objects::ObjectSink::open(
                 &config.objects,
                 &config.aws,
@@ -136,6 +159,15 @@ impl Sinks {
             events: events::EventSink::new(clients.eventbridge.clone(), &config.events, share()),
             stats,
         })
+    }
+}
+
+impl Sinks {
+    /// Sends what waits in the outbox, until it is dropped.
+    pub async fn run_outbox(self) {
+        let services =
+            outbox::Services { metrics: self.metrics, events: self.events, objects: self.objects };
+        self.outbox.run(services).await;
     }
 }
 

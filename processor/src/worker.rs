@@ -2,6 +2,7 @@
 
 mod drained;
 mod heartbeat;
+mod memory;
 pub mod shard_status;
 pub mod shard_task;
 mod watch;
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader, enhanced};
 use kinesis_fleet::{
-    Fleet, FleetConfig, FleetError, InitialPosition, LeaseStatus, Leases, ShardLease,
-    ShutdownReport, WorkerId,
+    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseStatus, Leases, Observer,
+    ShardLease, ShutdownReport, WorkerId,
 };
 use kinesis_model::ShardId;
 use tokio::task::JoinSet;
@@ -25,8 +26,13 @@ use crate::cloud::Clients;
 use crate::cloud::store_url::StoreUrlError;
 use crate::config::{self, Config, shard_config};
 use crate::sink::Sinks;
+use crate::sink::outbox::Outbox;
 use crate::sink::stats::Stats;
+use memory::Budget;
 use shard_status::{ShardStatus, Shards, View};
+
+/// How often the whole outbox is looked through.
+const SWEEP: Duration = Duration::from_secs(300);
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,7 @@ pub struct Worker {
     stats: Arc<Stats>,
     tasks: tokio::task::JoinHandle<()>,
     heartbeat: tokio::task::JoinHandle<()>,
+    outbox: tokio::task::JoinHandle<()>,
     stream: Arc<str>,
     lease_table: Arc<str>,
 }
@@ -59,6 +66,8 @@ struct Shared {
     consumer: Consumer,
     reader: ReaderSettings,
     shards: Arc<Shards>,
+    worker: WorkerId,
+    memory: Budget,
 }
 
 impl Worker {
@@ -79,6 +88,13 @@ impl Worker {
             fleet.observer(),
             Arc::clone(&shards),
         ));
+        let outbox = {
+            let sending = sinks.clone().run_outbox();
+            let sweeping = sweep_outbox(sinks.outbox.clone(), fleet.observer());
+            tokio::spawn(async {
+                tokio::join!(sending, sweeping);
+            })
+        };
         let shared = Arc::new(Shared {
             consumer: consumer(config, clients).await,
             reader: reader_settings(&config.stream),
@@ -86,11 +102,13 @@ impl Worker {
             clients: clients.clone(),
             sinks,
             shards: Arc::clone(&shards),
+            worker: fleet.worker_id().clone(),
+            memory: Budget::new(config.worker.epochs_bytes()),
         });
         let tasks = tokio::spawn(run_leases(shared, leases));
         let stream = Arc::from(config.stream.name.as_str());
         let lease_table = Arc::from(config.fleet.lease_table.as_str());
-        Ok(Self { fleet, shards, stats, tasks, heartbeat, stream, lease_table })
+        Ok(Self { fleet, shards, stats, tasks, heartbeat, outbox, stream, lease_table })
     }
 
     /// What has been done so far.
@@ -139,6 +157,7 @@ impl Worker {
         if let Err(error) = self.tasks.await {
             tracing::error!(%error, "a shard task did not end in order");
         }
+        self.outbox.abort();
         report
     }
 }
@@ -178,8 +197,12 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
         )
     };
     let hand_over = Duration::from_millis(shared.config.fleet.hand_over_ms);
-    let config = (shard_config(&shared.config), hand_over);
-    let ended = shard_task::run(lease, open, config, &shared.sinks, Arc::clone(&status)).await;
+    let mut config = shard_config(&shared.config);
+    config.phase_ms = Some(phase_ms(&shared.worker, config.interval_ms));
+    let config = (config, hand_over);
+    let ended =
+        shard_task::run(lease, open, config, &shared.memory, &shared.sinks, Arc::clone(&status))
+            .await;
     match ended {
         Ok(ended) => {
             tracing::info!(%shard, ?ended, "shard task ended");
@@ -191,6 +214,39 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
             status.ended(error.to_string());
         }
     }
+}
+
+/// Looks for what nobody else will send: objects of finished shards whose last owner is gone. The
+/// first of the fleet's workers takes them.
+async fn sweep_outbox(outbox: Outbox, fleet: Observer) {
+    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
+    loop {
+        every.tick().await;
+        let leases = fleet.leases();
+        let open = || leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
+        let first = open().filter_map(|lease| lease.owner.as_ref()).min();
+        let is_ours = |shard: &ShardId| {
+            let owner = match open().find(|lease| lease.shard == *shard) {
+                Some(lease) => lease.owner.as_ref(),
+                None => first,
+            };
+            owner == Some(fleet.worker_id())
+        };
+        if let Err(error) = outbox.sweep(is_ours).await {
+            tracing::warn!(%error, "the outbox could not be listed");
+        }
+    }
+}
+
+/// Where in the interval a worker's epochs close: apart from those of other workers, which write
+/// the same rows.
+fn phase_ms(worker: &WorkerId, interval_ms: i64) -> u64 {
+    let hash = worker.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // The low bits of FNV-1a spread little over ids that differ in the last character.
+    let spread = (hash >> 33).wrapping_mul(2_654_435_761) >> 16;
+    spread % u64::try_from(interval_ms).unwrap_or_default().max(1)
 }
 
 fn fleet_config(config: &Config) -> FleetConfig {

@@ -8,4 +8,6 @@ pub mod metrics;
 pub mod sessions;
 
 /// Version of the item layouts, stored as `schemaVersion`; raise it when a reader must know.
-pub const SCHEMA_VERSION: u32 = 1;
+///
+/// 1: `applied` is a map of texts. 2: it is compact, in bytes.
+pub const SCHEMA_VERSION: u32 = 2;

@@ -54,7 +54,8 @@ impl Family {
 /// Returns how a metric of channels is exposed; none for those of the processor and of IVS itself.
 #[must_use]
 pub fn family(metric: &Metric) -> Option<Family> {
-    if !matches!(metric.namespace, Namespace::Sessions | Namespace::Metrics) {
+    let by_channel = metric.dimensions.iter().any(|set| !set.is_empty());
+    if !by_channel || !matches!(metric.namespace, Namespace::Sessions | Namespace::Metrics) {
         return None;
     }
     let words = snake(metric.name);
@@ -94,58 +95,70 @@ fn stand_in(metric: &Metric) -> Metric {
 }
 
 /// A metric of the processor as `/metrics` has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Own {
     /// A counter, by its selector.
-    Counter(&'static str),
-    /// A gauge of which the largest counts.
-    Largest(&'static str),
+    Counter(String),
+    /// A gauge of which the largest of each value of a label counts.
+    Largest(String, &'static str),
     /// A gauge of which the sum over the workers counts.
-    Sum(&'static str),
+    Sum(String),
     /// Seconds of a summary: its name.
-    Summary(&'static str),
+    Summary(String),
     /// The share of one counter in another.
-    Share(&'static str, &'static str),
+    Share(String, String),
 }
 
 /// Returns how a metric of the processor is exposed; none if a worker has it for CloudWatch only.
+///
+/// Those whose names differ are listed; the others are called by convention.
 fn own(metric: &Metric) -> Option<Own> {
-    let table = [
-        (m::RECORDS_READ, Own::Counter("ivs_processor_records_total")),
-        (m::RECORDS_ACCEPTED, Own::Counter("ivs_processor_records_total{outcome=\"accepted\"}")),
-        (m::RECORDS_DUPLICATE, Own::Counter("ivs_processor_records_total{outcome=\"duplicate\"}")),
-        (m::RECORDS_REJECTED, Own::Counter("ivs_processor_records_total{outcome=\"rejected\"}")),
-        (
-            m::REJECTED_PERCENT,
-            Own::Share(
-                "ivs_processor_records_total{outcome=\"rejected\"}",
-                "ivs_processor_records_total",
-            ),
-        ),
-        (m::LATE_RECORDS, Own::Counter("ivs_processor_late_records_total")),
-        (m::RETENTION_GAPS, Own::Counter("ivs_processor_retention_gaps_total")),
-        (m::ROWS_WRITTEN, Own::Counter("ivs_processor_rows_total{outcome=\"written\"}")),
-        (m::ROW_CONFLICTS, Own::Counter("ivs_processor_rows_total{outcome=\"conflict\"}")),
-        (m::EPOCH_DURATION, Own::Summary("ivs_processor_epoch_seconds")),
-        (m::LAG, Own::Largest("ivs_processor_shard_lag_seconds")),
-        (m::LEASES_HELD, Own::Sum("ivs_processor_leases_held")),
-        (m::LEASES_LOST, Own::Counter("ivs_processor_leases_total{event=\"lost\"}")),
-        (m::RETRIES, Own::Counter("ivs_processor_aws_retries_total")),
-        (m::METRIC_BATCHES, Own::Counter("ivs_processor_metric_calls_total")),
-        (m::DATUMS_REFUSED, Own::Counter("ivs_processor_metric_datums_total{outcome=\"refused\"}")),
+    let named = |text: &str| format!("ivs_processor_{text}");
+    let records = |outcome: &str| named(&format!("records_total{{outcome=\"{outcome}\"}}"));
+    let known = [
+        (m::RECORDS_READ, Own::Counter(named("records_total"))),
+        (m::RECORDS_ACCEPTED, Own::Counter(records("accepted"))),
+        (m::RECORDS_DUPLICATE, Own::Counter(records("duplicate"))),
+        (m::RECORDS_REJECTED, Own::Counter(records("rejected"))),
+        (m::REJECTED_PERCENT, Own::Share(records("rejected"), named("records_total"))),
+        (m::ROWS_WRITTEN, Own::Counter(named("rows_total{outcome=\"written\"}"))),
+        (m::ROW_CONFLICTS, Own::Counter(named("rows_total{outcome=\"conflict\"}"))),
+        (m::EPOCH_DURATION, Own::Summary(named("epoch_seconds"))),
+        (m::LAG, Own::Largest(named("shard_lag_seconds"), "shard")),
+        (m::LEASES_HELD, Own::Sum(named("leases_held"))),
+        (m::LEASES_LOST, Own::Counter(named("leases_total{event=\"lost\"}"))),
+        (m::RETRIES, Own::Counter(named("aws_retries_total"))),
+        (m::METRIC_BATCHES, Own::Counter(named("metric_calls_total"))),
+        (m::DATUMS_REFUSED, Own::Counter(named("metric_datums_total{outcome=\"refused\"}"))),
     ];
-    table.iter().find(|(known, _)| known == metric).map(|(_, own)| *own)
+    if let Some((_, own)) = known.iter().find(|(each, _)| each == metric) {
+        return Some(own.clone());
+    }
+    let for_cloudwatch_only = [m::UNKNOWN_EVENTS, m::REPEATED_EMISSIONS];
+    if metric.namespace != Namespace::Processor || for_cloudwatch_only.contains(metric) {
+        return None;
+    }
+    let words = snake(metric.name);
+    Some(match (metric.statistic, metric.unit) {
+        (Statistic::Sum, _) => Own::Counter(named(&format!("{words}_total"))),
+        (_, Unit::Milliseconds | Unit::Seconds) => {
+            Own::Largest(named(&format!("{words}_seconds")), "instance")
+        }
+        _ => Own::Largest(named(&words), "instance"),
+    })
 }
 
 /// Returns every series that rules and dashboard ask a worker for, without those of channels.
 #[must_use]
-pub fn processor_series() -> Vec<&'static str> {
-    let name = |selector: &'static str| selector.split('{').next().unwrap_or(selector);
+pub fn processor_series() -> Vec<String> {
+    let name = |selector: String| selector.split('{').next().unwrap_or_default().to_owned();
     let mut all: Vec<_> = crate::catalogue::METRICS
         .iter()
         .filter_map(own)
         .flat_map(|own| match own {
-            Own::Counter(one) | Own::Largest(one) | Own::Sum(one) | Own::Summary(one) => vec![one],
+            Own::Counter(one) | Own::Largest(one, _) | Own::Sum(one) | Own::Summary(one) => {
+                vec![one]
+            }
             Own::Share(part, whole) => vec![part, whole],
         })
         .map(name)

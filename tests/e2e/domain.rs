@@ -1,7 +1,7 @@
 //! Domain events as a consumer of the bus gets them: through two crashes every start and every end
 //! of a session is told, and told once to whoever drops repeated ids.
 
-mod admin;
+pub(crate) mod admin;
 mod consumer;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //! from the input: whatever the epochs, and whoever sent which part of a minute.
 
 pub(crate) mod oracle;
+mod outage;
 mod readback;
 
 use std::collections::BTreeMap;

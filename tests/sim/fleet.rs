@@ -206,6 +206,7 @@ impl Fleet {
             0 | 1 => {
                 self.world.mark("a worker crashed");
                 let lost = self.members.swap_remove(at);
+                self.world.crash(lost.number);
                 for held in lost.held.into_values() {
                     self.dropped(held.phase);
                 }

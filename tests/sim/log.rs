@@ -65,6 +65,12 @@ pub(crate) fn draw(rng: &mut Rng, cousins: bool) -> Vec<ShardLog> {
     lineage.into_iter().enumerate().map(|(i, parents)| draw.shard(i, parents)).collect()
 }
 
+/// Draws a stream of so many shards, all of them with a few records of one session.
+pub(crate) fn hot(shards: usize, rng: &mut Rng) -> Vec<ShardLog> {
+    let mut draw = Draw { rng, next_id: 0, sequence: 0, sessions: 1, records: 8 };
+    (0..shards).map(|i| draw.shard(i, vec![])).collect()
+}
+
 struct Draw<'a> {
     rng: &'a mut Rng,
     next_id: u64,

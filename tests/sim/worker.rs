@@ -1,22 +1,21 @@
 //! One worker's hold on one shard: the real state machine, driven by chance.
 
+use std::collections::VecDeque;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ivs_core::epoch::{
     Commit, Effect, ElapsedMs, Emission, Ending, Input, Objects, Prepare, PutRows, ReadFrom,
     Resume, Rules, Shard, ShardConfig, StoredRows,
 };
-use ivs_core::row::Row;
-use ivs_core::session::SummaryAgg;
-use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_core::writer::{How, Partial};
 use ivs_tests::rng::Rng;
 use kinesis_model::{HashRange, Position};
 
 use crate::log::HORIZON_MS;
 use crate::memory::Memory;
-use crate::world::{Lease, Put, Variant, World, put};
+use crate::world::{Lease, Variant, World};
+use crate::writers::Ticket;
 
 /// What a step made of the hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,20 +32,13 @@ pub(crate) enum Hold {
     Dropped,
 }
 
-#[derive(Clone, Copy)]
-enum Target {
-    Metric(usize),
-    Summary(usize),
-    Timeline(usize),
-}
-
 /// The rows of an epoch that are still to be written, and what is known of them.
 struct Writing {
     step: PutRows,
-    todo: Vec<Target>,
-    /// What a refusal returned for the row tried last; `None` before the first try.
-    metric_seen: Option<Option<Row<WindowAgg>>>,
-    summary_seen: Option<Option<Row<SummaryAgg>>>,
+    /// Metric rows and summaries that the worker's writer has not answered.
+    unanswered: usize,
+    /// Timeline items still to be written.
+    facts: usize,
     stored: StoredRows,
 }
 
@@ -68,7 +60,8 @@ pub(crate) struct Holder {
     handing_over: bool,
     /// By the worker's own clock the lease could have expired, and it has not noticed yet.
     pub(crate) expired: bool,
-    cache: BTreeMap<WindowKey, Row<WindowAgg>>,
+    /// Tells this hold from others of the same shard by the same worker.
+    id: u64,
 }
 
 /// Takes a shard's lease; refuses while a parent is unfinished (E5).
@@ -116,6 +109,7 @@ pub(crate) fn resume(
     let archives = rng.chance(50);
     let config = ShardConfig {
         interval_ms: 1_000,
+        phase_ms: rng.chance(50).then_some(300),
         max_rows: 1 + rng.index(12),
         max_records: 1 + rng.below(25),
         max_bytes: 100 + rng.below(5_000),
@@ -151,7 +145,7 @@ pub(crate) fn resume(
         emitted: false,
         handing_over: false,
         expired: false,
-        cache: BTreeMap::new(),
+        id: world.next_hold(),
     }
 }
 
@@ -268,7 +262,7 @@ impl Holder {
     ) -> Result<Hold, String> {
         match effect {
             Effect::Prepare(step) => return self.prepare(step, world, rng),
-            Effect::PutRows(step) => self.begin_writing(step),
+            Effect::PutRows(step) => self.begin_writing(step, world),
             Effect::Store(step) => {
                 self.store(&step.objects, world)?;
                 self.step(step.done())?;
@@ -290,6 +284,10 @@ impl Holder {
 
     fn prepare(&mut self, step: Prepare, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
         let to = step.to;
+        if world.variant == Variant::CombinesUnprepared && rng.chance(50) {
+            self.step(step.done())?;
+            return Ok(Hold::Kept);
+        }
         if world.variant != Variant::NoPrepare {
             if !self.owns(world) {
                 world.mark("a prepare was refused");
@@ -310,72 +308,64 @@ impl Holder {
         Ok(Hold::Kept)
     }
 
-    fn begin_writing(&mut self, step: PutRows) {
-        let rows = &step.rows;
-        let todo = (0..rows.metrics.len())
-            .map(Target::Metric)
-            .chain((0..rows.summaries.len()).map(Target::Summary))
-            .chain((0..rows.timeline.len()).map(Target::Timeline))
-            .collect();
+    fn begin_writing(&mut self, step: PutRows, world: &mut World) {
+        let (shard, to) = (world.log[self.shard].id.clone(), step.to);
+        let writers = world.writers.entry(self.worker).or_default();
+        let ticket = |index| Ticket { hold: self.id, index };
+        for (index, (key, delta)) in step.rows.metrics.iter().enumerate() {
+            let (shard, delta, ticket) = (shard.clone(), delta.clone(), ticket(index));
+            writers.metrics.submit(key.clone(), Partial { shard, to, delta, ticket });
+        }
+        for (index, (key, delta)) in step.rows.summaries.iter().enumerate() {
+            let (shard, delta, ticket) = (shard.clone(), delta.clone(), ticket(index));
+            writers.summaries.submit(Arc::clone(key), Partial { shard, to, delta, ticket });
+        }
         self.writing = Some(Writing {
+            unanswered: step.rows.metrics.len() + step.rows.summaries.len(),
+            facts: step.rows.timeline.len(),
             step,
-            todo,
-            metric_seen: None,
-            summary_seen: None,
             stored: StoredRows::default(),
         });
     }
 
     fn write_one(&mut self, world: &mut World, rng: &mut Rng) -> Result<Hold, String> {
-        let Some(writing) = &mut self.writing else { return Ok(Hold::Kept) };
-        if !world.prepared.contains(&(self.shard, writing.step.to)) {
-            return Err(format!("E2: a row of {} was written unprepared", writing.step.to));
-        }
         if !self.owns(world) {
             world.mark("a zombie wrote");
         }
+        world.write_step(self.worker, rng)?;
         let Some(writing) = &mut self.writing else { return Ok(Hold::Kept) };
-        let Some(&target) = writing.todo.last() else {
+        let writers = world.writers.entry(self.worker).or_default();
+        let (metrics, summaries) =
+            (writers.metrics.answers(self.id), writers.summaries.answers(self.id));
+        writing.unanswered -= metrics.len() + summaries.len();
+        for (index, answer) in metrics {
+            let Some((row, how)) = answer else { return Ok(Hold::Dropped) };
+            let key = writing.step.rows.metrics[index].0.clone();
+            if how != How::Along {
+                writing.stored.metrics.push((key, Arc::new(row.agg.clone())));
+            }
+        }
+        if summaries.iter().any(|(_, answer)| answer.is_none()) {
+            return Ok(Hold::Dropped);
+        }
+        if writing.unanswered > 0 {
+            return Ok(Hold::Kept);
+        }
+        if writing.facts == 0 {
             if let Some(Writing { step, stored, .. }) = self.writing.take() {
                 self.step(step.done(stored))?;
             }
             return Ok(Hold::Kept);
-        };
-        let shard_id = world.log[self.shard].id.clone();
-        let place = (&shard_id, writing.step.to);
-        let faults = (world.variant, rng, &mut world.marks);
-        match target {
-            Target::Metric(i) => {
-                let (key, delta) = &writing.step.rows.metrics[i];
-                let image = writing.metric_seen.take().unwrap_or(self.cache.get(key).cloned());
-                match put(&mut world.metrics, (key, delta), image.as_ref(), place, faults) {
-                    Put::GivenUp => return Ok(Hold::Dropped),
-                    Put::Retry(image) => writing.metric_seen = Some(image),
-                    Put::Done(row) => {
-                        self.cache.insert(key.clone(), row.clone());
-                        writing.stored.metrics.push((key.clone(), Arc::new(row)));
-                        writing.todo.pop();
-                    }
-                }
-            }
-            Target::Summary(i) => {
-                let (key, delta) = &writing.step.rows.summaries[i];
-                let image = writing.summary_seen.take().flatten();
-                match put(&mut world.summaries, (key, delta), image.as_ref(), place, faults) {
-                    Put::GivenUp => return Ok(Hold::Dropped),
-                    Put::Retry(image) => writing.summary_seen = Some(image),
-                    Put::Done(_) => drop(writing.todo.pop()),
-                }
-            }
-            Target::Timeline(i) => {
-                let item = &writing.step.rows.timeline[i];
-                let key = (item.session_id.clone(), item.sort_key_ms);
-                let stored = world.timeline.get(&key);
-                if stored.is_none_or(|stored| item.replaces(stored.fingerprint)) {
-                    world.timeline.insert(key, item.clone());
-                }
-                writing.todo.pop();
-            }
+        }
+        writing.facts -= 1;
+        if !world.prepared.contains(&(self.shard, writing.step.to)) {
+            return Err(format!("E2: a fact of {} was written unprepared", writing.step.to));
+        }
+        let item = &writing.step.rows.timeline[writing.facts];
+        let key = (item.session_id.clone(), item.sort_key_ms);
+        let stored = world.timeline.get(&key);
+        if stored.is_none_or(|stored| item.replaces(stored.fingerprint)) {
+            world.timeline.insert(key, item.clone());
         }
         Ok(Hold::Kept)
     }
@@ -402,7 +392,11 @@ impl Holder {
             None => true,
             Some(from) => log.lines.iter().any(|line| {
                 let position = line.position();
-                position.sequence == sequence && position > from
+                // After a hole an epoch begins behind the last number that is gone, which may be that
+                // of an aggregate.
+                let is_gone = sequence == from.sequence && log.lost.contains(&position);
+                let is_within = position > from && position <= objects.to;
+                position.sequence == sequence && is_within && !is_gone
             }),
         };
         let first = if objects.from.is_none() { self.first_record } else { 0 };

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ivs_core::epoch::{Commit, Counts, Rejected};
-use ivs_core::merge::Merge;
-use ivs_core::row::{Applied, Row, apply};
+use ivs_core::row::Row;
 use ivs_core::session::{SummaryAgg, TimelineItem};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_tests::rng::Rng;
 use kinesis_model::{EpochMs, Position, ShardId};
 
 use crate::log::{HORIZON_MS, Line, ShardLog};
+use crate::writers::Writers;
 
 /// The protocol, or a way to break it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,12 @@ pub(crate) enum Variant {
     GapIgnored,
     /// Reading goes on while an epoch is in flight and the next is full.
     Greedy,
+    /// A put moves `applied` for shards whose partials wait for the next one.
+    AppliedUnmerged,
+    /// A partial is answered when its put begins.
+    AcknowledgesEarly,
+    /// A shard submits its partials before its prepare.
+    CombinesUnprepared,
 }
 
 /// A lease row, as far as the protocol needs it.
@@ -75,16 +81,9 @@ pub(crate) struct World {
     /// Holds dropped between an emission and its commit: each allows one emission twice (E7).
     pub(crate) dropped_after_emit: u32,
     pub(crate) marks: Marks,
-}
-
-/// What became of one conditional put.
-pub(crate) enum Put<A> {
-    /// The row holds the epoch; here is its image.
-    Done(Row<A>),
-    /// Refused: try again with this image.
-    Retry(Option<Row<A>>),
-    /// Stored, but the reply was lost and the worker gave the shard up.
-    GivenUp,
+    /// The row writers of living workers.
+    pub(crate) writers: BTreeMap<usize, Writers>,
+    holds: u64,
 }
 
 impl World {
@@ -105,6 +104,8 @@ impl World {
             committed: BTreeMap::new(),
             dropped_after_emit: 0,
             marks: Marks::new(),
+            writers: BTreeMap::new(),
+            holds: 0,
         }
     }
 
@@ -185,6 +186,32 @@ impl World {
         Ok(())
     }
 
+    /// A number for a hold that begins.
+    pub(crate) fn next_hold(&mut self) -> u64 {
+        self.holds += 1;
+        self.holds
+    }
+
+    /// A worker's process is gone, and what its writer had with it.
+    pub(crate) fn crash(&mut self, worker: usize) {
+        self.writers.remove(&worker);
+    }
+
+    /// A step of each lane of a worker's row writer.
+    pub(crate) fn write_step(&mut self, worker: usize, rng: &mut Rng) -> Result<(), String> {
+        let Some(mut writers) = self.writers.remove(&worker) else { return Ok(()) };
+        let (log, prepared) = (&self.log, &self.prepared);
+        let may_write = |id: &ShardId, to: Position| {
+            log.iter().position(|log| log.id == *id).is_some_and(|at| prepared.contains(&(at, to)))
+        };
+        let faults = (self.variant, &mut *rng, &mut self.marks);
+        let metrics = writers.metrics.step(&mut self.metrics, may_write, faults);
+        let faults = (self.variant, &mut *rng, &mut self.marks);
+        let summaries = writers.summaries.step(&mut self.summaries, may_write, faults);
+        self.writers.insert(worker, writers);
+        metrics.and(summaries)
+    }
+
     /// Creates the leases of a shard's children; one that exists is left as it is.
     pub(crate) fn create_children(&mut self, parent: usize) {
         for child in 0..self.log.len() {
@@ -198,59 +225,5 @@ impl World {
     /// Whether a child of this shard may start (E5).
     pub(crate) fn parents_done(&self, shard: usize) -> bool {
         self.log[shard].parents.iter().all(|&p| self.leases[p].done)
-    }
-}
-
-/// The condition of a put as DynamoDB checks it: the version that was seen, or absence.
-fn holds<A>(stored: Option<&Row<A>>, seen: Option<u64>) -> bool {
-    stored.map(|row| row.version) == seen
-}
-
-/// One conditional put of a delta into a table, with faults. `image` is what the worker believes
-/// is stored: its cache, or the row that the last refusal returned.
-pub(crate) fn put<K: Ord + Clone, A: Merge + Clone>(
-    table: &mut BTreeMap<K, Row<A>>,
-    (key, delta): (&K, &A),
-    image: Option<&Row<A>>,
-    (shard, to): (&ShardId, Position),
-    (variant, rng, marks): (Variant, &mut Rng, &mut Marks),
-) -> Put<A> {
-    let mut believed = image.cloned();
-    if variant == Variant::NoApplied
-        && let Some(row) = &mut believed
-    {
-        row.applied.remove(shard);
-    }
-    let (row, seen) = match apply(believed.as_ref(), delta, shard, to) {
-        Applied::Already => {
-            marks.insert("an epoch found itself already applied");
-            return Put::Done(believed.expect("only a stored row holds an epoch"));
-        }
-        Applied::Put { row, seen } => (row, seen),
-    };
-    if rng.chance(2) {
-        marks.insert("a put was throttled");
-        return Put::Retry(image.cloned());
-    }
-    let stored = table.get(key);
-    let blind = variant == Variant::StaleCacheBlind && image.is_some();
-    if !blind && !holds(stored, seen) {
-        marks.insert("a put was refused");
-        if stored.is_some_and(|row| row.applied.keys().any(|s| s != shard)) {
-            marks.insert("two shards met in one row");
-        }
-        return Put::Retry(stored.cloned());
-    }
-    table.insert(key.clone(), row.clone());
-    match rng.below(100) {
-        0..=2 => {
-            marks.insert("a put was stored, its reply lost, the shard given up");
-            Put::GivenUp
-        }
-        3..=7 => {
-            marks.insert("a put was stored, its reply lost, and sent again");
-            Put::Retry(image.cloned())
-        }
-        _ => Put::Done(row),
     }
 }

@@ -32,7 +32,7 @@ export function grantWorker(
   allow('DecryptRecords', ['kms:Decrypt'], [key.keyArn]);
   allow(
     'Rows',
-    ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+    ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
     [sessions.tableArn, metrics.tableArn],
   );
   allow(
@@ -49,10 +49,14 @@ export function grantWorker(
   );
   allow(
     'Segments',
-    ['s3:PutObject'],
+    ['s3:AbortMultipartUpload', 's3:PutObject'],
     [bucket.arnForObjects(`${PREFIX.archive}/*`), bucket.arnForObjects(`${PREFIX.rejects}/*`)],
   );
-  allow('DomainEvents', ['events:PutEvents'], [domainBus.eventBusArn]);
+  // What a service did not take in time waits as an object, and goes once it is sent.
+  const outbox = `${PREFIX.rejects}/outbox/*`;
+  allow('Outbox', ['s3:DeleteObject', 's3:GetObject'], [bucket.arnForObjects(outbox)]);
+  allow('FindOutbox', ['s3:ListBucket'], [bucket.bucketArn], { StringLike: { 's3:prefix': outbox } });
+  allow('DomainEvents', ['events:DescribeEventBus', 'events:PutEvents'], [domainBus.eventBusArn]);
   allow('Metrics', ['cloudwatch:PutMetricData'], ['*'], {
     StringEquals: {
       'cloudwatch:namespace': [NAMESPACES.sessions, NAMESPACES.metrics, NAMESPACES.processor],
@@ -63,7 +67,7 @@ export function grantWorker(
     'AwsSolutions-IAM5[Resource::*]',
     'PutMetricData knows no resource; the statement is bound to our namespaces',
   );
-  for (const prefix of [PREFIX.archive, PREFIX.rejects]) {
+  for (const prefix of [PREFIX.archive, PREFIX.rejects, `${PREFIX.rejects}/outbox`]) {
     acknowledgeArnSuffix(
       role,
       bucket,

@@ -37,6 +37,36 @@ pub fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> b
     }
 }
 
+/// Error codes of CloudWatch and EventBridge that mean "never, as it is".
+const NEVER: [&str; 13] = [
+    "InvalidParameterValue",
+    "InvalidParameterValueException",
+    "InvalidParameterCombination",
+    "InvalidParameterCombinationException",
+    "MissingParameter",
+    "MissingRequiredParameter",
+    "MissingRequiredParameterException",
+    "InvalidFormat",
+    "ValidationError",
+    "ValidationException",
+    "InvalidArgument",
+    "MalformedDetail",
+    "RequestEntityTooLarge",
+];
+
+/// Whether the service refuses the request for what is in it. Anything else, as credentials that
+/// have expired, a clock that is wrong or a permission that is missing, says nothing about the data.
+pub fn blames_data<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    let too_large = error.raw_response().is_some_and(|answer| answer.status().as_u16() == 413);
+    too_large || code(error).is_some_and(code_blames_data)
+}
+
+/// As [`blames_data`], for the code of one entry of several.
+#[must_use]
+pub fn code_blames_data(code: &str) -> bool {
+    NEVER.contains(&code)
+}
+
 /// The service's error code, `None` when no answer came.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)

@@ -5,5 +5,5 @@ mod errors;
 mod retry;
 
 pub use call::persist;
-pub use errors::{bounded, code, explain, is_transient};
+pub use errors::{blames_data, bounded, code, code_blames_data, explain, is_transient};
 pub use retry::{Backoff, RetryPolicy};

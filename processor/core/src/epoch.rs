@@ -34,7 +34,8 @@ use bytes::Bytes;
 pub use dedupe::{Dedupe, EventId};
 pub use flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
 pub use message::{
-    Effect, ElapsedMs, Emission, Ending, Input, Objects, ReadFrom, Resume, ShardConfig, StoredRows,
+    Effect, ElapsedMs, Emission, Ending, Footprint, Input, Objects, ReadFrom, Resume, ShardConfig,
+    StoredRows,
 };
 pub use open::Rejected;
 pub use rules::{ForeignRules, LOGIC, Rules};
@@ -90,7 +91,11 @@ pub struct Shard {
     open: OpenEpoch,
     /// The first arrival of the epoch in flight.
     flight: Option<EpochMs>,
+    /// About what it takes in memory.
+    flight_bytes: u64,
     ending: Option<Ending>,
+    /// Memory is short: the open epoch closes as soon as it can.
+    close_soon: bool,
     /// The shard ends because the stream does not have it any more.
     gone: bool,
     finished: bool,
@@ -127,7 +132,9 @@ impl Shard {
             dedupe: Dedupe::new(config.dedupe_horizon_ms, config.dedupe_max_ids),
             open: OpenEpoch::after(resume.checkpoint, config.archive),
             flight: None,
+            flight_bytes: 0,
             ending: None,
+            close_soon: false,
             gone: false,
             finished: false,
             now: ElapsedMs(0),
@@ -201,6 +208,16 @@ impl Shard {
         self.flight.or(self.open.first_arrival()).or(waiting)
     }
 
+    /// Returns about what the machine takes in memory, less the records that wait to be folded.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        Footprint {
+            open_bytes: self.open.memory_bytes(),
+            flight_bytes: if self.flight.is_some() { self.flight_bytes } else { 0 },
+            ids_bytes: self.dedupe.memory_bytes(),
+        }
+    }
+
     /// Advances the machine. Effects are appended in the order in which they must happen.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         match input {
@@ -213,6 +230,7 @@ impl Shard {
             Input::Turn => self.fold_slice(effects),
             Input::Hole => self.waiting.push_back(Waiting::Hole),
             Input::Tick(now) => self.now = self.now.max(now),
+            Input::Close => self.close_soon = true,
             Input::Done(answer) => match answer.next() {
                 Some(effect) => effects.push(effect),
                 None => self.after_commit(),
@@ -390,10 +408,9 @@ impl Shard {
             Some(ending) => self.close_or_finish(ending, effects),
             None if self.forced.is_some() => {}
             None => {
-                let waited_ms = self.now.0.saturating_sub(self.open.opened().0);
-                let interval_ms = u64::try_from(self.config.interval_ms).unwrap_or_default();
+                let is_due = self.now >= self.config.due(self.open.opened());
                 if let Some(to) = self.open.to()
-                    && (self.is_full() || waited_ms >= interval_ms)
+                    && (self.is_full() || self.close_soon || is_due)
                 {
                     self.close(to, effects);
                 }
@@ -426,6 +443,8 @@ impl Shard {
 
     fn close(&mut self, to: Position, effects: &mut Vec<Effect>) {
         self.forced = None;
+        self.close_soon = false;
+        self.flight_bytes = self.open.memory_bytes();
         let closed =
             std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), self.config.archive));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);

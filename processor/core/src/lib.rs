@@ -4,7 +4,8 @@
 //! same code runs in the worker, in `replay`, in `audit` and in the simulator.
 //!
 //! The modules follow the flow: [`decode`] turns bytes into events, [`fold`] decides with [`window`]
-//! and [`session`] where each counts, [`row`] merges folds into stored rows, and
+//! and [`session`] where each counts, [`row`] merges folds into stored rows, [`writer`] those of
+//! several shards into one put, and
 //! [`epoch`] is the state machine that decides when each of these may be written. [`report`] is what
 //! stored rows add up to.
 
@@ -24,3 +25,4 @@ pub mod row;
 pub mod session;
 pub mod sketch;
 pub mod window;
+pub mod writer;

@@ -1,5 +1,7 @@
 //! Merging: the one operation behind folds, rows and replays (invariant E4).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::{Fixed, FixedSum};
@@ -30,6 +32,13 @@ impl<T: Merge + Clone> Merge for Option<T> {
             (Some(mine), Some(theirs)) => mine.merge(theirs),
             (None, Some(theirs)) => *self = Some(theirs.clone()),
         }
+    }
+}
+
+/// Merges into a copy where the value is shared.
+impl<T: Merge + Clone> Merge for Arc<T> {
+    fn merge(&mut self, other: &Self) {
+        Self::make_mut(self).merge(other);
     }
 }
 

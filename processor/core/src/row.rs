@@ -4,6 +4,8 @@
 //! range of one shard that always ends at the same position (its prepare is durable), so a row
 //! holds either all of an epoch or nothing of it, and that position tells which.
 
+pub mod applied;
+
 use std::collections::BTreeMap;
 
 use crate::merge::Merge;
@@ -34,6 +36,12 @@ pub enum Applied<A> {
     },
 }
 
+/// Whether a row holds a shard's epoch that ends at `to`.
+#[must_use]
+pub fn holds<A>(row: &Row<A>, shard: &ShardId, to: Position) -> bool {
+    row.applied.get(shard).is_some_and(|done| *done >= to)
+}
+
 /// Merges `delta`, the fold of a shard's epoch that ends at `to`, into the stored row.
 #[must_use]
 pub fn apply<A: Merge + Clone>(
@@ -46,7 +54,7 @@ pub fn apply<A: Merge + Clone>(
         let applied = BTreeMap::from([(shard.clone(), to)]);
         return Applied::Put { row: Row { agg: delta.clone(), applied, version: 1 }, seen: None };
     };
-    if stored.applied.get(shard).is_some_and(|done| *done >= to) {
+    if holds(stored, shard, to) {
         return Applied::Already;
     }
     let mut row = stored.clone();

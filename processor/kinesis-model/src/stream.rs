@@ -79,6 +79,20 @@ impl FromStr for SequenceNumber {
     }
 }
 
+impl SequenceNumber {
+    /// The number as `high × 10^38 + low`.
+    #[must_use]
+    pub const fn limbs(self) -> (u128, u128) {
+        (self.high, self.low)
+    }
+
+    /// The number `high × 10^38 + low`; `None` unless both are below 10^38.
+    #[must_use]
+    pub const fn from_limbs(high: u128, low: u128) -> Option<Self> {
+        if high < LOW_LIMIT && low < LOW_LIMIT { Some(Self { high, low }) } else { None }
+    }
+}
+
 impl From<u128> for SequenceNumber {
     fn from(value: u128) -> Self {
         Self { high: value / LOW_LIMIT, low: value % LOW_LIMIT }

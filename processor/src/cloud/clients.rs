@@ -90,6 +90,11 @@ fn http_client(aws: &config::Aws) -> SharedHttpClient {
     if is_plain(&endpoint(aws)) {
         return Builder::new().build_http();
     }
+    https_client()
+}
+
+/// Returns a client for AWS itself.
+pub(super) fn https_client() -> SharedHttpClient {
     Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https()

@@ -11,6 +11,7 @@ use object_store::{
     Attribute, ClientConfigKey, DynObjectStore, ObjectStore as _, PutOptions, RetryConfig,
 };
 
+use super::s3_profile::{SdkCredentials, region_of_profile, special_endpoint};
 use crate::cloud::{LOCAL_KEY, is_plain};
 use crate::config;
 
@@ -39,8 +40,8 @@ pub struct StoreUrlError {
 
 impl StoreUrl {
     /// Opens a URL to write to it. A folder is created when it is missing. S3 has the region and
-    /// the endpoint of the configuration, and else those of the environment; credentials come from
-    /// the environment, the container or the instance.
+    /// the endpoint of the configuration, and else those of the environment or the profile; credentials
+    /// come as those of the SDK do.
     ///
     /// # Errors
     /// When the scheme is unknown, the folder cannot be created or S3 is not configured.
@@ -126,6 +127,10 @@ fn s3(aws: &config::Aws) -> AmazonS3Builder {
     let mut builder = AmazonS3Builder::from_env();
     if !aws.region.is_empty() {
         builder = builder.with_region(&aws.region);
+    } else if builder.get_config_value(&AmazonS3ConfigKey::Region).is_none()
+        && let Some(region) = region_of_profile()
+    {
+        builder = builder.with_region(region);
     }
     let configured = [&aws.s3_endpoint_url, &aws.endpoint_url];
     if let Some(url) = configured.into_iter().find(|url| !url.is_empty()) {
@@ -133,7 +138,16 @@ fn s3(aws: &config::Aws) -> AmazonS3Builder {
     }
     let keys = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
     let endpoint = keys.iter().find_map(|key| builder.get_config_value(key));
-    if !endpoint.is_some_and(|url| is_plain(&url)) {
+    if !endpoint.as_ref().is_some_and(|url| is_plain(url)) {
+        let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
+        let special =
+            region.and_then(|region| special_endpoint(&region, |name| std::env::var(name).ok()));
+        if let (None, Some(url)) = (endpoint, special) {
+            builder = builder.with_endpoint(url);
+        }
+        if builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_none() {
+            builder = builder.with_credentials(Arc::new(SdkCredentials::default()));
+        }
         return builder;
     }
     if builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_none() {

@@ -1,5 +1,7 @@
 //! The metric rows as a file, sorted by session and window.
 
+mod explain;
+
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,7 @@ use ivs_schemas::items::metrics;
 use jiff::Timestamp;
 
 use super::duration::moment;
+use super::printable::Printable;
 use super::replay::rows_out::{self, Format};
 use crate::cloud;
 use crate::config::Config;
@@ -39,6 +42,13 @@ pub struct RowsArgs {
     /// The format where no name says it
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+    /// Instead: what is in a session's rows, up to where, of each shard
+    #[arg(
+        long,
+        value_name = "SESSION",
+        conflicts_with_all = ["out", "session", "channel", "from", "until", "format"]
+    )]
+    pub explain: Option<String>,
 }
 
 impl RowsArgs {
@@ -59,13 +69,18 @@ impl RowsArgs {
 /// # Errors
 /// When the table cannot be read, a row is not ours, or the file cannot be written.
 pub(super) async fn run(config: &Config, args: &RowsArgs) -> anyhow::Result<()> {
+    let clients = cloud::clients(&config.aws).await;
+    if let Some(session_id) = &args.explain {
+        let text = explain::session(&clients.dynamodb, &config.tables, session_id).await?;
+        print!("{}", Printable(text));
+        return Ok(());
+    }
     let out = args.out.as_deref().filter(|path| *path != Path::new("-"));
     let format = match (args.format, out) {
         (Some(format), _) => format,
         (None, Some(path)) => Format::of(path)?,
         (None, None) => Format::Csv,
     };
-    let clients = cloud::clients(&config.aws).await;
     let select = args.select();
     let rows = read(&clients.dynamodb, &config.tables.metrics, &select).await?;
     let written = write(rows, out, format)?;

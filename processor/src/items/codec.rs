@@ -7,7 +7,7 @@ use std::str::FromStr;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivs_core::channel::SaidBy;
-use ivs_core::row::Row;
+use ivs_core::row::{Row, applied};
 use kinesis_model::{Position, ShardId};
 
 /// An item as DynamoDB has it.
@@ -73,12 +73,7 @@ impl Writer {
     /// The bookkeeping of a merged row.
     pub fn row<A>(&mut self, row: &Row<A>) -> &mut Self {
         use ivs_schemas::items::metrics::{APPLIED, SCHEMA_VERSION, VERSION};
-        let applied = row
-            .applied
-            .iter()
-            .map(|(shard, at)| (shard.as_str().to_owned(), AttributeValue::S(at.to_string())))
-            .collect();
-        self.put(APPLIED, AttributeValue::M(applied));
+        self.put(APPLIED, AttributeValue::B(Blob::new(applied::to_bytes(&row.applied))));
         self.number(VERSION, row.version);
         self.number(SCHEMA_VERSION, ivs_schemas::items::SCHEMA_VERSION)
     }
@@ -163,25 +158,74 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A merged row around its aggregate.
+    /// A merged row around its aggregate, in this layout or an earlier one.
     ///
     /// # Errors
-    /// When the bookkeeping is missing or ill-typed.
+    /// When the bookkeeping is missing or ill-typed, or a later release wrote the row: what it put
+    /// there must not be lost in a merge by this one.
     pub fn row<A>(&self, agg: A) -> Result<Row<A>, ItemError> {
-        use ivs_schemas::items::metrics::{APPLIED, VERSION};
-        let Some(AttributeValue::M(applied)) = self.0.get(APPLIED) else {
-            return Err(error(APPLIED, "is missing or no map"));
-        };
-        let applied = applied
-            .iter()
-            .map(|(shard, at)| {
-                let at: Option<Position> = at.as_s().ok().and_then(|text| text.parse().ok());
-                let bad = || error(&format!("{APPLIED}.{shard}"), "is no position");
-                Ok((ShardId::new(shard), at.ok_or_else(bad)?))
-            })
-            .collect::<Result<BTreeMap<_, _>, ItemError>>()?;
-        Ok(Row { agg, applied, version: self.number(VERSION)? })
+        use ivs_schemas::items::metrics::{SCHEMA_VERSION, VERSION};
+        let layout: u32 = self.number_or_default(SCHEMA_VERSION)?;
+        let known = ivs_schemas::items::SCHEMA_VERSION;
+        if layout > known {
+            let reason = format!(
+                "is {layout}, written by a later release; this one merges layouts up to {known}: \
+                 update it"
+            );
+            return Err(error(SCHEMA_VERSION, reason));
+        }
+        Ok(Row { agg, applied: self.applied()?, version: self.number(VERSION)? })
     }
+
+    /// For each shard the position up to which its records are in the item. Layout 1 had it as a
+    /// map of texts.
+    ///
+    /// # Errors
+    /// When it is missing, ill-typed or damaged.
+    pub fn applied(&self) -> Result<BTreeMap<ShardId, Position>, ItemError> {
+        use ivs_schemas::items::metrics::APPLIED;
+        let texts = match self.0.get(APPLIED) {
+            Some(AttributeValue::B(bytes)) => {
+                return applied::from_bytes(bytes.as_ref())
+                    .map_err(|e| error(APPLIED, e.to_string()));
+            }
+            Some(AttributeValue::M(texts)) => texts,
+            _ => return Err(error(APPLIED, "is missing or ill-typed")),
+        };
+        let entry = |(shard, at): (&String, &AttributeValue)| {
+            let at: Option<Position> = at.as_s().ok().and_then(|text| text.parse().ok());
+            let bad = || error(&format!("{APPLIED}.{shard}"), "is no position");
+            Ok((ShardId::new(shard), at.ok_or_else(bad)?))
+        };
+        texts.iter().map(entry).collect()
+    }
+}
+
+/// The size of an item as DynamoDB counts it: names, texts and bytes as they are, numbers at about
+/// two digits a byte, and a few bytes around lists and maps.
+#[must_use]
+pub fn size_bytes(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::L(members) => {
+            3 + members.iter().map(|member| 1 + value_bytes(member)).sum::<usize>()
+        }
+        AttributeValue::M(members) => 3 + members.len() + size_bytes(members),
+        // Boolean, null; no item of ours has sets.
+        _ => 1,
+    }
+}
+
+/// The write units that a put of so many bytes takes: one for each kilobyte begun.
+#[must_use]
+pub fn write_units(bytes: usize) -> u64 {
+    bytes.div_ceil(1_024).max(1) as u64
 }
 
 /// An error about one attribute.

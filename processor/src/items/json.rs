@@ -7,9 +7,11 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ivs_core::row::applied;
+use ivs_schemas::items::{SCHEMA_VERSION, metrics};
 use serde_json::{Map, Value, json};
 
-use super::codec::Item;
+use super::codec::{Item, Reader};
 
 /// An attribute of which two items say different things.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,23 @@ fn spell(number: &str) -> Option<String> {
         (whole, "") => format!("{sign}{whole}"),
         (whole, fraction) => format!("{sign}{whole}.{fraction}"),
     })
+}
+
+/// An item that an earlier release wrote as this one would have written it; any other as it is.
+#[must_use]
+pub fn in_this_layout(mut item: Value) -> Value {
+    let Some(stored) = from_json(&item) else { return item };
+    if let (Some(AttributeValue::M(_)), Ok(applied)) =
+        (stored.get(metrics::APPLIED), Reader(&stored).applied())
+    {
+        let bytes = AttributeValue::B(Blob::new(applied::to_bytes(&applied)));
+        item[metrics::APPLIED] = attribute(&bytes);
+    }
+    let layout = Reader(&stored).number_if::<u32>(metrics::SCHEMA_VERSION);
+    if layout.is_ok_and(|layout| layout.is_some_and(|layout| layout < SCHEMA_VERSION)) {
+        item[metrics::SCHEMA_VERSION] = attribute(&AttributeValue::N(SCHEMA_VERSION.to_string()));
+    }
+    item
 }
 
 /// The item of a JSON object that [`to_json`] made; `None` of any other.

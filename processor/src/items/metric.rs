@@ -1,5 +1,6 @@
 //! A row of `StreamingMetrics`.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use ivs_core::fixed::{Fixed, FixedSum};
@@ -99,8 +100,12 @@ pub const COUNTED: [&str; 41] = [
 
 /// The item of a row. `expires_at_s` sets its time to live.
 #[must_use]
-pub fn encode(key: &WindowKey, row: &Row<WindowAgg>, expires_at_s: Option<i64>) -> Item {
-    let agg = &row.agg;
+pub fn encode<A: Borrow<WindowAgg>>(
+    key: &WindowKey,
+    row: &Row<A>,
+    expires_at_s: Option<i64>,
+) -> Item {
+    let agg = row.agg.borrow();
     let mut item = Writer::default();
     item.text(names::SESSION_ID, &key.session_id)
         .number(names::METRIC_TIMESTAMP, key.minute.start_s())

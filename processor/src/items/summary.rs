@@ -1,5 +1,6 @@
 //! The summary of a session, in `StreamingSessions` under sort key 0.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,16 +15,22 @@ use serde::de::DeserializeOwned;
 use super::codec::{Item, ItemError, Reader, Writer, error};
 use super::timeline::to_dynamodb;
 
-/// The item of a summary: what readers want by name, and the state behind it.
+/// The item of a summary: what readers want by name, and the state behind it. `expires_at_s` sets
+/// its time to live.
 #[must_use]
-pub fn encode(session_id: &Arc<str>, row: &Row<SummaryAgg>) -> Item {
-    let agg = &row.agg;
+pub fn encode<A: Borrow<SummaryAgg>>(
+    session_id: &Arc<str>,
+    row: &Row<A>,
+    expires_at_s: Option<i64>,
+) -> Item {
+    let agg = row.agg.borrow();
     let mut item = Writer::default();
     item.text(names::SESSION_ID, session_id)
         .number(names::TIMESTAMP, names::SUMMARY_TIMESTAMP)
         .text(names::CHANNEL_ID, &agg.channel_id)
         .text(names::CHANNEL_SAID_BY, agg.channel_said_by.as_str())
         .number(names::RECORDS, agg.telemetry.records)
+        .number_if(names::EXPIRES_AT, expires_at_s)
         .put(names::FACTS, state(&agg.lifecycle))
         .put(names::TELEMETRY, state(&agg.telemetry))
         .blobs(names::SKETCHES, &[(PLAYERS, agg.telemetry.players.to_bytes())])
@@ -126,7 +133,7 @@ mod tests {
         ]);
         let applied = [(ShardId::new("s"), Position { sequence: 5u128.into(), sub: 0 })].into();
         let row = Row { agg, applied, version: 2 };
-        let item = encode(&Arc::from("st-1"), &row);
+        let item = encode(&Arc::from("st-1"), &row, Some(1_800_000_000));
         assert_eq!(item["status"].as_s().unwrap(), "ended");
         assert_eq!(item["timestamp"].as_n().unwrap(), "0");
         let (session_id, back) = decode(&item).unwrap();
@@ -138,7 +145,7 @@ mod tests {
         use ivs_core::session::MAX_INCIDENTS;
 
         let row = Row { agg: SummaryAgg::default(), applied: [].into(), version: 1 };
-        let mut item = encode(&Arc::from("s"), &row);
+        let mut item = encode(&Arc::from("s"), &row, None);
         let AttributeValue::M(facts) = item.get_mut(names::FACTS).unwrap() else { panic!() };
         let AttributeValue::M(takeovers) = facts.get_mut("takeovers").unwrap() else { panic!() };
         let times = (0..MAX_INCIDENTS + 7).map(|at| AttributeValue::N(at.to_string()));
@@ -152,7 +159,7 @@ mod tests {
     #[test]
     fn an_empty_summary_comes_back_too() {
         let row = Row { agg: SummaryAgg::default(), applied: [].into(), version: 1 };
-        let item = encode(&Arc::from("s"), &row);
+        let item = encode(&Arc::from("s"), &row, None);
         assert_eq!(decode(&item).unwrap().1, row);
     }
 }

@@ -13,7 +13,6 @@ use proptest::prelude::*;
 
 use super::codec::Item;
 use super::{summary, timeline};
-use crate::config;
 
 /// Lines of one session; `%S` is the second.
 const KINDS: [&str; 12] = [
@@ -103,7 +102,7 @@ impl Table {
                     Applied::Already => stored.unwrap(),
                     Applied::Put { row, .. } => row,
                 };
-                self.summaries.insert(Arc::clone(id), summary::encode(id, &row));
+                self.summaries.insert(Arc::clone(id), summary::encode(id, &row, None));
                 for milestone in milestones(id, delta, &row.agg) {
                     self.insert(&milestone, shard, to);
                 }
@@ -116,7 +115,7 @@ impl Table {
 
     fn insert(&mut self, fact: &TimelineItem, shard: &ShardId, to: Position) {
         let origin = timeline::origin(shard, to);
-        let item = timeline::encode(fact, &origin, &config::Tables::default());
+        let item = timeline::encode(fact, &origin, None);
         let print = |item: &Item| -> u64 {
             item[attribute_names::FINGERPRINT].as_n().unwrap().parse().unwrap()
         };

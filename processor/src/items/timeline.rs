@@ -6,7 +6,6 @@ use ivs_schemas::items::sessions as names;
 use kinesis_model::{Position, ShardId};
 
 use super::codec::{Item, Writer};
-use crate::config;
 
 /// Names the epoch that wrote a fact: tells a write that is repeated from a fact that is.
 #[must_use]
@@ -20,9 +19,9 @@ pub fn is_from(item: &Item, origin: &str) -> bool {
     item.get(names::ORIGIN).and_then(|value| value.as_s().ok()).is_some_and(|text| text == origin)
 }
 
-/// The item of a fact.
+/// The item of a fact. `expires_at_s` sets its time to live.
 #[must_use]
-pub fn encode(fact: &TimelineItem, origin: &str, tables: &config::Tables) -> Item {
+pub fn encode(fact: &TimelineItem, origin: &str, expires_at_s: Option<i64>) -> Item {
     let mut item = Writer::default();
     item.text(names::SESSION_ID, &fact.session_id)
         .number(names::TIMESTAMP, sort_key(fact.sort_key_ms))
@@ -30,11 +29,8 @@ pub fn encode(fact: &TimelineItem, origin: &str, tables: &config::Tables) -> Ite
         .text(names::EVENT_TYPE, fact.event_type)
         .text(names::ORIGIN, origin)
         .number(attribute_names::FINGERPRINT, fact.fingerprint)
-        .number(names::SCHEMA_VERSION, ivs_schemas::items::SCHEMA_VERSION);
-    if tables.ttl_days > 0 && fact.sort_key_ms > 0 {
-        let expires_s = fact.sort_key_ms / 1_000 + i64::from(tables.ttl_days) * 86_400;
-        item.number(names::EXPIRES_AT, expires_s);
-    }
+        .number(names::SCHEMA_VERSION, ivs_schemas::items::SCHEMA_VERSION)
+        .number_if(names::EXPIRES_AT, expires_at_s);
     for (name, value) in &fact.attributes {
         item.put(name, to_dynamodb(value));
     }

@@ -63,7 +63,16 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
     all.counter("rows", "", "Row writes, by what became of them")
         .put(&[("outcome", "written")], totals.rows_written)
         .put(&[("outcome", "already")], totals.rows_already)
-        .put(&[("outcome", "conflict")], totals.conflicts);
+        .put(&[("outcome", "conflict")], totals.conflicts)
+        .put(&[("outcome", "failed")], totals.puts_failed);
+    all.counter("merged_puts", "", "Puts of merged rows stored").set(totals.merged_puts);
+    all.counter("merged_partials", "", "Partials of shards in them").set(totals.partials_merged);
+    all.gauge("waiting_partials", "", "Partials that wait for their row")
+        .set(totals.partials_waiting);
+    all.counter("write_units", "", "DynamoDB write units, by item size")
+        .put(&[("outcome", "written")], totals.write_units)
+        .put(&[("outcome", "conflict")], totals.write_units_refused);
+    outbox(all, totals);
     all.counter("metric_calls", "", "PutMetricData calls accepted").set(totals.metric_calls);
     all.counter("metric_datums", "", "Datums, by what became of them")
         .put(&[("outcome", "accepted")], totals.datums)
@@ -71,6 +80,18 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
     all.counter("domain_events", "", "Domain events accepted").set(totals.domain_events);
     all.counter("objects", "", "Objects stored: rejects and archive").set(totals.objects);
     all.counter("aws_retries", "", "Calls to AWS tried again").set(totals.retries);
+}
+
+fn outbox(all: &mut Exposition, totals: &Snapshot) {
+    all.gauge("outbox_age_seconds", "seconds", "How long the oldest object waits in the outbox")
+        .set(seconds(totals.outbox_age_ms));
+    all.gauge("outbox_bytes", "bytes", "What waits in the outbox").set(totals.outbox_bytes);
+    all.gauge("outbox_waiting_objects", "", "Objects that wait in the outbox")
+        .set(totals.outbox_objects);
+    all.counter("outbox_objects", "", "Objects of the outbox, by what became of them")
+        .put(&[("outcome", "spilled")], totals.outbox_spilled)
+        .put(&[("outcome", "sent")], totals.outbox_sent)
+        .put(&[("outcome", "expired")], totals.outbox_expired);
 }
 
 fn leases(all: &mut Exposition, worker: &WorkerStatus) {

@@ -17,7 +17,7 @@ use super::sorter::Sorter;
 use crate::archive::object::Damage;
 use crate::config;
 use crate::items::json::to_json;
-use crate::items::timeline;
+use crate::items::{expiry, timeline};
 
 /// What is wanted of a replay.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Output {
             self.summaries.push(SummaryPart { session_id, agg, stamps: vec![stamp] })?;
         }
         for fact in facts {
-            let item: Value = to_json(&timeline::encode(&fact, "", tables));
+            let item: Value = to_json(&timeline::encode(&fact, "", expiry::of_fact(&fact, tables)));
             let (key, item) = ((fact.session_id, fact.sort_key_ms), item.to_string());
             self.facts.push(FactPart { key, fingerprint: fact.fingerprint, stamp, item })?;
         }

@@ -1,7 +1,6 @@
 //! What an epoch says to the outside, after its rows are stored and before its commit.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Instant;
 
 use ivs_core::emit::{
@@ -11,46 +10,89 @@ use ivs_core::emit::{
 };
 use ivs_core::epoch::Emission;
 use ivs_core::session::SummaryAgg;
-use kinesis_model::EpochMs;
+use ivs_schemas::domain::DomainEvent;
+use kinesis_model::ShardId;
 
+use super::outbox::Kind;
+use super::patience::Patience;
 use super::{SinkError, Sinks};
-
-/// The closed windows that a shard has judged already. Forgotten with its task, and then judged
-/// again: a repeated maximum changes nothing, and its events have the same ids.
-#[derive(Debug, Default)]
-pub struct Judged(BTreeSet<(EpochMs, Arc<str>)>);
-
-/// Windows remembered per shard. The oldest give way; a late record may then judge one again.
-const MAX_JUDGED: usize = 20_000;
-
-impl Judged {
-    fn is_new(&mut self, session_id: &Arc<str>, start: EpochMs) -> bool {
-        let new = self.0.insert((start, Arc::clone(session_id)));
-        if self.0.len() > MAX_JUDGED {
-            self.0.pop_first();
-        }
-        new
-    }
-}
 
 impl Sinks {
     /// Sends an epoch's metrics, `figures` about the processor among them, and its domain events.
+    /// What a service does not acknowledge in time goes into the outbox.
     ///
     /// # Errors
-    /// When AWS does not acknowledge all of it.
+    /// When rows that have to be judged cannot be read; nothing was sent then.
     pub async fn emit(
         &self,
+        shard: &ShardId,
         emission: &Emission,
         figures: Vec<Datum>,
-        judged: &mut Judged,
     ) -> Result<(), SinkError> {
-        let summaries: HashMap<&str, &SummaryAgg> =
-            emission.stored.summaries.iter().map(|(id, row)| (&**id, &row.agg)).collect();
-        let summary_of = |id: &str| summaries.get(id).copied();
+        let of = (shard, emission.to);
+        if self.outbox.has_epoch(shard, emission.to) {
+            tracing::info!(%shard, to = %emission.to, "the epoch is in the outbox already");
+            return Ok(());
+        }
+        let (datums, events) = self.build(shard, emission, figures).await?;
+        let mut calls = self.metrics.calls(datums, emission.arrival);
+        let mut entries = self.events.entries(&events);
+        loop {
+            // Metrics have a rate limit and may take minutes after a backlog; events do not wait
+            // for it.
+            let [for_metrics, for_events] = Kind::ALL.map(|kind| self.patience_for(shard, kind));
+            let (metrics, events) = tokio::join!(
+                self.metrics.try_send(calls, &for_metrics),
+                self.events.try_send(entries, &for_events),
+            );
+            let refused = [metrics.refused, events.refused].concat();
+            if !refused.is_empty() {
+                let epoch = emission.to.to_string().replace('/', ".");
+                self.objects.store_refused(shard, &epoch, emission.arrival, &refused).await?;
+            }
+            (calls, entries) = (metrics.waiting, events.waiting);
+            if calls.is_empty() && entries.is_empty() {
+                break;
+            }
+            for error in [metrics.error, events.error].into_iter().flatten() {
+                tracing::warn!(%shard, %error, "not acknowledged, into the outbox");
+                self.stats.note_error(format!("{error}, into the outbox"));
+            }
+            // What was acknowledged is not sent again: the epoch stays here until the rest is safe.
+            match self.outbox.spill(of, calls.clone(), entries.clone()).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(%shard, %error, "the outbox cannot be written, trying on");
+                    self.stats.note_error(format!("the outbox cannot be written: {error}"));
+                }
+            }
+        }
+        self.judged.stand(shard, emission.to);
+        Ok(())
+    }
+
+    /// None with a service that is away, or behind with this shard: what is older goes first.
+    fn patience_for(&self, shard: &ShardId, kind: Kind) -> Patience {
+        if self.outbox.is_behind(shard, kind) {
+            Patience::none()
+        } else {
+            Patience::of(self.patience)
+        }
+    }
+
+    async fn build(
+        &self,
+        shard: &ShardId,
+        emission: &Emission,
+        figures: Vec<Datum>,
+    ) -> Result<(Vec<Datum>, Vec<DomainEvent>), SinkError> {
         let stored = &emission.stored;
+        let summaries: HashMap<&str, &SummaryAgg> =
+            stored.summaries.iter().map(|(id, agg)| (&**id, &**agg)).collect();
+        let summary_of = |id: &str| summaries.get(id).copied();
         let mut datums = figures;
         datums.extend(window_datums(&emission.partials.metrics));
-        datums.extend(stored_datums(stored.metrics.iter().map(|(key, row)| (key, &row.agg))));
+        datums.extend(stored_datums(stored.metrics.iter().map(|(key, agg)| (key, &**agg))));
         datums.extend(session_datums(&stored.inserted, summary_of));
         datums.extend(account_datums(&emission.partials.account_facts));
         let mut events = session_events(&stored.inserted, summary_of);
@@ -61,7 +103,7 @@ impl Sinks {
             // CloudWatch would refuse the figure, and nobody wants to be told two weeks later.
             let old = start.0 < emission.arrival.0 - OLDEST_MS;
             let Some(summary) = summary_of(&session_id) else { continue };
-            if old || !judged.is_new(&session_id, start) {
+            if old || !self.judged.claim(&session_id, start, (shard, emission.to)) {
                 continue;
             }
             let rows = self.rows.minutes(&session_id, minutes_needed(start)).await?;
@@ -71,8 +113,6 @@ impl Sinks {
             events.extend(closed_window_events(&previous, &current, summary));
         }
         self.stats.channels.note(&datums, Instant::now());
-        // Metrics have a rate limit and may take minutes after a backlog; events do not wait for it.
-        futures::try_join!(self.metrics.send(datums, emission.arrival), self.events.send(&events))?;
-        Ok(())
+        Ok((datums, events))
     }
 }

@@ -8,12 +8,15 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use aws_calls::explain;
+use aws_calls::{blames_data, code_blames_data, explain};
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use ivs_schemas::domain::DomainEvent;
 use ivs_schemas::names::DOMAIN_SOURCE;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::{EFFECT, SinkError, persist};
+use super::SinkError;
+use super::patience::{Left, Patience, Refused};
 use crate::config;
 use crate::sink::stats::Stats;
 
@@ -43,54 +46,112 @@ impl EventSink {
         Self { eventbridge, enabled: config.enabled, bus: Arc::from(config.bus.as_str()), stats }
     }
 
-    /// Sends events in their order.
-    ///
-    /// # Errors
-    /// When an entry is not accepted in all tries.
-    pub async fn send(&self, events: &[DomainEvent]) -> Result<(), SinkError> {
+    /// The entries of events, in their order.
+    #[must_use]
+    pub fn entries(&self, events: &[DomainEvent]) -> Vec<Entry> {
         if !self.enabled {
-            return Ok(());
+            return Vec::new();
         }
-        let entries = events.iter().map(|event| self.entry(event)).collect::<Result<_, _>>()?;
-        for call in calls(entries) {
-            self.send_entries(call).await?;
-        }
-        Ok(())
+        let entry = |event: &DomainEvent| Entry {
+            detail_type: event.detail_type().to_owned(),
+            detail: serde_json::to_string(event).expect("plain structs of texts and numbers"),
+        };
+        events.iter().map(entry).collect()
     }
 
-    fn entry(&self, event: &DomainEvent) -> Result<PutEventsRequestEntry, SinkError> {
-        let detail = serde_json::to_string(event).map_err(|e| self.error(e.to_string()))?;
-        Ok(PutEventsRequestEntry::builder()
-            .event_bus_name(&*self.bus)
-            .source(DOMAIN_SOURCE)
-            .detail_type(event.detail_type())
-            .detail(detail)
-            .build())
+    /// Sends entries in their order as long as patience lasts; returns what is left. Once a call is
+    /// given up, those behind it wait too.
+    pub async fn try_send(&self, entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
+        let mut left = Left::default();
+        for call in calls(entries) {
+            if left.waiting.is_empty() {
+                left.add(self.send_entries(call, patience).await);
+            } else {
+                left.waiting.extend(call);
+            }
+        }
+        left
     }
 
     /// PutEvents answers 200 with errors inside: those entries are sent again.
-    async fn send_entries(&self, mut entries: Vec<PutEventsRequestEntry>) -> Result<(), SinkError> {
-        let mut backoff = EFFECT.start();
-        loop {
-            let request = self.eventbridge.put_events().set_entries(Some(entries.clone()));
-            let sent = persist(&self.stats, || request.clone().send()).await;
-            let answer = sent.map_err(|error| self.error(explain(&error)))?;
-            let accepted =
-                entries.len() as u64 - u64::from(answer.failed_entry_count.unsigned_abs());
-            self.stats.domain_events.fetch_add(accepted, Relaxed);
-            let failed: Vec<(PutEventsRequestEntry, PutEventsResultEntry)> = entries
-                .into_iter()
-                .zip(answer.entries.unwrap_or_default())
-                .filter(|(_, result)| result.error_code.is_some())
-                .collect();
-            let Some((_, first)) = failed.first() else { return Ok(()) };
-            if !backoff.wait().await {
-                let code = first.error_code.as_deref().unwrap_or("unknown code");
-                let message = first.error_message.as_deref().unwrap_or("no message");
-                return Err(self.error(format!("{code}: {message}")));
+    async fn send_entries(&self, mut entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
+        let mut left = Left::default();
+        let mut waits = Patience::waits();
+        let mut error = "EventBridge does not answer".to_owned();
+        while !entries.is_empty() && !patience.is_over() {
+            match self.call(&entries).await {
+                Ok(answers) => error = self.sort(&mut entries, answers, &mut left, patience),
+                Err(Undelivered::Away(reason)) => error = reason,
+                // Which of them is to blame is found out one by one.
+                Err(Undelivered::Refused(reason)) => match entries.len() {
+                    1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
+                    _ => return Box::pin(self.send_singly(entries, patience)).await,
+                },
             }
-            self.stats.retries.fetch_add(1, Relaxed);
-            entries = failed.into_iter().map(|(entry, _)| entry).collect();
+            if !entries.is_empty() {
+                if !patience.failed() {
+                    break;
+                }
+                self.stats.retries.fetch_add(1, Relaxed);
+                waits.wait().await;
+            }
+        }
+        if !entries.is_empty() {
+            left.error = Some(self.error(error));
+            left.waiting = entries;
+        }
+        left
+    }
+
+    async fn send_singly(&self, entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
+        let mut left = Left::default();
+        for entry in entries {
+            left.add(self.send_entries(vec![entry], patience).await);
+        }
+        left
+    }
+
+    /// Keeps in `entries` what was not accepted and may be; returns why.
+    fn sort(
+        &self,
+        entries: &mut Vec<Entry>,
+        answers: Vec<PutEventsResultEntry>,
+        left: &mut Left<Entry>,
+        patience: &Patience,
+    ) -> String {
+        let mut error = String::new();
+        for (entry, answer) in std::mem::take(entries).into_iter().zip(answers) {
+            let Some(code) = answer.error_code else {
+                patience.answered();
+                self.stats.domain_events.fetch_add(1, Relaxed);
+                continue;
+            };
+            let message = answer.error_message.as_deref().unwrap_or("no message");
+            let reason = format!("{code}: {message}");
+            if code_blames_data(&code) {
+                left.refused.push(entry.refused(&reason));
+            } else {
+                error = reason;
+                entries.push(entry);
+            }
+        }
+        error
+    }
+
+    async fn call(&self, entries: &[Entry]) -> Result<Vec<PutEventsResultEntry>, Undelivered> {
+        let entries = entries.iter().map(|entry| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(&*self.bus)
+                .source(DOMAIN_SOURCE)
+                .detail_type(&entry.detail_type)
+                .detail(&entry.detail)
+                .build()
+        });
+        let request = self.eventbridge.put_events().set_entries(Some(entries.collect()));
+        match request.send().await {
+            Ok(answer) => Ok(answer.entries.unwrap_or_default()),
+            Err(error) if blames_data(&error) => Err(Undelivered::Refused(explain(&error))),
+            Err(error) => Err(Undelivered::Away(explain(&error))),
         }
     }
 
@@ -99,12 +160,42 @@ impl EventSink {
     }
 }
 
+/// Why a call was not taken.
+enum Undelivered {
+    /// The service does not answer, or answers nobody: later.
+    Away(String),
+    /// For what it carries: never.
+    Refused(String),
+}
+
+/// A domain event as the bus takes it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    detail_type: String,
+    detail: String,
+}
+
+impl Entry {
+    /// The size as EventBridge counts it.
+    fn bytes(&self) -> usize {
+        DOMAIN_SOURCE.len() + self.detail_type.len() + self.detail.len()
+    }
+
+    fn refused(self, reason: &str) -> Refused {
+        tracing::error!(detail_type = self.detail_type, reason, "domain event refused");
+        let detail = serde_json::from_str(&self.detail).unwrap_or(Value::String(self.detail));
+        let what = json!({ "detailType": self.detail_type, "detail": detail });
+        Refused { what, reason: reason.to_owned() }
+    }
+}
+
 /// Cuts entries into calls, in their order.
-fn calls(entries: Vec<PutEventsRequestEntry>) -> Vec<Vec<PutEventsRequestEntry>> {
-    let mut calls: Vec<Vec<PutEventsRequestEntry>> = Vec::new();
+fn calls(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut calls: Vec<Vec<Entry>> = Vec::new();
     let mut call_bytes = 0;
     for entry in entries {
-        let bytes = size_bytes(&entry);
+        let bytes = entry.bytes();
         let has_room =
             |call: &&mut Vec<_>| call.len() < MAX_ENTRIES && call_bytes + bytes < MAX_CALL_BYTES;
         match calls.last_mut().filter(has_room) {
@@ -119,10 +210,4 @@ fn calls(entries: Vec<PutEventsRequestEntry>) -> Vec<Vec<PutEventsRequestEntry>>
         }
     }
     calls
-}
-
-/// The size of an entry as EventBridge counts it.
-fn size_bytes(entry: &PutEventsRequestEntry) -> usize {
-    let texts = [&entry.source, &entry.detail_type, &entry.detail];
-    texts.into_iter().flatten().map(String::len).sum()
 }

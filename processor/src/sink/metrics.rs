@@ -2,23 +2,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use aws_calls::{explain, is_transient};
+use aws_calls::{blames_data, explain};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use ivs_core::emit::{
     Batch, Bisected, Datum, DatumValue, MAX_BATCH_BYTES, Timeliness, batches, too_old_or_ahead,
     validate,
 };
 use kinesis_model::EpochMs;
 
-use super::{Rate, SinkError, persist};
+use serde_json::json;
+
+use super::patience::{Left, Patience, Refused};
+use super::{Rate, SinkError};
 use crate::config;
 use crate::sink::stats::Stats;
 
 /// Calls in flight for one epoch; the rate limit is the real bound.
 const CONCURRENCY: usize = 8;
+
+/// How long the worker's own figures are tried; they are of use only now.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The metric sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,16 +58,31 @@ impl MetricSink {
     /// is judged against `arrival`, the latest of the records behind them (E9).
     ///
     /// # Errors
-    /// When a call is not acknowledged in all tries.
+    /// When a call is not acknowledged within a few seconds; what it carried is given up.
     pub async fn send(&self, datums: Vec<Datum>, arrival: EpochMs) -> Result<(), SinkError> {
+        let left = self.try_send(self.calls(datums, arrival), &Patience::of(PATIENCE)).await;
+        left.error.map_or(Ok(()), Err)
+    }
+
+    /// The calls that carry these datums, less those that CloudWatch would refuse.
+    #[must_use]
+    pub fn calls(&self, datums: Vec<Datum>, arrival: EpochMs) -> Vec<Batch> {
         if !self.enabled {
-            return Ok(());
+            return Vec::new();
         }
         let datums = datums.into_iter().filter(|datum| self.is_sendable(datum, arrival)).collect();
-        stream::iter(batches(datums, self.max_datums, MAX_BATCH_BYTES))
-            .map(|batch| self.send_batch(batch))
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
+        batches(datums, self.max_datums, MAX_BATCH_BYTES)
+    }
+
+    /// Sends calls as long as patience lasts; returns what is left.
+    pub async fn try_send(&self, calls: Vec<Batch>, patience: &Patience) -> Left<Batch> {
+        stream::iter(calls)
+            .map(|batch| self.send_batch(batch, patience))
+            .buffered(CONCURRENCY)
+            .fold(Left::default(), async |mut all, left| {
+                all.add(left);
+                all
+            })
             .await
     }
 
@@ -76,43 +98,84 @@ impl MetricSink {
         false
     }
 
-    /// Sends one call; a refused one is halved until only the culprit is left out. Bounded: a
-    /// batch of n datums needs at most 2n - 1 calls.
-    async fn send_batch(&self, batch: Batch) -> Result<(), SinkError> {
+    /// Sends one call; one that is refused for its data is halved until only the culprit is left
+    /// out. Bounded: a batch of n datums needs at most 2n - 1 calls.
+    async fn send_batch(&self, batch: Batch, patience: &Patience) -> Left<Batch> {
+        let mut left = Left::default();
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            self.rate.ready().await;
-            let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
-            let count = data.len() as u64;
-            let request = self
-                .cloudwatch
-                .put_metric_data()
-                .namespace(batch.namespace.as_str())
-                .set_metric_data(Some(data));
-            match persist(&self.stats, || request.clone().send()).await {
-                Ok(_) => {
+            match self.deliver(&batch, patience).await {
+                Ok(()) => {
                     self.stats.metric_calls.fetch_add(1, Relaxed);
-                    self.stats.datums.fetch_add(count, Relaxed);
+                    self.stats.datums.fetch_add(batch.datums.len() as u64, Relaxed);
                 }
-                Err(error) if is_transient(&error) || error.as_service_error().is_none() => {
-                    return Err(SinkError::Aws {
-                        operation: "PutMetricData",
-                        target: batch.namespace.as_str().to_owned(),
-                        reason: explain(&error),
-                    });
+                Err(Undelivered::Away(error)) => {
+                    left.error = Some(error);
+                    left.waiting.push(batch);
+                    left.waiting.extend(waiting.drain(..).rev());
                 }
-                Err(error) => match batch.bisect() {
+                Err(Undelivered::Refused(reason)) => match batch.bisect() {
                     Bisected::Halves(first, second) => waiting.extend([second, first]),
                     Bisected::Culprit(datum) => {
-                        let reason = explain(&error);
                         tracing::warn!(metric = datum.metric.name, reason, "datum refused");
                         self.stats.datums_dropped.fetch_add(1, Relaxed);
+                        let what = json!({
+                            "metric": datum.metric.name,
+                            "dimension": datum.series.dimension(),
+                            "timeMs": datum.time,
+                            "value": format!("{:?}", datum.value),
+                        });
+                        left.refused.push(Refused { what, reason });
                     }
                 },
             }
         }
-        Ok(())
+        left
     }
+
+    async fn deliver(&self, batch: &Batch, patience: &Patience) -> Result<(), Undelivered> {
+        let away = |reason: String| {
+            let target = batch.namespace.as_str().to_owned();
+            Undelivered::Away(SinkError::Aws { operation: "PutMetricData", target, reason })
+        };
+        let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
+        let request = self
+            .cloudwatch
+            .put_metric_data()
+            .namespace(batch.namespace.as_str())
+            .set_metric_data(Some(data));
+        let mut waits = Patience::waits();
+        loop {
+            if patience.is_over() {
+                return Err(away("CloudWatch does not answer".to_owned()));
+            }
+            self.rate.ready().await;
+            match request.clone().send().await {
+                Ok(_) => {
+                    patience.answered();
+                    return Ok(());
+                }
+                Err(error) if blames_data(&error) => {
+                    patience.answered();
+                    return Err(Undelivered::Refused(explain(&error)));
+                }
+                Err(error) if patience.failed() => {
+                    self.stats.retries.fetch_add(1, Relaxed);
+                    tracing::debug!(error = explain(&error), "trying again");
+                    waits.wait().await;
+                }
+                Err(error) => return Err(away(explain(&error))),
+            }
+        }
+    }
+}
+
+/// Why a call was not taken.
+enum Undelivered {
+    /// The service does not answer, or answers nobody: later.
+    Away(SinkError),
+    /// For what it carries: never.
+    Refused(String),
 }
 
 fn to_sdk(datum: &Datum) -> MetricDatum {

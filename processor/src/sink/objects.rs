@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use ivs_core::archive;
 use ivs_core::epoch::{Objects, Rejected};
 use kinesis_model::{EpochMs, HashRange, Position, Record, ShardId};
+use md5::{Digest as _, Md5};
 use object_store::path::Path;
 use serde_json::json;
 
+use super::patience::Refused;
 use super::upload::{self, Body};
 use super::{EFFECT, SetAside, SinkError, set_aside};
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
@@ -92,6 +94,36 @@ impl ObjectSink {
         self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
     }
 
+    /// Keeps what a service will never take, of the epoch that ends at `epoch`.
+    ///
+    /// # Errors
+    /// As [`ObjectSink::store`].
+    pub async fn store_refused(
+        &self,
+        shard: &ShardId,
+        epoch: &str,
+        at: EpochMs,
+        refused: &[Refused],
+    ) -> Result<(), SinkError> {
+        let line = |each: &Refused| {
+            let line = json!({
+                "shardId": shard.as_str(),
+                "to": epoch,
+                "reason": each.reason,
+                "refused": each.what,
+            });
+            format!("{line}\n")
+        };
+        let lines: String = refused.iter().map(line).collect();
+        // By its content: another part of the epoch may be refused at another time.
+        let print: [u8; 16] = Md5::digest(&lines).into();
+        let print = u128::from_be_bytes(print);
+        let hour = hour(at);
+        let name = format!("{}/{shard}/{hour}/{epoch}.{print:032x}.refused.ndjson", self.stream);
+        let body: Body = Arc::new(move |out| out.write_all(lines.as_bytes()));
+        self.put(&self.rejects, &name, &body).await
+    }
+
     async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
         let path: Path = url.path(name);
         let mut backoff = EFFECT.start();
@@ -123,11 +155,16 @@ pub fn epoch_name(
     from: Option<Position>,
     to: Position,
 ) -> String {
-    let hour = jiff::Timestamp::from_millisecond(first_arrival.0).unwrap_or_default();
-    let hour = hour.strftime("%Y/%m/%d/%H");
+    let hour = hour(first_arrival);
     let flat = |position: Position| position.to_string().replace('/', ".");
     let from = from.map_or_else(|| "start".to_owned(), flat);
     format!("{stream}/{shard}/{hour}/{from}-{}", flat(to))
+}
+
+/// `YYYY/MM/DD/HH` of a time, UTC.
+fn hour(at: EpochMs) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    at.strftime("%Y/%m/%d/%H").to_string()
 }
 
 /// Writes one JSON object a record: where it stands, why its first refused line was refused, how

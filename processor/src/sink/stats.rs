@@ -30,8 +30,20 @@ pub struct Stats {
     pub rows_already: AtomicU64,
     /// Rows that could never be written, whose epoch's share was kept beside the rejects.
     pub rows_set_aside: AtomicU64,
-    /// Conditional puts that were refused because another shard or owner wrote in between.
+    /// Conditional puts that were refused because another worker wrote in between.
     pub conflicts: AtomicU64,
+    /// Puts of merged rows that failed: no answer in all tries, or refused for good.
+    pub puts_failed: AtomicU64,
+    /// Puts of merged rows that were stored.
+    pub merged_puts: AtomicU64,
+    /// Partials of shards in them.
+    pub partials_merged: AtomicU64,
+    /// Partials that wait for their row to be written.
+    pub partials_waiting: AtomicU64,
+    /// Write units of stored puts, by the size of their items.
+    pub write_units: AtomicU64,
+    /// Write units of refused puts, which AWS bills as well.
+    pub write_units_refused: AtomicU64,
     /// Calls to AWS tried again after a passing failure.
     pub retries: AtomicU64,
     /// PutMetricData calls that were accepted.
@@ -44,6 +56,18 @@ pub struct Stats {
     pub domain_events: AtomicU64,
     /// Objects stored: rejects and archive segments.
     pub objects: AtomicU64,
+    /// Objects put into the outbox.
+    pub outbox_spilled: AtomicU64,
+    /// Objects of the outbox that were sent.
+    pub outbox_sent: AtomicU64,
+    /// Objects of the outbox that were given up: too old, or beyond its size.
+    pub outbox_expired: AtomicU64,
+    /// Objects that wait in the outbox.
+    pub outbox_objects: AtomicU64,
+    /// Bytes of them.
+    pub outbox_bytes: AtomicU64,
+    /// When the oldest of them was put there, in epoch milliseconds; 0 without any.
+    pub outbox_oldest_ms: AtomicU64,
 }
 
 /// Something that went wrong and was got over, or ended a shard's task.
@@ -117,6 +141,24 @@ pub struct Snapshot {
     /// See [`Stats`].
     pub conflicts: u64,
     /// See [`Stats`].
+    #[serde(default)]
+    pub puts_failed: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub merged_puts: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub partials_merged: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub partials_waiting: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub write_units: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub write_units_refused: u64,
+    /// See [`Stats`].
     pub retries: u64,
     /// See [`Stats`].
     pub metric_calls: u64,
@@ -128,6 +170,24 @@ pub struct Snapshot {
     pub domain_events: u64,
     /// See [`Stats`].
     pub objects: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub outbox_spilled: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub outbox_sent: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub outbox_expired: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub outbox_objects: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub outbox_bytes: u64,
+    /// How long the oldest object waits in the outbox, in milliseconds; 0 without any.
+    #[serde(default)]
+    pub outbox_age_ms: u64,
 }
 
 impl Stats {
@@ -208,12 +268,27 @@ impl Stats {
             rows_already: get(&self.rows_already),
             rows_set_aside: get(&self.rows_set_aside),
             conflicts: get(&self.conflicts),
+            puts_failed: get(&self.puts_failed),
+            merged_puts: get(&self.merged_puts),
+            partials_merged: get(&self.partials_merged),
+            partials_waiting: get(&self.partials_waiting),
+            write_units: get(&self.write_units),
+            write_units_refused: get(&self.write_units_refused),
             retries: get(&self.retries),
             metric_calls: get(&self.metric_calls),
             datums: get(&self.datums),
             datums_dropped: get(&self.datums_dropped),
             domain_events: get(&self.domain_events),
             objects: get(&self.objects),
+            outbox_spilled: get(&self.outbox_spilled),
+            outbox_sent: get(&self.outbox_sent),
+            outbox_expired: get(&self.outbox_expired),
+            outbox_objects: get(&self.outbox_objects),
+            outbox_bytes: get(&self.outbox_bytes),
+            outbox_age_ms: match get(&self.outbox_oldest_ms) {
+                0 => 0,
+                oldest_ms => u64::try_from(now().0).unwrap_or(0).saturating_sub(oldest_ms),
+            },
         }
     }
 }

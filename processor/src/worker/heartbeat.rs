@@ -33,6 +33,7 @@ pub(crate) async fn run(
             leases_lost: after.1 - before.1,
             retries: after.0.retries - before.0.retries,
             metric_calls: after.0.metric_calls - before.0.metric_calls,
+            outbox_age_ms: after.0.outbox_age_ms,
             datums_refused: after.0.datums_dropped - before.0.datums_dropped,
             lags_ms: shards.running().map(|(id, view)| (id, view.millis_behind)).collect(),
             time,

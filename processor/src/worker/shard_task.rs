@@ -4,7 +4,7 @@ mod execute;
 mod reading;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -17,9 +17,10 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::clock::elapsed;
 use crate::sink::{SinkError, Sinks};
+use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
 use execute::{Answer, Executor};
-use reading::{Read, Reading};
+use reading::{Read, Reading, bytes_of};
 
 /// How often the machine is told the time, by which epochs close: the shortest interval allowed.
 const TICK: Duration = Duration::from_millis(100);
@@ -93,12 +94,22 @@ pub async fn run(
     lease: ShardLease,
     open: impl Fn(StartAt) -> ShardReader,
     (config, hand_over): (ShardConfig, Duration),
+    memory: &Budget,
     sinks: &Sinks,
     status: Arc<ShardStatus>,
 ) -> Result<Ended, TaskError> {
+    if let Err(error) = sinks.outbox.adopt(lease.shard()).await {
+        tracing::warn!(shard = %lease.shard(), %error, "what waits in the outbox is not known");
+        sinks.stats.note_error(format!("outbox of {}: {error}", lease.shard()));
+    }
     let executor = Executor::new(&lease, sinks, &status);
-    let ended = process(&lease, open, (&config, hand_over), &executor).await?;
-    match ended {
+    let ended = process(&lease, open, (&config, hand_over), memory, &executor).await;
+    sinks.judged.free(lease.shard());
+    // What a shard that is finished left in the outbox is this worker's to send; nobody takes it.
+    if !matches!(ended, Ok(Ended::ShardEnd)) {
+        sinks.outbox.release(lease.shard()).await;
+    }
+    match ended? {
         ended @ (Ended::HandedOver | Ended::LeftOpen) => {
             drop(executor);
             let outcome = lease.release().await?;
@@ -113,6 +124,7 @@ async fn process(
     lease: &ShardLease,
     open: impl Fn(StartAt) -> ShardReader,
     (config, hand_over): (&ShardConfig, Duration),
+    memory: &Budget,
     executor: &Executor<'_>,
 ) -> Result<Ended, TaskError> {
     let point = lease.resume_point();
@@ -128,7 +140,9 @@ async fn process(
         let shard = Shard::resume(lease.shard().clone(), range, resume, config)?;
         let start = start_of(&point, shard.read_from());
         tracing::info!(shard = %lease.shard(), ?start, pending = ?point.pending, "shard started");
-        let task = ShardTask::new(shard, executor, Reading::start(open(start)), hand_over);
+        let share = Arc::new(memory.share());
+        let reading = Reading::start(open(start), Arc::clone(&share));
+        let task = ShardTask::new(shard, executor, (reading, share), hand_over);
         match task.drive().await? {
             Stop::Ended(ended) => return Ok(ended),
             Stop::Reopen => resume = executor.committed().await,
@@ -163,6 +177,9 @@ struct ShardTask<'a> {
     shard: Shard,
     executor: &'a Executor<'a>,
     reading: Reading,
+    share: Arc<Share>,
+    /// Of the batches that the machine was given and has not folded whole.
+    unfolded_bytes: u64,
     /// Effects that are to be carried out, in order.
     effects: Vec<Effect>,
     waiting: VecDeque<Effect>,
@@ -178,15 +195,17 @@ impl<'a> ShardTask<'a> {
     fn new(
         shard: Shard,
         executor: &'a Executor<'a>,
-        reading: Reading,
+        (reading, share): (Reading, Arc<Share>),
         hand_over_takes: Duration,
     ) -> Self {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = common_tick();
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             shard,
             executor,
             reading,
+            share,
+            unfolded_bytes: 0,
             effects: Vec::new(),
             waiting: VecDeque::new(),
             running: None,
@@ -209,10 +228,21 @@ impl<'a> ShardTask<'a> {
                 Event::Input(input) => self.shard.step(input, &mut self.effects),
                 Event::Read(read) => self.take(read)?,
             }
+            self.account();
             self.executor.status.turned(self.shard.is_idle());
             if self.executor.status.wants_open() {
                 self.executor.status.show_open(self.shard.open_windows());
             }
+        }
+    }
+
+    /// Tells the budget what the machine holds, and closes its epoch if memory is short.
+    fn account(&mut self) {
+        let all_folded = self.shard.waiting() == 0;
+        let folded = if all_folded { std::mem::take(&mut self.unfolded_bytes) } else { 0 };
+        self.share.folded(folded, self.shard.footprint());
+        if self.share.is_to_close() {
+            self.shard.step(Input::Close, &mut self.effects);
         }
     }
 
@@ -285,6 +315,7 @@ impl<'a> ShardTask<'a> {
         if self.executor.status.read(&batch) {
             tracing::debug!(shard = %self.shard.id(), "first read");
         }
+        self.unfolded_bytes += bytes_of(&batch);
         self.shard.step(Input::Records(batch.records), &mut self.effects);
         if let Some(end) = batch.end {
             self.children = end;
@@ -292,6 +323,17 @@ impl<'a> ShardTask<'a> {
         }
         Ok(())
     }
+}
+
+/// Ticks at the same moments as those of every other shard of this process, so that epochs close
+/// together.
+fn common_tick() -> Interval {
+    static FIRST: OnceLock<tokio::time::Instant> = OnceLock::new();
+    let now = tokio::time::Instant::now();
+    let first = *FIRST.get_or_init(|| now);
+    let ticks = now.duration_since(first).as_millis() / TICK.as_millis() + 1;
+    let next = u32::try_from(ticks).map_or(now, |ticks| first + TICK * ticks);
+    tokio::time::interval_at(next, TICK)
 }
 
 /// Returns the running effect's answer; never ready while none runs.

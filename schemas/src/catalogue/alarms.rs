@@ -71,6 +71,24 @@ pub const PROCESSOR_LAG: Alarm = Alarm {
     missing_data: MissingData::NotBreaching,
 };
 
+/// Metrics or domain events have waited for more than five minutes: CloudWatch or the bus is away.
+///
+/// Ten minutes of it, because a short outage mends itself. While CloudWatch is away it cannot say so:
+/// then the worker's own `/metrics` does, and this alarm when it is back.
+pub const PROCESSOR_OUTBOX_AGE: Alarm = Alarm {
+    name: "LiveStreaming-ProcessorOutboxAge",
+    description: "Metrics or domain events have waited more than five minutes for their service, for ten minutes.",
+    metric: metrics::OUTBOX_AGE,
+    group_by: None,
+    statistic: Statistic::Maximum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 300_000.0,
+    period_s: 60,
+    evaluation_periods: 10,
+    datapoints_to_alarm: 10,
+    missing_data: MissingData::NotBreaching,
+};
+
 /// More than 5 % of some shard's records are unusable: a producer has changed or is broken.
 ///
 /// A share and not a count, because a few torn lines are normal and grow with the traffic.
@@ -124,6 +142,7 @@ pub const ALARMS: &[Alarm] = &[
     INGEST_FRAME_RATE,
     CHAT_ACTIVITY,
     PROCESSOR_LAG,
+    PROCESSOR_OUTBOX_AGE,
     REJECTED_RECORDS,
     WORKER_HEALTH,
     RETENTION_GAP,

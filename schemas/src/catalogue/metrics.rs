@@ -327,6 +327,15 @@ pub const DATUMS_REFUSED: Metric = metric(
     "Metric samples that CloudWatch refused or that were invalid before sending.",
 );
 
+/// How long metrics or domain events have waited for their service in a worker's outbox.
+pub const OUTBOX_AGE: Metric = metric(
+    WORKERS,
+    "OutboxAge",
+    Unit::Milliseconds,
+    Statistic::Maximum,
+    "How long metrics or domain events have waited for their service in a worker's outbox.",
+);
+
 /// Epochs whose metrics and domain events may have been sent twice because a worker died between sending and commit.
 pub const REPEATED_EMISSIONS: Metric = metric(
     WORKERS,
@@ -410,6 +419,7 @@ pub const METRICS: &[Metric] = &[
     RETRIES,
     METRIC_BATCHES,
     DATUMS_REFUSED,
+    OUTBOX_AGE,
     REPEATED_EMISSIONS,
 ];
 

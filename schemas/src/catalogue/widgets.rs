@@ -165,6 +165,7 @@ const TUTORIAL: &[&[Widget]] = &[
                 fleet(m::STREAM_DURATION, "mean length"),
                 fleet(m::PEAK_VIEWERS, "most viewers"),
                 fleet(m::LIMIT_BREACHES, "limits exceeded"),
+                fleet(m::REAL_TIME_FAILURES, "real-time failures"),
             ],
         )
     }],

@@ -161,7 +161,8 @@ pub const SKETCHES: &str = "sketches";
 
 /// N: accepted records of the minute: `metrics_update`, player and chat records.
 pub const RECORDS: &str = "records";
-/// M of S: shard id to the position up to which the shard's records are in this row.
+/// B: for each shard the position up to which its records are in this row; `rows --explain` shows
+/// it. Layout 1: M of S.
 pub const APPLIED: &str = "applied";
 /// N: raised by one with every write; the condition of the next.
 pub const VERSION: &str = "version";

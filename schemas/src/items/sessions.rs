@@ -103,7 +103,7 @@ pub const TELEMETRY: &str = "telemetry";
 pub const SKETCHES: &str = "sketches";
 /// N: accepted records, of every kind.
 pub const RECORDS: &str = "records";
-/// M of S: shard id to the position up to which the shard's records are in this item.
+/// B: for each shard the position up to which its records are in this item, as in the metric rows.
 pub const APPLIED: &str = "applied";
 /// N: raised by one with every write; the condition of the next.
 pub const VERSION: &str = "version";

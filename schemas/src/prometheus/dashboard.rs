@@ -155,9 +155,11 @@ fn expression(line: &Line, widget: &Widget) -> Option<String> {
     Some(if factor == 1.0 { value } else { format!("{factor} * ({value})") })
 }
 
-/// Whether a metric is for CloudWatch alone.
+/// Whether a metric is for CloudWatch alone: IVS's own, some of the processor's, and figures of sessions
+/// that have no channel.
 fn unexposed(metric: &Metric) -> bool {
-    matches!(metric.namespace, Namespace::Ivs | Namespace::Processor)
+    let by_channel = metric.dimensions.iter().any(|set| !set.is_empty());
+    !by_channel || matches!(metric.namespace, Namespace::Ivs | Namespace::Processor)
 }
 
 fn channel(series: &str, kind: FamilyKind, line: &Line, look: Kind, window: &str) -> String {
@@ -188,7 +190,7 @@ fn channel(series: &str, kind: FamilyKind, line: &Line, look: Kind, window: &str
 fn processor(own: Own, window: &str) -> String {
     match own {
         Own::Counter(series) => format!("sum(increase({series}[{window}]))"),
-        Own::Largest(series) => format!("max({series})"),
+        Own::Largest(series, _) => format!("max({series})"),
         Own::Sum(series) => format!("sum({series})"),
         Own::Summary(name) => {
             format!("max(rate({name}_sum[{window}]) / rate({name}_count[{window}]))")

@@ -45,8 +45,8 @@ groups:
 fn wait_s(alarm: &Alarm) -> u32 {
     match (alarm.missing_data, own(&alarm.metric)) {
         (MissingData::Breaching, _) => alarm.datapoints_to_alarm * alarm.period_s,
-        // Its window is all periods together already.
-        (_, Some(Own::Share(..))) => 0,
+        // Their windows are all periods together already.
+        (_, Some(Own::Share(..) | Own::Counter(_))) => 0,
         _ => (alarm.datapoints_to_alarm - 1) * alarm.period_s,
     }
 }
@@ -55,7 +55,12 @@ fn expression(alarm: &Alarm) -> String {
     let metric = stand_in(&alarm.metric);
     // Thresholds are round numbers: six digits are enough and hide what binary fractions add.
     let limit = (alarm.threshold * scale(&metric) * 1e6).round() / 1e6;
-    let compare = format!("{} {limit}", operator(alarm.comparison));
+    let moves = matches!(own(&metric), Some(Own::Counter(_))) && alarm.datapoints_to_alarm > 1;
+    let compare = if moves {
+        format!(">= {}", alarm.datapoints_to_alarm)
+    } else {
+        format!("{} {limit}", operator(alarm.comparison))
+    };
     let value = match (family(&metric), own(&metric)) {
         (Some(family), _) => channel(&family.series(), family.kind, alarm),
         (None, Some(own)) => processor(own, alarm),
@@ -86,11 +91,15 @@ fn processor(own: Own, alarm: &Alarm) -> String {
     let window = span(alarm.period_s);
     let counted = span(MIN_COUNTER_WINDOW_S.max(alarm.period_s * alarm.evaluation_periods));
     match own {
-        Own::Counter(series) => {
-            format!("sum by (instance) (increase({}))", within(series, &counted))
+        // M of N periods: as many times it must have moved, for one move is seen for N periods.
+        Own::Counter(series) if alarm.datapoints_to_alarm > 1 => {
+            format!("sum by (instance) (changes({}))", within(&series, &counted))
         }
-        Own::Largest(series) => {
-            format!("max by (shard) ({}({series}[{window}]))", over_time(alarm.statistic))
+        Own::Counter(series) => {
+            format!("sum by (instance) (increase({}))", within(&series, &counted))
+        }
+        Own::Largest(series, label) => {
+            format!("max by ({label}) ({}({series}[{window}]))", over_time(alarm.statistic))
         }
         Own::Sum(series) => format!("sum({series})"),
         Own::Summary(name) => {
@@ -98,8 +107,8 @@ fn processor(own: Own, alarm: &Alarm) -> String {
         }
         Own::Share(part, whole) => format!(
             "sum by (instance) (increase({})) / sum by (instance) (increase({}))",
-            within(part, &counted),
-            within(whole, &counted)
+            within(&part, &counted),
+            within(&whole, &counted)
         ),
     }
 }

@@ -6,27 +6,27 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 /// The endpoint's own interface.
-pub(super) struct Admin<'a> {
+pub(crate) struct Admin<'a> {
     host: &'a str,
 }
 
 impl<'a> Admin<'a> {
-    pub(super) fn new(url: &'a str) -> Self {
+    pub(crate) fn new(url: &'a str) -> Self {
         Self { host: url.strip_prefix("http://").unwrap().trim_end_matches('/') }
     }
 
     /// Has calls go wrong from now on.
-    pub(super) fn fault(&self, rule: &Value) {
+    pub(crate) fn fault(&self, rule: &Value) {
         self.ask("POST /_local/faults", &rule.to_string());
     }
 
     /// Has no more calls go wrong.
-    pub(super) fn clear_faults(&self) {
+    pub(crate) fn clear_faults(&self) {
         self.ask("DELETE /_local/faults", "");
     }
 
     /// Whether every event that was put has reached its targets.
-    pub(super) fn has_delivered(&self) -> bool {
+    pub(crate) fn has_delivered(&self) -> bool {
         let deliveries = self.ask("GET /_local/events", "");
         assert_eq!(deliveries["givenUp"], 0, "deliveries were given up");
         deliveries["waiting"] == 0

@@ -16,6 +16,8 @@ pub(crate) type Samples = Vec<(f64, f64)>;
 pub(crate) struct Oracle {
     /// Lines, the refused and the repeated ones included.
     pub(crate) lines: u64,
+    /// Reports of players and backends, each id once.
+    pub(crate) reports: u64,
     pub(crate) points: BTreeMap<Point, Samples>,
     /// Distinct players by session, with its channel, and minute.
     players: BTreeMap<(String, String, i64), HashSet<String>>,
@@ -65,8 +67,14 @@ impl Oracle {
 
     fn add(&mut self, event: &Value) {
         match (event["type"].as_str(), event["eventType"].as_str()) {
-            (Some("player_telemetry"), _) => self.add_player(event),
-            (_, Some("metrics_update")) => self.add_gauge(event),
+            (Some("player_telemetry"), _) => {
+                self.reports += 1;
+                self.add_player(event);
+            }
+            (_, Some("metrics_update")) => {
+                self.reports += 1;
+                self.add_gauge(event);
+            }
             (_, Some("stream_start")) => {
                 self.session(event).starts_ms.insert(time_ms(&event["timestamp"]));
             }

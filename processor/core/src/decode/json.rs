@@ -6,15 +6,16 @@
 
 use std::borrow::Cow;
 
-use wide::u8x16;
-
-use super::keys::{HEAD, Tag};
+use super::keys::Tag;
 use super::number;
 use super::reject::{Reason, Rejection};
 use crate::fixed::Fixed;
 
 /// Objects and arrays may nest so deep, the outermost included. IVS and players need four.
 pub(super) const MAX_DEPTH: usize = 64;
+
+/// Bytes of a string that are looked at together.
+const WORD: usize = 8;
 
 /// A value of an object's member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -327,13 +328,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes bytes that are neither `"`, `\` nor control characters, sixteen at a time.
+    /// Passes bytes that are neither `"`, `\` nor control characters, eight at a time.
     #[inline(always)]
     fn plain_run(&mut self) {
         while let Some((chunk, rest)) = self.rest.split_first_chunk() {
-            let stops = stops(*chunk);
-            if stops != 0 {
-                self.rest = &self.rest[stops.trailing_zeros() as usize..];
+            if let Some(stop) = first_stop(*chunk) {
+                self.rest = &self.rest[stop..];
                 return;
             }
             self.rest = rest;
@@ -364,15 +364,19 @@ fn is_stop(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
-/// A bit for each byte that ends a plain run, the first byte's lowest. (SSE2 and NEON, which every
-/// x86-64 and ARM64 has, do this in a few instructions.)
+/// Returns the place of the first byte of `chunk` that ends a plain run.
+///
+/// Eight bytes a word: a byte's high bit is set where the byte is zero after the subtraction's borrow.
+/// A borrow may set bits of higher bytes only, so the lowest set bit is always right.
 #[inline(always)]
-fn stops(chunk: [u8; HEAD]) -> u32 {
-    let bytes = u8x16::new(chunk);
-    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-    let quote = bytes.simd_eq(u8x16::splat(b'"'));
-    let escape = bytes.simd_eq(u8x16::splat(b'\\'));
-    (control | quote | escape).to_bitmask()
+fn first_stop(chunk: [u8; WORD]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    let bytes = u64::from_le_bytes(chunk);
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes;
+    let equals = |byte: u8| below(bytes ^ (ONES * u64::from(byte)), 1);
+    let stops = (below(bytes, 0x20) | equals(b'"') | equals(b'\\')) & HIGH;
+    (stops != 0).then(|| stops.trailing_zeros() as usize / 8)
 }
 
 /// The character of the escape that starts `bytes`, and its length in bytes.

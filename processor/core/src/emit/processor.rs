@@ -41,6 +41,8 @@ pub struct WorkerFigures {
     pub metric_calls: u64,
     /// Datums that were not accepted, since the last time.
     pub datums_refused: u64,
+    /// How long the oldest object waits in the outbox, milliseconds.
+    pub outbox_age_ms: u64,
     /// How far reading of each shard is behind its tip, milliseconds.
     pub lags_ms: Vec<(ShardId, u64)>,
     /// Now.
@@ -98,6 +100,7 @@ pub fn worker_datums(worker: &WorkerFigures) -> Vec<Datum> {
         (&catalogue::RETRIES, worker.retries),
         (&catalogue::METRIC_BATCHES, worker.metric_calls),
         (&catalogue::DATUMS_REFUSED, worker.datums_refused),
+        (&catalogue::OUTBOX_AGE, worker.outbox_age_ms),
     ] {
         datums.push(single(metric, &Series::Fleet, worker.time, exact(value)));
     }

@@ -136,6 +136,11 @@ impl Dedupe {
         (self.latest.0 != i64::MIN).then_some(self.latest)
     }
 
+    /// About what it takes in memory: an id stands in the map and in the order.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        (self.seen.capacity() * 25 + self.order.capacity() * 24) as u64
+    }
+
     fn forget_oldest(&mut self) {
         let Some((at, id)) = self.order.pop_front() else { return };
         // A later arrival of the same id keeps it alive.

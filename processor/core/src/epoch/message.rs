@@ -8,7 +8,6 @@ use super::flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
 use super::open::Rejected;
 use super::{Counts, Rows};
 use crate::decode::DecodeLimits;
-use crate::row::Row;
 use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
@@ -16,8 +15,11 @@ use kinesis_model::{EpochMs, HashRange, Position, Record};
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
-    /// An epoch closes this long after its first record was read.
+    /// An epoch closes this long after its first record was read, or sooner: see `phase_ms`.
     pub interval_ms: i64,
+    /// Epochs close when the driver's time is a multiple of the interval plus this, so that those of
+    /// one worker close together; `None`: by their own age alone.
+    pub phase_ms: Option<u64>,
     /// Most rows an epoch may touch. The summary of a session of which it only has minutes comes on
     /// top: one for each of its minutes at the very most.
     pub max_rows: usize,
@@ -36,10 +38,23 @@ pub struct ShardConfig {
     pub decode: DecodeLimits,
 }
 
+impl ShardConfig {
+    /// Returns when an epoch is due whose first record was read at `opened`.
+    #[must_use]
+    pub fn due(&self, opened: ElapsedMs) -> ElapsedMs {
+        let interval_ms = u64::try_from(self.interval_ms).unwrap_or_default().max(1);
+        let into_interval_ms = self
+            .phase_ms
+            .map_or(0, |phase_ms| (opened.0 + interval_ms - phase_ms % interval_ms) % interval_ms);
+        ElapsedMs(opened.0 + interval_ms - into_interval_ms)
+    }
+}
+
 impl Default for ShardConfig {
     fn default() -> Self {
         Self {
             interval_ms: 60_000,
+            phase_ms: None,
             max_rows: 20_000,
             max_records: 500_000,
             max_bytes: 64 << 20,
@@ -85,6 +100,17 @@ pub enum ReadFrom {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ElapsedMs(pub u64);
 
+/// About what a machine takes in memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// The open epoch.
+    pub open_bytes: u64,
+    /// The epoch in flight.
+    pub flight_bytes: u64,
+    /// Event ids that are remembered.
+    pub ids_bytes: u64,
+}
+
 /// What the driver tells the machine.
 #[derive(Debug)]
 pub enum Input {
@@ -98,6 +124,8 @@ pub enum Input {
     Hole,
     /// How long the driver has run; closes epochs that are due.
     Tick(ElapsedMs),
+    /// Memory is short: the open epoch is to close as soon as none is in flight.
+    Close,
     /// An effect has happened; made by the effect itself.
     Done(Answer),
     /// The shard is closed and was read to its end.
@@ -128,10 +156,11 @@ pub enum Effect {
 /// The rows as they stand after the epoch was merged into them.
 #[derive(Clone, Debug, Default)]
 pub struct StoredRows {
-    /// The metric rows touched.
-    pub metrics: Vec<(WindowKey, Arc<Row<WindowAgg>>)>,
+    /// The metric rows touched for which this epoch speaks: a row that was written for several
+    /// shards at once is spoken for by one of them.
+    pub metrics: Vec<(WindowKey, Arc<WindowAgg>)>,
     /// The summaries touched.
-    pub summaries: Vec<(Arc<str>, Arc<Row<SummaryAgg>>)>,
+    pub summaries: Vec<(Arc<str>, Arc<SummaryAgg>)>,
     /// The timeline items that this epoch was the first to write.
     pub inserted: Vec<TimelineItem>,
 }

@@ -12,6 +12,13 @@ use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
 
+/// About what a row's fold takes in memory, sketches of a few dozen players included.
+const ROW_BYTES: u64 = 3_000;
+/// What a rejected record takes beside its bytes.
+const REJECTED_BYTES: u64 = 300;
+/// What a kept record takes beside its payload.
+const RECORD_BYTES: u64 = 150;
+
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,
 /// so that nothing is lost and what is kept is bounded by what came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +61,8 @@ pub(super) struct OpenEpoch {
     gaps: Vec<Gap>,
     rejected: Vec<Rejected>,
     segment: Vec<Record>,
+    /// Payload that is kept: of rejected records, and of all if there is an archive.
+    kept_bytes: u64,
 }
 
 impl OpenEpoch {
@@ -70,7 +79,13 @@ impl OpenEpoch {
             gaps: Vec::new(),
             rejected: Vec::new(),
             segment: Vec::new(),
+            kept_bytes: 0,
         }
+    }
+
+    /// Returns about what it takes in memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.kept_bytes + self.rows() as u64 * ROW_BYTES
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -154,7 +169,9 @@ impl OpenEpoch {
             number += 1;
             Ok::<(), Infallible>(())
         });
-        self.rejected.extend(refused);
+        if let Some(kept) = refused {
+            self.keep(kept);
+        }
     }
 
     /// Refuses a record that could not even be taken apart.
@@ -169,6 +186,11 @@ impl OpenEpoch {
         self.fold.reject(rejection.reason);
         let mut kept = rejected(position, 0, record, &record.data, rejection);
         kept.refused.insert(rejection.reason, 1);
+        self.keep(kept);
+    }
+
+    fn keep(&mut self, kept: Rejected) {
+        self.kept_bytes += kept.data.len() as u64 + REJECTED_BYTES;
         self.rejected.push(kept);
     }
 
@@ -181,6 +203,7 @@ impl OpenEpoch {
         if new_record {
             self.bytes += record.data.len() as u64;
             if self.keep_records {
+                self.kept_bytes += record.data.len() as u64 + RECORD_BYTES;
                 self.segment.push(record.clone());
             }
         }

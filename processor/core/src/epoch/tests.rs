@@ -208,5 +208,6 @@ fn a_user_record_outside_the_shards_keys_is_rejected_and_kept() {
     assert_eq!(run(&mut shard, Input::HandOver)[2], "store 1 and 0");
 }
 
+mod closing;
 mod gaps;
 mod rules;

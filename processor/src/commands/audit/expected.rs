@@ -6,13 +6,13 @@ use std::sync::Arc;
 use ivs_core::row::Row;
 use ivs_core::session::{Milestone, SummaryAgg, milestones};
 use ivs_core::window::WindowKey;
-use ivs_schemas::items::{metrics, sessions};
+use ivs_schemas::items::sessions;
 use serde_json::{Value, json};
 
 use super::stored::{ItemEntry, sorted};
 use crate::config::Tables;
 use crate::items::json::to_json;
-use crate::items::{metric, summary, timeline};
+use crate::items::{expiry, metric, summary, timeline};
 use crate::replay::context::Unit;
 use crate::replay::entry::{FactPart, MetricPart, SummaryPart};
 use crate::replay::sorter::Merged;
@@ -28,11 +28,8 @@ pub(super) fn metrics<'a>(
         let MetricPart { key, agg, stamps } = part?;
         let row = Row { agg, applied: applied(units, &stamps), version: 0 };
         let WindowKey { session_id, minute } = &key;
-        let mut item = to_json(&metric::encode(&key, &row, None));
-        if tables.ttl_days > 0 {
-            let expires_s = minute.start_s() + i64::from(tables.ttl_days) * 86_400;
-            item[metrics::EXPIRES_AT] = json!({ "N": expires_s.to_string() });
-        }
+        let expires_at_s = expiry::of_row(minute.start_s(), tables);
+        let item = to_json(&metric::encode(&key, &row, expires_at_s));
         Ok(ItemEntry::new(session_id, minute.start_s() * 1_000, &item))
     })
 }
@@ -63,12 +60,20 @@ pub(super) fn sessions(
 fn of_session(part: &SummaryPart, units: &[Unit], tables: &Tables) -> Vec<ItemEntry> {
     let row = Row { agg: part.agg.clone(), applied: applied(units, &part.stamps), version: 0 };
     let id = &part.session_id;
-    let mut entries = vec![ItemEntry::new(id, 0, &to_json(&summary::encode(id, &row)))];
+    let mut entries = vec![ItemEntry::new(
+        id,
+        0,
+        &to_json(&summary::encode(id, &row, expiry::of_summary(&part.agg, tables))),
+    )];
     let is_required = required(id, &part.agg);
     // Of a session with facts any milestone may have been reached on the way.
     if !part.agg.lifecycle.is_empty() {
         for step in [Milestone::Started, Milestone::Ended, Milestone::Failed] {
-            let item = to_json(&timeline::encode(&step.item(id), "", tables));
+            let item = to_json(&timeline::encode(
+                &step.item(id),
+                "",
+                expiry::of_milestone(&part.agg, tables),
+            ));
             let mut entry = ItemEntry::new(id, step.sort_key_ms(), &item);
             entry.is_required = is_required.contains(&step);
             entries.push(entry);

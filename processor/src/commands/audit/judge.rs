@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::AuditArgs;
 use super::stored::ItemEntry;
 use crate::clock::now;
-use crate::items::json::{Difference, differences};
+use crate::items::codec::Reader;
+use crate::items::json::{Difference, differences, from_json, in_this_layout};
 
 /// Longest value that is printed, in characters: sketches are long.
 const MAX_SHOWN: usize = 80;
@@ -108,7 +109,7 @@ impl<'a> Judge<'a> {
     ) -> io::Result<()> {
         let read = |entry: &ItemEntry| serde_json::from_str::<Value>(&entry.item);
         let wanted = expected.map(read).transpose()?;
-        let found = stored.map(read).transpose()?;
+        let found = stored.map(read).transpose()?.map(in_this_layout);
         match (expected, wanted, stored, found) {
             (Some(entry), Some(wanted), None, _)
                 if entry.is_required && !self.has_expired(&wanted) =>
@@ -222,8 +223,8 @@ fn head<I: Iterator<Item = io::Result<ItemEntry>>>(
 }
 
 fn held(applied: &Value) -> Option<BTreeMap<ShardId, Position>> {
-    let shards = applied["M"].as_object()?.iter();
-    shards.map(|(shard, to)| Some((ShardId::new(shard), to["S"].as_str()?.parse().ok()?))).collect()
+    let item = from_json(&json!({ metrics::APPLIED: applied }))?;
+    Reader(&item).applied().ok()
 }
 
 fn print(item: &Value) -> Option<u64> {

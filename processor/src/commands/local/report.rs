@@ -54,6 +54,11 @@ pub(super) fn sent(sent: &Sent) {
     sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
 }
 
+/// A part of a whole in percent, 0 of nothing.
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
+}
+
 /// Accounts for every record.
 ///
 /// # Errors
@@ -73,8 +78,22 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()>
     }
     println!("  epochs committed  {:>10}", stats.epochs);
     println!(
-        "  row writes        {:>10}   {} refused and merged again, {} found done",
-        stats.rows_written, stats.conflicts, stats.rows_already
+        "  row writes        {:>10}   {} refused and merged again ({:.1} %), {} found done",
+        stats.rows_written,
+        stats.conflicts,
+        percent(stats.conflicts, stats.conflicts + stats.rows_written),
+        stats.rows_already
+    );
+    println!(
+        "    merged rows     {:>10}   with {:.1} partials of shards in each",
+        stats.merged_puts,
+        percent(stats.partials_merged, stats.merged_puts) / 100.0
+    );
+    println!(
+        "    write units     {:>10}   and {} of refused puts; {:.0} a million records",
+        stats.write_units,
+        stats.write_units_refused,
+        percent(stats.write_units + stats.write_units_refused, stats.read) * 10_000.0
     );
     println!(
         "  CloudWatch datums {:>10}   in {} calls, {} not sent (too old or invalid)",
@@ -83,6 +102,10 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()>
     println!("  domain events     {:>10}", stats.domain_events);
     println!("  objects           {:>10}   rejects and archive", stats.objects);
     println!("  AWS retries       {:>10}", stats.retries);
+    println!(
+        "  outbox            {:>10}   {} sent, {} given up, {} waiting",
+        stats.outbox_spilled, stats.outbox_sent, stats.outbox_expired, stats.outbox_objects
+    );
     anyhow::ensure!(
         stats.read == stats.accepted + stats.duplicate + stats.rejected,
         "records are unaccounted for: read is not accepted + duplicate + rejected"

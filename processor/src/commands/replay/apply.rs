@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::config::Tables;
 use crate::items::json::from_json;
-use crate::items::timeline;
+use crate::items::{expiry, timeline};
 use crate::replay::context::{Computed, Unit};
 use crate::replay::entry::{FactPart, MetricPart, SummaryPart};
 use crate::replay::progress::Progress;
@@ -158,8 +158,9 @@ impl<'a> Apply<'a> {
         if outcome != Replaced::Kept {
             let from = part.stamps.first().map(|stamp| origin(&self.units, *stamp));
             for step in milestones(&part.session_id, &row.agg, &row.agg) {
-                let item =
-                    timeline::encode(&step, from.as_deref().unwrap_or_default(), self.tables);
+                let expires_at_s = expiry::of_milestone(&row.agg, self.tables);
+                let from = from.as_deref().unwrap_or_default();
+                let item = timeline::encode(&step, from, expires_at_s);
                 self.sink.replace_fact(item, step.fingerprint).await?;
             }
         }

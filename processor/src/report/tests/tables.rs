@@ -34,7 +34,8 @@ fn fact(session: &str, second: i64) -> Item {
 
 async fn put_session(dynamodb: &Client, table: &str, id: &str, (start, end): (i64, i64)) {
     put(dynamodb, table, fact(id, start)).await;
-    put(dynamodb, table, summary_item::encode(&Arc::from(id), &stored(summary(start, end)))).await;
+    put(dynamodb, table, summary_item::encode(&Arc::from(id), &stored(summary(start, end)), None))
+        .await;
 }
 
 #[tokio::test]

@@ -53,7 +53,9 @@ impl Bus {
         let stats = Arc::new(Stats::default());
         let config = config::Events::default();
         let sink = EventSink::new(clients.eventbridge, &config, Arc::clone(&stats));
-        sink.send(events).await.unwrap();
+        let patience = Patience::of(std::time::Duration::from_secs(60));
+        let left = sink.try_send(sink.entries(events), &patience).await;
+        assert!(left.waiting.is_empty() && left.refused.is_empty(), "{left:?}");
         (std::mem::take(&mut self.calls.lock().unwrap()), stats.domain_events.load(Relaxed))
     }
 }

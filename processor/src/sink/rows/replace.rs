@@ -8,9 +8,14 @@ use ivs_core::session::{SummaryAgg, attribute_names};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_schemas::items::{metrics, sessions};
 
-use super::{Condition, MAX_TRIES, Merged, Metric, PutOutcome, RowSink, SinkError, Summary};
+use super::kind::{Kept, Merged, Metric, Summary, from_item, to_item};
+use super::store::{Condition, PutOutcome};
+use super::{RowSink, SinkError};
 use crate::items::codec::{Item, Reader};
 use crate::items::json::{differences, to_json};
+
+/// Tries of one row: a worker writes it once an interval.
+const MAX_TRIES: u32 = 64;
 
 /// What became of a recomputed row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +41,7 @@ impl RowSink {
         row: &Row<WindowAgg>,
         coverage: &Coverage,
     ) -> Result<Replaced, SinkError> {
-        let item = Metric::encode(key, row, &self.tables);
-        self.replace(Metric::table(&self.tables), item, coverage).await
+        self.replace::<Metric>(key, row, coverage).await
     }
 
     /// Puts a recomputed summary.
@@ -50,20 +54,26 @@ impl RowSink {
         row: &Row<SummaryAgg>,
         coverage: &Coverage,
     ) -> Result<Replaced, SinkError> {
-        let item = Summary::encode(session_id, row, &self.tables);
-        self.replace(Summary::table(&self.tables), item, coverage).await
+        self.replace::<Summary>(session_id, row, coverage).await
     }
 
-    async fn replace(
+    async fn replace<M: Merged>(
         &self,
-        table: &str,
-        mut item: Item,
+        key: &M::Key,
+        row: &Row<M::Agg>,
         coverage: &Coverage,
     ) -> Result<Replaced, SinkError> {
-        let wanted = to_json(&item);
+        let tables = &self.shared.tables;
+        let table = M::table(tables);
+        let Row { agg, applied, version } = row;
+        let agg = Kept::new(agg.clone());
+        let mut row = Row { agg, applied: applied.clone(), version: *version };
         let mut seen = None;
         for _ in 0..MAX_TRIES {
-            let stored = match self.put(table, item.clone(), Condition::Version(seen)).await? {
+            let item = to_item::<M>(key, &row, tables);
+            let wanted = to_json(&item);
+            let put = self.shared.store.put(table, item, Condition::Version(seen));
+            let stored = match put.await? {
                 PutOutcome::Stored => {
                     return Ok(seen.map_or(Replaced::Created, |_| Replaced::Replaced));
                 }
@@ -74,18 +84,23 @@ impl RowSink {
                 seen = None;
                 continue;
             };
-            let Ok(row) = Reader(&stored).row(()) else { return Ok(Replaced::Kept) };
-            if !coverage.contains(&row.applied) {
+            let found = to_json(&stored);
+            let Ok(stored) = from_item::<M>(key, stored, tables) else {
+                return Ok(Replaced::Kept);
+            };
+            if !coverage.contains(&stored.applied) {
                 return Ok(Replaced::Kept);
             }
-            let free = [metrics::VERSION, metrics::EXPIRES_AT];
-            if differences(&wanted, &to_json(&stored), &free).is_empty() {
+            let others = stored.agg.foreign.keys().map(String::as_str);
+            let free: Vec<&str> = others.chain([metrics::VERSION, metrics::EXPIRES_AT]).collect();
+            if differences(&wanted, &found, &free).is_empty() {
                 return Ok(Replaced::Same);
             }
-            item.insert(metrics::VERSION.to_owned(), super::number(row.version + 1));
-            seen = Some(row.version);
+            row.agg.foreign = stored.agg.foreign;
+            row.version = stored.version + 1;
+            seen = Some(stored.version);
         }
-        let (table, key) = (table.to_owned(), format!("{:?}", item.get(metrics::SESSION_ID)));
+        let (table, key) = (table.to_owned(), format!("{key:?}"));
         Err(SinkError::Contended { table, key, tries: MAX_TRIES })
     }
 
@@ -94,9 +109,9 @@ impl RowSink {
     /// # Errors
     /// When the table does not answer in all tries.
     pub async fn replace_fact(&self, item: Item, fingerprint: u64) -> Result<Replaced, SinkError> {
-        let table = &self.tables.sessions;
+        let table = &self.shared.tables.sessions;
         let wanted = to_json(&item);
-        let put = self.put(table, item.clone(), Condition::Fact(fingerprint));
+        let put = self.shared.store.put(table, item.clone(), Condition::Fact(fingerprint));
         let PutOutcome::Refused(stored) = put.await? else { return Ok(Replaced::Created) };
         let Some(stored) = stored else { return Ok(Replaced::Kept) };
         let free = [sessions::ORIGIN, sessions::EXPIRES_AT];
@@ -108,7 +123,7 @@ impl RowSink {
             return Ok(Replaced::Kept);
         }
         // The same fact with other attributes: altered by hand.
-        match self.put(table, item, Condition::SameFact(fingerprint)).await? {
+        match self.shared.store.put(table, item, Condition::SameFact(fingerprint)).await? {
             PutOutcome::Stored => Ok(Replaced::Replaced),
             PutOutcome::Refused(_) => Ok(Replaced::Kept),
         }

@@ -10,8 +10,8 @@ use kinesis_model::ShardId;
 use tokio::sync::Mutex;
 
 use super::{Ended, TaskError};
-use crate::sink::rows::{EpochWrite, RowCache};
-use crate::sink::{Judged, SetAside, Sinks};
+use crate::sink::rows::{Closing, EpochWrite};
+use crate::sink::{SetAside, Sinks};
 use crate::worker::shard_status::{ShardStatus, Stage};
 
 /// What an effect came to.
@@ -25,8 +25,6 @@ pub(super) enum Answer {
 /// What makes effects cheaper, and may be lost at any time.
 #[derive(Default)]
 struct Memory {
-    rows: RowCache,
-    judged: Judged,
     flight: Flight,
     /// Where the last commit left the shard.
     committed: Resume,
@@ -35,6 +33,8 @@ struct Memory {
 /// The epoch in flight: what its metrics tell, and rows that are still to be set aside.
 struct Flight {
     prepared: Instant,
+    /// Until its rows are on their way, others wait for them.
+    closing: Option<Closing>,
     rows_written: u64,
     row_conflicts: u64,
     set_aside: Vec<SetAside>,
@@ -42,7 +42,13 @@ struct Flight {
 
 impl Default for Flight {
     fn default() -> Self {
-        Self { prepared: Instant::now(), rows_written: 0, row_conflicts: 0, set_aside: vec![] }
+        Self {
+            prepared: Instant::now(),
+            closing: None,
+            rows_written: 0,
+            row_conflicts: 0,
+            set_aside: vec![],
+        }
     }
 }
 
@@ -88,7 +94,8 @@ impl<'a> Executor<'a> {
             Effect::PutRows(step) => {
                 let memory = &mut *self.memory.lock().await;
                 let epoch = EpochWrite::new(self.lease.shard(), step.to);
-                let stored = self.sinks.rows.store(&step.rows, &epoch, &mut memory.rows).await?;
+                let closing = memory.flight.closing.take();
+                let stored = self.sinks.rows.store(&step.rows, &epoch, closing).await?;
                 memory.flight.rows_written = epoch.written();
                 memory.flight.row_conflicts = epoch.conflicts();
                 memory.flight.set_aside = epoch.take_set_aside();
@@ -107,11 +114,12 @@ impl<'a> Executor<'a> {
             tracing::error!(%shard, %gap, "records expired from the stream before they were read");
             self.sinks.stats.note_error(format!("{shard}: records expired unread: {gap}"));
         }
+        let closing = Some(self.sinks.rows.announce());
         let rules = step.rules.to_bytes().into();
         if self.lease.prepare_with(step.to, rules).await? == LeaseOutcome::Lost {
             return Ok(Answer::Lost);
         }
-        self.memory.lock().await.flight = Flight::default();
+        self.memory.lock().await.flight = Flight { closing, ..Flight::default() };
         Ok(Answer::Input(step.done()))
     }
 
@@ -124,9 +132,8 @@ impl<'a> Executor<'a> {
     }
 
     async fn emit(&self, step: Emit) -> Result<Answer, TaskError> {
-        let memory = &mut *self.memory.lock().await;
-        let figures = self.figures(&step.emission, &memory.flight);
-        self.sinks.emit(&step.emission, figures, &mut memory.judged).await?;
+        let figures = self.figures(&step.emission, &self.memory.lock().await.flight);
+        self.sinks.emit(self.lease.shard(), &step.emission, figures).await?;
         log_counts(self.lease.shard(), &step.emission);
         Ok(Answer::Input(step.done()))
     }

@@ -1,6 +1,8 @@
 //! Reading a shard on a task of its own, so that an answered effect never cuts a call to Kinesis
 //! short.
 
+use std::sync::Arc;
+
 use kinesis_fleet::ChildShard;
 use kinesis_fleet::source::{Batch, ShardReader, SourceError};
 use tokio::sync::mpsc;
@@ -8,10 +10,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::TaskError;
+use crate::worker::memory::Share;
 
 /// Batches read ahead of the fold. Reading pauses when the machine wants no records (E8), so at
 /// most this many batches of 10 MiB wait outside it.
 const READ_AHEAD: usize = 1;
+
+/// What a record takes in memory beside its payload.
+const RECORD_BYTES: u64 = 150;
 
 /// What the stream gave.
 pub(super) enum Read {
@@ -32,10 +38,11 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Starts to read.
-    pub(super) fn start(reader: ShardReader) -> Self {
+    pub(super) fn start(reader: ShardReader, share: Arc<Share>) -> Self {
         let (sender, batches) = mpsc::channel(READ_AHEAD);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(stop.clone().run_until_cancelled_owned(read_on(reader, sender)));
+        let task =
+            tokio::spawn(stop.clone().run_until_cancelled_owned(read_on(reader, share, sender)));
         Self { batches, stop, task }
     }
 
@@ -65,10 +72,17 @@ impl Drop for Reading {
 }
 
 /// Reads until the shard ends, cannot be read, or nobody wants more.
-async fn read_on(mut reader: ShardReader, sender: mpsc::Sender<Read>) {
+///
+/// Each read waits until the worker's memory has room for it.
+async fn read_on(mut reader: ShardReader, share: Arc<Share>, sender: mpsc::Sender<Read>) {
+    let mut last_read = None;
     loop {
+        share.reserve(last_read).await;
         let (read, goes_on) = match reader.next().await {
             Ok(batch) => {
+                let bytes = bytes_of(&batch);
+                share.was_read(bytes);
+                last_read = Some(bytes);
                 let goes_on = batch.end.is_none();
                 (Read::Batch(batch), goes_on)
             }
@@ -81,6 +95,11 @@ async fn read_on(mut reader: ShardReader, sender: mpsc::Sender<Read>) {
             break;
         }
     }
+}
+
+/// About what a batch takes in memory.
+pub(super) fn bytes_of(batch: &Batch) -> u64 {
+    batch.records.iter().map(|record| record.data.len() as u64 + RECORD_BYTES).sum()
 }
 
 #[cfg(test)]

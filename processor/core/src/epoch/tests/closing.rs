@@ -1,0 +1,28 @@
+//! When epochs close apart from their own limits.
+
+use super::*;
+
+#[test]
+fn epochs_of_one_worker_are_due_together() {
+    let due = |phase_ms, opened| {
+        let config = ShardConfig { interval_ms: 1_000, phase_ms, ..ShardConfig::default() };
+        config.due(ElapsedMs(opened)).0
+    };
+    for (opened, at) in [(0, 300), (299, 300), (300, 1_300), (1_299, 1_300), (5_000, 5_300)] {
+        assert_eq!(due(Some(300), opened), at, "opened at {opened}");
+        assert_eq!(due(Some(7_300), opened), at, "a phase is one of the interval");
+    }
+    assert_eq!(due(None, 250), 1_250, "by its own age");
+}
+
+#[test]
+fn an_epoch_closes_when_memory_is_short_and_the_next_one_by_its_own_time() {
+    let mut shard = shard(Resume::default());
+    step(&mut shard, tick(1));
+    assert!(run(&mut shard, Input::Records(vec![record(1, 0, "a")])).is_empty());
+    let footprint = shard.footprint();
+    assert!(footprint.open_bytes > 0 && footprint.flight_bytes == 0);
+    assert_eq!(run(&mut shard, Input::Close).first().map(String::as_str), Some("prepare 1"));
+    assert_eq!(shard.footprint().open_bytes, 0);
+    assert!(run(&mut shard, Input::Records(vec![record(2, 0, "b")])).is_empty());
+}

@@ -1,0 +1,359 @@
+//! One writer of a table's merged rows: whatever the shards of a worker have for a row goes into
+//! one put.
+//!
+//! A row has at most one put in flight. What comes in meanwhile, of any shard, waits and is merged
+//! into the next one, which moves `applied` for each of them (E1, E10). Only prepared epochs are
+//! submitted (E2), and a part is answered when the row that holds it is stored, never before
+//! (E3). So a row costs a put per worker and interval, however many shards carry its session.
+//!
+//! The machine decides and does nothing: a driver puts, waits and answers. It never gives a row up
+//! because others write it too: a refused put comes back with what is stored, and the next try
+//! starts from there.
+
+mod images;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::merge::Merge;
+use crate::row::{Row, holds};
+use images::Images;
+use kinesis_model::{Position, ShardId};
+
+/// What one prepared epoch of a shard has for a row whose fold is `A`.
+pub trait Part<A> {
+    /// The shard.
+    fn shard(&self) -> &ShardId;
+    /// The epoch's end.
+    fn to(&self) -> Position;
+    /// Returns the fold of the part alone.
+    fn alone(&self) -> A;
+    /// Merges the part into a row's fold.
+    fn add_to(&self, agg: &mut A);
+}
+
+/// A part that holds its fold. `T` is whatever the driver answers by.
+#[derive(Clone, Debug)]
+pub struct Partial<A, T> {
+    /// The shard.
+    pub shard: ShardId,
+    /// The epoch's end.
+    pub to: Position,
+    /// The fold of the epoch's records.
+    pub delta: A,
+    /// Comes back with the answer.
+    pub ticket: T,
+}
+
+impl<A: Merge + Clone, T> Part<A> for Partial<A, T> {
+    fn shard(&self) -> &ShardId {
+        &self.shard
+    }
+
+    fn to(&self) -> Position {
+        self.to
+    }
+
+    fn alone(&self) -> A {
+        self.delta.clone()
+    }
+
+    fn add_to(&self, agg: &mut A) {
+        agg.merge(&self.delta);
+    }
+}
+
+/// What the writer asks the driver to do.
+#[derive(Debug)]
+pub enum Effect<K, A, P, E> {
+    /// Put `row` on condition that the stored version is `seen` (`None`: that there is no row);
+    /// answer with [`RowWriter::stored`], [`RowWriter::refused`] or [`RowWriter::failed`].
+    Put {
+        /// The row's key.
+        key: K,
+        /// The row with every partial in it.
+        row: Arc<Row<A>>,
+        /// The version it was computed from.
+        seen: Option<u64>,
+        /// How many parts it holds that were not there before.
+        parts: usize,
+    },
+    /// Others keep writing the row: wait, the longer the more `refusals` in a row there were, then
+    /// call [`RowWriter::wake`].
+    Wait {
+        /// The row's key.
+        key: K,
+        /// Refused puts in a row, at least two.
+        refusals: u32,
+    },
+    /// The row holds the part, and that is stored.
+    Done {
+        /// The part.
+        part: P,
+        /// The row as stored.
+        row: Arc<Row<A>>,
+        /// How it got there.
+        how: How,
+    },
+    /// The part cannot be written now.
+    Failed {
+        /// The part.
+        part: P,
+        /// The put's error.
+        error: E,
+    },
+}
+
+/// How a row came to hold a partial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By a put, and this ticket speaks for it: exactly one of each put.
+    Put {
+        /// Refused tries before it.
+        refusals: u32,
+    },
+    /// By a put for which another ticket speaks.
+    Along,
+    /// It was there already, from a run that was cut off.
+    Already,
+}
+
+/// What a put that failed was refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Nothing that is known of: the table does not answer, or answers nobody.
+    Table,
+    /// The item: it will never be taken as it is.
+    Item,
+}
+
+/// Rows that are being written, and images of those written last. `K` is a row's key, `A` its
+/// fold, `P` a [`Part`] of it.
+#[derive(Debug)]
+pub struct RowWriter<K, A, P> {
+    rows: HashMap<K, Busy<A, P>>,
+    /// Rows with parts that wait for the next flush, in the order of their coming.
+    unflushed: Vec<K>,
+    images: Images<K, A>,
+}
+
+/// A row that is being written or has something to be written.
+#[derive(Debug)]
+struct Busy<A, P> {
+    waiting: Vec<P>,
+    flight: Option<Flight<A, P>>,
+    /// What the last refusal said is stored: the image that must not get lost.
+    image: Option<Arc<Row<A>>>,
+    /// A wait was asked for and is not over.
+    pausing: bool,
+    /// What waits may go as soon as it can.
+    flushed: bool,
+    refusals: u32,
+    /// Parts that go one by one, because an item that held several was refused for good.
+    singly: usize,
+}
+
+#[derive(Debug)]
+struct Flight<A, P> {
+    row: Arc<Row<A>>,
+    parts: Vec<P>,
+}
+
+impl<A, P> Default for Busy<A, P> {
+    fn default() -> Self {
+        Self {
+            waiting: Vec::new(),
+            flight: None,
+            image: None,
+            pausing: false,
+            flushed: false,
+            refusals: 0,
+            singly: 0,
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
+    /// A writer that keeps images of at most `max_image_bytes`, by the sizes it is told.
+    #[must_use]
+    pub fn new(max_image_bytes: usize) -> Self {
+        Self { rows: HashMap::new(), unflushed: Vec::new(), images: Images::new(max_image_bytes) }
+    }
+
+    /// Rows that are being written or wait for it.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Bytes of the images kept.
+    #[must_use]
+    pub fn image_bytes(&self) -> usize {
+        self.images.bytes()
+    }
+
+    /// Takes a part of a prepared epoch. It waits for [`Self::flush`].
+    pub fn submit(&mut self, key: K, part: P) {
+        let busy = self.rows.entry(key.clone()).or_default();
+        busy.waiting.push(part);
+        self.unflushed.push(key);
+    }
+
+    /// Lets everything submitted go, as soon as its row has no put in flight.
+    pub fn flush<E>(&mut self, effects: &mut Vec<Effect<K, A, P, E>>) {
+        for key in std::mem::take(&mut self.unflushed) {
+            if let Some(busy) = self.rows.get_mut(&key) {
+                busy.flushed = true;
+                self.go_on(&key, effects);
+            }
+        }
+    }
+
+    /// The put in flight was acknowledged; `bytes` is the size of the image.
+    pub fn stored<E>(&mut self, key: &K, bytes: usize, effects: &mut Vec<Effect<K, A, P, E>>) {
+        let (busy, flight) = self.landed(key);
+        let refusals = std::mem::take(&mut busy.refusals);
+        busy.singly = busy.singly.saturating_sub(flight.parts.len());
+        self.images.insert(key.clone(), Arc::clone(&flight.row), bytes);
+        let last = flight.parts.len() - 1;
+        for (i, part) in flight.parts.into_iter().enumerate() {
+            let how = if i == last { How::Put { refusals } } else { How::Along };
+            let row = Arc::clone(&flight.row);
+            effects.push(Effect::Done { part, row, how });
+        }
+        self.go_on(key, effects);
+    }
+
+    /// The condition of the put in flight failed; `image` is what is stored, and its size.
+    pub fn refused<E>(
+        &mut self,
+        key: &K,
+        image: Option<(Row<A>, usize)>,
+        effects: &mut Vec<Effect<K, A, P, E>>,
+    ) {
+        let (busy, flight) = self.landed(key);
+        busy.refusals += 1;
+        busy.waiting.splice(0..0, flight.parts);
+        busy.flushed = true;
+        let refusals = busy.refusals;
+        busy.pausing = refusals > 1;
+        let image = image.map(|(row, bytes)| (Arc::new(row), bytes));
+        busy.image = image.as_ref().map(|(row, _)| Arc::clone(row));
+        match image {
+            Some((row, bytes)) => self.images.insert(key.clone(), row, bytes),
+            None => self.images.remove(key),
+        }
+        if refusals > 1 {
+            effects.push(Effect::Wait { key: key.clone(), refusals });
+        } else {
+            self.go_on(key, effects);
+        }
+    }
+
+    /// The wait that was asked for is over.
+    pub fn wake<E>(&mut self, key: &K, effects: &mut Vec<Effect<K, A, P, E>>) {
+        if let Some(busy) = self.rows.get_mut(key) {
+            busy.pausing = false;
+            self.go_on(key, effects);
+        }
+    }
+
+    /// The put in flight has no other outcome; whether it was carried out is not known. An item
+    /// that is refused for good because of what several shards put into it is tried once more by
+    /// each of them alone.
+    pub fn failed<E: Clone>(
+        &mut self,
+        key: &K,
+        error: &E,
+        blame: Blame,
+        effects: &mut Vec<Effect<K, A, P, E>>,
+    ) {
+        let (busy, flight) = self.landed(key);
+        busy.refusals = 0;
+        if blame == Blame::Item && flight.parts.len() > 1 {
+            busy.singly = flight.parts.len();
+            busy.waiting.splice(0..0, flight.parts);
+            busy.flushed = true;
+        } else {
+            busy.singly = busy.singly.saturating_sub(flight.parts.len());
+            for part in flight.parts {
+                effects.push(Effect::Failed { part, error: error.clone() });
+            }
+        }
+        self.images.remove(key);
+        self.go_on(key, effects);
+    }
+
+    /// The row of an answered put.
+    ///
+    /// # Panics
+    /// When no put of this row is in flight: the driver answered one that was not asked for.
+    fn landed(&mut self, key: &K) -> (&mut Busy<A, P>, Flight<A, P>) {
+        let busy = self.rows.get_mut(key).expect("an answer for a row that is not being written");
+        let flight = busy.flight.take().expect("an answer without a put in flight");
+        (busy, flight)
+    }
+
+    /// Starts the next put of a row if there is something to put and nothing in the way.
+    fn go_on<E>(&mut self, key: &K, effects: &mut Vec<Effect<K, A, P, E>>) {
+        let Some(busy) = self.rows.get_mut(key) else { return };
+        if busy.flight.is_none() && busy.waiting.is_empty() {
+            self.rows.remove(key);
+            return;
+        }
+        if busy.flight.is_some() || busy.pausing || !busy.flushed {
+            return;
+        }
+        let mut row = busy.image.take().or_else(|| self.images.get(key));
+        let seen = row.as_ref().map(|row| row.version);
+        let mut parts = Vec::new();
+        let most = if busy.singly > 0 { 1 } else { usize::MAX };
+        let mut left = Vec::new();
+        for part in std::mem::take(&mut busy.waiting) {
+            match &row {
+                // An image is of a row as it was stored, and `applied` never goes back.
+                Some(image) if parts.is_empty() && holds(image, part.shard(), part.to()) => {
+                    let row = Arc::clone(image);
+                    busy.singly = busy.singly.saturating_sub(1);
+                    effects.push(Effect::Done { part, row, how: How::Already });
+                }
+                _ if parts.len() >= most => left.push(part),
+                _ => {
+                    merge_into(&mut row, &part, seen);
+                    parts.push(part);
+                }
+            }
+        }
+        busy.flushed = !left.is_empty();
+        busy.waiting = left;
+        match row {
+            Some(row) if !parts.is_empty() => {
+                let count = parts.len();
+                busy.flight = Some(Flight { row: Arc::clone(&row), parts });
+                effects.push(Effect::Put { key: key.clone(), row, seen, parts: count });
+            }
+            _ if busy.waiting.is_empty() => drop(self.rows.remove(key)),
+            _ => {}
+        }
+    }
+}
+
+/// Merges a part into the row that is being made up from the version `seen`. One that the row holds
+/// by then is in the put of its twin, and is answered with it.
+fn merge_into<A: Clone, P: Part<A>>(row: &mut Option<Arc<Row<A>>>, part: &P, seen: Option<u64>) {
+    let Some(row) = row else {
+        let applied = [(part.shard().clone(), part.to())].into();
+        *row = Some(Arc::new(Row { agg: part.alone(), applied, version: 1 }));
+        return;
+    };
+    if holds(row, part.shard(), part.to()) {
+        return;
+    }
+    let row = Arc::make_mut(row);
+    part.add_to(&mut row.agg);
+    row.applied.insert(part.shard().clone(), part.to());
+    row.version = seen.map_or(1, |seen| seen + 1);
+}

@@ -1,0 +1,170 @@
+use super::*;
+
+type One = Partial<u64, &'static str>;
+type Writer = RowWriter<&'static str, u64, One>;
+type Effects = Vec<Effect<&'static str, u64, One, &'static str>>;
+
+fn at(sequence: u128) -> Position {
+    Position { sequence: sequence.into(), sub: 0 }
+}
+
+fn partial(shard: &str, to: u128, delta: u64, ticket: &'static str) -> One {
+    Partial { shard: ShardId::new(shard), to: at(to), delta, ticket }
+}
+
+/// Effects as short texts.
+fn told(effects: &mut Effects) -> Vec<String> {
+    let text = |effect: Effect<_, u64, One, &str>| match effect {
+        Effect::Put { row, seen, parts, .. } => {
+            format!("put {} of {parts} on {seen:?} as {}", row.agg, row.version)
+        }
+        Effect::Wait { refusals, .. } => format!("wait {refusals}"),
+        Effect::Done { part, row, how } => format!("done {} {} {how:?}", part.ticket, row.agg),
+        Effect::Failed { part, error } => format!("failed {} {error}", part.ticket),
+    };
+    effects.drain(..).map(text).collect()
+}
+
+fn stored_row(agg: u64, applied: &[(&str, u128)], version: u64) -> Option<(Row<u64>, usize)> {
+    let applied = applied.iter().map(|(shard, to)| (ShardId::new(shard), at(*to))).collect();
+    Some((Row { agg, applied, version }, 10))
+}
+
+fn new() -> (Writer, Effects) {
+    (RowWriter::new(100), vec![])
+}
+
+#[test]
+fn what_comes_while_a_put_is_in_flight_goes_together_into_the_next() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    assert_eq!(told(&mut effects), ["put 1 of 1 on None as 1"]);
+    writer.submit("r", partial("b", 7, 2, "b7"));
+    writer.submit("r", partial("c", 8, 4, "c8"));
+    writer.flush(&mut effects);
+    assert!(effects.is_empty(), "one put in flight a row");
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(
+        told(&mut effects),
+        ["done a10 1 Put { refusals: 0 }", "put 7 of 2 on Some(1) as 2"]
+    );
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(told(&mut effects), ["done b7 7 Along", "done c8 7 Put { refusals: 0 }"]);
+    assert_eq!((writer.busy(), writer.image_bytes()), (0, 10));
+}
+
+#[test]
+fn what_is_not_flushed_waits_even_if_the_row_gets_free() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    writer.submit("r", partial("b", 7, 2, "b7"));
+    effects.clear();
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(told(&mut effects), ["done a10 1 Put { refusals: 0 }"]);
+    writer.submit("r", partial("c", 8, 4, "c8"));
+    writer.flush(&mut effects);
+    assert_eq!(told(&mut effects), ["put 7 of 2 on Some(1) as 2"]);
+}
+
+#[test]
+fn a_refused_put_starts_again_from_what_is_stored_and_waits_from_the_second_time_on() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    effects.clear();
+    writer.refused(&"r", stored_row(100, &[("z", 5)], 4), &mut effects);
+    assert_eq!(told(&mut effects), ["put 101 of 1 on Some(4) as 5"]);
+    writer.refused(&"r", stored_row(200, &[("z", 6)], 5), &mut effects);
+    assert_eq!(told(&mut effects), ["wait 2"]);
+    writer.submit("r", partial("b", 3, 2, "b3"));
+    writer.flush(&mut effects);
+    assert!(effects.is_empty(), "it waits");
+    writer.wake(&"r", &mut effects);
+    assert_eq!(told(&mut effects), ["put 203 of 2 on Some(5) as 6"]);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(told(&mut effects), ["done a10 203 Along", "done b3 203 Put { refusals: 2 }"]);
+}
+
+#[test]
+fn a_row_that_is_too_large_to_be_remembered_is_still_written() {
+    let mut effects = vec![];
+    let mut writer: Writer = RowWriter::new(0);
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    effects.clear();
+    writer.refused(&"r", stored_row(100, &[("z", 5)], 4), &mut effects);
+    assert_eq!(told(&mut effects), ["put 101 of 1 on Some(4) as 5"]);
+}
+
+#[test]
+fn a_put_whose_reply_was_lost_is_recognised_and_what_was_not_in_it_goes_on() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    writer.submit("r", partial("b", 3, 2, "b3"));
+    writer.flush(&mut effects);
+    effects.clear();
+    writer.refused(&"r", stored_row(1, &[("a", 10)], 1), &mut effects);
+    assert_eq!(told(&mut effects), ["done a10 1 Already", "put 3 of 1 on Some(1) as 2"]);
+}
+
+#[test]
+fn one_epoch_submitted_twice_counts_once_and_both_are_answered_with_the_put() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "first hold"));
+    writer.submit("r", partial("a", 10, 1, "second hold"));
+    writer.flush(&mut effects);
+    assert_eq!(told(&mut effects), ["put 1 of 2 on None as 1"]);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(
+        told(&mut effects),
+        ["done first hold 1 Along", "done second hold 1 Put { refusals: 0 }"]
+    );
+}
+
+#[test]
+fn a_put_that_fails_fails_each_of_its_partials_and_no_other() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.submit("r", partial("b", 3, 2, "b3"));
+    writer.flush(&mut effects);
+    writer.submit("r", partial("c", 8, 4, "c8"));
+    writer.flush(&mut effects);
+    effects.clear();
+    writer.failed(&"r", &"away", Blame::Table, &mut effects);
+    assert_eq!(
+        told(&mut effects),
+        ["failed a10 away", "failed b3 away", "put 4 of 1 on None as 1"]
+    );
+}
+
+#[test]
+fn an_item_that_is_refused_for_good_is_tried_by_each_shard_alone() {
+    let (mut writer, mut effects) = new();
+    for (shard, ticket) in [("a", "a"), ("b", "b"), ("c", "c")] {
+        writer.submit("r", partial(shard, 10, 1, ticket));
+    }
+    writer.flush(&mut effects);
+    assert_eq!(told(&mut effects), ["put 3 of 3 on None as 1"]);
+    writer.failed(&"r", &"too large", Blame::Item, &mut effects);
+    assert_eq!(told(&mut effects), ["put 1 of 1 on None as 1"]);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(told(&mut effects), ["done a 1 Put { refusals: 0 }", "put 2 of 1 on Some(1) as 2"]);
+    writer.failed(&"r", &"too large", Blame::Item, &mut effects);
+    assert_eq!(told(&mut effects), ["failed b too large", "put 1 of 1 on None as 1"]);
+    writer.refused(&"r", stored_row(1, &[("a", 10)], 1), &mut effects);
+    assert_eq!(told(&mut effects), ["put 2 of 1 on Some(1) as 2"]);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(told(&mut effects), ["done c 2 Put { refusals: 1 }"]);
+    assert_eq!(writer.busy(), 0);
+}
+
+#[test]
+#[should_panic(expected = "without a put")]
+fn an_answer_that_was_not_asked_for_is_a_bug_of_the_driver() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.stored(&"r", 10, &mut effects);
+}

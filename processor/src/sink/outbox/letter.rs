@@ -1,0 +1,204 @@
+//! What waits in the outbox, as JSON: one object holds what one or a few calls carry.
+
+use ivs_core::emit::{Datum, DatumValue, Series};
+use ivs_schemas::catalogue::{METRICS, Metric};
+use kinesis_model::EpochMs;
+use serde::{Deserialize, Serialize};
+
+use crate::sink::events::Entry;
+
+/// Layout of the object.
+const VERSION: u32 = 1;
+
+/// An object of the outbox.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Letter {
+    version: u32,
+    /// When it was written.
+    pub(super) made_ms: EpochMs,
+    /// What it holds.
+    pub(super) content: Content,
+}
+
+/// What an object holds.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Content {
+    /// Datums of one namespace.
+    Metrics(Vec<StoredDatum>),
+    /// Entries for the bus, in their order.
+    Events(Vec<Entry>),
+}
+
+/// A datum whose metric is named.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoredDatum {
+    namespace: String,
+    metric: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shard: Option<String>,
+    time_ms: EpochMs,
+    /// Value and count of each; numbers as texts, because JSON readers round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    values: Vec<(String, String)>,
+    /// Count, sum, smallest and largest of a StatisticSet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statistics: Option<[String; 4]>,
+}
+
+/// Why an object cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LetterError {
+    /// It is not the JSON that this program writes.
+    #[error("is not readable: {0}")]
+    Json(String),
+    /// A later release wrote it.
+    #[error("has layout {0}, which a later release writes")]
+    Version(u32),
+    /// The catalogue of this release has no such metric, or a number is none.
+    #[error("has a datum of `{0}` that this release cannot read")]
+    Datum(String),
+}
+
+impl Letter {
+    /// A letter of now.
+    #[must_use]
+    pub(super) fn new(made_ms: EpochMs, content: Content) -> Self {
+        Self { version: VERSION, made_ms, content }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub(super) fn to_bytes(&self) -> bytes::Bytes {
+        serde_json::to_vec(self).expect("texts and numbers").into()
+    }
+
+    /// The letter of some bytes.
+    ///
+    /// # Errors
+    /// See [`LetterError`].
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, LetterError> {
+        let letter: Self =
+            serde_json::from_slice(bytes).map_err(|error| LetterError::Json(error.to_string()))?;
+        if letter.version == VERSION {
+            Ok(letter)
+        } else {
+            Err(LetterError::Version(letter.version))
+        }
+    }
+}
+
+impl From<&Datum> for StoredDatum {
+    fn from(datum: &Datum) -> Self {
+        let (mut channel, mut shard) = (None, None);
+        match &datum.series {
+            Series::Fleet => {}
+            Series::Channel(id) => channel = Some(id.to_string()),
+            Series::Shard(id) => shard = Some(id.to_string()),
+        }
+        let text = |value: f64| value.to_string();
+        let (mut values, mut statistics) = (Vec::new(), None);
+        match &datum.value {
+            DatumValue::Single(value) => values.push((text(*value), String::new())),
+            DatumValue::Distribution(pairs) => {
+                values = pairs.iter().map(|(value, count)| (text(*value), text(*count))).collect();
+            }
+            DatumValue::Statistics { count, sum, min, max } => {
+                statistics = Some([*count, *sum, *min, *max].map(text));
+            }
+        }
+        Self {
+            namespace: datum.metric.namespace.as_str().to_owned(),
+            metric: datum.metric.name.to_owned(),
+            channel,
+            shard,
+            time_ms: datum.time,
+            values,
+            statistics,
+        }
+    }
+}
+
+impl TryFrom<&StoredDatum> for Datum {
+    type Error = LetterError;
+
+    fn try_from(stored: &StoredDatum) -> Result<Self, LetterError> {
+        let error = || LetterError::Datum(stored.metric.clone());
+        let is_it = |metric: &&Metric| {
+            metric.name == stored.metric && metric.namespace.as_str() == stored.namespace
+        };
+        let metric = METRICS.iter().find(is_it).ok_or_else(error)?;
+        let series = match (&stored.channel, &stored.shard) {
+            (Some(channel), _) => Series::Channel(channel.as_str().into()),
+            (None, Some(shard)) => Series::Shard(shard.as_str().into()),
+            (None, None) => Series::Fleet,
+        };
+        let number = |text: &String| text.parse::<f64>().map_err(|_| error());
+        let value = match (&stored.statistics, stored.values.as_slice()) {
+            (Some([count, sum, min, max]), _) => DatumValue::Statistics {
+                count: number(count)?,
+                sum: number(sum)?,
+                min: number(min)?,
+                max: number(max)?,
+            },
+            (None, [(value, count)]) if count.is_empty() => DatumValue::Single(number(value)?),
+            (None, pairs) => DatumValue::Distribution(
+                pairs
+                    .iter()
+                    .map(|(value, count)| Ok((number(value)?, number(count)?)))
+                    .collect::<Result<_, LetterError>>()?,
+            ),
+        };
+        Ok(Self { metric, series, time: stored.time_ms, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ivs_schemas::catalogue::metrics::{CURRENT_VIEWERS, LAG, LIVE_LATENCY, STREAMS_STARTED};
+
+    use super::*;
+
+    fn datums() -> Vec<Datum> {
+        let channel = || Series::Channel("c1".into());
+        let datum = |metric, series, value| Datum { metric, series, time: EpochMs(60_000), value };
+        vec![
+            datum(&STREAMS_STARTED, Series::Fleet, DatumValue::Single(1.0)),
+            datum(&LAG, Series::Shard("s".into()), DatumValue::Single(0.1 + 0.2)),
+            datum(
+                &LIVE_LATENCY,
+                channel(),
+                DatumValue::Distribution(vec![(2_100.25, 3.0), (1e300, 1.0)]),
+            ),
+            datum(
+                &CURRENT_VIEWERS,
+                channel(),
+                DatumValue::Statistics { count: 2.0, sum: 0.3, min: -1e-9, max: 7.0 },
+            ),
+        ]
+    }
+
+    #[test]
+    fn datums_come_back_to_the_last_bit() {
+        let stored = datums().iter().map(StoredDatum::from).collect();
+        let letter = Letter::new(EpochMs(5), Content::Metrics(stored));
+        let back = Letter::from_bytes(&letter.to_bytes()).unwrap();
+        assert_eq!(back, letter);
+        let Content::Metrics(stored) = &back.content else { panic!("{back:?}") };
+        let back: Vec<Datum> = stored.iter().map(|datum| datum.try_into().unwrap()).collect();
+        assert_eq!(back, datums());
+    }
+
+    #[test]
+    fn a_letter_of_a_later_release_is_refused_in_words() {
+        let letter = Letter::new(EpochMs(5), Content::Events(vec![]));
+        let text = String::from_utf8(letter.to_bytes().to_vec()).unwrap();
+        let later = text.replace(r#""version":1"#, r#""version":2"#);
+        assert_eq!(Letter::from_bytes(later.as_bytes()), Err(LetterError::Version(2)));
+        assert!(matches!(Letter::from_bytes(b"{"), Err(LetterError::Json(_))));
+    }
+}

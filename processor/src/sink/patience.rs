@@ -1,0 +1,93 @@
+//! How long a sender goes on with a service that does not answer.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_calls::{Backoff, RetryPolicy};
+
+/// Between two tries of one call.
+const TRY_AGAIN: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 1_000, attempts: u32::MAX };
+
+/// Patience with a service, shared by calls that go out side by side. It runs from the first
+/// failure that no answer followed, so a slow service is not taken for one that is away.
+#[derive(Debug)]
+pub struct Patience {
+    lasts: Duration,
+    failing_since: Mutex<Option<Instant>>,
+}
+
+impl Patience {
+    /// Patience for so long.
+    #[must_use]
+    pub fn of(lasts: Duration) -> Self {
+        Self { lasts, failing_since: Mutex::default() }
+    }
+
+    /// Patience that is over: nothing is even tried.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { lasts: Duration::ZERO, failing_since: Mutex::new(Some(Instant::now())) }
+    }
+
+    /// Notes an answer.
+    pub fn answered(&self) {
+        *self.lock() = None;
+    }
+
+    /// Notes a failure; returns whether it is worth trying again.
+    pub fn failed(&self) -> bool {
+        let since = *self.lock().get_or_insert_with(Instant::now);
+        since.elapsed() < self.lasts
+    }
+
+    /// Whether the service was given up.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.lock().is_some_and(|since| since.elapsed() >= self.lasts)
+    }
+
+    /// Waits between two tries.
+    #[must_use]
+    pub fn waits() -> Backoff {
+        TRY_AGAIN.start()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a sender did not get rid of.
+#[derive(Debug)]
+pub struct Left<T> {
+    /// What the service has not acknowledged, in its order.
+    pub waiting: Vec<T>,
+    /// What it will never take.
+    pub refused: Vec<Refused>,
+    /// Why the rest waits; there is one exactly if something does.
+    pub error: Option<super::SinkError>,
+}
+
+impl<T> Default for Left<T> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), refused: Vec::new(), error: None }
+    }
+}
+
+impl<T> Left<T> {
+    /// Adds what another call left.
+    pub fn add(&mut self, other: Self) {
+        self.waiting.extend(other.waiting);
+        self.refused.extend(other.refused);
+        self.error = other.error.or(self.error.take());
+    }
+}
+
+/// Something that a service will never take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What it is, as JSON.
+    pub what: serde_json::Value,
+    /// The service's words.
+    pub reason: String,
+}

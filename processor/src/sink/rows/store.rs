@@ -1,0 +1,212 @@
+//! The two tables as the writer needs them: a conditional put that returns what is stored, and the
+//! minutes of a session.
+
+use std::fmt::{Debug, Display};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use aws_calls::{code, explain};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ivs_core::minute::Minute;
+use ivs_core::session::attribute_names;
+use ivs_schemas::items::{metrics, sessions};
+use tokio::sync::Semaphore;
+
+use super::super::{Rate, SinkError, persist};
+use crate::config;
+use crate::items::codec::{Item, size_bytes, write_units};
+use crate::sink::stats::Stats;
+
+/// Where rows are kept.
+pub(super) trait RowStore: Debug + Send + Sync {
+    /// Puts an item if the condition holds.
+    ///
+    /// # Errors
+    /// When the table does not answer in all tries, or will never take the item.
+    fn put<'a>(
+        &'a self,
+        table: &'a str,
+        item: Item,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, SinkError>>;
+
+    /// The stored rows of some minutes of a session.
+    ///
+    /// # Errors
+    /// When the table does not answer in all tries.
+    fn minutes<'a>(
+        &'a self,
+        table: &'a str,
+        session_id: &'a str,
+        minutes: std::ops::Range<Minute>,
+    ) -> BoxFuture<'a, Result<Vec<Item>, SinkError>>;
+}
+
+/// When a put may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// The row is at the version that was seen; `None`: there is no row.
+    Version(Option<u64>),
+    /// There is no such fact, or one that has to give way to one with this fingerprint.
+    Fact(u64),
+    /// The fact has this fingerprint.
+    SameFact(u64),
+}
+
+impl Condition {
+    fn on(self, request: PutItemFluentBuilder) -> PutItemFluentBuilder {
+        match self {
+            Self::Version(None) => request
+                .condition_expression("attribute_not_exists(#key)")
+                .expression_attribute_names("#key", metrics::SESSION_ID),
+            Self::Version(Some(version)) => request
+                .condition_expression("#version = :seen")
+                .expression_attribute_names("#version", metrics::VERSION)
+                .expression_attribute_values(":seen", number(version)),
+            Self::Fact(print) => request
+                .condition_expression("attribute_not_exists(#key) OR #print > :print")
+                .expression_attribute_names("#key", metrics::SESSION_ID)
+                .expression_attribute_names("#print", attribute_names::FINGERPRINT)
+                .expression_attribute_values(":print", number(print)),
+            Self::SameFact(print) => request
+                .condition_expression("#print = :print")
+                .expression_attribute_names("#print", attribute_names::FINGERPRINT)
+                .expression_attribute_values(":print", number(print)),
+        }
+    }
+}
+
+/// What the table said to a conditional put.
+#[derive(Debug)]
+pub(super) enum PutOutcome {
+    Stored,
+    /// The condition failed; here is what is stored.
+    Refused(Option<Item>),
+}
+
+/// The tables in DynamoDB.
+#[derive(Debug)]
+pub(super) struct DynamoRows {
+    dynamodb: aws_sdk_dynamodb::Client,
+    permits: Semaphore,
+    rate: Rate,
+    stats: Arc<Stats>,
+}
+
+impl DynamoRows {
+    pub(super) fn new(
+        dynamodb: aws_sdk_dynamodb::Client,
+        tables: &config::Tables,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self {
+            dynamodb,
+            permits: Semaphore::new(tables.write_concurrency),
+            rate: Rate::per_second(tables.writes_per_s),
+            stats,
+        }
+    }
+
+    async fn put(
+        &self,
+        table: &str,
+        item: Item,
+        condition: Condition,
+    ) -> Result<PutOutcome, SinkError> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        self.rate.ready().await;
+        let (key, units) = (key_of(&item), write_units(size_bytes(&item)));
+        let request = self
+            .dynamodb
+            .put_item()
+            .table_name(table)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = condition.on(request);
+        let Err(error) = persist(&self.stats, || request.clone().send()).await else {
+            self.stats.rows_written.fetch_add(1, Relaxed);
+            self.stats.write_units.fetch_add(units, Relaxed);
+            return Ok(PutOutcome::Stored);
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                // AWS bills a refused put by the larger of the two items.
+                let stored = refusal.item.as_ref().map_or(0, |item| write_units(size_bytes(item)));
+                self.stats.write_units_refused.fetch_add(units.max(stored), Relaxed);
+                Ok(PutOutcome::Refused(refusal.item.clone()))
+            }
+            _ if code(&error) == Some("ValidationException") => {
+                let (table, reason) = (table.to_owned(), explain(&error));
+                Err(SinkError::Refused { table, key, reason })
+            }
+            _ => Err(SinkError::Aws {
+                operation: "PutItem",
+                target: table.to_owned(),
+                reason: explain(&error),
+            }),
+        }
+    }
+
+    async fn minutes(
+        &self,
+        table: &str,
+        session_id: &str,
+        minutes: std::ops::Range<Minute>,
+    ) -> Result<Vec<Item>, SinkError> {
+        // The key condition is inclusive on both ends, the range is not.
+        let last_s = minutes.end.start_s() - 1;
+        let request = self
+            .dynamodb
+            .query()
+            .table_name(table)
+            .consistent_read(true)
+            .key_condition_expression("#id = :id AND #at BETWEEN :first AND :last")
+            .expression_attribute_names("#id", metrics::SESSION_ID)
+            .expression_attribute_names("#at", metrics::METRIC_TIMESTAMP)
+            .expression_attribute_values(":id", AttributeValue::S(session_id.to_owned()))
+            .expression_attribute_values(":first", number(minutes.start.start_s()))
+            .expression_attribute_values(":last", number(last_s));
+        // Ten rows of at most a few dozen kilobytes: far below the page of 1 MB.
+        let answer = persist(&self.stats, || request.clone().send()).await;
+        let answer = answer.map_err(|error| SinkError::Aws {
+            operation: "Query",
+            target: table.to_owned(),
+            reason: explain(&error),
+        })?;
+        Ok(answer.items.unwrap_or_default())
+    }
+}
+
+impl RowStore for DynamoRows {
+    fn put<'a>(
+        &'a self,
+        table: &'a str,
+        item: Item,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
+        self.put(table, item, condition).boxed()
+    }
+
+    fn minutes<'a>(
+        &'a self,
+        table: &'a str,
+        session_id: &'a str,
+        minutes: std::ops::Range<Minute>,
+    ) -> BoxFuture<'a, Result<Vec<Item>, SinkError>> {
+        self.minutes(table, session_id, minutes).boxed()
+    }
+}
+
+/// The keys of an item of either table, for errors.
+fn key_of(item: &Item) -> String {
+    let key = [metrics::SESSION_ID, metrics::METRIC_TIMESTAMP, sessions::TIMESTAMP];
+    format!("{:?}", key.map(|name| item.get(name)).iter().flatten().collect::<Vec<_>>())
+}
+
+pub(super) fn number(value: impl Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,185 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
+use ivs_core::decode::{DecodeLimits, Event, decode};
+use ivs_core::window::WindowFold;
+use ivs_schemas::items::metrics as names;
+use kinesis_model::{EpochMs, Position, ShardId};
+
+use super::store::{Condition, PutOutcome};
+use super::*;
+use crate::items::codec::Reader;
+
+/// One table in memory; every operation yields, so that writers meet.
+#[derive(Debug, Default)]
+struct Table {
+    items: Mutex<HashMap<String, Item>>,
+    puts: AtomicU32,
+    /// Puts still to be refused as if another worker had written in between.
+    others: AtomicU32,
+}
+
+fn key(item: &Item) -> String {
+    format!("{:?}/{:?}", item[names::SESSION_ID], item.get(names::METRIC_TIMESTAMP))
+}
+
+impl RowStore for Table {
+    fn put<'a>(
+        &'a self,
+        _: &'a str,
+        item: Item,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
+        async move {
+            tokio::task::yield_now().await;
+            self.puts.fetch_add(1, Relaxed);
+            let mut items = self.items.lock().unwrap();
+            let stored = items.get_mut(&key(&item));
+            if let Some(stored) = stored {
+                let version: u64 = Reader(stored).number(names::VERSION).unwrap();
+                if self.others.load(Relaxed) > 0 {
+                    self.others.fetch_sub(1, Relaxed);
+                    let next = AttributeValue::N((version + 1).to_string());
+                    stored.insert(names::VERSION.to_owned(), next);
+                    return Ok(PutOutcome::Refused(Some(stored.clone())));
+                }
+                if condition != Condition::Version(Some(version)) {
+                    return Ok(PutOutcome::Refused(Some(stored.clone())));
+                }
+            }
+            items.insert(key(&item), item);
+            Ok(PutOutcome::Stored)
+        }
+        .boxed()
+    }
+
+    fn minutes<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: std::ops::Range<Minute>,
+    ) -> BoxFuture<'a, Result<Vec<Item>, SinkError>> {
+        async { Ok(self.items.lock().unwrap().values().cloned().collect()) }.boxed()
+    }
+}
+
+fn sink(table: &Arc<Table>) -> RowSink {
+    let store: Arc<dyn RowStore> = Arc::clone(table) as _;
+    RowSink::over(store, &config::Tables::default(), 1 << 20, Arc::default())
+}
+
+/// The partials of one report of a player in the first minute of a session.
+fn report(player: u32) -> Arc<Rows> {
+    let line = format!(
+        r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{player}","sessionId":"st-1","channelId":"c","playerId":"p{player}","timestamp":1750000001000,"state":"PLAYING","bitrate":1000,"latencyMs":2100}}"#
+    );
+    let event = decode(line.as_bytes(), EpochMs(1_750_000_002_000), &DecodeLimits::default());
+    let Ok(Event::Player(sample)) = event else { panic!("{event:?}") };
+    let mut windows = WindowFold::default();
+    windows.add_player(&sample);
+    Arc::new(Rows { metrics: windows.drain(), ..Rows::default() })
+}
+
+fn shard(number: u32) -> ShardId {
+    ShardId::new(&format!("shardId-{number:012}"))
+}
+
+fn at(sequence: u128) -> Position {
+    Position { sequence: sequence.into(), sub: 0 }
+}
+
+/// Writes an epoch as a shard task does.
+async fn write(sink: &RowSink, number: u32, to: u128) -> Result<StoredRows, SinkError> {
+    let closing = sink.announce();
+    tokio::task::yield_now().await;
+    let shard = shard(number);
+    sink.store(&report(number), &EpochWrite::new(&shard, at(to)), Some(closing)).await
+}
+
+fn the_row(table: &Table) -> Row<WindowAgg> {
+    let items = table.items.lock().unwrap();
+    metric::decode(items.values().next().unwrap()).unwrap().1
+}
+
+#[tokio::test]
+async fn epochs_of_many_shards_that_close_together_cost_a_put_a_row() {
+    let table = Arc::new(Table::default());
+    let sink = sink(&table);
+    let stored = join_all((0..100).map(|number| write(&sink, number, 10))).await;
+    let row = the_row(&table);
+    assert_eq!((row.agg.records, row.applied.len(), row.version), (100, 100, 1));
+    assert_eq!(table.puts.load(Relaxed), 1);
+    let spoken_for: usize = stored.into_iter().map(|stored| stored.unwrap().metrics.len()).sum();
+    assert_eq!(spoken_for, 1, "one of them tells the row's gauges");
+    assert_eq!(sink.shared.stats.snapshot().partials_merged, 100);
+    assert_eq!(sink.shared.stats.snapshot().partials_waiting, 0);
+}
+
+#[tokio::test]
+async fn an_epoch_does_not_fail_because_others_write_too() {
+    let table = Arc::new(Table::default());
+    let sink = sink(&table);
+    write(&sink, 1, 10).await.unwrap();
+    table.others.store(5, Relaxed);
+    write(&sink, 1, 20).await.unwrap();
+    let row = the_row(&table);
+    assert_eq!((row.agg.records, row.version), (2, 7));
+    assert_eq!(sink.shared.stats.snapshot().conflicts, 5);
+}
+
+#[tokio::test]
+async fn a_shard_that_is_given_up_takes_nothing_from_the_others() {
+    let table = Arc::new(Table::default());
+    let sink = sink(&table);
+    let _gone = write(&sink, 1, 10).now_or_never();
+    write(&sink, 2, 10).await.unwrap();
+    assert_eq!(the_row(&table).agg.records, 1, "it was not even submitted");
+    write(&sink, 1, 10).await.unwrap();
+    assert_eq!(the_row(&table).agg.records, 2);
+}
+
+#[tokio::test]
+async fn a_row_of_the_first_layout_is_merged_and_what_others_put_there_stays() {
+    let table = Arc::new(Table::default());
+    write(&sink(&table), 1, 10).await.unwrap();
+    {
+        let mut items = table.items.lock().unwrap();
+        let item = items.values_mut().next().unwrap();
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let applied = [(shard(1).as_str().to_owned(), text("10"))].into();
+        item.insert(names::APPLIED.to_owned(), AttributeValue::M(applied));
+        item.insert(names::SCHEMA_VERSION.to_owned(), AttributeValue::N("1".to_owned()));
+        item.insert("reviewedBy".to_owned(), text("an operator"));
+    }
+    let fresh = sink(&table);
+    write(&fresh, 1, 10).await.unwrap();
+    assert_eq!(the_row(&table).agg.records, 1, "it holds that epoch");
+    write(&fresh, 2, 7).await.unwrap();
+    write(&fresh, 2, 8).await.unwrap();
+    let row = the_row(&table);
+    assert_eq!((row.agg.records, row.applied.len()), (3, 2));
+    let items = table.items.lock().unwrap();
+    let item = items.values().next().unwrap();
+    assert_eq!(item["reviewedBy"].as_s().unwrap(), "an operator");
+    assert!(item[names::APPLIED].is_b());
+    assert_eq!(item[names::SCHEMA_VERSION].as_n().unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_row_of_a_later_release_is_refused_in_words_and_left_alone() {
+    let table = Arc::new(Table::default());
+    write(&sink(&table), 1, 10).await.unwrap();
+    let later = AttributeValue::N("3".to_owned());
+    for item in table.items.lock().unwrap().values_mut() {
+        item.insert(names::SCHEMA_VERSION.to_owned(), later.clone());
+    }
+    let error = write(&sink(&table), 2, 7).await.unwrap_err();
+    assert!(error.is_the_rows_own());
+    assert!(error.to_string().contains("written by a later release"), "{error}");
+    let items = table.items.lock().unwrap();
+    assert_eq!(items.values().next().unwrap()[names::SCHEMA_VERSION], later);
+}

@@ -1,0 +1,211 @@
+//! Drives the row writer of [`ivs_core::writer`]: puts and waits on tasks of their own, so that a
+//! shard that is given up takes nothing from the others whose partials are in the same put.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_calls::RetryPolicy;
+use futures::FutureExt as _;
+use ivs_core::epoch::Rows;
+use ivs_core::merge::Merge as _;
+use ivs_core::row::Row;
+use ivs_core::writer::{Blame, Effect, How, Part, RowWriter};
+use kinesis_model::{Position, ShardId};
+use tokio::sync::oneshot;
+
+use super::kind::{Kept, Merged, from_item, to_item};
+use super::store::{Condition, PutOutcome};
+use super::{Shared, SinkError};
+use crate::items::codec::size_bytes;
+
+/// Mean of the first wait for a row that others write too; it doubles with every refusal.
+const FIRST_WAIT_MS: u64 = 10;
+/// Longest mean wait.
+const LONGEST_WAIT_MS: u64 = 1_000;
+/// Refusals in a row after which it is worth a line in the log, and again after as many more.
+const MANY_REFUSALS: u32 = 20;
+/// What an image takes in memory beside the bytes of its item: sketches are unpacked there.
+const IMAGE_FACTOR: usize = 2;
+
+/// A row as it stands with the part in it, and how the part got there.
+pub(super) type Landed<A> = Result<(Arc<A>, How), SinkError>;
+
+/// What an epoch has for one row.
+#[derive(Debug)]
+pub(super) struct Share<M: Merged> {
+    shard: ShardId,
+    to: Position,
+    rows: Arc<Rows>,
+    index: usize,
+    answer: oneshot::Sender<Landed<M::Agg>>,
+}
+
+impl<M: Merged> Share<M> {
+    fn delta(&self) -> &M::Agg {
+        &M::partials(&self.rows)[self.index].1
+    }
+}
+
+impl<M: Merged> Part<Kept<M::Agg>> for Share<M> {
+    fn shard(&self) -> &ShardId {
+        &self.shard
+    }
+
+    fn to(&self) -> Position {
+        self.to
+    }
+
+    fn alone(&self) -> Kept<M::Agg> {
+        Kept::new(self.delta().clone())
+    }
+
+    fn add_to(&self, row: &mut Kept<M::Agg>) {
+        Arc::make_mut(&mut row.agg).merge(self.delta());
+    }
+}
+
+type Machine<M> = RowWriter<<M as Merged>::Key, Kept<<M as Merged>::Agg>, Share<M>>;
+type Asked<M> = Effect<<M as Merged>::Key, Kept<<M as Merged>::Agg>, Share<M>, SinkError>;
+
+/// The writer of one kind of row. Cheap to clone.
+#[derive(Debug)]
+pub(super) struct Writer<M: Merged>(Arc<Inner<M>>);
+
+impl<M: Merged> Clone for Writer<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct Inner<M: Merged> {
+    machine: Mutex<Machine<M>>,
+    shared: Shared,
+}
+
+impl<M: Merged> Writer<M> {
+    pub(super) fn new(shared: Shared, max_image_bytes: usize) -> Self {
+        Self(Arc::new(Inner { machine: Mutex::new(RowWriter::new(max_image_bytes)), shared }))
+    }
+
+    /// Takes an epoch's partials, which wait for the next flush. The answers are in their order.
+    pub(super) fn submit(
+        &self,
+        rows: &Arc<Rows>,
+        (shard, to): (&ShardId, Position),
+    ) -> Vec<oneshot::Receiver<Landed<M::Agg>>> {
+        let mut machine = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = M::partials(rows).iter().map(|(key, _)| key.clone()).enumerate();
+        keys.map(|(index, key)| {
+            let (answer, landed) = oneshot::channel();
+            let rows = Arc::clone(rows);
+            machine.submit(key, Share { shard: shard.clone(), to, rows, index, answer });
+            self.0.shared.stats.partials_waiting.fetch_add(1, Relaxed);
+            landed
+        })
+        .collect()
+    }
+
+    /// Lets everything submitted go.
+    pub(super) fn flush(&self) {
+        self.tell(RowWriter::flush);
+    }
+
+    fn tell(&self, input: impl FnOnce(&mut Machine<M>, &mut Vec<Asked<M>>)) {
+        let mut asked = Vec::new();
+        {
+            let mut machine = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
+            input(&mut machine, &mut asked);
+        }
+        asked.into_iter().for_each(|effect| self.execute(effect));
+    }
+
+    fn execute(&self, effect: Asked<M>) {
+        match effect {
+            Effect::Put { key, row, seen, parts } => {
+                let writer = self.clone();
+                tokio::spawn(async move { writer.put(key, row, seen, parts).await });
+            }
+            Effect::Wait { key, refusals } => {
+                if refusals % MANY_REFUSALS == 0 {
+                    let table = M::table(&self.0.shared.tables);
+                    tracing::warn!(?key, table, refusals, "others keep writing this row");
+                }
+                let writer = self.clone();
+                tokio::spawn(async move {
+                    let doubled = FIRST_WAIT_MS << refusals.saturating_sub(2).min(16);
+                    let mean_ms = doubled.min(LONGEST_WAIT_MS);
+                    let wait = RetryPolicy { initial_ms: mean_ms, max_ms: mean_ms, attempts: 2 };
+                    wait.start().wait().await;
+                    writer.tell(|machine, asked| machine.wake(&key, asked));
+                });
+            }
+            Effect::Done { part, row, how } => {
+                if how == How::Already {
+                    self.0.shared.stats.rows_already.fetch_add(1, Relaxed);
+                }
+                self.answer(part, Ok((Arc::clone(&row.agg.agg), how)));
+            }
+            Effect::Failed { part, error } => self.answer(part, Err(error)),
+        }
+    }
+
+    fn answer(&self, part: Share<M>, landed: Landed<M::Agg>) {
+        self.0.shared.stats.partials_waiting.fetch_sub(1, Relaxed);
+        // Nobody listens if the shard was given up: its next owner will find the row as it is.
+        drop(part.answer.send(landed));
+    }
+
+    async fn put(&self, key: M::Key, row: Arc<Row<Kept<M::Agg>>>, seen: Option<u64>, parts: usize) {
+        let attempt = AssertUnwindSafe(self.attempt(&key, &row, seen)).catch_unwind().await;
+        let error = match attempt {
+            Ok(Ok(Outcome::Stored(bytes))) => {
+                self.0.shared.stats.partials_merged.fetch_add(parts as u64, Relaxed);
+                self.0.shared.stats.merged_puts.fetch_add(1, Relaxed);
+                return self.tell(|machine, asked| machine.stored(&key, bytes, asked));
+            }
+            Ok(Ok(Outcome::Refused(image))) => {
+                self.0.shared.stats.conflicts.fetch_add(1, Relaxed);
+                return self.tell(|machine, asked| machine.refused(&key, image, asked));
+            }
+            Ok(Err(error)) => error,
+            Err(_) => SinkError::Aws {
+                operation: "PutItem",
+                target: M::table(&self.0.shared.tables).to_owned(),
+                reason: format!("the task that writes {key:?} panicked"),
+            },
+        };
+        self.0.shared.stats.puts_failed.fetch_add(1, Relaxed);
+        let blame = if error.is_the_rows_own() { Blame::Item } else { Blame::Table };
+        self.tell(|machine, asked| machine.failed(&key, &error, blame, asked));
+    }
+
+    async fn attempt(
+        &self,
+        key: &M::Key,
+        row: &Row<Kept<M::Agg>>,
+        seen: Option<u64>,
+    ) -> Result<Outcome<M::Agg>, SinkError> {
+        let table = M::table(&self.0.shared.tables);
+        let item = to_item::<M>(key, row, &self.0.shared.tables);
+        let bytes = size_bytes(&item) * IMAGE_FACTOR;
+        match self.0.shared.store.put(table, item, Condition::Version(seen)).await? {
+            PutOutcome::Stored => Ok(Outcome::Stored(bytes)),
+            PutOutcome::Refused(None) => Ok(Outcome::Refused(None)),
+            PutOutcome::Refused(Some(item)) => {
+                let bytes = size_bytes(&item) * IMAGE_FACTOR;
+                let row = from_item::<M>(key, item, &self.0.shared.tables).map_err(|source| {
+                    SinkError::Row { table: table.to_owned(), key: format!("{key:?}"), source }
+                })?;
+                Ok(Outcome::Refused(Some((row, bytes))))
+            }
+        }
+    }
+}
+
+/// What a put came to; images with their sizes.
+enum Outcome<A> {
+    Stored(usize),
+    Refused(Option<(Row<Kept<A>>, usize)>),
+}

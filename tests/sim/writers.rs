@@ -1,0 +1,217 @@
+//! The row writer of each worker: the product's machine over the world's tables, put by put, with
+//! faults. It outlives the holds whose partials it has, as in the product, and dies with its worker.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use ivs_core::merge::Merge;
+use ivs_core::row::Row;
+use ivs_core::session::SummaryAgg;
+use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_core::writer::{Blame, Effect, How, Partial, RowWriter};
+use ivs_tests::rng::Rng;
+use kinesis_model::{Position, ShardId};
+
+use crate::world::{Marks, Variant};
+
+/// Small, so that images get lost.
+const IMAGE_BYTES: usize = 4;
+
+/// Names a hold's partial.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) hold: u64,
+    pub(crate) index: usize,
+}
+
+/// What became of a partial: the row's fold, or nothing if the put failed.
+pub(crate) type Answer<A> = (usize, Option<(Arc<Row<A>>, How)>);
+
+/// A writer's two tables.
+pub(crate) struct Writers {
+    pub(crate) metrics: Lane<WindowKey, WindowAgg>,
+    pub(crate) summaries: Lane<Arc<str>, SummaryAgg>,
+}
+
+impl Default for Writers {
+    fn default() -> Self {
+        Self { metrics: Lane::new(), summaries: Lane::new() }
+    }
+}
+
+type One<A> = Partial<A, Ticket>;
+
+/// The machine of one table, with what it asked for and what it answered.
+pub(crate) struct Lane<K, A> {
+    machine: RowWriter<K, A, One<A>>,
+    puts: Vec<(K, Arc<Row<A>>, Option<u64>)>,
+    waits: Vec<K>,
+    answers: BTreeMap<u64, Vec<Answer<A>>>,
+    /// What is submitted and not answered; the broken variants need it.
+    open: Vec<(K, ShardId, Position)>,
+}
+
+impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
+    fn new() -> Self {
+        Self {
+            machine: RowWriter::new(IMAGE_BYTES),
+            puts: vec![],
+            waits: vec![],
+            answers: BTreeMap::new(),
+            open: vec![],
+        }
+    }
+
+    pub(crate) fn submit(&mut self, key: K, part: One<A>) {
+        self.open.push((key.clone(), part.shard.clone(), part.to));
+        self.machine.submit(key, part);
+    }
+
+    pub(crate) fn answers(&mut self, hold: u64) -> Vec<Answer<A>> {
+        self.answers.remove(&hold).unwrap_or_default()
+    }
+
+    fn tell(
+        &mut self,
+        variant: Variant,
+        marks: &mut Marks,
+        input: impl FnOnce(&mut RowWriter<K, A, One<A>>, &mut Vec<Effect<K, A, One<A>, ()>>),
+    ) {
+        let mut effects = vec![];
+        input(&mut self.machine, &mut effects);
+        while !effects.is_empty() {
+            for effect in std::mem::take(&mut effects) {
+                let put = self.take(effect, marks);
+                if let Some(key) = put
+                    && variant == Variant::AcknowledgesEarly
+                {
+                    self.machine.stored(&key, 1, &mut effects);
+                }
+            }
+        }
+    }
+
+    /// Keeps what is to be done; returns the key of a put.
+    fn take(&mut self, effect: Effect<K, A, One<A>, ()>, marks: &mut Marks) -> Option<K> {
+        let (part, answer) = match effect {
+            Effect::Put { key, row, seen, parts } => {
+                if parts > 1 {
+                    marks.insert("partials of several shards went into one put");
+                }
+                self.puts.push((key.clone(), row, seen));
+                return Some(key);
+            }
+            Effect::Wait { key, .. } => {
+                marks.insert("a row that others kept writing was waited for");
+                self.waits.push(key);
+                return None;
+            }
+            Effect::Done { part, row, how } => {
+                if how == How::Already {
+                    marks.insert("an epoch found itself already applied");
+                }
+                (part, Some((row, how)))
+            }
+            Effect::Failed { part, .. } => (part, None),
+        };
+        let is_it = |open: &(K, ShardId, Position)| open.1 == part.shard && open.2 == part.to;
+        if let Some(at) = self.open.iter().position(is_it) {
+            self.open.swap_remove(at);
+        }
+        let Ticket { hold, index } = part.ticket;
+        self.answers.entry(hold).or_default().push((index, answer));
+        None
+    }
+
+    /// One step: a flush, the end of a wait, or a conditional put with faults.
+    pub(crate) fn step(
+        &mut self,
+        table: &mut BTreeMap<K, Row<A>>,
+        may_write: impl Fn(&ShardId, Position) -> bool,
+        (variant, rng, marks): (Variant, &mut Rng, &mut Marks),
+    ) -> Result<(), String> {
+        if rng.chance(30) {
+            self.tell(variant, marks, RowWriter::flush);
+            return Ok(());
+        }
+        if !self.waits.is_empty() && rng.chance(30) {
+            let key = self.waits.swap_remove(rng.index(self.waits.len()));
+            self.tell(variant, marks, |machine, effects| machine.wake(&key, effects));
+            return Ok(());
+        }
+        if self.puts.is_empty() {
+            return Ok(());
+        }
+        let at = rng.index(self.puts.len());
+        let (key, row, seen) = self.puts.swap_remove(at);
+        if let Some((shard, to)) = row.applied.iter().find(|(shard, to)| !may_write(shard, **to)) {
+            return Err(format!("E2: a row was written with {to} of {shard}, unprepared"));
+        }
+        if rng.chance(2) {
+            marks.insert("a put was throttled");
+            self.puts.push((key, row, seen));
+            return Ok(());
+        }
+        self.put(table, (key, row, seen), (variant, rng, marks));
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        table: &mut BTreeMap<K, Row<A>>,
+        (key, row, seen): (K, Arc<Row<A>>, Option<u64>),
+        (variant, rng, marks): (Variant, &mut Rng, &mut Marks),
+    ) {
+        // There is nobody left who could be told.
+        let told = variant != Variant::AcknowledgesEarly;
+        let stored = table.get(&key);
+        let blind = variant == Variant::StaleCacheBlind && seen.is_some();
+        if !blind && stored.map(|row| row.version) != seen {
+            marks.insert("a put was refused");
+            if stored
+                .is_some_and(|stored| stored.applied.keys().any(|s| !row.applied.contains_key(s)))
+            {
+                marks.insert("two shards met in one row");
+            }
+            let mut image = stored.cloned();
+            if variant == Variant::NoApplied
+                && let Some(image) = &mut image
+            {
+                for (_, shard, _) in self.open.iter().filter(|open| open.0 == key) {
+                    image.applied.remove(shard);
+                }
+            }
+            if told {
+                let image = image.map(|image| (image, 1));
+                self.tell(variant, marks, |machine, asked| machine.refused(&key, image, asked));
+            }
+            return;
+        }
+        let mut written = Row::clone(&row);
+        if variant == Variant::AppliedUnmerged {
+            for (_, shard, to) in self.open.iter().filter(|open| open.0 == key) {
+                let at = written.applied.entry(shard.clone()).or_insert(*to);
+                *at = (*at).max(*to);
+            }
+        }
+        table.insert(key.clone(), written);
+        if !told {
+            return;
+        }
+        match rng.below(100) {
+            0..=2 => {
+                marks.insert("a put was stored, its reply lost, the shard given up");
+                self.tell(variant, marks, |machine, asked| {
+                    machine.failed(&key, &(), Blame::Table, asked);
+                });
+            }
+            3..=7 => {
+                marks.insert("a put was stored, its reply lost, and sent again");
+                self.puts.push((key, row, seen));
+            }
+            _ => self.tell(variant, marks, |machine, asked| machine.stored(&key, 1, asked)),
+        }
+    }
+}
