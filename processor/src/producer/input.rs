@@ -15,12 +15,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
+use ivs_core::decode::frame::room_of;
 use ivs_core::decode::{DecodeLimits, Event, FactScope, decode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::member::with_member;
 use super::send::{MAX_BYTES, MAX_RECORDS, Outgoing, put_records};
 use crate::archive::find::{self, Found};
 use crate::archive::object::{Damage, Object};
@@ -116,7 +118,7 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<Batch>, JoinHandle<V
     let reading = tokio::task::spawn_blocking(move || {
         let (mut damages, total, mut next) = (Vec::new(), Arc::default(), 0);
         for object in &*objects {
-            let (mut records, mut bytes) = (Vec::new(), 0);
+            let (mut records, mut bytes, room) = (Vec::new(), 0, room_of(&object.name));
             let mut hand_over = |records: Vec<Vec<u8>>| {
                 next += 1;
                 let batch = Batch { number: next, object: Arc::clone(&object.label), records };
@@ -128,7 +130,7 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<Batch>, JoinHandle<V
             };
             let read = each_record(object, &handle, &total, |_, record| {
                 bytes += record.len();
-                records.push(record.to_vec());
+                records.push(with_room(record.to_vec(), room));
                 if records.len() < MAX_RECORDS && bytes < MAX_BYTES - MAX_RECORD_BYTES {
                     return ControlFlow::Continue(());
                 }
@@ -210,6 +212,14 @@ pub(crate) fn partition_key(line: &[u8]) -> String {
     }
 }
 
+/// A record of a chat log with its room, which IVS writes into the name of the log's object alone.
+fn with_room(record: Vec<u8>, room: Option<&str>) -> Vec<u8> {
+    let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
+    let is_chat = |line: &[u8]| matches!(decode(line, now(), &limits), Ok(Event::Chat(_)));
+    let Some(room) = room.filter(|_| !is_chat(&record)) else { return record };
+    with_member(&record, "room_id", room).filter(|with| is_chat(with)).unwrap_or(record)
+}
+
 /// A key that Kinesis takes.
 fn shortened(mut key: String) -> String {
     key.truncate(key.floor_char_boundary(MAX_KEY_BYTES));
@@ -219,6 +229,20 @@ fn shortened(mut key: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chat_log_gets_the_room_of_its_object_and_nothing_else_does() {
+        let chat =
+            br#"{"event_timestamp":"2026-03-31T12:00:00Z","type":"MESSAGE","payload":{"Id":"m"}}"#;
+        let text = |record: &[u8], room| {
+            String::from_utf8(with_room(record.to_vec(), room)).expect("text")
+        };
+        assert!(text(chat, Some("r")).starts_with(r#"{"room_id":"r","event_timestamp""#));
+        assert_eq!(text(chat, None).as_bytes(), chat);
+        let named = text(chat, Some("own"));
+        assert_eq!(text(named.as_bytes(), Some("other")), named);
+        assert_eq!(text(b"{\"a\":1}", Some("r")), "{\"a\":1}");
+    }
 
     #[test]
     fn players_of_one_session_have_keys_of_their_own() {

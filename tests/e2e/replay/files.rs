@@ -145,3 +145,39 @@ fn names_of_all_kinds_are_read() {
     }
     assert_eq!(replayed(dir.path(), &dir.path().join("year=2026")), (0, 3, String::new()));
 }
+
+/// As IVS writes chat logs to S3, in their folders and copied out of them: the room is in the name.
+#[test]
+fn a_chat_log_of_ivs_is_read_with_the_room_of_its_name() {
+    let dir = state();
+    let own =
+        "111122223333_IVSChatLogs_1.0_us-east-1_room_0wgOPVl4ZRdu_202603311200_ab12cd34.log.gz";
+    let folder = "AWSLogs/111122223333/IVSChatLogs/1.0/us-east-1/room_0wgOPVl4ZRdu/2026/03/31/12";
+    let folder = dir.path().join(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let message = |n: u32| {
+        format!(
+            r#"{{"event_timestamp":"2026-03-31T12:00:0{n}Z","type":"MESSAGE","payload":{{"Type":"MESSAGE","Id":"m{n}","Content":"hi"}},"version":"1.0"}}"#
+        )
+    };
+    let log = gzip(&(0..3).map(message).collect::<Vec<_>>().join("\n"));
+    std::fs::write(folder.join(own), &log).unwrap();
+    std::fs::write(dir.path().join(own), &log).unwrap();
+    let rows = dir.path().join("rows.csv");
+    for source in [dir.path().join("AWSLogs"), dir.path().join(own)] {
+        replay(&["--rows-out"]).arg(&rows).arg(&source).run_to_end();
+        let text = std::fs::read_to_string(&rows).unwrap();
+        assert_eq!(
+            text.matches("0wgOPVl4ZRdu").count(),
+            2,
+            "session and channel of one row: {text}"
+        );
+    }
+    // The stream carries no names, so the records themselves must tell the room there.
+    let out = Program::new(&["local", "--port", "0", "--state", ":memory:", "--rows-out"])
+        .arg(&rows)
+        .arg("--input")
+        .arg(dir.path().join("AWSLogs"))
+        .run_to_end();
+    assert!(out.contains("accepted                 3"), "{out}");
+}

@@ -45,8 +45,14 @@ slots! {
 /// `aws/IVSChatLogs/1.0/room_<id>`, `AWSLogs/<account>/IVSChatLogs/<version>/<region>/room_<id>/…`.
 #[must_use]
 pub fn room_of(name: &str) -> Option<&str> {
-    let parts = name.split('/').skip_while(|part| *part != CHAT_LOGS);
-    parts.filter_map(|part| part.strip_prefix(ROOM)).find(|room| !room.is_empty())
+    let mut parts = name.split('/').skip_while(|part| *part != CHAT_LOGS);
+    let in_folders = parts.find_map(|part| part.strip_prefix(ROOM));
+    // An object that was copied out of its folders has them all in its own name.
+    let in_own_name = || {
+        let (_, own) = name.rsplit('/').next()?.split_once(CHAT_LOGS)?;
+        own.split_once(&format!("_{ROOM}"))?.1.split('_').next()
+    };
+    in_folders.or_else(in_own_name).filter(|room| !room.is_empty())
 }
 
 /// Reads the records that `object` holds; `rejection` says what it is if it holds none.

@@ -219,6 +219,8 @@ fn the_room_of_a_log_is_in_the_name_of_its_stream_or_object() {
     let object = "s3://b/AWSLogs/111122223333/IVSChatLogs/1.0/us-west-2/room_0wgOPVl4ZRdu/2025/06/01/12/x.log.gz";
     assert_eq!(room_of(object), Some("0wgOPVl4ZRdu"));
     assert_eq!(room_of("aws/IVSChatLogs/1.0/room_ab"), Some("ab"));
+    let copied = "file:///tmp/1_IVSChatLogs_1.0_us-east-1_room_ab_202603311200_cd.log.gz";
+    assert_eq!(room_of(copied), Some("ab"));
     for other in ["room_ab/x", "AWSLogs/1/IVSChatLogs/1.0/us-west-2/room_/x", "", "IVSChatLogs/ab"]
     {
         assert_eq!(room_of(other), None, "{other}");
