@@ -11,4 +11,4 @@ pub mod store_url;
 #[cfg(test)]
 pub(crate) use clients::build;
 pub use clients::{Clients, clients, clients_with_faults};
-pub(crate) use clients::{LOCAL_KEY, is_plain};
+pub(crate) use clients::{LOCAL_KEY, NotSetUp, are_set_up, endpoint, is_plain};

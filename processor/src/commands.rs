@@ -1,12 +1,15 @@
 //! The commands, each a thin layer that says what happened and how it went.
 
 mod audit;
+mod channels;
 pub mod cli;
+mod closed_pipe;
+mod completions;
 mod config;
 #[cfg(test)]
 mod documented;
-#[cfg(feature = "local")]
 mod duration;
+mod examples;
 #[cfg(feature = "local")]
 mod generate;
 mod health;
@@ -19,6 +22,7 @@ pub mod record;
 mod replay;
 mod report;
 pub mod rows;
+mod sessions;
 mod signals;
 mod status;
 mod text_table;
@@ -27,77 +31,130 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use serde_json::json;
 
 use crate::cloud;
-use crate::config::load;
+use crate::config::{Config, ConfigError, load};
+use crate::items::pages::ReadError;
 use crate::ops::OpsError;
 use cli::{Cli, Command};
+use ivs_core::report::PeriodError;
+use printable::Printable;
 
-/// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
-/// every refused condition, which is how rows are merged.
-const QUIET: &str = "warn,dynoxide=error";
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// The exit code when what came in is of no use (`EX_DATAERR`).
 const DATA: u8 = 65;
 /// The exit code when something that had to be looked at could not be (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
+/// The exit code when the same may work later (`EX_TEMPFAIL`).
+const LATER: u8 = 75;
 
 /// The program: runs the command line it was given, on a runtime of its own.
 ///
 /// Not `async`: a future is compiled where it is polled, so every binary would compile it all anew.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    closed_pipe::end_quietly();
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => {
-            eprintln!("ivs-processor: no runtime: {error}");
-            ExitCode::FAILURE
+            eprintln!("ivs-processor: the system gives no threads: {error}");
+            ExitCode::from(UNAVAILABLE)
         }
     }
 }
 
-/// Runs a command: 0 if it did what it was asked to, 1 if not, 64 for a wrong configuration, 65 when
-/// what came in is of no use, 69 when nothing could be looked at; `audit` has codes of its own.
+fn parse() -> Result<Cli, clap::Error> {
+    let matches = examples::add_to(Cli::command()).try_get_matches()?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Runs a command: 0 if it did what it was asked to, else as `docs/operations.md` lists them; `audit`
+/// has codes of its own.
 async fn run(cli: Cli) -> ExitCode {
-    let talks = matches!(cli.command, Command::Worker(_));
-    logging::start(if talks { "info" } else { QUIET }, cli.config.log_json);
-    let config = match load(&cli.config.layers()) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("ivs-processor: {error}");
-            return ExitCode::from(USAGE);
-        }
-    };
-    let done = match cli.command {
-        #[cfg(feature = "local")]
-        Command::Local(args) => local::run(config, args).await,
-        Command::Worker(args) => worker::run(&config, &args).await,
-        #[cfg(feature = "local")]
-        Command::Generate(args) => generate::run(&config, args).await,
-        Command::Rows(args) => {
-            let clients = cloud::clients(&config.aws).await;
-            rows::run(&clients.dynamodb, &config.tables, &args).await
-        }
-        Command::Record => record::run(&config).await,
-        Command::Replay(args) => replay::run(&config, &args).await,
-        Command::Audit(args) => return audit::run(&config, &args).await,
-        Command::Report { command } => report::run(&config, &command).await,
-        Command::Validate(args) => validate::run(&config, &args).await,
-        Command::Status(args) => status::run(&config, &args).await,
-        Command::Leases { command } => leases::run(&config, &command).await,
-        Command::Health(args) => health::run(&config, &args).await,
-        Command::Config { command } => config::run(&config, &command),
+    let log_json = cli.config.log_json;
+    logging::start(cli.config.log_filter(&cli.command), log_json);
+    let done = match load(&cli.config.layers()) {
+        Ok(config) => started(config, cli.command).await,
+        Err(error) => Err(error.into()),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ivs-processor: {}", printable::Printable(format!("{error:#}")));
-            exit_code(&error)
-        }
+        Ok(code) => code,
+        Err(error) if closed_pipe::is_cause_of(&error) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, log_json),
     }
+}
+
+async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {
+    let is_local = cloud::is_plain(&cloud::endpoint(&config.aws));
+    if needs_aws(&command) && !is_local {
+        cloud::are_set_up(&config.aws).await?;
+    }
+    match command {
+        #[cfg(feature = "local")]
+        Command::Local(args) => local::run(config, args).await?,
+        Command::Worker(args) => worker::run(&config, &args).await?,
+        #[cfg(feature = "local")]
+        Command::Generate(args) => generate::run(&config, args).await?,
+        Command::Rows(args) => rows::run(&config, &args).await?,
+        Command::Sessions { command } => sessions::run(&config, &command).await?,
+        Command::Channels { command } => channels::run(&config, &command).await?,
+        Command::Record => record::run(&config).await?,
+        Command::Replay(args) => replay::run(&config, &args).await?,
+        Command::Audit(args) => return Ok(audit::run(&config, &args).await),
+        Command::Report { command } => report::run(&config, &command).await?,
+        Command::Validate(args) => validate::run(&config, &args).await?,
+        Command::Status(args) => status::run(&config, &args).await?,
+        Command::Leases { command } => leases::run(&config, &command).await?,
+        Command::Health(args) => health::run(&config, &args).await?,
+        Command::Config { command } => config::run(&config, &command)?,
+        Command::Completions(args) => completions::run(&args)?,
+        Command::Man(args) => completions::man(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a command calls AWS from the beginning, so that it is worth asking first whether it can.
+/// Lambda functions have what they need from Lambda.
+fn needs_aws(command: &Command) -> bool {
+    match command {
+        Command::Worker(_)
+        | Command::Rows(_)
+        | Command::Sessions { .. }
+        | Command::Channels { .. }
+        | Command::Audit(_)
+        | Command::Leases { .. } => true,
+        #[cfg(feature = "local")]
+        Command::Generate(args) => args.out.is_none(),
+        Command::Status(args) => args.worker.is_none(),
+        Command::Replay(args) => args.needs_aws(),
+        Command::Report { command } => !matches!(command, report::ReportCommand::Lambda(_)),
+        _ => false,
+    }
+}
+
+/// Says why the program ends: one JSON object if logs are JSON, too.
+fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
+    let (text, code) = (format!("{error:#}"), exit_code(error));
+    if log_json {
+        let fields = json!({ "message": text, "exitCode": code });
+        let time = jiff::Timestamp::now().to_string();
+        eprintln!("{}", json!({ "timestamp": time, "level": "ERROR", "fields": fields }));
+    } else {
+        eprintln!("ivs-processor: {}", Printable(text));
+    }
+    ExitCode::from(code)
 }
 
 /// Arguments that do not go together.
@@ -126,18 +183,26 @@ fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::
     .into())
 }
 
-fn exit_code(error: &anyhow::Error) -> ExitCode {
+fn exit_code(error: &anyhow::Error) -> u8 {
     #[cfg(feature = "local")]
     if error.is::<UsageError>() {
-        return ExitCode::from(USAGE);
+        return USAGE;
     }
     if error.is::<DataError>() {
-        ExitCode::from(DATA)
-    } else if error.is::<OpsError>() {
-        ExitCode::from(USAGE)
+        DATA
+    } else if error.is::<OpsError>()
+        || error.is::<ConfigError>()
+        || error.is::<cloud::NotSetUp>()
+        || error.is::<PeriodError>()
+    {
+        USAGE
     } else if error.is::<leases::Unread>() {
-        ExitCode::from(UNAVAILABLE)
+        UNAVAILABLE
     } else {
-        ExitCode::FAILURE
+        match error.downcast_ref::<ReadError>() {
+            Some(ReadError::Unreachable(_)) => UNAVAILABLE,
+            Some(ReadError::Later(_)) => LATER,
+            _ => 1,
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod layers;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +64,18 @@ pub struct Aws {
     pub kinesis_endpoint_url: String,
     /// Another endpoint for S3 alone; empty means the first one, or what `AWS_ENDPOINT_URL_S3` says.
     pub s3_endpoint_url: String,
+}
+
+impl Aws {
+    /// All endpoints, by their keys.
+    fn endpoints(&self) -> [(&'static str, &str); 4] {
+        [
+            ("aws.endpoint_url", &self.endpoint_url),
+            ("aws.dynamodb_endpoint_url", &self.dynamodb_endpoint_url),
+            ("aws.kinesis_endpoint_url", &self.kinesis_endpoint_url),
+            ("aws.s3_endpoint_url", &self.s3_endpoint_url),
+        ]
+    }
 }
 
 /// Where reading starts when a shard has no lease yet.
@@ -423,6 +436,24 @@ impl Config {
         check(self.cloudwatch.calls_per_s > 0, "cloudwatch.calls_per_s is 0");
         check(!self.events.enabled || !self.events.bus.is_empty(), "events.bus is empty");
         check(!self.objects.rejects.is_empty(), "objects.rejects is empty: rejects are kept");
+        for (key, url) in
+            [("objects.rejects", &self.objects.rejects), ("objects.archive", &self.objects.archive)]
+        {
+            let is_bucket = url
+                .strip_prefix("s3://")
+                .is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty());
+            let is_folder = url.strip_prefix("file:").is_some_and(|rest| !rest.is_empty());
+            check(
+                url.is_empty() || is_bucket || is_folder,
+                &format!("{key} is `{url}`: write file:DIR, file:///DIR or s3://BUCKET/PREFIX"),
+            );
+        }
+        for (key, url) in self.aws.endpoints() {
+            check(
+                url.is_empty() || url.starts_with("http://") || url.starts_with("https://"),
+                &format!("{key} is `{url}`: write http://HOST:PORT or https://HOST"),
+            );
+        }
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems

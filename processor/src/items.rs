@@ -4,6 +4,7 @@ pub mod codec;
 pub mod expiry;
 pub mod json;
 pub mod metric;
+pub(crate) mod pages;
 pub mod summary;
 pub mod timeline;
 

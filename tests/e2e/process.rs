@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,12 @@ impl Program {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    /// Leaves a variable out of its environment.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.env_remove(name);
         self
     }
 
@@ -175,6 +181,18 @@ impl Running {
         let found = reader.by_ref().lines().map_while(Result::ok).find_map(address);
         std::thread::spawn(move || drop(reader.read_to_string(&mut String::new())));
         found.expect("the worker ended before its operations server started")
+    }
+
+    /// Its standard output; dropping it closes the pipe.
+    pub(crate) fn take_stdout(&mut self) -> ChildStdout {
+        self.0.stdout.take().expect("stdout is piped")
+    }
+
+    /// Waits for its end, when nobody reads its standard output; returns exit code and standard
+    /// error.
+    pub(crate) fn ends(mut self) -> (i32, String) {
+        let error = read(self.0.stderr.as_mut().expect("stderr is piped"));
+        (self.0.wait().expect("its exit status").code().unwrap_or(-1), error)
     }
 
     fn finish(mut self) -> (i32, String, String) {

@@ -80,14 +80,16 @@ pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
         let code = service.code().unwrap_or("unknown code");
         return format!("{code}: {}", service.message().unwrap_or("no message"));
     }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+    // Of a chain of causes the last tells most: the others are layers of the client.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
-    text
+    match error {
+        SdkError::DispatchFailure(_) => format!("no connection: {cause}"),
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        _ => cause.to_string(),
+    }
 }
 
 /// A bound on one request, connecting included.

@@ -41,7 +41,7 @@ fn separated<W: Write, T>(
     out.write_char('\n')
 }
 
-/// A text, in quotes if it needs them. Spreadsheets take what begins like a formula for one, so an
+/// Writes a text, in quotes if it needs them. Spreadsheets take what begins like a formula for one, so an
 /// apostrophe is put before it; control characters other than line ends and tabs are written as
 /// `\u{1b}`, since terminals obey them.
 fn text(out: &mut impl Write, text: &str) -> fmt::Result {

@@ -3,6 +3,7 @@
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::time::Duration;
@@ -26,6 +27,22 @@ pub struct Clients {
 /// beyond any lease we could still hold.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an instance's own service may take to answer.
+const PATIENCE: Duration = Duration::from_millis(450);
+/// How long a source of credentials may take that is configured, such as a program or a sign-in.
+const PATIENCE_WITH_SOURCES: Duration = Duration::from_secs(20);
+const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+/// Any of these says where credentials come from.
+const CREDENTIAL_VARIABLES: [&str; 8] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+];
 /// Key and secret where nothing checks them.
 pub(crate) const LOCAL_KEY: &str = "local";
 
@@ -70,7 +87,7 @@ pub(crate) async fn build(aws: &config::Aws, http: SharedHttpClient) -> Clients 
 }
 
 fn http_client(aws: &config::Aws) -> SharedHttpClient {
-    if is_plain(&aws.endpoint_url) {
+    if is_plain(&endpoint(aws)) {
         return Builder::new().build_http();
     }
     https_client()
@@ -94,21 +111,80 @@ async fn sdk_config(aws: &config::Aws, http: SharedHttpClient) -> SdkConfig {
                 .build(),
         );
     loader = loader.http_client(http);
+    let endpoint = endpoint(aws);
+    let is_local = is_plain(&endpoint);
     if !aws.region.is_empty() {
         loader = loader.region(Region::new(aws.region.clone()));
+    } else if is_local && !is_set(&REGION_VARIABLES) {
+        loader = loader.region(Region::new(ivs_schemas::names::LOCAL_REGION));
     }
-    if !aws.endpoint_url.is_empty() {
-        loader = loader.endpoint_url(&aws.endpoint_url);
+    if !endpoint.is_empty() {
+        loader = loader.endpoint_url(endpoint);
     }
-    if is_plain(&aws.endpoint_url) && std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+    if is_local && !is_set(&["AWS_ACCESS_KEY_ID"]) {
         loader = loader.credentials_provider(aws_credential_types::Credentials::new(
             LOCAL_KEY, LOCAL_KEY, None, None, LOCAL_KEY,
         ));
-        if aws.region.is_empty() && std::env::var_os("AWS_REGION").is_none() {
-            loader = loader.region(Region::new(ivs_schemas::names::LOCAL_REGION));
-        }
     }
     loader.load().await
+}
+
+/// Returns the endpoint of all services: the configured one, else what `AWS_ENDPOINT_URL` says; empty is AWS.
+pub(crate) fn endpoint(aws: &config::Aws) -> String {
+    if aws.endpoint_url.is_empty() {
+        std::env::var("AWS_ENDPOINT_URL").unwrap_or_default()
+    } else {
+        aws.endpoint_url.clone()
+    }
+}
+
+fn is_set(variables: &[&str]) -> bool {
+    variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// Why AWS cannot be asked anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotSetUp {
+    /// No source of credentials is there, or it gives none.
+    #[error(
+        "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; for the \
+         embedded AWS say --endpoint-url http://127.0.0.1:4566"
+    )]
+    Credentials,
+    /// No region is there.
+    #[error("no AWS region: set AWS_REGION, or aws.region in the configuration")]
+    Region,
+}
+
+/// Finds out whether there are credentials and a region, before anything waits for an answer that
+/// cannot come. Where nothing but an instance's own service could give them, it has a second.
+///
+/// # Errors
+/// Names what is missing, and the variables that give it.
+pub(crate) async fn are_set_up(aws: &config::Aws) -> Result<(), NotSetUp> {
+    let patience = if is_configured() { PATIENCE_WITH_SOURCES } else { PATIENCE };
+    let has_region = !aws.region.is_empty() || is_set(&REGION_VARIABLES);
+    let loaded = tokio::time::timeout(patience, sdk_config(aws, http_client(aws))).await;
+    let Ok(sdk) = loaded else {
+        return Err(if has_region { NotSetUp::Credentials } else { NotSetUp::Region });
+    };
+    if sdk.region().is_none() {
+        return Err(NotSetUp::Region);
+    }
+    let Some(provider) = sdk.credentials_provider() else { return Err(NotSetUp::Credentials) };
+    match tokio::time::timeout(patience, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(NotSetUp::Credentials),
+    }
+}
+
+/// Returns whether something says where credentials come from.
+fn is_configured() -> bool {
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let has_profiles = home.is_some_and(|home| {
+        ["credentials", "config"].iter().any(|name| home.join(".aws").join(name).exists())
+    });
+    has_profiles || is_set(&CREDENTIAL_VARIABLES)
 }
 
 /// Plain HTTP goes to endpoints that were named so; AWS itself is always TLS.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::audit::AuditArgs;
+use super::channels::ChannelsCommand;
+use super::completions::{CompletionsArgs, ManArgs};
 use super::config::ConfigCommand;
 #[cfg(feature = "local")]
 use super::generate::GenerateArgs;
@@ -15,6 +17,7 @@ use super::local::LocalArgs;
 use super::replay::ReplayArgs;
 use super::report::ReportCommand;
 use super::rows::RowsArgs;
+use super::sessions::SessionsCommand;
 use super::status::StatusArgs;
 use super::validate::ValidateArgs;
 use super::worker::WorkerArgs;
@@ -48,9 +51,31 @@ pub struct ConfigArgs {
     /// Log as JSON lines
     #[arg(long, global = true)]
     pub log_json: bool,
+    /// Log errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log more; twice: everything. `IVS_LOG` chooses by module, such as `info,hyper=warn`
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
+/// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
+/// every refused condition, which is how rows are merged.
+const LITTLE: &str = "warn,dynoxide=error";
+
 impl ConfigArgs {
+    /// Returns the filter of the log.
+    pub(super) const fn log_filter(&self, command: &Command) -> &'static str {
+        match (self.quiet, self.verbose, command) {
+            (true, ..) => "error",
+            (_, 0, Command::Worker(_)) => "info",
+            (_, 0, _) => LITTLE,
+            (_, 1, Command::Worker(_)) => "debug",
+            (_, 1, _) => "info",
+            _ => "trace",
+        }
+    }
+
     /// The layers that the arguments and the process's environment give.
     #[must_use]
     pub fn layers(&self) -> Layers {
@@ -77,8 +102,20 @@ pub enum Command {
     #[cfg(feature = "local")]
     /// Make realistic traffic, or send a file, into a stream or into a file
     Generate(GenerateArgs),
-    /// Write the rows of the metrics table as CSV
+    /// Write the rows of the metrics table: all, or those of a session, a channel, a time
     Rows(RowsArgs),
+    /// List sessions, or show one with its timeline
+    Sessions {
+        /// What to do.
+        #[command(subcommand)]
+        command: SessionsCommand,
+    },
+    /// List channels
+    Channels {
+        /// What to do.
+        #[command(subcommand)]
+        command: ChannelsCommand,
+    },
     /// Make rows again from an archive or a stream, into a file or into the tables
     Replay(ReplayArgs),
     /// Compare the tables with what an archive says they should hold
@@ -109,4 +146,8 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Write the script by which a shell completes command lines
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }

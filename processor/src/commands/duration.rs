@@ -1,18 +1,42 @@
 //! Times as a user writes them.
 
+#[cfg(feature = "local")]
 use std::time::Duration;
 
+/// Reads a date.
+pub(super) fn date(text: &str) -> Result<jiff::civil::Date, String> {
+    text.parse().map_err(|_| "expected a date such as 2026-03-01".to_owned())
+}
+
+#[cfg(feature = "local")]
 /// Reads a time such as `60s`, `5m` or `1h 30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let signed: jiff::SignedDuration = text.parse().map_err(|e: jiff::Error| e.to_string())?;
-    Duration::try_from(signed).map_err(|_| "expected a time that is not negative".to_owned())
+    let expected = || "expected a time such as 60s, 5m or 1h30m".to_owned();
+    let signed: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+    Duration::try_from(signed).map_err(|_| expected())
 }
 
 /// Reads a moment: RFC 3339, or the midnight UTC at which a date begins.
 pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
     let midnight = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC);
-    text.parse().or_else(|error: jiff::Error| match text.parse().map(midnight) {
+    text.parse().or_else(|_| match text.parse().map(midnight) {
         Ok(Ok(zoned)) => Ok(zoned.timestamp()),
-        _ => Err(format!("expected 2026-03-01T12:00:00Z or 2026-03-01 ({error})")),
+        _ => Err("expected a time such as 2026-03-01T12:00:00Z or 2026-03-01".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_time_is_told_how_to_write_one() {
+        for wrong in ["yesterday", "2026-13-01", ""] {
+            assert_eq!(date(wrong).unwrap_err(), "expected a date such as 2026-03-01");
+            assert!(moment(wrong).unwrap_err().ends_with("2026-03-01"), "{wrong}");
+        }
+        assert_eq!(moment("2026-03-01").unwrap().to_string(), "2026-03-01T00:00:00Z");
+        assert_eq!(duration("soon").unwrap_err(), "expected a time such as 60s, 5m or 1h30m");
+        assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5_400));
+    }
 }

@@ -32,7 +32,7 @@ pub struct GenerateArgs {
     /// Where sending notes what was acknowledged, so that a run that was cut off can go on
     #[arg(long, requires = "input", value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// Write to this NDJSON file instead of the stream
+    /// Write to this NDJSON file (- is standard output) instead of the stream
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How much time the traffic covers; 60s unless --start and --end tell
@@ -80,9 +80,13 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
     let span_ms = span_ms(&args, now().0)?;
     let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
     if let Some(path) = &args.out {
-        let file =
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut out = BufWriter::new(file);
+        let to: Box<dyn Write> = match path.to_str() {
+            Some("-") => Box::new(std::io::stdout()),
+            _ => Box::new(
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+            ),
+        };
+        let mut out = BufWriter::new(to);
         for batch in slices(&args, span_ms) {
             for line in &batch {
                 out.write_all(&line.line)?;
@@ -100,7 +104,11 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
         }
     }
     let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    println!("{}", serde_json::to_string(ledger.totals())?);
+    let totals = serde_json::to_string(ledger.totals())?;
+    match args.out.as_deref().and_then(std::path::Path::to_str) {
+        Some("-") => eprintln!("{totals}"),
+        _ => println!("{totals}"),
+    }
     if let Some(path) = &args.ledger {
         let windows: Vec<_> = ledger.windows().collect();
         let all = serde_json::json!({ "totals": ledger.totals(), "windows": windows });

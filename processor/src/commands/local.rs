@@ -49,7 +49,7 @@ pub struct LocalArgs {
     /// With --input: end well even if nine of ten records were rejected
     #[arg(long, requires = "input")]
     pub allow_rejects: bool,
-    /// At the end write the metric rows to this CSV file
+    /// At the end write the metric rows to this file (.csv, .ndjson, .parquet)
     #[arg(long, value_name = "FILE")]
     pub rows_out: Option<PathBuf>,
     /// Folder that keeps everything, or `:memory:`
@@ -182,7 +182,7 @@ async fn work(
     let snapshot = stats.snapshot();
     report::summary(&snapshot, started.elapsed())?;
     if let Some(out) = &args.rows_out {
-        let written = rows::export(&clients.dynamodb, &config.tables.metrics, Some(out)).await?;
+        let written = rows::export(&clients.dynamodb, &config.tables.metrics, out).await?;
         println!("  rows              {written:>10}   in {}", out.display());
     }
     match ledger {

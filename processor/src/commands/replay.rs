@@ -3,7 +3,7 @@
 mod apply;
 mod eventbridge;
 mod kinesis;
-mod rows_out;
+pub(super) mod rows_out;
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -52,10 +52,10 @@ pub struct ReplayArgs {
     )]
     pub eventbridge_archive: Option<String>,
     /// From this arrival (of an EventBridge archive: event) time on, RFC 3339
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::duration::moment)]
     pub from: Option<jiff::Timestamp>,
     /// Until before this time
-    #[arg(long = "to", value_name = "TIME")]
+    #[arg(long = "to", value_name = "TIME", value_parser = super::duration::moment)]
     pub until: Option<jiff::Timestamp>,
     /// Keep rejected records in this NDJSON file
     #[arg(long, value_name = "FILE")]
@@ -66,6 +66,15 @@ pub struct ReplayArgs {
     /// How it is done.
     #[command(flatten)]
     pub how: ReadArgs,
+}
+
+impl ReplayArgs {
+    /// Whether it calls AWS's services; S3 finds its credentials by itself.
+    pub(super) fn needs_aws(&self) -> bool {
+        self.apply
+            || self.eventbridge_archive.is_some()
+            || self.sources.iter().any(|source| source.starts_with("kinesis:"))
+    }
 }
 
 /// Runs `replay`.

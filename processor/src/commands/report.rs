@@ -9,6 +9,8 @@ use kinesis_model::EpochMs;
 
 use jiff::Timestamp;
 
+use super::DataError;
+use super::duration::date;
 use super::printable::Printable;
 use crate::clock::now;
 use crate::cloud;
@@ -36,14 +38,14 @@ pub enum ReportCommand {
 /// `report daily`, `weekly` and `monthly`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// Channel, by its ARN or the last part of it
+    /// Channel, by its ARN or its id
     #[arg(long, value_name = "ID", required_unless_present = "all_channels")]
     pub channel: Option<String>,
     /// Every channel that was live, one report each; JSON without --out is one line each
     #[arg(long, conflicts_with = "channel")]
     pub all_channels: bool,
     /// A date in the period, YYYY-MM-DD; without it, the latest period that is over
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Zone whose calendar counts, by its IANA name
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
@@ -54,8 +56,8 @@ pub struct ReportArgs {
     /// What to write
     #[arg(long, default_value = "json")]
     pub format: Format,
-    /// Write reports/ID/TYPE_PERIOD.EXT below this URL (file:DIR, s3://BUCKET) instead of to
-    /// standard output
+    /// Write reports/ID/TYPE_PERIOD.EXT below this folder or URL (file:DIR, s3://BUCKET) instead of to
+    /// standard output, which is `-`
     #[arg(
         long,
         value_name = "URL",
@@ -92,7 +94,8 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
     };
     let now = now();
     let period = report::period(kind, args.date, &args.tz, now)?;
-    let out = args.out.as_deref().map(|url| StoreUrl::open(url, &config.aws)).transpose()?;
+    let url = args.out.as_deref().filter(|out| *out != "-").map(as_url);
+    let out = url.as_deref().map(|url| StoreUrl::open(url, &config.aws)).transpose()?;
     let source = source(config).await;
     if let Some(channel) = &args.channel {
         let channel_id = report::channel_id(channel);
@@ -100,10 +103,13 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
         deliver(&report, args, out.as_ref()).await?;
         if !report::has_data(&report) {
             let (name, shown) = (in_words(&period), Printable(channel_id));
-            anyhow::ensure!(
-                source.is_known(channel_id).await?,
-                "nothing was ever recorded of a channel `{shown}`; `channels list` shows those there are"
-            );
+            if !source.is_known(channel_id).await? {
+                return Err(DataError(format!(
+                    "nothing was ever recorded of a channel `{shown}`; `channels list` shows those there \
+                     are"
+                ))
+                .into());
+            }
             eprintln!("channel {shown} has no session and no row in {name}: the report is empty");
         }
         return Ok(());
@@ -127,13 +133,13 @@ fn counted(reports: u64) -> String {
     if reports == 1 { "1 report".to_owned() } else { format!("{reports} reports") }
 }
 
-/// Such as `2026-03-01 (UTC)`.
+/// Writes a period such as `2026-03-01 (UTC)`.
 fn in_words(period: &Period) -> String {
     let described = period.describe();
     format!("{} ({})", described.name, described.time_zone)
 }
 
-/// Why no channel has a report, and what to ask for instead.
+/// Says why no channel has a report, and for which date to ask instead.
 fn why_none(latest_start: Option<EpochMs>, kind: ReportType, zone: &str) -> String {
     let latest = latest_start
         .and_then(|at| Timestamp::from_millisecond(at.0).ok())
@@ -147,6 +153,12 @@ fn why_none(latest_start: Option<EpochMs>, kind: ReportType, zone: &str) -> Stri
             date = latest.date()
         ),
     }
+}
+
+/// Takes a path like the URL of its folder.
+fn as_url(out: &str) -> String {
+    let is_url = out.starts_with("file:") || out.contains("://");
+    if is_url { out.to_owned() } else { format!("file:{out}") }
 }
 
 async fn source(config: &Config) -> Source {

@@ -1,47 +1,89 @@
-//! The metric rows as CSV, sorted by session and window.
+//! The metric rows as a file, sorted by session and window.
 
 mod explain;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use aws_calls::explain;
-use ivs_core::csv;
 use ivs_core::row::Row;
 use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_schemas::items::metrics;
+use jiff::Timestamp;
 
-use clap::Args;
-
-use crate::config::Tables;
+use super::duration::moment;
+use super::printable::Printable;
+use super::replay::rows_out::{self, Format};
+use crate::cloud;
+use crate::config::Config;
 use crate::items::metric;
+use crate::items::pages::Select;
+use crate::replay::entry::MetricPart;
+use clap::Args;
 
 /// `rows`.
 #[derive(Args, Debug)]
 pub struct RowsArgs {
-    /// The CSV file; standard output if absent
+    /// Only rows of this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Only rows of this channel, by its ARN or its id
+    #[arg(long, value_name = "ID")]
+    pub channel: Option<String>,
+    /// Only minutes from this time on, such as 2026-03-01T20:00:00Z or 2026-03-01
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub from: Option<Timestamp>,
+    /// Only minutes before this time
+    #[arg(long = "to", value_name = "TIME", value_parser = moment)]
+    pub until: Option<Timestamp>,
+    /// The file (.csv, .ndjson, .parquet); standard output if absent or `-`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// The format where no name says it
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
     /// Instead: what is in a session's rows, up to where, of each shard
-    #[arg(long, value_name = "SESSION", conflicts_with = "out")]
+    #[arg(
+        long,
+        value_name = "SESSION",
+        conflicts_with_all = ["out", "session", "channel", "from", "until", "format"]
+    )]
     pub explain: Option<String>,
 }
 
-/// `rows`: exports the table, or explains a session's rows.
+impl RowsArgs {
+    fn select(&self) -> Select<'_> {
+        let seconds = |time: Timestamp| time.as_second();
+        Select {
+            session_id: self.session.as_deref(),
+            channel_id: self.channel.as_deref().map(crate::report::channel_id),
+            sort_key: metrics::METRIC_TIMESTAMP,
+            from_s: self.from.map(seconds),
+            until_s: self.until.map(seconds),
+        }
+    }
+}
+
+/// Runs `rows`.
 ///
 /// # Errors
-/// As [`export`]; when there is no such session.
-pub async fn run(
-    dynamodb: &aws_sdk_dynamodb::Client,
-    tables: &Tables,
-    args: &RowsArgs,
-) -> anyhow::Result<()> {
+/// When the table cannot be read, a row is not ours, or the file cannot be written.
+pub(super) async fn run(config: &Config, args: &RowsArgs) -> anyhow::Result<()> {
+    let clients = cloud::clients(&config.aws).await;
     if let Some(session_id) = &args.explain {
-        let text = explain::session(dynamodb, tables, session_id).await?;
-        return std::io::stdout().write_all(text.as_bytes()).context("cannot write");
+        let text = explain::session(&clients.dynamodb, &config.tables, session_id).await?;
+        print!("{}", Printable(text));
+        return Ok(());
     }
-    let written = export(dynamodb, &tables.metrics, args.out.as_deref()).await?;
+    let out = args.out.as_deref().filter(|path| *path != Path::new("-"));
+    let format = match (args.format, out) {
+        (Some(format), _) => format,
+        (None, Some(path)) => Format::of(path)?,
+        (None, None) => Format::Csv,
+    };
+    let select = args.select();
+    let rows = read(&clients.dynamodb, &config.tables.metrics, &select).await?;
+    let written = write(rows, out, format)?;
     eprintln!("{written} rows");
     Ok(())
 }
@@ -55,63 +97,58 @@ pub async fn scan(
     table: &str,
     mut each: impl FnMut(WindowKey, Row<WindowAgg>),
 ) -> anyhow::Result<()> {
-    let mut next = None;
-    loop {
-        let page = dynamodb
-            .scan()
-            .table_name(table)
-            .consistent_read(true)
-            .set_exclusive_start_key(next)
-            .send()
-            .await
-            .map_err(|error| anyhow::anyhow!("cannot read {table}: {}", explain(&error)))?;
-        for item in page.items.unwrap_or_default() {
-            let (key, row) = metric::decode(&item)
-                .with_context(|| format!("{table}: {:?}", item.get("sessionId")))?;
-            each(key, row);
-        }
-        next = page.last_evaluated_key;
-        if next.is_none() {
-            return Ok(());
-        }
-    }
+    let all = Select { sort_key: metrics::METRIC_TIMESTAMP, ..Select::default() };
+    all.each(dynamodb, table, |item| {
+        let (key, row) = metric::decode(item)?;
+        each(key, row);
+        Ok(())
+    })
+    .await
 }
 
-/// Writes every row; returns how many. The lines are held until they are sorted, some 200 bytes
-/// each.
+/// Writes every row to a file, in the format of its name; returns how many. The rows are held until
+/// they are sorted, some kilobytes each where many players watched.
 ///
 /// # Errors
 /// When the table cannot be read or the file cannot be written.
 pub async fn export(
     dynamodb: &aws_sdk_dynamodb::Client,
     table: &str,
-    out: Option<&Path>,
+    out: &Path,
 ) -> anyhow::Result<u64> {
-    let mut lines = Vec::new();
-    scan(dynamodb, table, |key, row| {
-        let mut line = String::new();
-        csv::write_row(&mut line, &key, &row.agg).expect("a text takes everything");
-        lines.push((key, line));
-    })
-    .await?;
-    lines.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    match out {
-        None => write(std::io::stdout().lock(), &lines).context("cannot write the rows")?,
-        Some(path) => {
-            let context = || format!("cannot write {}", path.display());
-            write(File::create(path).with_context(context)?, &lines).with_context(context)?;
-        }
-    }
-    Ok(lines.len() as u64)
+    let format = Format::of(out)?;
+    let all = Select { sort_key: metrics::METRIC_TIMESTAMP, ..Select::default() };
+    write(read(dynamodb, table, &all).await?, Some(out), format)
 }
 
-fn write(out: impl Write, lines: &[(WindowKey, String)]) -> std::io::Result<()> {
-    let mut out = BufWriter::new(out);
-    let mut header = String::new();
-    csv::write_header(&mut header).expect("a text takes everything");
-    out.write_all(header.as_bytes())?;
-    for (_, line) in lines {
-        out.write_all(line.as_bytes())?;
+async fn read(
+    dynamodb: &aws_sdk_dynamodb::Client,
+    table: &str,
+    select: &Select<'_>,
+) -> anyhow::Result<Vec<MetricPart>> {
+    let mut rows = Vec::new();
+    select
+        .each(dynamodb, table, |item| {
+            let (key, agg) = metric::decode_agg(item)?;
+            rows.push(MetricPart { key, agg, stamps: Vec::new() });
+            Ok(())
+        })
+        .await?;
+    rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    Ok(rows)
+}
+
+fn write(rows: Vec<MetricPart>, out: Option<&Path>, format: Format) -> anyhow::Result<u64> {
+    let count = rows.len() as u64;
+    let rows = rows.into_iter().map(Ok);
+    match out {
+        Some(path) => rows_out::write(rows, path, format),
+        None => {
+            let mut out = BufWriter::new(std::io::stdout());
+            let context = "cannot write to standard output";
+            rows_out::write_to(rows, &mut out, format).context(context)?;
+            out.flush().context(context)?;
+            Ok(count)
+        }
     }
-    out.flush()
 }

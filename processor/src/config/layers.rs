@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::Config;
+use super::plain::plain;
 
 /// Environment variables with this prefix are configuration: `IVS_EPOCH__INTERVAL_MS=5000`.
 const PREFIX: &str = "IVS_";
@@ -51,7 +52,7 @@ pub enum ConfigError {
 pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
     let mut merged = Table::new();
     if let Some(path) = &layers.file {
-        apply(&mut merged, read(path)?, &path.display().to_string())?;
+        merge(&mut merged, read(path)?);
     }
     for (name, value) in &layers.environment {
         if let Some(key) = name.strip_prefix(PREFIX) {
@@ -66,8 +67,9 @@ pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
         };
         apply(&mut merged, setting(key, value, &origin)?, &origin)?;
     }
-    let config: Config =
-        Value::Table(merged).try_into().map_err(|e: toml::de::Error| layer("configuration", e))?;
+    let config: Config = Value::Table(merged)
+        .try_into()
+        .map_err(|e: toml::de::Error| layer("configuration", e.message()))?;
     match config.problems() {
         problems if problems.is_empty() => Ok(config),
         problems => Err(ConfigError::Values(problems)),
@@ -75,14 +77,21 @@ pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
 }
 
 fn layer(origin: &str, reason: impl std::fmt::Display) -> ConfigError {
-    let reason = reason.to_string().trim().replace('\n', " ");
+    let reason = plain(&reason.to_string());
     ConfigError::Layer { origin: origin.to_owned(), reason }
 }
 
+/// Reads and checks a file; what is wrong with it is named with its line.
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    text.parse().map_err(|e: toml::de::Error| layer(&path.display().to_string(), e))
+    let error = |error: &toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        layer(&format!("{}:{line}", path.display()), error.message())
+    };
+    toml::from_str::<Config>(&text).map_err(|e| error(&e))?;
+    text.parse().map_err(|e| error(&e))
 }
 
 /// `section.key` and a TOML literal, or text where the literal is none, as a table of its own.
@@ -101,6 +110,12 @@ fn apply(into: &mut Table, from: Table, origin: &str) -> Result<(), ConfigError>
     Value::Table(from.clone())
         .try_into::<Config>()
         .map_err(|e: toml::de::Error| layer(origin, e.message()))?;
+    merge(into, from);
+    Ok(())
+}
+
+/// Merges `from` over `into`.
+fn merge(into: &mut Table, from: Table) {
     for (section, values) in from {
         match (into.get_mut(&section), values) {
             (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
@@ -109,5 +124,4 @@ fn apply(into: &mut Table, from: Table, origin: &str) -> Result<(), ConfigError>
             }
         }
     }
-    Ok(())
 }

@@ -44,7 +44,7 @@ fn unknown_keys_are_refused_and_named_with_their_origin() {
 #[test]
 fn ill_typed_values_are_refused() {
     let text = error(&layers(&[], &["epoch.interval_ms=soon"]));
-    assert!(text.contains("soon"), "{text}");
+    assert!(text.contains("the text \"soon\" is not a whole number"), "{text}");
 }
 
 #[test]
@@ -68,4 +68,41 @@ fn the_operations_server_listens_on_loopback_unless_told_otherwise() {
     assert!(error(&layers(&[], &["ops.listen=9464"])).contains("ops.listen"));
     assert_eq!(load(&layers(&[], &["ops.listen="])).unwrap().ops.address(), Ok(None));
     assert!(error(&layers(&[], &["ops.lissten="])).contains("lissten"));
+}
+
+/// What is said of a file with this text.
+fn error_of_file(text: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    std::fs::write(&file, text).unwrap();
+    let text = error(&Layers { file: Some(file.clone()), ..Layers::default() });
+    text.replace(&file.display().to_string(), "c.toml")
+}
+
+#[test]
+fn a_mistake_in_a_file_is_named_with_its_line() {
+    let text = error_of_file("[stream]\nname = \"a\"\n\n[epoch]\nintervall_ms = 1\n");
+    assert!(text.starts_with("c.toml:5: unknown key `intervall_ms`; known are `"), "{text}");
+    let text = error_of_file("[epoch]\ninterval_ms = \"soon\"\n");
+    assert_eq!(text, "c.toml:2: the text \"soon\" is not a whole number, 0 or more");
+    let text = error_of_file("[epoch]\ninterval_ms 5\n");
+    assert!(text.starts_with("c.toml:2: "), "{text}");
+}
+
+#[test]
+fn every_url_that_a_worker_would_refuse_is_found() {
+    for setting in [
+        "objects.archive=htp://x/y",
+        "objects.rejects=/tmp/rejects",
+        "objects.archive=s3://",
+        "objects.archive=file:",
+        "aws.endpoint_url=127.0.0.1:4566",
+        "aws.s3_endpoint_url=minio",
+    ] {
+        let (key, value) = setting.split_once('=').unwrap();
+        let text = error(&layers(&[], &[setting]));
+        assert!(text.contains(key) && text.contains(value) && text.contains("write "), "{text}");
+    }
+    let right = ["objects.archive=s3://b/p", "objects.rejects=file:///tmp/r"];
+    load(&layers(&[], &right)).unwrap();
 }

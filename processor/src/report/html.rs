@@ -57,7 +57,7 @@ impl fmt::Display for Page<'_> {
 }
 
 impl Page<'_> {
-    /// Which of the texts by report type are meant.
+    /// Returns the index of the texts by report type.
     const fn kind(&self) -> usize {
         match self.report.report_type {
             ReportType::Daily => 0,
@@ -97,13 +97,13 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Whether the report was made before its period was over.
+    /// Returns whether the report was made before its period was over.
     fn is_going_on(&self) -> bool {
         let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
         time(&self.report.as_of) < time(&self.report.period.end)
     }
 
-    /// What a reader must know of a day that is not 24 hours long.
+    /// Tells a reader of a day that is not 24 hours long.
     fn clock_change(&self) -> Option<String> {
         let period = &self.report.period;
         let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
@@ -119,7 +119,7 @@ impl Page<'_> {
         })
     }
 
-    /// A chart for each question that the data answers; the others are named in a sentence.
+    /// Writes a chart for each question that the data answers; the others are named in a sentence.
     fn charts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (axis, clock) = (Axis::of(self.report, self.lang), Axis::of_clock());
         let all = self.all_charts(&axis, &clock);

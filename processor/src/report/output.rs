@@ -46,7 +46,7 @@ pub fn key(report: &Report, format: Format) -> String {
     format!("reports/{}/{kind}_{name}.{}", folder(&report.channel_id), format.extension())
 }
 
-/// A channel as the name of a folder.
+/// Returns a channel as the name of a folder.
 fn folder(channel_id: &str) -> String {
     let encoded = PathPart::from(channel_id);
     let encoded = encoded.as_ref();
@@ -59,7 +59,7 @@ fn folder(channel_id: &str) -> String {
     format!("{}-{:016x}", &kept[..cut], fnv_1a(channel_id.as_bytes()))
 }
 
-/// FNV-1a of 64 bits: the same on every machine and in every release, as names must be.
+/// Returns FNV-1a of 64 bits: the same on every machine and in every release, as names must be.
 fn fnv_1a(bytes: &[u8]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;

@@ -7,13 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use aws_calls::RetryPolicy;
-use aws_calls::{explain, is_transient};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
-use aws_smithy_runtime_api::http::Response;
 use futures::stream::{self, StreamExt as _};
 use ivs_core::report::{MAX_SESSIONS, Period, ReportFold};
 use ivs_core::session::{LONGEST_STREAM_MS, SummaryAgg};
@@ -25,6 +20,7 @@ use kinesis_model::EpochMs;
 use super::has_data;
 use crate::config::Tables;
 use crate::items::codec::{Item, Reader};
+use crate::items::pages::{Page, pages};
 use crate::items::{metric, summary};
 
 /// Summaries read at once: a month of a channel has some dozens, each a request of its own.
@@ -47,18 +43,6 @@ pub struct Channels {
     pub latest_start: Option<EpochMs>,
 }
 
-/// A page of items, and where the next begins.
-struct Page {
-    items: Vec<Item>,
-    next: Option<Item>,
-}
-
-impl Page {
-    fn new(items: Option<Vec<Item>>, next: Option<Item>) -> Self {
-        Self { items: items.unwrap_or_default(), next }
-    }
-}
-
 impl Source {
     /// Reads the configured tables.
     #[must_use]
@@ -70,7 +54,7 @@ impl Source {
         }
     }
 
-    /// The report of a channel, compared with the period before.
+    /// Returns the report of a channel, compared with the period before.
     ///
     /// # Errors
     /// When a table cannot be read, or an item is not ours; the item is named.
@@ -155,7 +139,7 @@ impl Source {
         Ok(found)
     }
 
-    /// Whether anything was ever recorded of a channel.
+    /// Returns whether anything was ever recorded of a channel.
     ///
     /// # Errors
     /// When a table cannot be read.
@@ -285,35 +269,6 @@ impl Source {
         })
         .await?;
         Ok(found)
-    }
-}
-
-/// Hands out every item of every page. A page that is throttled is asked for again.
-async fn pages<E>(
-    table: &str,
-    fetch: impl AsyncFn(Option<Item>) -> Result<Page, SdkError<E, Response>>,
-    mut each: impl FnMut(&Item) -> anyhow::Result<()>,
-) -> anyhow::Result<()>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let mut from = None;
-    loop {
-        let mut backoff = RetryPolicy::READ.start();
-        let page = loop {
-            match fetch(from.clone()).await {
-                Ok(page) => break page,
-                Err(error) if is_transient(&error) && backoff.wait().await => {}
-                Err(error) => anyhow::bail!("cannot read {table}: {}", explain(&error)),
-            }
-        };
-        for item in &page.items {
-            each(item).with_context(|| format!("{table}: {:?}", item.get(sessions::SESSION_ID)))?;
-        }
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(()),
-        }
     }
 }
 

@@ -227,8 +227,10 @@ impl ReportFold {
         let peak = self.peak_at.zip(max).map(|(at, viewers)| Peak {
             viewers: viewers.to_f64(),
             at: period.rfc3339(at),
+            // The peak is the first of equal ones, so is its session; the latest comes first here.
             session_id: live
                 .iter()
+                .rev()
                 .map(|(id, _)| id)
                 .find(|id| self.sessions[*id].rows.viewers_max == max)
                 .map(ToString::to_string),

@@ -9,7 +9,7 @@ use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
 use kinesis_model::EpochMs;
 
-/// What a session takes of such rows.
+/// The part of such rows that a session takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct UnnamedRow {
     pub(super) chat_counted: u64,

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use crate::replay::entry::MetricPart;
 
 /// What a file holds, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
     /// `.csv`: the columns of [`COLUMNS`].
     Csv,
     /// `.ndjson` or `.jsonl`: the same columns, one object a line; what is empty in CSV is null.
@@ -59,15 +59,26 @@ pub(crate) fn write(
         BufWriter::with_capacity(256 << 10, File::create(&unfinished).with_context(context)?);
     let mut count = 0;
     let rows = rows.inspect(|_| count += 1);
-    match format {
-        Format::Csv => write_csv(rows, &mut out),
-        Format::Ndjson => write_ndjson(rows, &mut out),
-        Format::Parquet => parquet::write(rows, &mut out),
-    }
-    .with_context(context)?;
+    write_to(rows, &mut out, format).with_context(context)?;
     out.flush().with_context(context)?;
     std::fs::rename(&unfinished, path).with_context(context)?;
     Ok(count)
+}
+
+/// Writes the rows, in the order in which they come, to what takes bytes.
+///
+/// # Errors
+/// When the rows cannot be read back, and those of `out`.
+pub(crate) fn write_to(
+    rows: impl Iterator<Item = io::Result<MetricPart>>,
+    out: &mut (impl Write + Send),
+    format: Format,
+) -> io::Result<()> {
+    match format {
+        Format::Csv => write_csv(rows, out),
+        Format::Ndjson => write_ndjson(rows, out),
+        Format::Parquet => parquet::write(rows, out),
+    }
 }
 
 fn write_csv(

@@ -75,7 +75,7 @@ impl Domain {
         BOTTOM - (BOTTOM - TOP) * (value - self.low) / (self.high - self.low)
     }
 
-    /// The values of the grid's lines.
+    /// Returns the values of the grid's lines.
     fn grid(&self) -> impl Iterator<Item = f64> {
         let lines = std::iter::successors(Some(0.0), |line: &f64| Some(line + 1.0));
         let (low, step, end) = (self.low, self.step, self.high + self.step / 2.0);
@@ -84,7 +84,7 @@ impl Domain {
 }
 
 impl Chart<'_> {
-    /// Whether there is nothing to draw.
+    /// Returns whether there is nothing to draw.
     pub(super) fn is_empty(&self) -> bool {
         self.values.iter().all(Option::is_none)
     }
@@ -101,7 +101,7 @@ impl Chart<'_> {
         self.known().reduce(f64::min).unwrap_or_default()
     }
 
-    /// What the chart shows, for those who do not see it.
+    /// Describes the chart for those who do not see it.
     fn described(&self) -> String {
         let count = self.known().count().max(1) as f64;
         let mean = self.known().sum::<f64>() / count;

@@ -24,7 +24,7 @@ const WEEKDAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const WEEKDAYS_JA: [&str; 7] = ["月", "火", "水", "木", "金", "土", "日"];
 
-/// The date of an RFC 3339 time, by its own offset.
+/// Returns the date of an RFC 3339 time, by its own offset.
 pub(super) fn date_of(rfc3339: &str) -> Option<Date> {
     rfc3339.get(..10)?.parse().ok()
 }
@@ -38,7 +38,7 @@ pub(super) fn clock(rfc3339: &str, lang: Lang) -> &str {
     }
 }
 
-/// `Sunday, 1 March 2026`, `2026年3月1日(日)`.
+/// Writes `Sunday, 1 March 2026`, `2026年3月1日(日)`.
 pub(super) fn full(date: Date, lang: Lang) -> String {
     let (year, day) = (date.year(), date.day());
     match lang {
@@ -47,7 +47,7 @@ pub(super) fn full(date: Date, lang: Lang) -> String {
     }
 }
 
-/// `Sun 1 Mar`, `3/1(日)`: where there is little room.
+/// Writes `Sun 1 Mar`, `3/1(日)`: where there is little room.
 pub(super) fn short(date: Date, lang: Lang) -> String {
     let day = date.day();
     match lang {
@@ -56,7 +56,7 @@ pub(super) fn short(date: Date, lang: Lang) -> String {
     }
 }
 
-/// `Sun 1`, `1(日)`: below a chart of a week.
+/// Writes `Sun 1`, `1(日)`: below a chart of a week.
 pub(super) fn weekday_and_day(date: Date, lang: Lang) -> String {
     let day = date.day();
     match lang {
@@ -65,7 +65,7 @@ pub(super) fn weekday_and_day(date: Date, lang: Lang) -> String {
     }
 }
 
-/// `1 Mar`, `3/1`: below a chart of a month.
+/// Writes `1 Mar`, `3/1`: below a chart of a month.
 pub(super) fn day(date: Date, lang: Lang) -> String {
     match lang {
         Lang::En => format!("{} {}", date.day(), &month(date)[..3]),
@@ -73,7 +73,7 @@ pub(super) fn day(date: Date, lang: Lang) -> String {
     }
 }
 
-/// `1 March`, `3月1日`.
+/// Writes `1 March`, `3月1日`.
 fn month_day(date: Date, lang: Lang) -> String {
     let day = date.day();
     match lang {
@@ -82,14 +82,14 @@ fn month_day(date: Date, lang: Lang) -> String {
     }
 }
 
-/// `Sun 1 Mar, 20:05`, `3/1(日) 20:05` of an RFC 3339 time.
+/// Writes `Sun 1 Mar, 20:05`, `3/1(日) 20:05` of an RFC 3339 time.
 pub(super) fn moment(rfc3339: &str, lang: Lang) -> String {
     let Some(date) = date_of(rfc3339) else { return rfc3339.to_owned() };
     let between = if lang == Lang::En { ", " } else { " " };
     format!("{}{between}{}", short(date, lang), clock(rfc3339, lang))
 }
 
-/// `2 March 2026, 09:00`, `2026年3月2日 9:00` of an RFC 3339 time.
+/// Writes `2 March 2026, 09:00`, `2026年3月2日 9:00` of an RFC 3339 time.
 pub(super) fn full_moment(rfc3339: &str, lang: Lang) -> String {
     let Some(date) = date_of(rfc3339) else { return rfc3339.to_owned() };
     let (year, day, clock) = (date.year(), month_day(date, lang), clock(rfc3339, lang));

@@ -67,7 +67,7 @@ fn times(share: f64) -> String {
     number(((share + 1.0) * 10.0).round() / 10.0)
 }
 
-/// What the report begins with: the time that viewers spent, else what players measured, else the
+/// Chooses the figure that the report begins with: the time that viewers spent, else what players measured, else the
 /// time on air.
 fn main_figure(summary: &Summary, watch_minutes: Option<f64>) -> (Main, f64) {
     match (summary.viewer_minutes, watch_minutes) {
@@ -85,7 +85,7 @@ enum Main {
 }
 
 impl Page<'_> {
-    /// The headline, its comparison, and what stands out.
+    /// Writes the headline, its comparison, and what stands out.
     pub(super) fn headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (report, labels) = (self.report, self.labels);
         let (main, minutes) = main_figure(&report.summary, report.player_experience.watch_minutes);
@@ -150,7 +150,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// The session, if the report tells of it.
+    /// Returns the session, if the report tells of it.
     fn session_of(&self, id: &str) -> Option<&Session> {
         let report = self.report;
         let shown = report.sessions.iter().chain(&report.highlights.best_session);
@@ -165,7 +165,7 @@ impl Page<'_> {
             .unwrap_or(self.labels.untitled)
     }
 
-    /// Totals, each with what it was before.
+    /// Writes totals, each with what it was before.
     pub(super) fn tiles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (report, labels) = (self.report, self.labels);
         let previous = report.previous.as_ref();

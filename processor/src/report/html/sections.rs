@@ -11,7 +11,7 @@ use super::text::{
 };
 
 impl Page<'_> {
-    /// What viewers experienced: totals, and how long they waited. Nothing of it without a player
+    /// Writes how viewers fared: totals, and how long they waited. Nothing of it without a player
     /// that reports.
     pub(super) fn experience(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seen, labels) = (&self.report.player_experience, self.labels);
@@ -93,7 +93,7 @@ impl Page<'_> {
         }
     }
 
-    /// The latest sessions: a table where there is room, a card each where there is not.
+    /// Writes the latest sessions: a table where there is room, a card each where there is not.
     pub(super) fn sessions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (labels, sessions) = (self.labels, &self.report.sessions);
         if sessions.is_empty() {
@@ -158,7 +158,7 @@ impl Page<'_> {
     }
 }
 
-/// A part of a score, as a bar.
+/// Writes a part of a score, as a bar.
 fn part(
     f: &mut fmt::Formatter<'_>,
     title: &str,

@@ -127,7 +127,7 @@ pub(super) fn long_time(minutes: f64, labels: &Labels) -> String {
     }
 }
 
-/// A text with what is put in for its placeholders, which must be safe.
+/// Fills in the placeholders of a text; the values must be safe.
 pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
 }

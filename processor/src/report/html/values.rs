@@ -18,7 +18,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The mean of the steps' minutes.
+    /// Returns the mean of the steps' minutes.
     fn mean(&self, figure: fn(&Figures) -> Option<f64>) -> Option<f64> {
         let (mut sum, mut weight) = (0.0, 0.0);
         for step in &self.steps {
@@ -36,7 +36,7 @@ impl Row<'_> {
 }
 
 impl Page<'_> {
-    /// The table, folded up; print leaves it out.
+    /// Writes the table, folded up; print leaves it out.
     pub(super) fn values(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let labels = self.labels;
         let whole = |value: f64| number(value.round());

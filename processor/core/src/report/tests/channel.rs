@@ -102,6 +102,8 @@ fn a_minute_that_two_sessions_share_is_one_minute() {
     assert_eq!(report.summary.viewer_minutes, Some(6_000.0));
     assert_eq!(report.hourly_breakdown[0].figures.minutes, 60);
     assert_eq!(report.summary.total_sessions, 2);
+    let peak = report.highlights.peak.unwrap();
+    assert_eq!(peak.session_id.as_deref(), Some("st-1"), "the first of equal ones");
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! The commands that look at what was stored, and how every command ends.
+
+use std::io::{BufRead as _, BufReader};
+
+use serde_json::{Value, json};
+
+use crate::process::{Program, state};
+
+/// Two sessions of two channels; the second was heard of last in March and never ended.
+fn records() -> String {
+    let mut lines = String::new();
+    let mut add = |session: &str, channel: &str, kind: &str, time: &str, mut event: Value| {
+        event["eventType"] = kind.into();
+        event["sessionId"] = session.into();
+        event["channelId"] = channel.into();
+        event["timestamp"] = time.into();
+        lines.push_str(&format!("{event}\n"));
+    };
+    let title = json!({ "streamTitle": "a \u{1b}[31mred title" });
+    add("st-1", "ch-1", "stream_start", "2026-03-01T20:00:00Z", title);
+    add("st-1", "ch-1", "metrics_update", "2026-03-01T20:01:00Z", json!({ "currentViewers": 7 }));
+    add("st-1", "ch-1", "metrics_update", "2026-03-01T20:02:00Z", json!({ "currentViewers": 9 }));
+    add("st-1", "ch-1", "stream_end", "2026-03-01T20:05:00Z", json!({}));
+    add("=1+1", "ch-2", "stream_start", "2026-03-02T20:00:00Z", json!({}));
+    add("=1+1", "ch-2", "metrics_update", "2026-03-02T20:01:00Z", json!({ "currentViewers": 1 }));
+    lines
+}
+
+#[test]
+fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means_something() {
+    let dir = state();
+    std::fs::write(dir.path().join("records.ndjson"), records()).unwrap();
+    let data = dir.path().join("state");
+    let local = || Program::new(&["local", "--port", "0", "--state"]).arg(&data);
+    let parquet = dir.path().join("rows.parquet");
+    let input = dir.path().join("records.ndjson");
+    local().arg("--input").arg(&input).arg("--rows-out").arg(&parquet).run_to_end();
+    assert_eq!(&std::fs::read(&parquet).unwrap()[..4], b"PAR1", "the name says the format");
+
+    let (url, _endpoint) = local().arg("--endpoint-only").start().wait_for_ready();
+    let at = |args: &[&str]| Program::new(args).args(&["--endpoint-url", &url]);
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&at(args).arg("--json").run_to_end()).unwrap()
+    };
+    let channels = json(&["channels", "list"]);
+    assert_eq!(channels[0]["channelId"], "ch-2", "the latest first: {channels}");
+    let sessions = json(&["sessions", "list"]);
+    assert_eq!((&sessions[0]["status"], &sessions[1]["status"]), (&json!("lost"), &json!("ended")));
+    let one = json(&["sessions", "list", "--channel", "arn:aws:ivs:us-east-1:1:channel/ch-1"]);
+    assert_eq!((one.as_array().unwrap().len(), &one[0]["peakViewers"]), (1, &json!(9)));
+    let shown = json(&["sessions", "show", "st-1"]);
+    assert_eq!(shown["summary"]["duration"], 300, "{shown}");
+    assert_eq!(shown["timeline"][1]["eventType"], "stream_end", "{shown}");
+    for table in [&["sessions", "list"][..], &["sessions", "show", "st-1"]] {
+        let text = at(table).run_to_end();
+        assert!(text.contains("red title") && !text.contains('\u{1b}'), "{text:?}");
+    }
+
+    let rows = |args: &[&str]| at(&["rows"]).args(args).run_to_end();
+    assert_eq!(rows(&[]).lines().count(), 4, "a header and three rows");
+    assert!(rows(&["--out", "-"]).contains("\"'=1+1\","), "no formula");
+    assert_eq!(rows(&["--session", "st-1"]).lines().count(), 3);
+    assert_eq!(rows(&["--channel", "ch-2"]).lines().count(), 2);
+    let minute = ["--from", "2026-03-01T20:02:00Z", "--to", "2026-03-02"];
+    assert_eq!(rows(&minute).lines().count(), 2);
+    let ndjson = dir.path().join("rows.ndjson");
+    at(&["rows", "--channel", "ch-1", "--out"]).arg(&ndjson).run_to_end();
+    let text = std::fs::read_to_string(&ndjson).unwrap();
+    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["viewers_last"], 7, "{text}");
+
+    for (args, code, words) in [
+        (&["sessions", "show", "nobody"][..], 65, "no session `nobody`"),
+        (&["report", "daily", "--channel", "nobody"], 65, "nothing was ever recorded"),
+        (&["report", "daily", "--channel", "ch-1", "--date", "soon"], 64, "2026-03-01"),
+        (&["rows", "--from", "tomorrow"], 64, "expected a time such as"),
+        (&["rows", "--out", "rows.txt"], 1, ".csv, .ndjson or .parquet"),
+        (&["rows", "--set", "tables.metrics=none"], 1, "cannot read table none: it is not there"),
+        (&["rows", "--set", "epoch.interval_ms=soon"], 64, "is not a whole number"),
+    ] {
+        let (found, error) = at(args).fails();
+        assert_eq!(found, code, "{args:?}: {error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+    let (_, error) = at(&["sessions", "show", "nobody", "--log-json"]).fails();
+    let last: Value = serde_json::from_str(error.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["level"], &last["fields"]["exitCode"]), (&json!("ERROR"), &json!(65)));
+    let (code, error) = Program::new(&["rows", "--endpoint-url", "http://127.0.0.1:1"]).fails();
+    assert!(code == 69 && error.contains("no connection"), "{code}: {error}");
+}
+
+#[test]
+fn without_credentials_or_region_one_line_names_the_variables() {
+    let home = state();
+    let alone = |args: &[&str]| {
+        let names =
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"];
+        let program = names.into_iter().fold(Program::new(args), Program::without);
+        program.env("HOME", home.path()).fails()
+    };
+    let (code, error) = alone(&["rows"]);
+    assert_eq!((code, error.lines().count()), (64, 1), "{error}");
+    assert!(error.contains("AWS_REGION"), "{error}");
+    let (code, error) =
+        alone(&["report", "daily", "--channel", "c", "--set", "aws.region=eu-west-1"]);
+    assert_eq!((code, error.lines().count()), (64, 1), "{error}");
+    assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for args in [&["man"][..], &["completions", "bash"], &["config", "check"]] {
+        assert!(!Program::new(args).run_to_end().is_empty(), "{args:?}");
+    }
+    let dir = state();
+    let noise = dir.path().join("noise.ndjson");
+    std::fs::write(&noise, "not JSON\n".repeat(30_000)).unwrap();
+    for args in [&["generate", "--fast", "--for", "10m", "--out", "-"][..], &["validate"]] {
+        let mut program = Program::new(args);
+        if args == ["validate"] {
+            program = program.arg(&noise);
+        }
+        let mut running = program.start();
+        let mut line = String::new();
+        BufReader::with_capacity(16, running.take_stdout()).read_line(&mut line).unwrap();
+        let (code, error) = running.ends();
+        assert!(!line.is_empty() && code <= 1, "{args:?}: {code}");
+        assert!(!error.contains("panicked") && !error.contains("Broken pipe"), "{args:?}: {error}");
+    }
+}
