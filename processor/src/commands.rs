@@ -51,7 +51,7 @@ const UNAVAILABLE: u8 = 69;
 /// The exit code when the same may work later (`EX_TEMPFAIL`).
 const LATER: u8 = 75;
 
-/// The program: runs the command line it was given, on a runtime of its own.
+/// Returns the program: runs the command line it was given, on a runtime of its own.
 ///
 /// Not `async`: a future is compiled where it is polled, so every binary would compile it all anew.
 #[must_use]
@@ -125,8 +125,8 @@ async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a command calls AWS from the beginning, so that it is worth asking first whether it can.
-/// Lambda functions have what they need from Lambda.
+/// Returns whether a command calls AWS from the beginning, so that it is worth asking first whether
+/// it can. Lambda functions have what they need from Lambda.
 fn needs_aws(command: &Command) -> bool {
     match command {
         Command::Worker(_)

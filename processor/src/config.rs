@@ -1,4 +1,4 @@
-//! What the program is told: defaults, then a TOML file, then the environment, then flags.
+//! The configuration: defaults, then a TOML file, then the environment, then flags.
 //!
 //! Unknown keys are refused wherever they come from, so that a typing error never becomes a
 //! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
@@ -67,7 +67,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// All endpoints, by their keys.
+    /// Returns all endpoints, by their keys.
     fn endpoints(&self) -> [(&'static str, &str); 4] {
         [
             ("aws.endpoint_url", &self.endpoint_url),
@@ -206,12 +206,12 @@ pub struct Tables {
     pub writes_per_s: u32,
     /// Rows expire this long after their minute; 0 keeps them.
     pub ttl_days: u32,
-    /// What happens when a row can never be written.
+    /// The policy for a row that can never be written.
     pub refused_rows: RefusedRows,
 }
 
-/// What happens when a row can never be written: DynamoDB calls the item invalid, or what is stored
-/// under its key is no row of ours. Failures that may pass are always tried again.
+/// The policy for a row that can never be written: DynamoDB calls the item invalid, or what is
+/// stored under its key is not a row of ours. Failures that may pass are always tried again.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusedRows {
@@ -367,7 +367,7 @@ impl Default for Ops {
 }
 
 impl Ops {
-    /// Where to listen; `None` is nowhere.
+    /// Returns where to listen; `None` is nowhere.
     ///
     /// # Errors
     /// When it is no address, or one that is not allowed.
@@ -404,7 +404,7 @@ impl Default for Shutdown {
 }
 
 impl Config {
-    /// Everything that is wrong with the values, each as one sentence that names the key.
+    /// Returns everything that is wrong with the values, each as one sentence that names the key.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -460,7 +460,7 @@ impl Config {
     }
 }
 
-/// How shards are processed, by the configuration.
+/// Returns how shards are processed, by the configuration.
 pub(crate) fn shard_config(config: &Config) -> ShardConfig {
     let epoch = &config.epoch;
     ShardConfig {

@@ -55,7 +55,7 @@ pub enum Phase {
     Draining,
 }
 
-/// What the server answers from.
+/// The state from which the server answers.
 #[derive(Debug)]
 struct State {
     started: Instant,
@@ -119,7 +119,7 @@ impl Ops {
         Ok(Self { address, state, accepting })
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -154,8 +154,8 @@ impl Drop for Ops {
     }
 }
 
-/// The server that a worker's configuration asks for, if any. A worker whose probes cannot be
-/// served does not start: it would be killed as dead, or be trusted unseen.
+/// Returns the server that a worker's configuration asks for, if any. A worker whose probes cannot
+/// be served does not start: it would be killed as dead, or be trusted unseen.
 ///
 /// # Errors
 /// See [`OpsError`].

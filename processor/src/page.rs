@@ -60,14 +60,16 @@ impl Room {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether AWS is an emulator: asking it costs nothing, so that the page asks more often.
+    /// Returns whether AWS is an emulator: asking it costs nothing, so that the page asks more
+    /// often.
     fn is_local(&self) -> bool {
         crate::cloud::is_plain(&self.config.aws.endpoint_url)
     }
 }
 
 impl Page {
-    /// A page over the configured tables, stream and alarms. Call it inside a Tokio runtime.
+    /// Returns a page over the configured tables, stream and alarms. Call it inside a Tokio
+    /// runtime.
     #[must_use]
     pub fn new(config: &Config, clients: &Clients) -> Arc<Self> {
         let endpoint = match config.aws.endpoint_url.as_str() {
@@ -137,7 +139,7 @@ pub struct Headlines {
 }
 
 impl Headlines {
-    /// The latest one.
+    /// Returns the latest one.
     #[must_use]
     pub fn latest(&self) -> Headline {
         self.latest.borrow().clone()

@@ -100,22 +100,22 @@ impl Reading {
         Ok(Self { cx: Arc::new(cx), streams, threads, left_out: found.left_out })
     }
 
-    /// What lies in the sources and is not read.
+    /// Returns what lies in the sources and is not read.
     pub(crate) fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// How far it is.
+    /// Returns how far it is.
     pub(crate) fn progress(&self) -> &Progress {
         &self.cx.progress
     }
 
-    /// What all threads share.
+    /// Returns the state that all threads share.
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.cx
     }
 
-    /// The streams among the sources.
+    /// Returns the streams among the sources.
     pub(crate) fn streams(&self) -> &[String] {
         &self.streams
     }

@@ -17,7 +17,7 @@ use kinesis_model::EpochMs;
 pub use output::{Format, key, render, store};
 pub use query::Source;
 
-/// The period that a request means: the one with the date, else the latest that is over.
+/// Returns the period that a request means: the one with the date, else the latest that is over.
 ///
 /// # Errors
 /// When the zone is unknown, or no calendar has the period.
@@ -38,7 +38,7 @@ pub fn period(
     })
 }
 
-/// The id by which rows know a channel: of an ARN its last part, any other id as it is.
+/// Returns the id by which rows know a channel: of an ARN its last part, any other id as it is.
 #[must_use]
 pub fn channel_id(channel: &str) -> &str {
     if channel.starts_with("arn:") {
@@ -48,7 +48,7 @@ pub fn channel_id(channel: &str) -> &str {
     }
 }
 
-/// What came of the reports of all channels.
+/// The outcome of the reports of all channels.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Reports delivered.
@@ -86,7 +86,7 @@ pub async fn all_channels(
     Ok(batch)
 }
 
-/// Whether the channel has a session or a row in the period.
+/// Returns whether the channel has a session or a row in the period.
 #[must_use]
 pub fn has_data(report: &Report) -> bool {
     report.summary.total_sessions > 0 || !report.hourly_breakdown.is_empty()

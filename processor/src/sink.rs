@@ -92,7 +92,7 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    /// Whether one row is to blame, and trying again will never help.
+    /// Returns whether one row is to blame, and trying again will never help.
     fn is_the_rows_own(&self) -> bool {
         matches!(self, Self::Row { .. } | Self::Refused { .. })
     }
@@ -114,7 +114,7 @@ pub struct Sinks {
     /// The closed windows that were judged.
     pub judged: Judged,
     patience: Duration,
-    /// What they have done.
+    /// Their statistics.
     pub stats: Arc<Stats>,
 }
 
@@ -176,7 +176,7 @@ impl Sinks {
 pub struct Rate(Option<Arc<DefaultDirectRateLimiter>>);
 
 impl Rate {
-    /// A limit of `per_s` cells a second, with a burst of one second's worth.
+    /// Returns a limit of `per_s` cells a second, with a burst of one second's worth.
     #[must_use]
     pub fn per_second(per_s: u32) -> Self {
         let limiter = |per_s| Arc::new(RateLimiter::direct(Quota::per_second(per_s)));

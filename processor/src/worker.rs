@@ -75,7 +75,7 @@ pub struct Worker {
     lease_table: Arc<str>,
 }
 
-/// What every shard task of a worker needs.
+/// The state that every shard task of a worker needs.
 struct Shared {
     config: Config,
     clients: Clients,
@@ -149,13 +149,13 @@ impl Worker {
         })
     }
 
-    /// What has been done so far.
+    /// Returns what has been done so far.
     #[must_use]
     pub fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }
 
-    /// The lease table as this worker last saw it.
+    /// Returns the lease table as this worker last saw it.
     #[must_use]
     pub fn leases(&self) -> Vec<LeaseStatus> {
         self.fleet.status()
@@ -167,19 +167,19 @@ impl Worker {
         self.fleet.worker_id()
     }
 
-    /// What the shard tasks of this worker are doing.
+    /// Returns what the shard tasks of this worker are doing.
     #[must_use]
     pub fn shards(&self) -> BTreeMap<ShardId, View> {
         self.shards.views()
     }
 
-    /// The shards whose tasks have failed since their last commit.
+    /// Returns the shards whose tasks have failed since their last commit.
     #[must_use]
     pub fn failing(&self) -> BTreeMap<ShardId, Failing> {
         self.shards.failing()
     }
 
-    /// A view of this worker that goes on through its shutdown.
+    /// Returns a view of this worker that goes on through its shutdown.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch {
@@ -335,8 +335,8 @@ async fn sweep_outbox(outbox: Outbox, fleet: Observer) {
     }
 }
 
-/// Where in the interval a worker's epochs close: apart from those of other workers, which write
-/// the same rows.
+/// Returns where in the interval a worker's epochs close: apart from those of other workers, which
+/// write the same rows.
 fn phase_ms(worker: &WorkerId, interval_ms: i64) -> u64 {
     let hash = worker.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

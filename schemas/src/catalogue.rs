@@ -19,7 +19,7 @@ pub enum Namespace {
     /// Starts, ends and outcomes of streams.
     #[serde(rename = "LiveStreaming/Sessions")]
     Sessions,
-    /// What streams, players and chat report.
+    /// The reports of streams, players and chat.
     #[serde(rename = "LiveStreaming/Metrics")]
     Metrics,
     /// The processor itself.
@@ -31,7 +31,7 @@ pub enum Namespace {
 }
 
 impl Namespace {
-    /// The name as CloudWatch knows it.
+    /// Returns the name as CloudWatch knows it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The exact name of CloudWatch's `StandardUnit`.
+    /// Returns the exact name of CloudWatch's `StandardUnit`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    /// The name as CloudWatch's API takes it.
+    /// Returns the name as CloudWatch's API takes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -158,7 +158,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// The name as CloudWatch's API takes it.
+    /// Returns the name as CloudWatch's API takes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -168,7 +168,7 @@ impl Comparison {
         }
     }
 
-    /// Whether `value` breaches `threshold`.
+    /// Returns whether `value` breaches `threshold`.
     #[must_use]
     pub fn breaches(self, value: f64, threshold: f64) -> bool {
         match self {
@@ -179,7 +179,7 @@ impl Comparison {
     }
 }
 
-/// What a period without samples means to an alarm.
+/// The meaning of a period without samples to an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MissingData {
@@ -190,7 +190,7 @@ pub enum MissingData {
 }
 
 impl MissingData {
-    /// The name as CloudWatch's API takes it.
+    /// Returns the name as CloudWatch's API takes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -225,7 +225,7 @@ pub struct Alarm {
     pub evaluation_periods: u32,
     /// How many of them must breach.
     pub datapoints_to_alarm: u32,
-    /// What a period without samples means.
+    /// The meaning of a period without samples.
     pub missing_data: MissingData,
 }
 

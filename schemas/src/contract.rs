@@ -43,7 +43,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// The JSON Schema (draft 2020-12).
+    /// Returns the JSON Schema (draft 2020-12).
     #[must_use]
     pub fn schema(&self) -> Value {
         let mut schema = (self.schema)();
@@ -61,8 +61,8 @@ impl Contract {
     }
 }
 
-/// The input schema a record belongs to, told by its fields as the decoder does; `None` if the
-/// value is no object or of no known kind.
+/// Returns the input schema a record belongs to, told by its fields as the decoder does; `None` if
+/// the value is not an object or of no known kind.
 #[must_use]
 pub fn contract_of(record: &Value) -> Option<&'static Contract> {
     let object = record.as_object()?;

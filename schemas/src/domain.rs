@@ -1,4 +1,4 @@
-//! What goes out on the domain bus: facts about streams, for other applications.
+//! The events of the domain bus: facts about streams, for other applications.
 //!
 //! The types are the `detail` of EventBridge events with source `ivs.processor` and the
 //! `detail-type` given by [`DomainEvent::detail_type`]. `eventId` is derived from what happened, so
@@ -46,7 +46,7 @@ pub struct SessionEnded {
     /// Where and when.
     #[serde(flatten)]
     pub subject: Subject,
-    /// What is known of the session at this moment; late records may still change the stored one.
+    /// The session as known at this moment; late records may still change the stored one.
     pub summary: SessionSummary,
 }
 
@@ -106,7 +106,7 @@ pub struct SessionFailed {
     pub code: Option<String>,
 }
 
-/// What is bad, or good again, about a stream.
+/// A problem of a stream's quality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -131,7 +131,7 @@ pub struct QualityDegraded {
     /// Where and when.
     #[serde(flatten)]
     pub subject: Subject,
-    /// What is bad.
+    /// The problem.
     pub issue: QualityIssue,
     /// The value observed, in the issue's own unit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +149,7 @@ pub struct QualityRecovered {
     /// Where and when.
     #[serde(flatten)]
     pub subject: Subject,
-    /// What was bad.
+    /// The problem that is over.
     pub issue: QualityIssue,
     /// For how long it was bad, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,7 +282,7 @@ pub enum DomainEvent {
 }
 
 impl DomainEvent {
-    /// The `detail-type` under which the event is put on the bus.
+    /// Returns the `detail-type` under which the event is put on the bus.
     #[must_use]
     pub const fn detail_type(&self) -> &'static str {
         match self {
@@ -298,7 +298,7 @@ impl DomainEvent {
         }
     }
 
-    /// The deterministic id of the event.
+    /// Returns the deterministic id of the event.
     #[must_use]
     pub fn event_id(&self) -> &str {
         match self {

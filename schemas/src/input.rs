@@ -1,4 +1,4 @@
-//! What comes in: every kind of JSON object that a record of the stream may hold.
+//! The input: every kind of JSON object that a record of the stream may hold.
 //!
 //! The JSON Schemas under `schemas/json/` are generated from these types. They say what producers
 //! may send; the hot path has a decoder of its own that agrees with them. Fields not named here are

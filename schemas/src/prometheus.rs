@@ -84,7 +84,7 @@ fn snake(name: &str) -> String {
     words
 }
 
-/// The metric that stands in for one of IVS's own, where there is no CloudWatch to ask.
+/// Returns the metric that stands in for one of IVS's own, where there is no CloudWatch to ask.
 fn stand_in(metric: &Metric) -> Metric {
     let ours = [
         (m::CONCURRENT_VIEWS, m::CURRENT_VIEWERS),
@@ -168,7 +168,7 @@ pub fn processor_series() -> Vec<String> {
     all
 }
 
-/// The factor from a metric's own unit to the base unit in which it is exposed.
+/// Returns the factor from a metric's own unit to the base unit in which it is exposed.
 fn scale(metric: &Metric) -> f64 {
     match metric.unit {
         Unit::Milliseconds => 0.001,
@@ -177,7 +177,7 @@ fn scale(metric: &Metric) -> f64 {
     }
 }
 
-/// A span as Prometheus writes it.
+/// Returns a span as Prometheus writes it.
 fn span(seconds: u32) -> String {
     if seconds > 0 && seconds.is_multiple_of(60) {
         format!("{}m", seconds / 60)

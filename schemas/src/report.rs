@@ -23,7 +23,7 @@ pub enum ReportType {
 }
 
 impl ReportType {
-    /// The value of `reportType`.
+    /// Returns the value of `reportType`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ pub struct Report {
     pub quality_metrics: QualityMetrics,
     /// Chat.
     pub chat_analytics: ChatAnalytics,
-    /// What players saw.
+    /// The players' experience.
     pub player_experience: PlayerExperience,
     /// The period in equal steps, for charts.
     pub series: Series,
@@ -279,7 +279,7 @@ pub struct QualityMetrics {
     pub frame_rate_stability: Option<f64>,
     /// 0 to 100: sum of the three parts; null if one of them is unknown.
     pub quality_score: Option<f64>,
-    /// What the score is made of.
+    /// The parts of the score.
     pub quality_score_parts: QualityScoreParts,
 }
 
@@ -312,7 +312,7 @@ pub struct ChatAnalytics {
     pub chat_engagement_score: Option<u8>,
 }
 
-/// What players saw.
+/// The players' experience.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlayerExperience {

@@ -74,7 +74,7 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// Everything a deployment creates, as `schemas/json/resources.json` holds it.
+/// Returns everything a deployment creates, as `schemas/json/resources.json` holds it.
 #[must_use]
 pub fn resources() -> Value {
     let rules: Vec<Value> = RULES
@@ -112,7 +112,7 @@ pub fn resources() -> Value {
     })
 }
 
-/// The metric catalogue, as `schemas/json/catalogue.json` holds it.
+/// Returns the metric catalogue, as `schemas/json/catalogue.json` holds it.
 #[must_use]
 pub fn catalogue() -> Value {
     json!({ "metrics": METRICS, "external": EXTERNAL })

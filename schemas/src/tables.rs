@@ -24,7 +24,7 @@ pub struct Key {
     pub kind: KeyType,
 }
 
-/// What an index copies from the table.
+/// The attributes that an index copies from the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Projection {

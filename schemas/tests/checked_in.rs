@@ -64,7 +64,7 @@ fn the_checked_in_json_is_what_the_code_generates() {
     );
 }
 
-/// Each file of the control room on premises that is generated, and its text.
+/// Returns each file of the control room on premises that is generated, and its text.
 fn onprem() -> [(&'static str, String); 3] {
     let dashboard = serde_json::to_string_pretty(&sorted(&prometheus::dashboard())).unwrap() + "\n";
     [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Program, state};
 
-/// Two sessions of two channels; the second was heard of last in March and never ended.
+/// Returns two sessions of two channels; the second was heard of last in March and never ended.
 fn records() -> String {
     let mut lines = String::new();
     let mut add = |session: &str, channel: &str, kind: &str, time: &str, mut event: Value| {

@@ -99,8 +99,8 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     }
 }
 
-/// Whether the table's first page holds anything that is to be told. An endpoint on a busy machine may
-/// take longer than a call does; then it is asked again.
+/// Returns whether the table's first page holds anything that is to be told. An endpoint on a busy
+/// machine may take longer than a call does; then it is asked again.
 async fn has_milestones(clients: &Clients) -> bool {
     let request = clients.dynamodb.scan().table_name(names::SESSIONS_TABLE);
     let request = request.select(Select::Count).filter_expression("begins_with(#kind, :kind)");
@@ -110,7 +110,7 @@ async fn has_milestones(clients: &Clients) -> bool {
     page.is_ok_and(|page| page.count > 0)
 }
 
-/// What the consumer keeps: the first of the events with one id, each valid by its schema.
+/// Returns what the consumer keeps: the first of the events with one id, each valid by its schema.
 fn without_repeats(received: &[Value]) -> BTreeMap<&str, &Value> {
     let mut schemas: BTreeMap<&str, Validator> = BTreeMap::new();
     let mut once = BTreeMap::new();
@@ -126,7 +126,7 @@ fn without_repeats(received: &[Value]) -> BTreeMap<&str, &Value> {
     once
 }
 
-/// The published schema of a `detail-type`.
+/// Returns the published schema of a `detail-type`.
 fn schema(kind: &str) -> Validator {
     let is_of =
         |c: &&ivs_schemas::contract::Contract| c.direction == Direction::Output && c.title == kind;

@@ -163,7 +163,7 @@ impl<'a> Fire<'a> {
         (0..self.started).map(|number| self.log(&format!("w{number}"))).collect()
     }
 
-    /// A worker's command line; its id is `w` and its number.
+    /// Returns a worker's command line; its id is `w` and its number.
     fn worker(&mut self) -> (String, Program) {
         let id = format!("w{}", self.started);
         self.started += 1;
@@ -344,7 +344,7 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
-/// All files below a folder.
+/// Returns all files below a folder.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let (mut all, mut open) = (vec![], vec![dir.to_owned()]);
     while let Some(dir) = open.pop() {

@@ -12,7 +12,7 @@ pub(crate) const SAMPLE: &[&str] = &[
     concat!(env!("CARGO_MANIFEST_DIR"), "/golden/sample/part-00001.ndjson.zst"),
 ];
 
-/// What an independent program made of it.
+/// The result of an independent program.
 pub(crate) const EXPECTED: &str = "sample-expected.csv.gz";
 
 /// Columns that may differ: estimates.

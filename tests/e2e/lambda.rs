@@ -16,7 +16,7 @@ fn event(kind: &str, time: &str, mut event: Value) -> Value {
     event
 }
 
-/// A batch of an event source mapping with one update, in base64.
+/// Returns a batch of an event source mapping with one update, in base64.
 fn batch() -> Value {
     // {"eventType":"metrics_update","sessionId":"st-1","channelId":"ch-1",
     //  "timestamp":"2026-03-01T20:01:10Z","currentViewers":30}

@@ -1,5 +1,5 @@
-//! What CloudWatch answers after three workers have shared the stream is what an oracle computes
-//! from the input: whatever the epochs, and whoever sent which part of a minute.
+//! CloudWatch's answers after three workers have shared the stream equal those that an oracle
+//! computes from the input: whatever the epochs, and whoever sent which part of a minute.
 
 pub(crate) mod oracle;
 mod outage;
@@ -18,7 +18,7 @@ use readback::{METRICS, Readback, SESSIONS, Stats};
 
 const WORKERS: usize = 3;
 
-/// The golden archive, moved to yesterday: CloudWatch takes nothing older than two weeks.
+/// Returns the golden archive, moved to yesterday: CloudWatch takes nothing older than two weeks.
 fn recent_sample() -> Vec<u8> {
     let mut text = String::new();
     for path in SAMPLE {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Far beyond what any run takes: a program that hangs fails its test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(400);
 
-/// A folder for one test.
+/// Returns a folder for one test.
 pub(crate) fn state() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
@@ -147,7 +147,8 @@ impl Running {
         assert!(found, "the program ended before it printed what was waited for");
     }
 
-    /// The endpoint's URL, once everything is created, and the endpoint: it lives as long as that.
+    /// Returns the endpoint's URL, once everything is created, and the endpoint: it lives as long
+    /// as that.
     pub(crate) fn wait_for_ready(mut self) -> (String, Self) {
         let mut reader = BufReader::new(self.0.stdout.take().expect("stdout is piped"));
         let mut url = String::new();
@@ -171,7 +172,7 @@ impl Running {
         out
     }
 
-    /// Where a worker's operations server listens, as its log says.
+    /// Returns where a worker's operations server listens, as its log says.
     pub(crate) fn ops_address(&mut self) -> String {
         let mut reader = BufReader::new(self.0.stderr.take().expect("stderr is piped"));
         let address = |line: String| {
@@ -183,7 +184,7 @@ impl Running {
         found.expect("the worker ended before its operations server started")
     }
 
-    /// Its standard output; dropping it closes the pipe.
+    /// Returns its standard output; dropping it closes the pipe.
     pub(crate) fn take_stdout(&mut self) -> ChildStdout {
         self.0.stdout.take().expect("stdout is piped")
     }

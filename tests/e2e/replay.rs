@@ -17,7 +17,7 @@ use crate::process::{Program, Running, state};
 /// Lines of the sample that are enough where each row costs several calls.
 const PART_LINES: usize = 20_000;
 
-/// The lines of the sample.
+/// Returns the lines of the sample.
 fn sample() -> Vec<Vec<u8>> {
     let mut text = Vec::new();
     for path in SAMPLE {
@@ -27,7 +27,7 @@ fn sample() -> Vec<Vec<u8>> {
     text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-/// A part of the sample, as a file.
+/// Returns a part of the sample, as a file.
 fn part(dir: &Path) -> PathBuf {
     let path = dir.join("part.ndjson");
     std::fs::write(&path, sample()[..PART_LINES].join(&b'\n')).unwrap();
@@ -109,7 +109,7 @@ impl Online {
         clients(&Aws { endpoint_url: self.url.clone(), ..Aws::default() }).await
     }
 
-    /// Every segment, the largest first.
+    /// Returns every segment, the largest first.
     fn segments(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         files(&self.archive(), &mut found);

@@ -1,6 +1,6 @@
-//! What `local` creates is what `schemas/json/resources.json` says, which is what CDK is tested
-//! against: so a laptop and an account have the same tables, indexes, stream, bus, rules, topic,
-//! dashboard and alarms.
+//! `local` creates the resources of `schemas/json/resources.json`, against which CDK is tested: so
+//! a laptop and an account have the same tables, indexes, stream, bus, rules, topic, dashboard and
+//! alarms.
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
 use ivs_processor::cloud::{Clients, clients};
@@ -57,7 +57,7 @@ async fn local_creates_what_the_template_defines() {
     }
 }
 
-/// What an alarm watches and when it rings, in the contract's words.
+/// Returns what an alarm watches and when it rings, in the contract's words.
 fn alarm_of(alarm: &MetricAlarm) -> Value {
     let query = alarm.metrics().first();
     let series = match query {
@@ -78,7 +78,7 @@ fn alarm_of(alarm: &MetricAlarm) -> Value {
     })
 }
 
-/// The same of the contract.
+/// Returns the same of the contract.
 fn alarm_wanted(want: &Value) -> Value {
     let series = match want["query"].as_str() {
         Some(query) => json!({ "query": query, "periodS": want["periodS"] }),

@@ -13,7 +13,7 @@ use crate::process::{Program, Running};
 /// Far beyond what a function takes to answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What became of an invocation.
+/// The outcome of an invocation.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Whether the function succeeded.

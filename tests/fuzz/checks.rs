@@ -1,5 +1,5 @@
-//! What must hold of any bytes from outside: of a line, an aggregate, a line of an archive, a stored
-//! sketch. Each check panics where it does not hold.
+//! The properties of any bytes from outside: of a line, an aggregate, a line of an archive, a
+//! stored sketch. Each check panics where it does not hold.
 
 #![allow(dead_code, reason = "a fuzz target uses one of the four")]
 
@@ -28,7 +28,7 @@ pub(crate) fn decode(data: &[u8]) {
     }
 }
 
-/// Each piece with what is said of it.
+/// Returns each piece with what is said of it.
 fn read(decoder: &mut Decoder, data: &[u8], is_folded: bool) -> Vec<(Vec<u8>, String)> {
     let (mut pieces, mut end) = (Vec::new(), data.as_ptr_range().start);
     let read = decoder.read(data, &Context::from(ARRIVAL), |piece, decoded| {
@@ -54,7 +54,7 @@ fn read(decoder: &mut Decoder, data: &[u8], is_folded: bool) -> Vec<(Vec<u8>, St
     pieces
 }
 
-/// The lines of a text.
+/// Returns the lines of a text.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }

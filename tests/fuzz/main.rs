@@ -30,7 +30,7 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// The seeds of a target.
+/// Returns the seeds of a target.
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target))
 }

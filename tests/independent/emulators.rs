@@ -71,7 +71,7 @@ impl Drop for Emulator {
     }
 }
 
-/// Where `make independent` installs them.
+/// Returns where `make independent` installs them.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/emulators")
 }

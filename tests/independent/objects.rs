@@ -115,7 +115,7 @@ async fn an_archive_in_s3_gives_the_rows_that_a_folder_gives() {
     broken(&site, &objects, &out).await;
 }
 
-/// Every segment with its bytes, the largest first.
+/// Returns every segment with its bytes, the largest first.
 async fn segments(site: &Site) -> Vec<(ObjectMeta, Vec<u8>)> {
     let archive = site.store(ARCHIVE);
     let (store, prefix) = (archive.store(), archive.prefix());

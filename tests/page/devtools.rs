@@ -65,7 +65,7 @@ impl Tab {
         tab
     }
 
-    /// The result of a command.
+    /// Returns the result of a command.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         self.asked += 1;
         self.send(&json!({ "id": self.asked, "method": method, "params": params }));
@@ -91,7 +91,7 @@ impl Tab {
         }
     }
 
-    /// What an expression comes to in the page.
+    /// Returns what an expression comes to in the page.
     pub(crate) fn eval(&mut self, expression: &str) -> Value {
         let params =
             json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
@@ -126,7 +126,7 @@ impl Tab {
         self.socket.write_all(&frame).unwrap();
     }
 
-    /// A message, which may come in several frames.
+    /// Returns a message, which may come in several frames.
     fn receive(&mut self) -> Value {
         let mut text = Vec::new();
         loop {
@@ -150,7 +150,7 @@ fn read(socket: &mut TcpStream, bytes: usize) -> Vec<u8> {
     buffer
 }
 
-/// The WebSocket path of the browser's only page.
+/// Returns the WebSocket path of the browser's only page.
 fn page_path(port: u16) -> String {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(socket, "GET /json HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")

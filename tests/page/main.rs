@@ -71,7 +71,7 @@ fn evenings() -> String {
     lines
 }
 
-/// What a browser shows of the page at a width, measured.
+/// Returns what a browser shows of the page at a width, measured.
 fn measure(folder: &Path, width: u32, is_dark: bool) -> Value {
     let wrapper = folder.join("measure.html");
     std::fs::write(&wrapper, MEASURE.replace("WIDTH", &width.to_string())).unwrap();
@@ -90,7 +90,7 @@ fn measure(folder: &Path, width: u32, is_dark: bool) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: nothing measured: {text}"))
 }
 
-/// How many sheets the page takes on paper.
+/// Returns how many sheets the page takes on paper.
 fn printed_pages(folder: &Path) -> usize {
     let (page, pdf) = (folder.join("page.html"), folder.join("page.pdf"));
     Program::of(chromium())

@@ -141,7 +141,7 @@ impl Fleet {
         idle && self.world.leases.iter().all(|lease| lease.done)
     }
 
-    /// Whether a shard was split or merged by now.
+    /// Returns whether a shard was split or merged by now.
     fn resharded(&self) -> Vec<bool> {
         let all = 0..self.world.log.len();
         all.map(|shard| self.has_child(shard) && self.now_ms >= self.reshard_ms[shard]).collect()
@@ -151,7 +151,7 @@ impl Fleet {
         self.world.log.iter().any(|log| log.parents.contains(&shard))
     }
 
-    /// One step of one worker, chosen by chance.
+    /// Returns one step of one worker, chosen by chance.
     fn step(&mut self, rng: &mut Rng) -> Result<(), String> {
         self.now_ms += rng.below(STEP_MS);
         for (shard, is_resharded) in self.resharded().into_iter().enumerate() {
@@ -177,7 +177,7 @@ impl Fleet {
         self.regular(at, rng)
     }
 
-    /// What a worker does when nothing happens to it.
+    /// Returns what a worker does when nothing happens to it.
     fn regular(&mut self, at: usize, rng: &mut Rng) -> Result<(), String> {
         let member = &self.members[at];
         let now = member.mono(self.now_ms);

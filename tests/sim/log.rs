@@ -14,7 +14,7 @@ const START_MS: i64 = 1_750_000_000_000;
 /// Most sessions of a stream.
 const SESSIONS: u64 = 8;
 
-/// What a line means, known before it is written as bytes.
+/// The meaning of a line, known before it is written as bytes.
 #[derive(Clone, Debug)]
 pub(crate) enum Meaning {
     Gauge { session: u64, time_ms: i64, viewers: i64 },
@@ -156,7 +156,7 @@ impl Draw<'_> {
     }
 }
 
-/// A line's bytes.
+/// Returns a line's bytes.
 fn text(meaning: &Meaning) -> String {
     match meaning {
         Meaning::Gauge { session, time_ms, viewers } => format!(

@@ -59,7 +59,7 @@ fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
     Err("liveness: the world does not come to rest".to_owned())
 }
 
-/// One action of one worker, chosen by chance.
+/// Returns one action of one worker, chosen by chance.
 fn act(
     world: &mut World,
     held: &mut Vec<Holder>,
@@ -117,7 +117,7 @@ fn forget(world: &mut World, holder: &Holder) {
     }
 }
 
-/// How many seeds to run, and the first; of the slower runs only every `share`-th.
+/// Returns how many seeds to run, and the first; of the slower runs only every `share`-th.
 fn seeds(share: u64) -> std::ops::Range<u64> {
     let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
     if let Some(seed) = variable("SIM_SEED") {

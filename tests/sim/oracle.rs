@@ -1,4 +1,4 @@
-//! What must come out, computed from the log alone and by other means than the program's: plain
+//! The expected output, computed from the log alone and by other means than the program's: plain
 //! sums, sets and sorted lists, and a duplicate rule that looks at every earlier record.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 /// (session, minute start in seconds).
 pub(crate) type Key = (u64, i64);
 
-/// What the program does with a line.
+/// The program's treatment of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     Accepted,
@@ -91,7 +91,7 @@ impl Expected {
         }
     }
 
-    /// Whether the program's aggregate says the same.
+    /// Returns whether the program's aggregate says the same.
     pub(crate) fn agrees(&self, agg: &WindowAgg) -> bool {
         let micros = |v: i64| i128::from(v) * 1_000_000;
         let viewers = &agg.viewers.stat;
@@ -119,7 +119,7 @@ impl Expected {
     }
 }
 
-/// The rows that the accepted lines up to the given positions must give.
+/// Returns the rows that the accepted lines up to the given positions must give.
 pub(crate) fn rows<'a>(
     judged: &'a [Vec<Judged<'a>>],
     upto: impl Fn(Key, usize) -> Option<Position>,

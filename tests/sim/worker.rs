@@ -17,7 +17,7 @@ use crate::memory::Memory;
 use crate::world::{Lease, Variant, World};
 use crate::writers::Ticket;
 
-/// What a step made of the hold.
+/// The hold after a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hold {
     /// It goes on.
@@ -150,7 +150,7 @@ pub(crate) fn resume(
 }
 
 impl Holder {
-    /// Whether dropping this hold now may cause an epoch to be emitted twice.
+    /// Returns whether dropping this hold now may cause an epoch to be emitted twice.
     pub(crate) fn between_emit_and_commit(&self) -> bool {
         self.emitted
     }
@@ -165,7 +165,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Whether the shard may be left now, as the product does it when closing takes too long.
+    /// Returns whether the shard may be left now, as the product does it when closing takes too
+    /// long.
     fn may_leave(&self) -> bool {
         self.writing.is_some()
             || matches!(
@@ -174,7 +175,7 @@ impl Holder {
             )
     }
 
-    /// One random step. `clock` is the worker's, if it has one.
+    /// Returns one random step. `clock` is the worker's, if it has one.
     pub(crate) fn advance(
         &mut self,
         clock: Option<ElapsedMs>,
@@ -385,7 +386,8 @@ impl Holder {
         if self.archives { self.check_segment(objects, world) } else { Ok(()) }
     }
 
-    /// A segment has every record of the range that its name claims, those that expired included.
+    /// A segment has every record of the range that its name claims, those that expired
+    /// included.
     fn check_segment(&self, objects: &Objects, world: &World) -> Result<(), String> {
         let log = &world.log[self.shard];
         let claims = |sequence| match objects.from {

@@ -1,4 +1,4 @@
-//! What outlives a worker: leases, tables, objects, and a ledger of what was emitted.
+//! The state that outlives a worker: leases, tables, objects, and a ledger of what was emitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -129,8 +129,8 @@ impl World {
         }
     }
 
-    /// Lets records of a shard that nobody works on expire, some of them unread. What repeats one of
-    /// them comes later than the horizon, so that it is no duplicate for anybody.
+    /// Lets records of a shard that nobody works on expire, some of them unread. What repeats one
+    /// of them comes later than the horizon, so that it is not a duplicate for anybody.
     pub(crate) fn expire(&mut self, shard: usize, rng: &mut Rng) {
         let lease = &self.leases[shard];
         if lease.pending.is_some() || lease.done || !lease.exists {
@@ -186,7 +186,7 @@ impl World {
         Ok(())
     }
 
-    /// A number for a hold that begins.
+    /// Returns a number for a hold that begins.
     pub(crate) fn next_hold(&mut self) -> u64 {
         self.holds += 1;
         self.holds
@@ -197,7 +197,7 @@ impl World {
         self.writers.remove(&worker);
     }
 
-    /// A step of each lane of a worker's row writer.
+    /// Returns a step of each lane of a worker's row writer.
     pub(crate) fn write_step(&mut self, worker: usize, rng: &mut Rng) -> Result<(), String> {
         let Some(mut writers) = self.writers.remove(&worker) else { return Ok(()) };
         let (log, prepared) = (&self.log, &self.prepared);
@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    /// Whether a child of this shard may start (E5).
+    /// Returns whether a child of this shard may start (E5).
     pub(crate) fn parents_done(&self, shard: usize) -> bool {
         self.log[shard].parents.iter().all(|&p| self.leases[p].done)
     }

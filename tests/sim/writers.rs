@@ -125,7 +125,7 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
         None
     }
 
-    /// One step: a flush, the end of a wait, or a conditional put with faults.
+    /// Returns one step: a flush, the end of a wait, or a conditional put with faults.
     pub(crate) fn step(
         &mut self,
         table: &mut BTreeMap<K, Row<A>>,

@@ -1,4 +1,4 @@
-//! What the SDK's errors mean for a retry.
+//! The meaning of the SDK's errors for a retry.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ const LATER: [&str; 12] = [
     "KMSThrottlingException",
 ];
 
-/// Whether the same request may succeed later. The request may also have been carried out with
-/// only its answer lost.
+/// Returns whether the same request may succeed later. The request may also have been carried out
+/// with only its answer lost.
 pub fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
@@ -54,8 +54,9 @@ const NEVER: [&str; 13] = [
     "RequestEntityTooLarge",
 ];
 
-/// Whether the service refuses the request for what is in it. Anything else, as credentials that
-/// have expired, a clock that is wrong or a permission that is missing, says nothing about the data.
+/// Returns whether the service refuses the request for what is in it. Anything else, as credentials
+/// that have expired, a clock that is wrong or a permission that is missing, says nothing about the
+/// data.
 pub fn blames_data<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     let too_large = error.raw_response().is_some_and(|answer| answer.status().as_u16() == 413);
     too_large || code(error).is_some_and(code_blames_data)
@@ -67,12 +68,12 @@ pub fn code_blames_data(code: &str) -> bool {
     NEVER.contains(&code)
 }
 
-/// The service's error code, `None` when no answer came.
+/// Returns the service's error code, `None` when no answer came.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
-/// One line that names the cause, since [`SdkError`] itself prints only its kind.
+/// Returns one line that names the cause, since [`SdkError`] itself prints only its kind.
 pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
     error: &SdkError<E, Response>,
 ) -> String {
@@ -92,7 +93,7 @@ pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
     }
 }
 
-/// A bound on one request, connecting included.
+/// Returns a bound on one request, connecting included.
 pub fn bounded(request: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_timeout(request).build()
 }

@@ -23,7 +23,7 @@ impl RetryPolicy {
     /// For reading a stream: waits grow to five seconds; who gives up is the caller's choice.
     pub const READ: Self = Self { initial_ms: 200, max_ms: 5_000, attempts: 10 };
 
-    /// A fresh sequence of waits.
+    /// Returns a fresh sequence of waits.
     #[must_use]
     pub fn start(&self) -> Backoff {
         let waits = ExponentialBackoffBuilder::new()
@@ -58,7 +58,7 @@ impl Backoff {
         }
     }
 
-    /// How long to wait before the next try; `None` when there is none left.
+    /// Returns how long to wait before the next try; `None` when there is none left.
     pub fn next_wait(&mut self) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         self.waits.next_backoff()

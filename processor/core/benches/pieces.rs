@@ -1,5 +1,5 @@
-//! What each piece of the core costs on the records of the golden sample, with Criterion:
-//! `cargo bench -p ivs-core --bench pieces [FILTER]`; `-- --quick` for a first look.
+//! The cost of each piece of the core on the records of the golden sample, with Criterion: `cargo
+//! bench -p ivs-core --bench pieces [FILTER]`; `-- --quick` for a first look.
 
 use std::hint::black_box;
 use std::io::Read as _;

@@ -63,7 +63,7 @@ fn month(period: &Period, rows: &[WindowAgg]) -> u64 {
     folded
 }
 
-/// A minute of a stream with this many players, each with one latency.
+/// Returns a minute of a stream with this many players, each with one latency.
 fn row(minute: u32, players: u32) -> WindowAgg {
     let mut row = WindowAgg { records: 1, gauges: 1, ..WindowAgg::default() };
     row.viewers.add_some(EpochMs(0), Fixed::from_int(i64::from(100 + minute)));
@@ -77,7 +77,7 @@ fn row(minute: u32, players: u32) -> WindowAgg {
     row
 }
 
-/// The largest resident set so far, as Linux has it; 0 elsewhere.
+/// Returns the largest resident set so far, as Linux has it; 0 elsewhere.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use kinesis_model::{EpochMs, HashRange, Record, SequenceNumberError};
 
-/// Why a line is no archived record.
+/// The reason why a line is not an archived record.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// It is not the JSON object that it should be.
@@ -34,7 +34,7 @@ pub enum ArchiveError {
     Sequence(#[from] SequenceNumberError),
 }
 
-/// A record as an object; `range` goes into a segment's first.
+/// Returns a record as an object; `range` goes into a segment's first.
 #[must_use]
 pub fn object(record: &Record, range: Option<HashRange>) -> Value {
     let mut object = json!({

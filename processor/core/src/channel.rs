@@ -28,7 +28,7 @@ impl SaidBy {
     /// Every one, in order.
     pub const ALL: [Self; 4] = [Self::Guess, Self::Player, Self::Backend, Self::Ivs];
 
-    /// The word for it in stored rows.
+    /// Returns the word for it in stored rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,14 +39,14 @@ impl SaidBy {
         }
     }
 
-    /// The one with this word.
+    /// Returns the one with this word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
 
-    /// Whether `channel_id`, said by `by`, outweighs `held`, said by `self`. An empty name says
-    /// nothing.
+    /// Returns whether `channel_id`, said by `by`, outweighs `held`, said by `self`. An empty name
+    /// says nothing.
     #[inline]
     #[must_use]
     pub fn yields_to(self, held: &str, channel_id: &str, by: Self) -> bool {

@@ -4,7 +4,7 @@ use crate::fixed::{Fixed, FixedSum};
 use crate::merge::Total;
 use crate::window::{WindowAgg, WindowKey};
 
-/// What the cells of a column are, where they are not empty.
+/// The type of a column's cells that are not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A text.
@@ -15,7 +15,7 @@ pub enum Kind {
     Decimal,
 }
 
-/// What stands in a column of a row.
+/// The content of one column of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
     /// Nothing: no record carried the figure.
@@ -33,7 +33,7 @@ pub enum Cell<'a> {
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// What its cells are.
+    /// The type of its cells.
     pub kind: Kind,
     /// Whether a cell may be [`Cell::Empty`].
     pub may_be_empty: bool,
@@ -87,7 +87,7 @@ pub const COLUMNS: [Column; 36] = [
     always("chat_messages", Kind::Int),
 ];
 
-/// The cells of a window, one for each of [`COLUMNS`].
+/// Returns the cells of a window, one for each of [`COLUMNS`].
 ///
 /// A figure that no record carried is empty, except counters (`players`, `dropped_frames`,
 /// `buffering_ms` and those after the quantiles), which are 0.

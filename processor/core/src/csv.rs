@@ -26,7 +26,7 @@ pub fn write_row(out: &mut impl Write, key: &WindowKey, agg: &WindowAgg) -> fmt:
     })
 }
 
-/// One line, with commas between.
+/// Returns one line, with commas between.
 fn separated<W: Write, T>(
     out: &mut W,
     values: impl IntoIterator<Item = T>,

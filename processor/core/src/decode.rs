@@ -45,7 +45,7 @@ use flat::{Flat, Kind};
 use kinesis_model::EpochMs;
 use usual::Habits;
 
-/// What a line may be at most.
+/// The limits of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Longest JSON text, in bytes. Default 10 MiB: the largest record that Kinesis takes.
@@ -85,12 +85,12 @@ impl From<EpochMs> for Context<'_> {
 pub struct Decoder {
     limits: DecodeLimits,
     habits: Habits,
-    /// What this processor can do.
+    /// The SIMD level of this processor.
     level: Level,
 }
 
 impl Decoder {
-    /// A decoder that has seen nothing.
+    /// Returns a decoder that has seen nothing.
     #[must_use]
     pub fn new(limits: DecodeLimits) -> Self {
         Self { limits, habits: Habits::new(), level: Level::new() }
@@ -139,7 +139,7 @@ pub fn decode<'a>(
     event(flat.kind()?, &flat, text, &Context::from(arrival), limits)
 }
 
-/// A line as text, if it is no longer than allowed.
+/// Returns a line as text, if it is no longer than allowed.
 #[inline(always)]
 fn text<'a>(line: &'a [u8], limits: &DecodeLimits) -> Result<&'a str, Rejection> {
     if let Some(rejection) = too_large(line.len(), limits) {
@@ -151,7 +151,7 @@ fn text<'a>(line: &'a [u8], limits: &DecodeLimits) -> Result<&'a str, Rejection>
     })
 }
 
-/// Why a text of so many bytes is not read, if it is not.
+/// Returns why a text of so many bytes is not read, if it is not.
 #[inline(always)]
 fn too_large(bytes: usize, limits: &DecodeLimits) -> Option<Rejection> {
     (bytes > limits.max_line_bytes).then(|| {
@@ -160,7 +160,7 @@ fn too_large(bytes: usize, limits: &DecodeLimits) -> Option<Rejection> {
     })
 }
 
-/// What a line says whose members are in `flat`.
+/// Returns what a line says whose members are in `flat`.
 #[inline(always)]
 fn event<'a>(
     kind: Kind,
@@ -182,7 +182,7 @@ fn event<'a>(
     })
 }
 
-/// The name of a kind in rejections, with its article.
+/// Returns the name of a kind in rejections, with its article.
 fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Envelope => "an IVS event",

@@ -1,4 +1,4 @@
-//! What goes out: CloudWatch datums and domain events, built from folds without any I/O.
+//! The outgoing data: CloudWatch datums and domain events, built from folds without any I/O.
 
 mod batch;
 mod building;

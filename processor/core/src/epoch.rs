@@ -146,19 +146,19 @@ impl Shard {
         })
     }
 
-    /// The shard's id.
+    /// Returns the shard's id.
     #[must_use]
     pub fn id(&self) -> &ShardId {
         &self.id
     }
 
-    /// What the open epoch has folded so far, for who looks on: in no order, and with sketches that
-    /// may lack the latest values.
+    /// Returns what the open epoch has folded so far, for who looks on: in no order, and with
+    /// sketches that may lack the latest values.
     pub fn open_windows(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
         self.open.windows()
     }
 
-    /// Where the reader has to start.
+    /// Returns where the reader has to start.
     #[must_use]
     pub fn read_from(&self) -> ReadFrom {
         match (self.resume.checkpoint, self.resume.checkpoint_arrival) {
@@ -377,7 +377,7 @@ impl Shard {
         self.close_if_forced(position, effects);
     }
 
-    /// Whether a position lies in an epoch that was committed before this machine began.
+    /// Returns whether a position lies in an epoch that was committed before this machine began.
     fn is_done(&self, position: Position) -> bool {
         Some(position) <= self.resume.checkpoint
     }

@@ -32,7 +32,7 @@ pub struct Fixed(i64);
 #[serde(into = "String", try_from = "String")]
 pub struct FixedSum(pub i128);
 
-/// A text that is no exact decimal in range.
+/// A text that is not an exact decimal in range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FixedError {
     /// Not `[-]digits[.digits][e[±]digits]`.
@@ -50,7 +50,7 @@ impl Fixed {
     /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// A whole number, unless it exceeds about ±9.2e12.
+    /// Returns a whole number, unless it exceeds about ±9.2e12.
     #[must_use]
     pub const fn from_int(value: i64) -> Option<Self> {
         match value.checked_mul(1_000_000) {
@@ -59,25 +59,25 @@ impl Fixed {
         }
     }
 
-    /// The value in millionths.
+    /// Returns the value in millionths.
     #[must_use]
     pub const fn micros(self) -> i64 {
         self.0
     }
 
-    /// A number of millionths.
+    /// Returns a number of millionths.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// The nearest floating-point number.
+    /// Returns the nearest floating-point number.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         FixedSum::from(self).to_f64()
     }
 
-    /// The whole part, rounded to the nearest integer, halves away from zero.
+    /// Returns the whole part, rounded to the nearest integer, halves away from zero.
     #[must_use]
     pub const fn round(self) -> i64 {
         let (whole, rest) = (self.0 / 1_000_000, self.0 % 1_000_000);
@@ -95,13 +95,13 @@ impl FixedSum {
     /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// Whether the sum is zero.
+    /// Returns whether the sum is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The nearest floating-point number.
+    /// Returns the nearest floating-point number.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         // Up to here both sides of the division are exact, so that it rounds once.
@@ -112,13 +112,14 @@ impl FixedSum {
         self.to_string().parse().expect("a decimal number is a number")
     }
 
-    /// The mean of `count` terms; `None` of none.
+    /// Returns the mean of `count` terms; `None` of none.
     #[must_use]
     pub fn mean(self, count: u64) -> Option<f64> {
         (count > 0).then(|| self.to_f64() / count as f64)
     }
 
-    /// The mean of `count` terms rounded half away from zero to a millionth; `None` of none.
+    /// Returns the mean of `count` terms rounded half away from zero to a millionth; `None` of
+    /// none.
     ///
     /// Computed in integers, so it is the same text on every machine.
     #[must_use]
@@ -248,7 +249,7 @@ impl Digits {
         (read, &text[read..])
     }
 
-    /// The number in millionths.
+    /// Returns the number in millionths.
     fn scale(self) -> Result<i128, FixedError> {
         if self.mantissa == 0 {
             return Ok(0);

@@ -65,13 +65,13 @@ impl Total {
         }
     }
 
-    /// Whether no value was present.
+    /// Returns whether no value was present.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The mean of the values present, rounded to a millionth; `None` of none.
+    /// Returns the mean of the values present, rounded to a millionth; `None` of none.
     #[must_use]
     pub fn mean(&self) -> Option<FixedSum> {
         self.sum.mean_fixed(self.count)
@@ -95,7 +95,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// The range of one value.
+    /// Returns the range of one value.
     #[must_use]
     pub const fn of(value: Fixed) -> Self {
         Self { min: value, max: value }
@@ -132,13 +132,13 @@ impl Stat {
         }
     }
 
-    /// The smallest value, `None` of none.
+    /// Returns the smallest value, `None` of none.
     #[must_use]
     pub fn min(&self) -> Option<Fixed> {
         self.range.map(|range| range.min)
     }
 
-    /// The largest value, `None` of none.
+    /// Returns the largest value, `None` of none.
     #[must_use]
     pub fn max(&self) -> Option<Fixed> {
         self.range.map(|range| range.max)
@@ -159,7 +159,7 @@ impl Merge for Stat {
 pub struct Last {
     /// When it was read.
     pub time: EpochMs,
-    /// What was read.
+    /// The reading.
     pub value: Fixed,
 }
 

@@ -11,19 +11,20 @@ use serde::{Deserialize, Serialize};
 pub struct Minute(i64);
 
 impl Minute {
-    /// The window that holds `time`. Floors, so times before 1970 fall into the right minute too.
+    /// Returns the window that holds `time`. Floors, so times before 1970 fall into the right
+    /// minute too.
     #[must_use]
     pub fn of(time: EpochMs) -> Self {
         Self(time.0.div_euclid(60_000) * 60)
     }
 
-    /// The window's start in epoch seconds, as stored in `metricTimestamp`.
+    /// Returns the window's start in epoch seconds, as stored in `metricTimestamp`.
     #[must_use]
     pub fn start_s(self) -> i64 {
         self.0
     }
 
-    /// The window's start as a time.
+    /// Returns the window's start as a time.
     #[must_use]
     pub fn start(self) -> EpochMs {
         EpochMs(self.0 * 1000)

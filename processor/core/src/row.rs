@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::merge::Merge;
 use kinesis_model::{Position, ShardId};
 
-/// What a row is: the fold of the records that `applied` spans.
+/// A row: the fold of the records that `applied` spans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row<A> {
     /// The fold.
@@ -22,7 +22,7 @@ pub struct Row<A> {
     pub version: u64,
 }
 
-/// What to do with a row for an epoch.
+/// The step that an epoch needs for a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied<A> {
     /// The row already holds this epoch: write nothing.
@@ -36,7 +36,7 @@ pub enum Applied<A> {
     },
 }
 
-/// Whether a row holds a shard's epoch that ends at `to`.
+/// Returns whether a row holds a shard's epoch that ends at `to`.
 #[must_use]
 pub fn holds<A>(row: &Row<A>, shard: &ShardId, to: Position) -> bool {
     row.applied.get(shard).is_some_and(|done| *done >= to)
@@ -64,7 +64,7 @@ pub fn apply<A: Merge + Clone>(
     Applied::Put { row, seen: Some(stored.version) }
 }
 
-/// What a source can recompute: of each shard, every record from its beginning up to a position.
+/// The reach of a source: of each shard, every record from its beginning up to a position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<ShardId, Position>);
 
@@ -75,14 +75,14 @@ impl Coverage {
         *covered = (*covered).max(to);
     }
 
-    /// Whether a shard is covered up to a position.
+    /// Returns whether a shard is covered up to a position.
     #[must_use]
     pub fn reaches(&self, shard: &ShardId, to: Position) -> bool {
         self.0.get(shard).is_some_and(|covered| *covered >= to)
     }
 
-    /// Whether everything that a row holds, by its `applied`, can be recomputed. Only then may a
-    /// recomputed row take its place, and only then can it be judged by one.
+    /// Returns whether everything that a row holds, by its `applied`, can be recomputed. Only then
+    /// may a recomputed row take its place, and only then can it be judged by one.
     #[must_use]
     pub fn contains(&self, applied: &BTreeMap<ShardId, Position>) -> bool {
         applied.iter().all(|(shard, to)| self.reaches(shard, *to))

@@ -124,13 +124,13 @@ impl SessionFold {
         self.summaries.get_mut(session_id).expect("inserted above if it was absent")
     }
 
-    /// How many rows the partials touch.
+    /// Returns how many rows the partials touch.
     #[must_use]
     pub fn len(&self) -> usize {
         self.summaries.len() + self.timeline.len()
     }
 
-    /// Whether nothing was folded that touches a row.
+    /// Returns whether nothing was folded that touches a row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -15,9 +15,9 @@ mod wire;
 pub use distinct::{Coupon, Distinct};
 pub use quantile::Quantiles;
 
-/// What takes many values at once: sorting a batch is cheaper than finding a place for each.
+/// A fold that takes many values at once: sorting a batch is cheaper than finding a place for each.
 pub trait Sketch {
-    /// What it counts.
+    /// The value that it counts.
     type Value;
 
     /// Adds the values of `batch` and empties it. Batches of a few hundred cost about their sort.
@@ -27,7 +27,7 @@ pub trait Sketch {
     fn heap_bytes(&self) -> usize;
 }
 
-/// Bytes that are no sketch of ours.
+/// Bytes that are not one of our sketches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SketchError {
     /// They end before the sketch does.

@@ -90,7 +90,7 @@ impl WindowAgg {
         self.channel_said_by.note(&mut self.channel_id, channel_id, by);
     }
 
-    /// How many players sent records; [`crate::sketch::distinct`] states the error.
+    /// Returns how many players sent records; [`crate::sketch::distinct`] states the error.
     #[must_use]
     pub fn active_players(&self) -> u64 {
         self.players.estimate()

@@ -25,9 +25,9 @@ use kinesis_model::{Position, ShardId};
 
 /// What one prepared epoch of a shard has for a row whose fold is `A`.
 pub trait Part<A> {
-    /// The shard.
+    /// Returns the shard.
     fn shard(&self) -> &ShardId;
-    /// The epoch's end.
+    /// Returns the epoch's end.
     fn to(&self) -> Position;
     /// Returns the fold of the part alone.
     fn alone(&self) -> A;
@@ -177,7 +177,7 @@ impl<A, P> Default for Busy<A, P> {
 }
 
 impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
-    /// A writer that keeps images of at most `max_image_bytes`, by the sizes it is told.
+    /// Returns a writer that keeps images of at most `max_image_bytes`, by the sizes it is told.
     #[must_use]
     pub fn new(max_image_bytes: usize) -> Self {
         Self { rows: HashMap::new(), unflushed: Vec::new(), images: Images::new(max_image_bytes) }
@@ -287,7 +287,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         self.go_on(key, effects);
     }
 
-    /// The row of an answered put.
+    /// Returns the row of an answered put.
     ///
     /// # Panics
     /// When no put of this row is in flight: the driver answered one that was not asked for.

@@ -22,13 +22,13 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The system's clock.
+    /// Returns the system's clock.
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that stands at `start_ms` until [`Clock::advance`] moves it.
+    /// Returns a clock that stands at `start_ms` until [`Clock::advance`] moves it.
     #[must_use]
     pub fn manual(start_ms: u64) -> Self {
         Self(Source::Manual(Arc::new(watch::Sender::new(start_ms))))

@@ -78,7 +78,7 @@ struct TagInput {
     tag_keys: Vec<String>,
 }
 
-/// What changes seldom; written whole at each change.
+/// The settings, which change seldom; written whole at each change.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Book {
     alarms: Alarms,
@@ -287,7 +287,7 @@ impl CloudWatch {
         map([("AlarmHistoryItems", list(items))])
     }
 
-    /// The state lasts until the next evaluation.
+    /// Returns the state lasts until the next evaluation.
     fn set_alarm_state(&self, input: &SetAlarmState) -> Result<Cbor, AwsError> {
         let state = State::parse(&input.state_value).ok_or_else(|| {
             let message = format!("`{}` is no state of an alarm", input.state_value);

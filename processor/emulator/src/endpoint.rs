@@ -28,7 +28,7 @@ pub enum State {
     Memory,
 }
 
-/// What an endpoint is started with. `Config::default()` is an endpoint in memory on a free port.
+/// The settings of an endpoint. `Config::default()` is an endpoint in memory on a free port.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen; port 0 takes any free one.
@@ -130,13 +130,13 @@ impl Endpoint {
         Ok(Self { url, app, dynamodb, stop: Some(stop), accepting })
     }
 
-    /// The value for `AWS_ENDPOINT_URL`: serves all services, DynamoDB with one hop more.
+    /// Returns the value for `AWS_ENDPOINT_URL`: serves all services, DynamoDB with one hop more.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The value for `AWS_ENDPOINT_URL_DYNAMODB`: the embedded DynamoDB without the hop.
+    /// Returns the value for `AWS_ENDPOINT_URL_DYNAMODB`: the embedded DynamoDB without the hop.
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         self.dynamodb.url()

@@ -67,7 +67,7 @@ struct Inner {
     expired_ms: i64,
 }
 
-/// What changes seldom; written whole at each change.
+/// The settings, which change seldom; written whole at each change.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Book {
     buses: Buses,
@@ -386,7 +386,7 @@ impl EventBridge {
         }
     }
 
-    /// How many deliveries wait and how many were given up, as a JSON document.
+    /// Returns how many deliveries wait and how many were given up, as a JSON document.
     pub(crate) fn report(&self) -> String {
         let inner = self.lock();
         json!({"waiting": inner.retries.len(), "givenUp": inner.retries.given_up}).to_string()

@@ -38,7 +38,7 @@ pub struct FaultRule {
     pub service: Option<String>,
     /// The operation, for example `PutRecords`; absent means all.
     pub operation: Option<String>,
-    /// What goes wrong: `"throttle"`, `"error"`, `"lost_reply"`, `"reset"`, `{"delay_ms": 50}`.
+    /// The kind of fault: `"throttle"`, `"error"`, `"lost_reply"`, `"reset"`, `{"delay_ms": 50}`.
     pub kind: FaultKind,
     /// Hits every nth matching call, the nth first.
     pub every_nth: Option<NonZeroU32>,
@@ -96,7 +96,7 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The fault for this call, if any: the first rule that hits decides.
+    /// Returns the fault for this call, if any: the first rule that hits decides.
     pub(crate) fn strike(&self, call: &Call) -> Option<FaultKind> {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         rules.iter_mut().find_map(|armed| armed.strike(call))
@@ -125,7 +125,7 @@ impl Armed {
     }
 }
 
-/// The next number in 0..1 of SplitMix64 (Steele, Lea, Flood 2014).
+/// Returns the next number in 0..1 of SplitMix64 (Steele, Lea, Flood 2014).
 fn next_unit(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

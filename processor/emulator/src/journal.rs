@@ -55,7 +55,7 @@ impl Journal {
         Ok(())
     }
 
-    /// How long the file is.
+    /// Returns how long the file is.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

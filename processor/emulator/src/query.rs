@@ -27,15 +27,15 @@ impl Form {
         self.0.get(key).map(String::as_str)
     }
 
-    /// The value of a key that the operation cannot do without.
+    /// Returns the value of a key that the operation cannot do without.
     pub(crate) fn require(&self, key: &str) -> Result<&str, AwsError> {
         self.get(key).filter(|value| !value.is_empty()).ok_or_else(|| {
             AwsError::bad_request("ValidationError", format!("the parameter {key} is missing"))
         })
     }
 
-    /// The form as the document it stands for: `A.member.2.B=x` becomes `{"A": [.., {"B": "x"}]}`.
-    /// All leaves are strings. Too deep keys are left out.
+    /// Returns the form as the document it stands for: `A.member.2.B=x` becomes `{"A": [.., {"B":
+    /// "x"}]}`. All leaves are strings. Too deep keys are left out.
     pub(crate) fn tree(&self) -> Value {
         let mut root = Node::default();
         for (key, value) in &self.0 {
@@ -100,7 +100,7 @@ pub(crate) fn element(name: &str, text: &str) -> String {
     out
 }
 
-/// The answer of a query operation; `result` is the inside of `<OperationResult>`.
+/// Returns the answer of a query operation; `result` is the inside of `<OperationResult>`.
 pub(crate) fn answer(namespace: &str, operation: &str, result: &str) -> Response {
     let request_id = ident::uuid();
     xml(
@@ -112,7 +112,7 @@ pub(crate) fn answer(namespace: &str, operation: &str, result: &str) -> Response
     )
 }
 
-/// A refusal in the query protocol.
+/// Returns a refusal in the query protocol.
 pub(crate) fn refuse(namespace: &str, error: &AwsError) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let sender = if status.is_client_error() { "Sender" } else { "Receiver" };

@@ -142,7 +142,7 @@ impl App {
         }
     }
 
-    /// A batch of telemetry, as API Gateway hands it to Kinesis.
+    /// Returns a batch of telemetry, as API Gateway hands it to Kinesis.
     async fn take_telemetry(
         &self,
         api: &Telemetry,
@@ -284,7 +284,7 @@ async fn serve(
     }
 }
 
-/// Whether a browser, or somebody with `curl`, looks at `/`: no AWS call is a GET without a
+/// Returns whether a browser, or somebody with `curl`, looks at `/`: no AWS call is a GET without a
 /// signature.
 fn is_visit(request: &Request<Incoming>) -> bool {
     let headers = request.headers();
@@ -295,7 +295,7 @@ fn is_visit(request: &Request<Incoming>) -> bool {
         && !headers.contains_key("x-amz-target")
 }
 
-/// What this is, for people.
+/// Returns what this is, for people.
 fn welcome(shared: &Shared) -> Response {
     let (region, account) = (&shared.region, &shared.account);
     let text = format!(
@@ -376,7 +376,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The service of the SigV4 scope `Credential=<key>/<date>/<region>/<service>/aws4_request`.
+/// Returns the service of the SigV4 scope
+/// `Credential=<key>/<date>/<region>/<service>/aws4_request`.
 fn scope_of(headers: &HeaderMap) -> Option<&str> {
     let (_, credential) = text(headers, "authorization")?.split_once("Credential=")?;
     let mut from_end = credential.split(',').next()?.rsplit('/');
@@ -384,7 +385,7 @@ fn scope_of(headers: &HeaderMap) -> Option<&str> {
     from_end.next()
 }
 
-/// The service of the scope or, unsigned, of the target's prefix or the path.
+/// Returns the service of the scope or, unsigned, of the target's prefix or the path.
 fn service_of(headers: &HeaderMap, path: &str) -> Option<ServiceName> {
     if let Some(service) = scope_of(headers).and_then(ServiceName::parse) {
         return Some(service);

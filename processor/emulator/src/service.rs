@@ -1,4 +1,5 @@
-//! What the listener hands to a service: one call, decoded as far as the wire protocols agree.
+//! The request that the listener hands to a service: one call, decoded as far as the wire protocols
+//! agree.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ impl ServiceName {
         })
     }
 
-    /// The signing name.
+    /// Returns the signing name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,12 +91,12 @@ pub struct AwsError {
 }
 
 impl AwsError {
-    /// A caller's error, HTTP 400.
+    /// Returns a caller's error, HTTP 400.
     pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: 400, code, message: message.into() }
     }
 
-    /// The error of an operation that the service does not have.
+    /// Returns the error of an operation that the service does not have.
     #[must_use]
     pub fn unknown_operation(call: &Call) -> Self {
         let (service, operation) = (call.service.as_str(), &call.operation);
@@ -106,7 +107,7 @@ impl AwsError {
         Self::bad_request(code, format!("{service} has no operation `{operation}` here"))
     }
 
-    /// The error in AWS's JSON protocols (1.0 and 1.1 agree on it).
+    /// Returns the error in AWS's JSON protocols (1.0 and 1.1 agree on it).
     #[must_use]
     pub fn json_response(&self) -> Response {
         let body = serde_json::json!({"__type": self.code, "message": self.message});
@@ -117,7 +118,7 @@ impl AwsError {
     }
 }
 
-/// A successful answer in JSON 1.1.
+/// Returns a successful answer in JSON 1.1.
 pub(crate) fn json_response(body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     let json = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -125,7 +126,7 @@ pub(crate) fn json_response(body: impl Into<Body>) -> Response {
     response
 }
 
-/// What all services of one endpoint share.
+/// The state that all services of one endpoint share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,

@@ -111,7 +111,7 @@ impl Sns {
         Ok(arn)
     }
 
-    /// The topics with their latest messages, oldest first, as a JSON document.
+    /// Returns the topics with their latest messages, oldest first, as a JSON document.
     pub(crate) fn report(&self) -> String {
         self.lock().report().to_string()
     }
@@ -120,7 +120,7 @@ impl Sns {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The inside of the operation's result element.
+    /// Returns the inside of the operation's result element.
     fn answer(&self, call: &Call) -> Result<String, AwsError> {
         let form = Form::parse(&call.body);
         let arn = || form.require("TopicArn");
@@ -187,7 +187,7 @@ impl Sns {
         }
     }
 
-    /// The ARN of a topic that exists, out of `ResourceArn`.
+    /// Returns the ARN of a topic that exists, out of `ResourceArn`.
     fn known<'a>(&self, form: &'a Form) -> Result<&'a str, AwsError> {
         let arn = form.require("ResourceArn")?;
         let code = "ResourceNotFound";

@@ -117,7 +117,7 @@ pub(crate) struct Tag {
     pub(crate) value: Option<String>,
 }
 
-/// A set as a list of tags, in the order of keys.
+/// Returns a set as a list of tags, in the order of keys.
 pub(crate) fn to_list(set: TagSet) -> Vec<Tag> {
     set.into_iter().map(|(key, value)| Tag { key, value: Some(value) }).collect()
 }

@@ -116,7 +116,7 @@ impl Telemetry {
         }
     }
 
-    /// The body of PutRecords; `None` if the batch is not one.
+    /// Returns the body of PutRecords; `None` if the batch is not one.
     fn put_records(&self, route: Route, body: &[u8]) -> Option<Vec<u8>> {
         let events: Vec<&RawValue> = match route {
             Route::Telemetry => serde_json::from_slice::<Batch<'_>>(body).ok()?.records,
@@ -137,8 +137,8 @@ impl Telemetry {
     }
 }
 
-/// The partition key of an event that can be routed, as the model of the API has it: session and
-/// player, because all viewers of a session under one key would meet in one shard.
+/// Returns the partition key of an event that can be routed, as the model of the API has it:
+/// session and player, because all viewers of a session under one key would meet in one shard.
 fn key_of(route: Route, event: &str) -> Option<String> {
     let event: Value = serde_json::from_str(event).ok()?;
     let text = |name: &str, chars: std::ops::RangeInclusive<usize>| {

@@ -1,4 +1,4 @@
-//! What an operator does to a lease table: look, check, move a checkpoint, free a lease.
+//! An operator's work on a lease table: look, check, move a checkpoint, free a lease.
 
 pub mod stream;
 
@@ -82,7 +82,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// A short name of the kind, for programs.
+    /// Returns a short name of the kind, for programs.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -186,15 +186,16 @@ pub fn verify(leases: &[Lease]) -> Vec<Finding> {
     findings
 }
 
-/// Whether the only child of a finished shard is a merged one that waits for its other parent.
+/// Returns whether the only child of a finished shard is a merged one that waits for its other
+/// parent.
 fn awaits_cousin(lease: &Lease, leases: &[Lease]) -> bool {
     let [child] = lease.children.as_slice() else { return false };
     let waits = leases.iter().all(|other| other.key != *child);
     waits && leases.iter().any(|other| !other.is_finished() && other.key != lease.key)
 }
 
-/// The leases whose owners did not write to them between two readings of the table, which must be
-/// longer apart than a heartbeat. Pure.
+/// Returns the leases whose owners did not write to them between two readings of the table, which
+/// must be longer apart than a heartbeat. Pure.
 #[must_use]
 pub fn silent_owners(before: &[Lease], after: &[Lease]) -> Vec<Finding> {
     let earlier: HashMap<_, _> = before.iter().map(|lease| (&lease.key, lease)).collect();
@@ -217,7 +218,7 @@ pub fn left_out(rows: &[LeftOut]) -> Vec<Finding> {
     rows.iter().map(one).collect()
 }
 
-/// What became of an operator's change.
+/// The outcome of an operator's change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// Stored; the row as it is now.

@@ -19,7 +19,7 @@ impl MonoMs {
         Self(self.0.saturating_add(ms))
     }
 
-    /// Milliseconds from `earlier` to this time; 0 if `earlier` is later.
+    /// Returns milliseconds from `earlier` to this time; 0 if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -34,7 +34,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The system's clocks.
+    /// Returns the system's clocks.
     #[must_use]
     pub fn system() -> Self {
         Self::with_wall(|| {

@@ -137,9 +137,9 @@ impl FleetConfig {
         self.failover_ms / 3 - EPSILON_MS
     }
 
-    /// A lease counts as ours until this long after the last successful write to it was *sent*.
-    /// A tenth of the failover time is left for clocks that run at different speeds and for work
-    /// that takes a moment to stop.
+    /// Returns a lease counts as ours until this long after the last successful write to it was
+    /// *sent*. A tenth of the failover time is left for clocks that run at different speeds and for
+    /// work that takes a moment to stop.
     #[must_use]
     pub fn safe_hold_ms(&self) -> u64 {
         self.failover_ms - self.failover_ms / 10
@@ -153,7 +153,7 @@ impl FleetConfig {
             .unwrap_or_else(|| (self.failover_ms / 10 + extra).min(2 * self.failover_ms))
     }
 
-    /// How many leases of others to ask for in one round.
+    /// Returns how many leases of others to ask for in one round.
     #[must_use]
     pub fn steals_for(&self, leases: usize) -> usize {
         self.max_steals.unwrap_or_else(|| leases.div_ceil(100).max(1))

@@ -92,7 +92,7 @@ pub enum FleetError {
     },
 }
 
-/// What a shutdown came to.
+/// The result of a shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
     /// Leases that the application gave back in time, and idle ones.
@@ -114,13 +114,13 @@ pub struct Fleet {
 pub struct Observer(Arc<Shared>);
 
 impl Observer {
-    /// How many leases the worker holds.
+    /// Returns how many leases the worker holds.
     #[must_use]
     pub fn leases_held(&self) -> usize {
         self.0.held().len()
     }
 
-    /// How many leases it has lost since its start.
+    /// Returns how many leases it has lost since its start.
     #[must_use]
     pub fn leases_lost(&self) -> u64 {
         self.0.counters.lost()
@@ -150,8 +150,8 @@ impl Observer {
         self.0.config.failover_ms
     }
 
-    /// The leases that nobody reads and that are not finished, as last seen: held by nobody, by a
-    /// worker that does not renew them, or by this worker without a task.
+    /// Returns the leases that nobody reads and that are not finished, as last seen: held by
+    /// nobody, by a worker that does not renew them, or by this worker without a task.
     #[must_use]
     pub fn waiting(&self) -> Vec<Lease> {
         let here: BTreeMap<_, _> =
@@ -167,14 +167,14 @@ impl Observer {
         self.0.table().iter().filter(is_waiting).cloned().collect()
     }
 
-    /// How the worker's loops are doing.
+    /// Returns how the worker's loops are doing.
     #[must_use]
     pub fn loops(&self) -> [LoopStatus; 3] {
         pulse::of(&self.0)
     }
 }
 
-/// What the loops share.
+/// The state that the loops share.
 #[derive(Debug)]
 struct Shared {
     config: FleetConfig,
@@ -311,19 +311,19 @@ impl Fleet {
         Ok((Self { shared, loops }, leases))
     }
 
-    /// Every lease of the table as this worker last saw it, those it holds marked.
+    /// Returns every lease of the table as this worker last saw it, those it holds marked.
     #[must_use]
     pub fn status(&self) -> Vec<LeaseStatus> {
         status::of(&self.shared)
     }
 
-    /// What this worker has done since its start.
+    /// Returns what this worker has done since its start.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
     }
 
-    /// A view of this worker that outlives borrowing it, for metrics.
+    /// Returns a view of this worker that outlives borrowing it, for metrics.
     #[must_use]
     pub fn observer(&self) -> Observer {
         Observer(Arc::clone(&self.shared))

@@ -20,7 +20,7 @@ impl WorkerId {
         Self(Arc::from(id))
     }
 
-    /// An id of the form `<prefix>-<pid>-<random hex>`, new at every call.
+    /// Returns an id of the form `<prefix>-<pid>-<random hex>`, new at every call.
     #[must_use]
     pub fn unique(prefix: &str) -> Self {
         let pid = std::process::id();
@@ -29,7 +29,7 @@ impl WorkerId {
         Self(format!("{prefix}-{pid}-{random:016x}").into())
     }
 
-    /// The id as stored.
+    /// Returns the id as stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -79,7 +79,7 @@ pub struct Lease {
     pub owner: Option<WorkerId>,
     /// `leaseCounter`: the version every write is conditional on, and the heartbeat peers watch.
     pub counter: u64,
-    /// What is done, `checkpoint` and `checkpointSubSequenceNumber`.
+    /// The last position that is done: `checkpoint` and `checkpointSubSequenceNumber`.
     pub checkpoint: Checkpoint,
     /// First phase of a two-phase checkpoint, `pendingCheckpoint`.
     pub pending: Option<Checkpoint>,
@@ -119,7 +119,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A new, unowned lease of `key` that starts at `checkpoint`; the rest is empty.
+    /// Returns a new, unowned lease of `key` that starts at `checkpoint`; the rest is empty.
     #[must_use]
     pub fn new(key: ShardId, checkpoint: Checkpoint) -> Self {
         Self {
@@ -146,20 +146,20 @@ impl Lease {
         }
     }
 
-    /// Whether the shard is closed and done.
+    /// Returns whether the shard is closed and done.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.checkpoint == Checkpoint::ShardEnd
     }
 
-    /// Whether work on the shard has begun: something of it is done.
+    /// Returns whether work on the shard has begun: something of it is done.
     #[must_use]
     pub fn is_begun(&self) -> bool {
         self.checkpoint > Checkpoint::Latest
     }
 
-    /// The lease as it must be put back after its row was deleted: it stands where it stood, and
-    /// nobody holds it.
+    /// Returns the lease as it must be put back after its row was deleted: it stands where it
+    /// stood, and nobody holds it.
     #[must_use]
     pub fn unowned(&self) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl Lease {
         }
     }
 
-    /// Whether the holder is one of our workers and so answers hand-over requests.
+    /// Returns whether the holder is one of our workers and so answers hand-over requests.
     #[must_use]
     pub fn is_cooperative(&self) -> bool {
         self.owner.is_some() && self.owner == self.cooperative_owner
@@ -207,7 +207,7 @@ pub enum StartAt {
     After(Position),
 }
 
-/// What the previous owner of a shard left behind.
+/// The place that the previous owner of a shard left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumePoint {
     /// Everything up to here is done.
@@ -227,7 +227,7 @@ pub struct ResumePoint {
 }
 
 impl Default for ResumePoint {
-    /// A shard of which nothing was read.
+    /// Returns a shard of which nothing was read.
     fn default() -> Self {
         Self {
             checkpoint: Checkpoint::TrimHorizon,
@@ -241,7 +241,7 @@ impl Default for ResumePoint {
 }
 
 impl ResumePoint {
-    /// The position up to which everything is done, once something is.
+    /// Returns the position up to which everything is done, once something is.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         match self.checkpoint {
@@ -250,16 +250,16 @@ impl ResumePoint {
         }
     }
 
-    /// The position whose own record a reader must meet to prove that none behind it has expired;
-    /// none where that is known.
+    /// Returns the position whose own record a reader must meet to prove that none behind it has
+    /// expired; none where that is known.
     #[must_use]
     pub fn to_be_met(&self) -> Option<Position> {
         self.position().filter(|_| !self.is_complete)
     }
 
-    /// Where to open the reader. A position is opened *at* its record ([`StartAt::At`]), so that
-    /// an aggregate can be resumed inside. [`Checkpoint::ShardEnd`] is never handed out; it maps
-    /// to the tip.
+    /// Returns where to open the reader. A position is opened *at* its record ([`StartAt::At`]), so
+    /// that an aggregate can be resumed inside. [`Checkpoint::ShardEnd`] is never handed out; it
+    /// maps to the tip.
     #[must_use]
     pub fn start(&self) -> StartAt {
         match (self.checkpoint, self.initial_time) {

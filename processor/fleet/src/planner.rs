@@ -33,7 +33,7 @@ pub struct Limits {
     pub steals: usize,
 }
 
-/// What one worker sees.
+/// The lease table as one worker sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot<'a> {
     /// The lease table.
@@ -66,7 +66,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The lease concerned.
+    /// Returns the lease concerned.
     #[must_use]
     pub fn shard(&self) -> &ShardId {
         match self {
@@ -75,8 +75,8 @@ impl Action {
     }
 }
 
-/// What `me` should do at `now`. `now` must not be later than the moment the table was read, so
-/// that no lease is thought older than it is.
+/// Returns what `me` should do at `now`. `now` must not be later than the moment the table was
+/// read, so that no lease is thought older than it is.
 #[must_use]
 pub fn plan(snapshot: &Snapshot<'_>, me: &WorkerId, now: MonoMs) -> Vec<Action> {
     let mut fleet = Fleet::new(snapshot, me, now);
@@ -209,8 +209,8 @@ impl<'a> Fleet<'a> {
         actions
     }
 
-    /// The most loaded worker with something to give and the least loaded one that may still get
-    /// something, if a move gains anything.
+    /// Returns the most loaded worker with something to give and the least loaded one that may
+    /// still get something, if a move gains anything.
     fn widest_pair(
         &self,
         got: &BTreeMap<&'a WorkerId, usize>,
@@ -227,7 +227,7 @@ impl<'a> Fleet<'a> {
     }
 }
 
-/// A pseudo-random but fixed liking of a worker for a shard (rendezvous hashing).
+/// Returns a pseudo-random but fixed liking of a worker for a shard (rendezvous hashing).
 fn affinity(worker: &WorkerId, shard: &ShardId) -> u64 {
     let mut hasher = DefaultHasher::new();
     worker.hash(&mut hasher);

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::lease::{ChildShard, StartAt};
 use aws_calls::RetryPolicy;
 
-/// What one reading gave.
+/// The result of one reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Records in the order of the shard; may be empty.
@@ -76,7 +76,7 @@ pub enum SourceError {
         stream: String,
         /// The shard.
         shard: ShardId,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// [`ShardReader::next`] was called after the end of the shard.
@@ -143,7 +143,7 @@ enum Inner {
 }
 
 impl ShardReader {
-    /// A reader that polls. No call is made before [`ShardReader::next`].
+    /// Returns a reader that polls. No call is made before [`ShardReader::next`].
     #[must_use]
     pub fn open(
         client: &Client,
@@ -156,8 +156,8 @@ impl ShardReader {
         Self(Inner::Polling(Box::new(reader)))
     }
 
-    /// A reader of the kind asked for. An enhanced reader falls back to polling, with a warning,
-    /// when it cannot subscribe.
+    /// Returns a reader of the kind asked for. An enhanced reader falls back to polling, with a
+    /// warning, when it cannot subscribe.
     #[must_use]
     pub fn open_with(
         client: &Client,
@@ -188,8 +188,9 @@ impl ShardReader {
         self
     }
 
-    /// The next batch; waits for the budget and, at the tip, for the idle time. Cancel-safe: a
-    /// call that is dropped has delivered nothing and the next one reads the same again.
+    /// Returns the next batch; waits for the budget and, at the tip, for the idle time.
+    /// Cancel-safe: a call that is dropped has delivered nothing and the next one reads the same
+    /// again.
     ///
     /// # Errors
     /// See [`SourceError`]; after [`SourceError::Unreachable`] reading goes on where it stopped.

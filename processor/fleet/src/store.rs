@@ -83,7 +83,7 @@ pub struct Rows {
     pub left_out: Vec<LeftOut>,
 }
 
-/// What became of a conditional write. The leases are boxed: they are large and rare to keep.
+/// The outcome of a conditional write. The leases are boxed: they are large and rare to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Stored; the row as it is now.
@@ -92,7 +92,7 @@ pub enum Write {
     Lost(Option<Box<Lease>>),
 }
 
-/// What became of creating a lease.
+/// The outcome of creating a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
     /// The row is new.
@@ -169,7 +169,7 @@ impl LeaseStore {
         self.rows.check(false).await
     }
 
-    /// The table's name.
+    /// Returns the table's name.
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
@@ -300,7 +300,7 @@ impl LeaseStore {
         self.rows.delete(shard.as_str()).await
     }
 
-    /// One conditional write.
+    /// Returns one conditional write.
     async fn write(&self, shard: &ShardId, update: &Update) -> Result<Attempt, StoreError> {
         Ok(match self.rows.update(shard.as_str(), update).await? {
             Updated::Stored(item) => match codec::decode(&item)? {

@@ -29,7 +29,7 @@ pub struct ShardInfo {
     pub closed: bool,
 }
 
-/// What to do to the lease table.
+/// The changes that the lease table needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncPlan {
     /// Leases to create, parents before children.
@@ -71,9 +71,10 @@ pub enum Inconsistent {
     Hole(HashRange),
 }
 
-/// Whether leases may still be created from a table that was read at `read`. A worker that slept
-/// in between could bring back the lease of a shard that others have begun, finished and deleted
-/// meanwhile, and all of it would be read and counted again. No shard lives as short as a failover.
+/// Returns whether leases may still be created from a table that was read at `read`. A worker that
+/// slept in between could bring back the lease of a shard that others have begun, finished and
+/// deleted meanwhile, and all of it would be read and counted again. No shard lives as short as a
+/// failover.
 #[must_use]
 pub fn is_fresh(read: MonoMs, now: MonoMs, failover_ms: u64) -> bool {
     now.since(read) < failover_ms
@@ -118,9 +119,9 @@ pub fn plan_sync(
     })
 }
 
-/// Whether a shard with these parents may be read: each of them is finished, has left the stream,
-/// or was closed before this application began at the tip. A parent that the stream lists and that
-/// has no lease yet is not finished.
+/// Returns whether a shard with these parents may be read: each of them is finished, has left the
+/// stream, or was closed before this application began at the tip. A parent that the stream lists
+/// and that has no lease yet is not finished.
 #[must_use]
 pub fn parents_are_done(
     parents: &[ShardId],
@@ -132,7 +133,7 @@ pub fn parents_are_done(
     parents.iter().all(|parent| view.is_done(parent))
 }
 
-/// Whether a lease that is still being worked on leads to this shard.
+/// Returns whether a lease that is still being worked on leads to this shard.
 #[must_use]
 pub fn has_unfinished_ancestor(shard: &ShardInfo, shards: &[ShardInfo], leases: &[Lease]) -> bool {
     let view = View::new(shards, leases, InitialPosition::TrimHorizon, EpochMs(0));
@@ -154,7 +155,7 @@ fn check(shards: &[ShardInfo]) -> Result<(), Inconsistent> {
     }
 }
 
-/// The parts of the key space that no range holds, in order. Overlaps are fine.
+/// Returns the parts of the key space that no range holds, in order. Overlaps are fine.
 #[must_use]
 pub fn holes(ranges: impl IntoIterator<Item = HashRange>) -> Vec<HashRange> {
     let mut ranges: Vec<_> = ranges.into_iter().collect();
@@ -175,8 +176,8 @@ pub fn holes(ranges: impl IntoIterator<Item = HashRange>) -> Vec<HashRange> {
     holes
 }
 
-/// The lease of a child of `parent`, unowned. A parent that never read anything because it starts
-/// at a time hands that time down: its child may begin before it.
+/// Returns the lease of a child of `parent`, unowned. A parent that never read anything because it
+/// starts at a time hands that time down: its child may begin before it.
 #[must_use]
 pub fn child_lease(parent: &Lease, child: &ChildShard) -> Lease {
     let unread = parent.checkpoint == Checkpoint::AtTimestamp;

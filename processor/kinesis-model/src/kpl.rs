@@ -38,7 +38,7 @@ const DIGEST_BYTES: usize = 16;
 /// of 40 bytes, less than any event; the bound keeps a hostile one from filling the memory.
 const MAX_USER_RECORDS: usize = 1 << 18;
 
-/// What the data of a Kinesis record is.
+/// The data of a Kinesis record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aggregate {
     /// No aggregate: to be read as it is.
@@ -103,13 +103,13 @@ pub fn check_range(records: &[UserRecord], range: &HashRange) -> Result<(), Fore
     }
 }
 
-/// The hash key that Kinesis derives from a partition key.
+/// Returns the hash key that Kinesis derives from a partition key.
 #[must_use]
 pub fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key).into())
 }
 
-/// The protobuf message of an aggregate whose checksum is right.
+/// Returns the protobuf message of an aggregate whose checksum is right.
 fn message(data: &Bytes) -> Option<Bytes> {
     let end = data.len().checked_sub(DIGEST_BYTES).filter(|end| *end >= MAGIC.len())?;
     let whole = data.starts_with(&MAGIC) && Md5::digest(&data[MAGIC.len()..end])[..] == data[end..];

@@ -18,7 +18,7 @@ impl ShardId {
         Self(Arc::from(id))
     }
 
-    /// The id as Kinesis wrote it.
+    /// Returns the id as Kinesis wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +45,7 @@ pub struct SequenceNumber {
     low: u128,
 }
 
-/// A text that is no sequence number.
+/// A text that is not a sequence number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a sequence number (1 to 76 decimal digits)")]
 pub struct SequenceNumberError(String);
@@ -80,13 +80,13 @@ impl FromStr for SequenceNumber {
 }
 
 impl SequenceNumber {
-    /// The number as `high × 10^38 + low`.
+    /// Returns the number as `high × 10^38 + low`.
     #[must_use]
     pub const fn limbs(self) -> (u128, u128) {
         (self.high, self.low)
     }
 
-    /// The number `high × 10^38 + low`; `None` unless both are below 10^38.
+    /// Returns the number `high × 10^38 + low`; `None` unless both are below 10^38.
     #[must_use]
     pub const fn from_limbs(high: u128, low: u128) -> Option<Self> {
         if high < LOW_LIMIT && low < LOW_LIMIT { Some(Self { high, low }) } else { None }
@@ -163,7 +163,7 @@ pub struct Gap {
 }
 
 impl fmt::Display for Gap {
-    /// Both positions in words.
+    /// Returns both positions in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.after {
             Some(after) => write!(f, "after {after}")?,
@@ -189,7 +189,7 @@ impl HashRange {
     /// The whole key space.
     pub const ALL: Self = Self { start: 0, end: u128::MAX };
 
-    /// Whether `key` belongs to the shard.
+    /// Returns whether `key` belongs to the shard.
     #[must_use]
     pub fn contains(&self, key: u128) -> bool {
         (self.start..=self.end).contains(&key)

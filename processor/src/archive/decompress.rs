@@ -16,7 +16,7 @@ trait Unpack {
     /// Prepares for the next member or frame.
     fn begin(&mut self) -> io::Result<()>;
 
-    /// Whether a member or frame may begin with this byte.
+    /// Returns whether a member or frame may begin with this byte.
     fn may_begin(first: u8) -> bool;
 
     /// The name of the format, for messages.

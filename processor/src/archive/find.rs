@@ -76,8 +76,8 @@ pub(crate) async fn find(sources: &[String], aws: &config::Aws) -> anyhow::Resul
     Ok(search.found)
 }
 
-/// The path that a source means: one that exists as it is written, else with its `%20` resolved,
-/// as file URLs have it.
+/// Returns the path that a source means: one that exists as it is written, else with its `%20`
+/// resolved, as file URLs have it.
 fn local_path(source: &str) -> PathBuf {
     let Some(path) = source.strip_prefix("file:") else { return PathBuf::from(source) };
     let path = path.strip_prefix("//localhost/").map_or_else(
@@ -275,12 +275,12 @@ impl Search {
     }
 }
 
-/// Whether a folder's entry of this name may be an object.
+/// Returns whether a folder's entry of this name may be an object.
 fn is_archive_name(name: &str) -> bool {
     !name.starts_with('.') && !NO_ARCHIVE.iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// A path as text, bytes that are not UTF-8 as `%XX`, so that two paths are never one text.
+/// Returns a path as text, bytes that are not UTF-8 as `%XX`, so that two paths are never one text.
 pub(super) fn display(path: &Path) -> String {
     use std::fmt::Write as _;
     use std::os::unix::ffi::OsStrExt as _;

@@ -62,7 +62,7 @@ pub(crate) struct Damage {
     pub(crate) at: u64,
     /// How much text was read before.
     pub(crate) text_bytes: u64,
-    /// What is wrong.
+    /// The problem.
     pub(crate) reason: String,
 }
 
@@ -111,7 +111,7 @@ impl Object {
         Self { label: Arc::clone(&name), name, size_bytes: 0, at }
     }
 
-    /// Whether it can be read once only.
+    /// Returns whether it can be read once only.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self.at, Location::Stream(_))
     }
@@ -233,7 +233,7 @@ impl Text {
         }
     }
 
-    /// Whether it comes out of zstd frames, as the worker writes its segments.
+    /// Returns whether it comes out of zstd frames, as the worker writes its segments.
     pub(crate) fn is_zstd(&self) -> bool {
         self.format == Format::Zstd
     }
@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
 
-    /// An object with this content, and the folder that it lies in.
+    /// Returns an object with this content, and the folder that it lies in.
     fn object(name: &str, content: &[u8]) -> (Object, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);

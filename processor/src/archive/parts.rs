@@ -1,4 +1,4 @@
-//! What threads share out among them: objects, and stretches of large plain files.
+//! The parts that threads share out among them: objects, and stretches of large plain files.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -21,7 +21,7 @@ pub(crate) struct Part {
     pub(crate) span: Option<Range<u64>>,
 }
 
-/// All objects in their order, plain files cut so that `threads` threads have work.
+/// Returns all objects in their order, plain files cut so that `threads` threads have work.
 pub(crate) fn of(objects: &[Object], threads: usize) -> Vec<Part> {
     let total: u64 = objects.iter().map(|object| object.size_bytes).sum();
     let share = (total / threads.max(1) as u64).max(MIN_STRETCH_BYTES);
@@ -43,8 +43,8 @@ pub(crate) fn of(objects: &[Object], threads: usize) -> Vec<Part> {
     objects.iter().enumerate().flat_map(stretches).collect()
 }
 
-/// The line ends next after the places that cut a file into `count` stretches, each with an object
-/// behind it: other lines may be the middle of a text of several.
+/// Returns the line ends next after the places that cut a file into `count` stretches, each with an
+/// object behind it: other lines may be the middle of a text of several.
 fn cuts(file: &mut File, size_bytes: u64, count: u64) -> io::Result<Vec<u64>> {
     let mut cuts = Vec::new();
     let mut text = Vec::new();

@@ -53,8 +53,8 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// The next stretch without its last line's end, and where it begins in the text; `None` at the
-    /// end.
+    /// Returns the next stretch without its last line's end, and where it begins in the text;
+    /// `None` at the end.
     ///
     /// # Errors
     /// When reading or decompressing fails. What came before was handed out: whole lines and texts,
@@ -110,8 +110,8 @@ impl Splitter {
         }
     }
 
-    /// Where the stretch ends whose first line ends at `line_end`; `None` if it goes on behind what
-    /// was read.
+    /// Returns where the stretch ends whose first line ends at `line_end`; `None` if it goes on
+    /// behind what was read.
     fn stretch_end(&self, start: usize, line_end: usize) -> Option<usize> {
         let (text, line) = (&self.buffer[start..self.filled], line_end - start);
         let is_all = self.ended && self.failed.is_none() || text.len() >= MAX_STRETCH_BYTES;
@@ -122,12 +122,12 @@ impl Splitter {
         bytes.or_else(at_end).map(|bytes| start + bytes)
     }
 
-    /// The line on which the last piece begins, counted from 1.
+    /// Returns the line on which the last piece begins, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Where the last piece ends, at the end of the text: it has no newline.
+    /// Returns where the last piece ends, at the end of the text: it has no newline.
     fn end(&mut self, start: usize) -> usize {
         if std::mem::take(&mut self.skipping) {
             start
@@ -178,7 +178,8 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The end of the last whole object of a run of objects; `None` if not even the first is whole.
+/// Returns the end of the last whole object of a run of objects; `None` if not even the first is
+/// whole.
 fn objects_end(text: &[u8]) -> Option<usize> {
     let mut end = None;
     loop {
@@ -192,7 +193,7 @@ fn objects_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Where the object ends that the text begins with, braces in strings left out.
+/// Returns where the object ends that the text begins with, braces in strings left out.
 fn object_end(text: &[u8]) -> Option<usize> {
     if text.first() != Some(&b'{') {
         return None;

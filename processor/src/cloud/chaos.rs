@@ -31,7 +31,7 @@ use reply::{Operation, Refusal};
 /// The longest delay: well above a heartbeat's patience, below that of an effect.
 const DELAY_MAX_MS: u64 = 2_000;
 
-/// What becomes of one call.
+/// The fate of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It goes through.
@@ -86,7 +86,7 @@ impl Plan {
     }
 }
 
-/// The next number of SplitMix64 (Steele, Lea, Flood 2014).
+/// Returns the next number of SplitMix64 (Steele, Lea, Flood 2014).
 fn draw(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -174,7 +174,7 @@ impl HttpConnector for FaultyConnector {
     }
 }
 
-/// What the HTTP client says when its patience ends; waiting for that would only cost time.
+/// Returns what the HTTP client says when its patience ends; waiting for that would only cost time.
 fn no_answer() -> ConnectorError {
     ConnectorError::timeout("no answer, on purpose".into())
 }

@@ -1,5 +1,5 @@
-//! What the Lambda functions have in common: the loop of the runtime API, and the tutorial's
-//! response.
+//! The parts that the Lambda functions have in common: the loop of the runtime API, and the
+//! tutorial's response.
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;

@@ -18,7 +18,7 @@ use crate::config;
 /// A download that brings nothing for so long is taken up again where it broke off.
 const STALL: Duration = Duration::from_secs(30);
 /// For so long a large object may be read before a broken connection fails it: a reader that has
-/// much to do with each piece is no reason to give up.
+/// much to do with each piece is not a reason to give up.
 const READ_FOR: Duration = Duration::from_secs(6 * 3_600);
 
 /// A store and the prefix below which we work. Cheap to clone.
@@ -84,13 +84,13 @@ impl StoreUrl {
         Ok(Self { store: Arc::new(store), prefix: Path::from(prefix), has_content_types: true })
     }
 
-    /// The store.
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Arc<DynObjectStore> {
         &self.store
     }
 
-    /// The prefix below which we work; empty for a folder.
+    /// Returns the prefix below which we work; empty for a folder.
     #[must_use]
     pub fn prefix(&self) -> &Path {
         &self.prefix
@@ -113,8 +113,8 @@ impl StoreUrl {
         self.store.put_opts(&self.path(name), body.into(), options).await.map(drop)
     }
 
-    /// A path below the prefix. A part that is a valid one stays as it is, percent signs too; others
-    /// are encoded.
+    /// Returns a path below the prefix. A part that is a valid one stays as it is, percent signs
+    /// too; others are encoded.
     #[must_use]
     pub fn path(&self, name: &str) -> Path {
         let part = |part| PathPart::parse(part).unwrap_or_else(|_| PathPart::from(part));
@@ -122,7 +122,7 @@ impl StoreUrl {
     }
 }
 
-/// What an S3 client knows of region, endpoint and credentials.
+/// Returns what an S3 client knows of region, endpoint and credentials.
 fn s3(aws: &config::Aws) -> AmazonS3Builder {
     let mut builder = AmazonS3Builder::from_env();
     if !aws.region.is_empty() {

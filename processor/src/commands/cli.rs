@@ -31,7 +31,7 @@ pub struct Cli {
     /// Where configuration comes from.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -76,7 +76,7 @@ impl ConfigArgs {
         }
     }
 
-    /// The layers that the arguments and the process's environment give.
+    /// Returns the layers that the arguments and the process's environment give.
     #[must_use]
     pub fn layers(&self) -> Layers {
         let mut settings = self.settings.clone();
@@ -106,13 +106,13 @@ pub enum Command {
     Rows(RowsArgs),
     /// List sessions, or show one with its timeline
     Sessions {
-        /// What to do.
+        /// The action.
         #[command(subcommand)]
         command: SessionsCommand,
     },
     /// List channels
     Channels {
-        /// What to do.
+        /// The action.
         #[command(subcommand)]
         command: ChannelsCommand,
     },
@@ -134,7 +134,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Look at the lease table, check it, move or free leases
     Leases {
-        /// What to do.
+        /// The action.
         #[command(subcommand)]
         command: LeasesCommand,
     },
@@ -142,7 +142,7 @@ pub enum Command {
     Health(HealthArgs),
     /// Look at the configuration
     Config {
-        /// What to do with it.
+        /// The action.
         #[command(subcommand)]
         command: ConfigCommand,
     },

@@ -25,7 +25,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
     ("POSITION", "LATEST"),
 ];
 
-/// The inline codes and the lines of code blocks that begin with the program's name.
+/// Returns the inline codes and the lines of code blocks that begin with the program's name.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let inline = text.split('`').skip(1).step_by(2).filter(|code| !code.contains('\n'));
     let lines = text.lines().map(|line| line.split(" # ").next().unwrap_or_default());

@@ -51,7 +51,7 @@ pub struct GenerateArgs {
     /// Write what was produced, for a later check, to this JSON file
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// What the traffic looks like.
+    /// The shape of the traffic.
     #[command(flatten)]
     pub traffic: TrafficArgs,
 }
@@ -159,7 +159,7 @@ fn span_ms(args: &GenerateArgs, now_ms: i64) -> Result<Range<i64>, UsageError> {
     Ok(span)
 }
 
-/// The whole time asked for, second by second.
+/// Returns the whole time asked for, second by second.
 fn slices(args: &GenerateArgs, span_ms: Range<i64>) -> impl Iterator<Item = Vec<Produced>> {
     let Range { start: start_ms, end: end_ms } = span_ms;
     let settings = GeneratorConfig { start_ms, ..traffic::generator(&args.traffic) };

@@ -75,7 +75,7 @@ fn say_left_out(rows: &[LeftOut]) {
     }
 }
 
-/// The lease table of the configuration.
+/// Returns the lease table of the configuration.
 pub(super) fn store(config: &Config, clients: &Clients) -> LeaseStore {
     LeaseStore::new(&clients.dynamodb, &config.fleet.lease_table, REQUEST)
 }
@@ -145,7 +145,7 @@ fn table(leases: &[Lease]) -> String {
     render(header, &leases.iter().map(row).collect::<Vec<_>>())
 }
 
-/// What became of one lease.
+/// The outcome of one lease.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome {

@@ -70,7 +70,7 @@ pub struct LocalArgs {
     /// Shards of the stream, when it is created
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub shards: u16,
-    /// What the traffic looks like.
+    /// The shape of the traffic.
     #[command(flatten)]
     pub traffic: TrafficArgs,
 }
@@ -218,7 +218,8 @@ async fn make_traffic(
     Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What `work` comes to, or an error at a signal: the state is kept, and a later run goes on.
+/// Returns what `work` comes to, or an error at a signal: the state is kept, and a later run goes
+/// on.
 async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     tokio::select! {
         biased;
@@ -227,7 +228,8 @@ async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     }
 }
 
-/// The state folder, without links to wherever the program is started; `None` for `:memory:`.
+/// Returns the state folder, without links to wherever the program is started; `None` for
+/// `:memory:`.
 fn state_dir(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
     if args.state == ":memory:" {
         return Ok(None);
@@ -235,8 +237,8 @@ fn state_dir(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
     Ok(Some(std::path::absolute(&args.state)?))
 }
 
-/// The configuration of a worker beside its endpoint: short epochs, no shard budget, files for
-/// rejects. Values that were set by hand win.
+/// Returns the configuration of a worker beside its endpoint: short epochs, no shard budget, files
+/// for rejects. Values that were set by hand win.
 fn local_config(mut config: Config, endpoint: &Endpoint, state: Option<&Path>) -> Config {
     let defaults = Config::default();
     config.aws.endpoint_url = endpoint.url().to_owned();

@@ -37,7 +37,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     Handler::new(&clients.kinesis, &config.stream.name).serve().await
 }
 
-/// What invokes the function.
+/// The request that invokes the function.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Request {
@@ -88,7 +88,7 @@ struct KinesisRecord {
     data: String,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
@@ -215,9 +215,10 @@ impl Handler {
     }
 }
 
-/// What a record of another stream becomes: its user records, if it is an aggregate of the KPL, else
-/// itself. All aggregates of a producer may have one partition key, because their user records have
-/// keys of their own; put as they are they would land in one shard, most of them in the wrong one.
+/// Returns what a record of another stream becomes: its user records, if it is an aggregate of the
+/// KPL, else itself. All aggregates of a producer may have one partition key, because their user
+/// records have keys of their own; put as they are they would land in one shard, most of them in
+/// the wrong one.
 fn outgoing(partition_key: &str, id: &str, data: Vec<u8>) -> Vec<Outgoing> {
     let data = Bytes::from(data);
     match deaggregate(&data) {
@@ -238,8 +239,8 @@ fn outgoing(partition_key: &str, id: &str, data: Vec<u8>) -> Vec<Outgoing> {
     }
 }
 
-/// The line with an event id, so that it counts once if Lambda delivers it again. A line that has
-/// one, needs none, or is no such line stays as it is.
+/// Returns the line with an event id, so that it counts once if Lambda delivers it again. A line
+/// that has one, needs none, or is no such line stays as it is.
 fn identified(line: Vec<u8>, id: &str) -> Vec<u8> {
     let (arrival, limits) = (now(), DecodeLimits::default());
     let lacks_id = |event: &Event<'_>| {

@@ -69,7 +69,7 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// Whether it calls AWS's services; S3 finds its credentials by itself.
+    /// Returns whether it calls AWS's services; S3 finds its credentials by itself.
     pub(super) fn needs_aws(&self) -> bool {
         self.apply
             || self.eventbridge_archive.is_some()

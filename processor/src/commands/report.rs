@@ -53,7 +53,7 @@ pub struct ReportArgs {
     /// Language of the page
     #[arg(long, default_value = "en")]
     pub lang: Lang,
-    /// What to write
+    /// The format to write
     #[arg(long, default_value = "json")]
     pub format: Format,
     /// Write reports/ID/TYPE_PERIOD.EXT below this folder or URL (file:DIR, s3://BUCKET) instead of to

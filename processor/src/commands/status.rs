@@ -230,7 +230,7 @@ impl FleetReport {
         text
     }
 
-    /// Why the command fails, in short; the table has the rest.
+    /// Returns why the command fails, in short; the table has the rest.
     fn problems(&self) -> Vec<String> {
         let all = |what: &str, is_it: fn(&ShardLine) -> bool| {
             let shards: Vec<_> =

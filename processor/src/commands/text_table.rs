@@ -30,7 +30,7 @@ fn starts_as_number(cell: &str) -> bool {
     cell.len() < 20 && cell.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// A time that people can compare: `250 ms`, `12.3 s`, `4.0 min`, `7.5 h`.
+/// Returns a time that people can compare: `250 ms`, `12.3 s`, `4.0 min`, `7.5 h`.
 pub(crate) fn time(ms: u64) -> String {
     // Shown with one decimal.
     let ms = ms as f64;
@@ -47,7 +47,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// What is absent is a dash.
+/// Returns what is absent is a dash.
 pub(crate) fn or_dash(cell: Option<impl ToString>) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())
 }

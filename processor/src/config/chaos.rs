@@ -29,7 +29,8 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// The rates of the kinds of which one call meets at most one, and that all calls may meet.
+    /// Returns the rates of the kinds of which one call meets at most one, and that all calls may
+    /// meet.
     pub(crate) fn rates(&self) -> [u8; 6] {
         [
             self.lost_requests_percent,
@@ -41,7 +42,7 @@ impl Chaos {
         ]
     }
 
-    /// Whether anything fails.
+    /// Returns whether anything fails.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.expired_iterators_percent > 0 || self.rates().iter().any(|rate| *rate > 0)

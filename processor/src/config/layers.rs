@@ -21,7 +21,7 @@ pub struct Layers {
     pub settings: Vec<String>,
 }
 
-/// Why there is no configuration.
+/// The reason why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -32,12 +32,12 @@ pub enum ConfigError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The file is no TOML, or holds a key or value that is not known.
+    /// The file is not TOML, or holds a key or value that is not known.
     #[error("{origin}: {reason}")]
     Layer {
         /// The file, variable or flag.
         origin: String,
-        /// What is wrong, with the key.
+        /// The problem, with the key.
         reason: String,
     },
     /// The values do not make sense.

@@ -70,7 +70,7 @@ fn the_operations_server_listens_on_loopback_unless_told_otherwise() {
     assert!(error(&layers(&[], &["ops.lissten="])).contains("lissten"));
 }
 
-/// What is said of a file with this text.
+/// Returns what is said of a file with this text.
 fn error_of_file(text: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("c.toml");

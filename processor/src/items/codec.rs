@@ -19,7 +19,7 @@ pub type Item = HashMap<String, AttributeValue>;
 pub struct ItemError {
     /// The attribute.
     pub attribute: String,
-    /// What is wrong with it.
+    /// The problem with it.
     pub reason: String,
 }
 
@@ -64,13 +64,13 @@ impl Writer {
         self.put(name, AttributeValue::M(map))
     }
 
-    /// Any value.
+    /// Returns any value.
     pub fn put(&mut self, name: &str, value: AttributeValue) -> &mut Self {
         self.0.insert(name.to_owned(), value);
         self
     }
 
-    /// The bookkeeping of a merged row.
+    /// Returns the bookkeeping of a merged row.
     pub fn row<A>(&mut self, row: &Row<A>) -> &mut Self {
         use ivs_schemas::items::metrics::{APPLIED, SCHEMA_VERSION, VERSION};
         self.put(APPLIED, AttributeValue::B(Blob::new(applied::to_bytes(&row.applied))));
@@ -78,7 +78,7 @@ impl Writer {
         self.number(SCHEMA_VERSION, ivs_schemas::items::SCHEMA_VERSION)
     }
 
-    /// The item.
+    /// Returns the item.
     #[must_use]
     pub fn finish(self) -> Item {
         self.0
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A B inside an M.
+    /// Returns a B inside an M.
     ///
     /// # Errors
     /// When the attribute is no M, or its entry no B.
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A merged row around its aggregate, in this layout or an earlier one.
+    /// Returns a merged row around its aggregate, in this layout or an earlier one.
     ///
     /// # Errors
     /// When the bookkeeping is missing or ill-typed, or a later release wrote the row: what it put
@@ -201,8 +201,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The size of an item as DynamoDB counts it: names, texts and bytes as they are, numbers at about
-/// two digits a byte, and a few bytes around lists and maps.
+/// Returns the size of an item as DynamoDB counts it: names, texts and bytes as they are, numbers
+/// at about two digits a byte, and a few bytes around lists and maps.
 #[must_use]
 pub fn size_bytes(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
@@ -222,13 +222,13 @@ fn value_bytes(value: &AttributeValue) -> usize {
     }
 }
 
-/// The write units that a put of so many bytes takes: one for each kilobyte begun.
+/// Returns the write units that a put of so many bytes takes: one for each kilobyte begun.
 #[must_use]
 pub fn write_units(bytes: usize) -> u64 {
     bytes.div_ceil(1_024).max(1) as u64
 }
 
-/// An error about one attribute.
+/// Returns an error about one attribute.
 pub fn error(attribute: &str, reason: impl Into<String>) -> ItemError {
     ItemError { attribute: attribute.to_owned(), reason: reason.into() }
 }

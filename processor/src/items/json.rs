@@ -18,13 +18,13 @@ use super::codec::{Item, Reader};
 pub struct Difference {
     /// Its name.
     pub attribute: String,
-    /// What it should be; `None`: absent.
+    /// The expected value; `None`: absent.
     pub expected: Option<Value>,
-    /// What it is; `None`: absent.
+    /// The value found; `None`: absent.
     pub found: Option<Value>,
 }
 
-/// An item as a JSON object.
+/// Returns an item as a JSON object.
 #[must_use]
 pub fn to_json(item: &Item) -> Value {
     let sorted: BTreeMap<&String, &AttributeValue> = item.iter().collect();
@@ -49,7 +49,7 @@ fn attribute(value: &AttributeValue) -> Value {
     }
 }
 
-/// A decimal without exponent, leading or trailing zeros; what is none stays as it is.
+/// Returns a decimal without exponent, leading or trailing zeros; what is none stays as it is.
 fn plain(number: &str) -> String {
     // As this program writes them, and DynamoDB gives nearly all of them back.
     let is_plain = !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -89,7 +89,8 @@ fn spell(number: &str) -> Option<String> {
     })
 }
 
-/// An item that an earlier release wrote as this one would have written it; any other as it is.
+/// Returns an item that an earlier release wrote as this one would have written it; any other as it
+/// is.
 #[must_use]
 pub fn in_this_layout(mut item: Value) -> Value {
     let Some(stored) = from_json(&item) else { return item };
@@ -106,7 +107,7 @@ pub fn in_this_layout(mut item: Value) -> Value {
     item
 }
 
-/// The item of a JSON object that [`to_json`] made; `None` of any other.
+/// Returns the item of a JSON object that [`to_json`] made; `None` of any other.
 #[must_use]
 pub fn from_json(value: &Value) -> Option<Item> {
     let members = value.as_object()?.iter();
@@ -130,7 +131,7 @@ fn from_attribute(value: &Value) -> Option<AttributeValue> {
     })
 }
 
-/// What differs between two items, by attribute; those named in `ignored` may.
+/// Returns what differs between two items, by attribute; those named in `ignored` may.
 #[must_use]
 pub fn differences(expected: &Value, found: &Value, ignored: &[&str]) -> Vec<Difference> {
     let none = Map::new();

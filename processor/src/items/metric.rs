@@ -98,7 +98,7 @@ pub const COUNTED: [&str; 41] = [
     names::SKETCHES,
 ];
 
-/// The item of a row. `expires_at_s` sets its time to live.
+/// Returns the item of a row. `expires_at_s` sets its time to live.
 #[must_use]
 pub fn encode<A: Borrow<WindowAgg>>(
     key: &WindowKey,
@@ -199,7 +199,7 @@ fn put_range(item: &mut Writer, (min, max): RangeNames, range: Option<Range>) {
     item.number_if(min, range.map(|range| range.min)).number_if(max, range.map(|range| range.max));
 }
 
-/// The row of an item.
+/// Returns the row of an item.
 ///
 /// # Errors
 /// Names the attribute that is missing, ill-typed or contradicts another.
@@ -208,7 +208,7 @@ pub fn decode(item: &Item) -> Result<(WindowKey, Row<WindowAgg>), ItemError> {
     Ok((key, Reader(item).row(agg)?))
 }
 
-/// What a row holds, without its bookkeeping, which [`COUNTED`] leaves out too.
+/// Returns what a row holds, without its bookkeeping, which [`COUNTED`] leaves out too.
 ///
 /// # Errors
 /// As [`decode`].

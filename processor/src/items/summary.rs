@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use super::codec::{Item, ItemError, Reader, Writer, error};
 use super::timeline::to_dynamodb;
 
-/// The item of a summary: what readers want by name, and the state behind it. `expires_at_s` sets
-/// its time to live.
+/// Returns the item of a summary: what readers want by name, and the state behind it.
+/// `expires_at_s` sets its time to live.
 #[must_use]
 pub fn encode<A: Borrow<SummaryAgg>>(
     session_id: &Arc<str>,
@@ -45,7 +45,7 @@ fn state(part: &impl Serialize) -> AttributeValue {
     serde_dynamo::to_attribute_value(part).expect("plain structs of texts, numbers and lists")
 }
 
-/// The summary of an item.
+/// Returns the summary of an item.
 ///
 /// # Errors
 /// Names the attribute that is missing or ill-typed.
@@ -54,7 +54,7 @@ pub fn decode(item: &Item) -> Result<(Arc<str>, Row<SummaryAgg>), ItemError> {
     Ok((session_id, Reader(item).row(agg)?))
 }
 
-/// What a summary holds, without its bookkeeping.
+/// Returns what a summary holds, without its bookkeeping.
 ///
 /// # Errors
 /// As [`decode`].

@@ -62,7 +62,7 @@ fn report(second: u32) -> String {
     )
 }
 
-/// What an epoch of these lines adds.
+/// Returns what an epoch of these lines adds.
 fn deltas(lines: &[&str]) -> SessionDeltas {
     let (mut windows, mut sessions) = (WindowFold::default(), SessionFold::default());
     for line in lines {
@@ -87,7 +87,7 @@ struct Table {
     timeline: BTreeMap<i64, Item>,
 }
 
-/// What must not depend on anything but the records: summaries and timeline, and which milestones
+/// The content that must depend on the records alone: summaries and timeline, and which milestones
 /// were told.
 type Contents = (Vec<Item>, Vec<Item>, BTreeSet<String>);
 
@@ -163,7 +163,7 @@ fn written(records: &[(&str, usize, bool)]) -> Contents {
     table.contents()
 }
 
-/// All in one epoch of one shard.
+/// Returns all in one epoch of one shard.
 fn at_once(lines: &[String]) -> Contents {
     written(&lines.iter().map(|line| (line.as_str(), 0, false)).collect::<Vec<_>>())
 }
@@ -193,7 +193,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 
 /// A few facts, and a report of a player.
 struct Scenario {
-    /// What an epoch of a subset adds; the bits of the index say which records are in it.
+    /// The addition of an epoch of a subset; the bits of the index say which records are in it.
     deltas: Vec<SessionDeltas>,
     expected: Contents,
     shards: [ShardId; 3],
@@ -208,7 +208,7 @@ impl Scenario {
         Self { deltas, expected: at_once(&lines), shards: ["a", "b", "c"].map(ShardId::new) }
     }
 
-    /// The set of all records; the report is the last of them.
+    /// Returns the set of all records; the report is the last of them.
     fn all(&self) -> usize {
         self.deltas.len() - 1
     }
@@ -237,7 +237,7 @@ impl Scenario {
     }
 }
 
-/// What an epoch of these records adds, which must not depend on their order in it.
+/// Returns what an epoch of these records adds, which must not depend on their order in it.
 fn in_any_order(lines: &[String], set: usize) -> SessionDeltas {
     let chosen: Vec<&str> =
         (0..lines.len()).filter(|at| set >> at & 1 == 1).map(|at| lines[at].as_str()).collect();

@@ -13,13 +13,13 @@ pub fn origin(shard: &ShardId, to: Position) -> String {
     format!("{shard}:{to}")
 }
 
-/// Whether a stored fact was written by the epoch that `origin` names.
+/// Returns whether a stored fact was written by the epoch that `origin` names.
 #[must_use]
 pub fn is_from(item: &Item, origin: &str) -> bool {
     item.get(names::ORIGIN).and_then(|value| value.as_s().ok()).is_some_and(|text| text == origin)
 }
 
-/// The item of a fact. `expires_at_s` sets its time to live.
+/// Returns the item of a fact. `expires_at_s` sets its time to live.
 #[must_use]
 pub fn encode(fact: &TimelineItem, origin: &str, expires_at_s: Option<i64>) -> Item {
     let mut item = Writer::default();
@@ -43,7 +43,7 @@ fn sort_key(key_ms: i64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A core attribute as DynamoDB has it.
+/// Returns a core attribute as DynamoDB has it.
 #[must_use]
 pub fn to_dynamodb(value: &session::AttributeValue) -> AttributeValue {
     use session::AttributeValue as Core;

@@ -23,7 +23,7 @@ pub struct GetError {
     reason: String,
 }
 
-/// The answer to `GET url`, whatever its status.
+/// Returns the answer to `GET url`, whatever its status.
 ///
 /// # Errors
 /// When the URL is not `http://HOST[:PORT]/…`, or no whole answer comes in time.

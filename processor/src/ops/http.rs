@@ -99,8 +99,9 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     }
 }
 
-/// Whether a request names this server by an address, as this machine, or by a name that the
-/// configuration allows. A page of another site, whose name was made to lead here, names that site.
+/// Returns whether a request names this server by an address, as this machine, or by a name that
+/// the configuration allows. A page of another site, whose name was made to lead here, names that
+/// site.
 fn is_host_allowed<B>(request: &Request<B>, names: &[String]) -> bool {
     let Some(host) = request.headers().get(header::HOST) else {
         // Only HTTP/1.0 may leave it out, and no browser speaks that.

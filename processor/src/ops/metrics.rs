@@ -8,7 +8,7 @@ use super::status::{ShardReport, Status, WorkerStatus};
 use crate::sink::channels::ChannelReport;
 use crate::sink::stats::Snapshot;
 
-/// The whole exposition. Counters start at 0 with the process.
+/// Returns the whole exposition. Counters start at 0 with the process.
 #[must_use]
 pub fn render(status: &Status, busiest: &[ChannelReport], format: Format) -> String {
     let mut all = Exposition::new(format);
@@ -36,7 +36,7 @@ pub fn render(status: &Status, busiest: &[ChannelReport], format: Format) -> Str
     all.finish()
 }
 
-/// Milliseconds as seconds.
+/// Returns milliseconds as seconds.
 fn seconds(ms: u64) -> f64 {
     // Times until the year 280000 are exact.
     ms as f64 / 1_000.0
@@ -191,9 +191,9 @@ mod tests {
     use super::*;
     use crate::ops::status::sample;
 
-    /// A reader of its own: every sample, by the text before its value. It insists on what the
-    /// format demands: metadata before samples, each family once and in one piece, names that fit
-    /// their family, a unit at the end of the name, finite values, one `# EOF` at the end.
+    /// Returns a reader of its own: every sample, by the text before its value. It insists on what
+    /// the format demands: metadata before samples, each family once and in one piece, names that
+    /// fit their family, a unit at the end of the name, finite values, one `# EOF` at the end.
     fn parse(text: &str) -> BTreeMap<String, f64> {
         let body = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
         let (mut samples, mut families) = (BTreeMap::new(), BTreeSet::new());

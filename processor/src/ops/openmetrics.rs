@@ -39,7 +39,8 @@ impl Format {
     }
 }
 
-/// The weight that one range of an `Accept` header gives to a media type; none if it is about another.
+/// Returns the weight that one range of an `Accept` header gives to a media type; none if it is
+/// about another.
 fn weight_of(range: &str, wanted: &str) -> Option<f32> {
     let mut parts = range.split(';').map(str::trim);
     if !parts.next()?.eq_ignore_ascii_case(wanted) {
@@ -63,27 +64,27 @@ impl Exposition {
         Self { text: String::new(), format }
     }
 
-    /// A family of counters; its samples are called `<name>_total`.
+    /// Returns a family of counters; its samples are called `<name>_total`.
     pub fn counter(&mut self, name: &str, unit: &str, help: &str) -> Family<'_> {
         self.family(name, "counter", unit, help, "_total")
     }
 
-    /// A family of counters by its whole name.
+    /// Returns a family of counters by its whole name.
     pub fn counter_of(&mut self, name: &str, unit: &str, help: &str) -> Family<'_> {
         self.begin(name.to_owned(), "counter", unit, help, "_total")
     }
 
-    /// A family of gauges by its whole name.
+    /// Returns a family of gauges by its whole name.
     pub fn gauge_of(&mut self, name: &str, unit: &str, help: &str) -> Family<'_> {
         self.begin(name.to_owned(), "gauge", unit, help, "")
     }
 
-    /// A family of gauges.
+    /// Returns a family of gauges.
     pub fn gauge(&mut self, name: &str, unit: &str, help: &str) -> Family<'_> {
         self.family(name, "gauge", unit, help, "")
     }
 
-    /// A family whose labels are the information; its samples are called `<name>_info`.
+    /// Returns a family whose labels are the information; its samples are called `<name>_info`.
     pub fn info(&mut self, name: &str, help: &str) -> Family<'_> {
         self.family(name, "info", "", help, "_info")
     }
@@ -133,7 +134,7 @@ impl Exposition {
         Family { text, name, suffix }
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     #[must_use]
     pub fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {

@@ -16,7 +16,7 @@ const STALLED: Duration = Duration::from_secs(300);
 /// Lag and commits of a worker in order stay far below this; a retry of a store takes half a minute.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What a worker shows of itself.
+/// The signs that a worker shows of itself.
 #[derive(Clone, Debug)]
 pub struct Signs {
     /// Where it stands.
@@ -59,7 +59,7 @@ impl Work {
         }
     }
 
-    /// Why no work gets done; empty while it does.
+    /// Returns why no work gets done; empty while it does.
     fn problems(&self) -> Vec<String> {
         if let Some((shard, error)) = self.failing.first()
             && self.healthy == 0
@@ -94,15 +94,15 @@ impl Signs {
         }
     }
 
-    /// The loops that should turn: scanning and syncing end when the drain begins.
+    /// Returns the loops that should turn: scanning and syncing end when the drain begins.
     fn live_loops(&self) -> impl Iterator<Item = &LoopStatus> {
         let draining = self.phase == Phase::Draining;
         self.loops.iter().filter(move |each| !draining || each.name == LoopName::Renew)
     }
 }
 
-/// Why the process should be replaced; empty while it lives. AWS being away is no reason: a new
-/// process would meet the same.
+/// Returns why the process should be replaced; empty while it lives. AWS being away is no reason: a
+/// new process would meet the same.
 #[must_use]
 pub fn stalled(signs: &Signs) -> Vec<String> {
     let mut problems = Vec::new();
@@ -125,7 +125,7 @@ pub fn stalled(signs: &Signs) -> Vec<String> {
     problems
 }
 
-/// Why the worker cannot do its work now; empty while it can.
+/// Returns why the worker cannot do its work now; empty while it can.
 #[must_use]
 pub fn unready(signs: &Signs) -> Vec<String> {
     let mut problems = match signs.phase {

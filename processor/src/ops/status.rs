@@ -1,4 +1,4 @@
-//! What `/status` says, as JSON; `/metrics` is made from the same.
+//! The answer of `/status`, as JSON; `/metrics` is made from the same.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub struct Status {
     pub worker: Option<WorkerStatus>,
 }
 
-/// What a worker has done and holds.
+/// The deeds and holdings of a worker.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {
@@ -45,7 +45,7 @@ pub struct WorkerStatus {
     pub stream: String,
     /// The lease table it shares.
     pub lease_table: String,
-    /// What it has committed and sent since its start.
+    /// The totals committed and sent since its start.
     pub totals: Snapshot,
     /// Committed records a second, over the shards it runs.
     pub rates: Rates,
@@ -55,11 +55,11 @@ pub struct WorkerStatus {
     pub loops: Vec<LoopReport>,
     /// Every lease of the table as it last saw it.
     pub shards: Vec<ShardReport>,
-    /// What went wrong last, whether or not it was got over.
+    /// The last error, whether or not it was overcome.
     pub last_error: Option<LastError>,
 }
 
-/// What a worker has done with leases since its start.
+/// The lease operations of a worker since its start.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetStatus {
@@ -89,7 +89,7 @@ pub struct LoopReport {
     pub name: String,
     /// Since its last turn ended well; absent before the first.
     pub since_success_ms: Option<u64>,
-    /// What went wrong in its last turn.
+    /// The error of its last turn.
     pub error: Option<String>,
 }
 
@@ -101,9 +101,10 @@ pub struct ShardReport {
     pub shard: String,
     /// Who holds it.
     pub owner: Option<String>,
-    /// What it is to this worker: `unowned`, `elsewhere`, `waiting`, `running`, `finished`, `lost`.
+    /// Its relation to this worker: `unowned`, `elsewhere`, `waiting`, `running`, `finished`,
+    /// `lost`.
     pub state: String,
-    /// What is done.
+    /// The last position that is done.
     pub checkpoint: String,
     /// Since the arrival of the record at the checkpoint.
     pub checkpoint_age_ms: Option<u64>,
@@ -139,7 +140,7 @@ pub struct TaskReport {
     pub rates: Rates,
 }
 
-/// The status now.
+/// Returns the status now.
 pub(super) fn of(state: &State, phase: Phase, worker: Option<&Watch>) -> Status {
     let problems = probe::unready(&Signs::of(phase, worker));
     Status {
@@ -154,7 +155,7 @@ pub(super) fn of(state: &State, phase: Phase, worker: Option<&Watch>) -> Status 
     }
 }
 
-/// What a worker says about itself.
+/// Returns what a worker says about itself.
 pub(crate) fn worker_status(worker: &Watch) -> WorkerStatus {
     let (now, mut tasks) = (now(), worker.tasks());
     let mut rates = Rates::default();
@@ -228,7 +229,7 @@ fn shard_report(
     }
 }
 
-/// How long before `now` something was; 0 if it lies ahead.
+/// Returns how long before `now` something was; 0 if it lies ahead.
 pub(crate) fn age_ms(now: EpochMs, at: EpochMs) -> u64 {
     u64::try_from(now.0.saturating_sub(at.0)).unwrap_or(0)
 }
@@ -241,7 +242,7 @@ fn resident_bytes() -> Option<u64> {
     Some(kib * 1_024)
 }
 
-/// A worker with two leases, one of them its own.
+/// Returns a worker with two leases, one of them its own.
 #[cfg(test)]
 pub(crate) fn sample() -> Status {
     let lease = |shard: &str, owner: &str, state: &str, task: Option<TaskReport>| ShardReport {

@@ -68,7 +68,7 @@ impl Alarms {
         }
     }
 
-    /// How many fire.
+    /// Returns how many fire.
     pub(super) fn firing(&self) -> usize {
         self.known.iter().filter(|alarm| alarm.state == "ALARM").count()
     }
@@ -103,7 +103,7 @@ fn view(alarm: &MetricAlarm) -> AlarmView {
     }
 }
 
-/// The article of this program where it has one, else what the description names.
+/// Returns the article of this program where it has one, else what the description names.
 fn link(name: &str, article: &str) -> Option<String> {
     if runbook::has(name) {
         return Some(format!("/runbook/{name}"));

@@ -39,7 +39,7 @@ const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base
 const FIRST_SNAPSHOT: Duration = Duration::from_secs(10);
 
 impl Page {
-    /// Whether a path is the page's own.
+    /// Returns whether a path is the page's own.
     #[must_use]
     pub fn has(path: &str) -> bool {
         FILES.iter().any(|(own, ..)| *own == path)
@@ -110,8 +110,8 @@ impl Page {
     }
 }
 
-/// What is wrong with a request, if anything. A name that is not this machine's own means that a
-/// foreign page had its name pointed here to read what it may not.
+/// Returns what is wrong with a request, if anything. A name that is not this machine's own means
+/// that a foreign page had its name pointed here to read what it may not.
 fn refused<B>(request: &Request<B>, listen: SocketAddr) -> Option<Response<Body>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
@@ -125,8 +125,8 @@ fn refused<B>(request: &Request<B>, listen: SocketAddr) -> Option<Response<Body>
     })
 }
 
-/// Whether a `Host` names this server: an address literal or `localhost`, with its port or, behind
-/// something that forwards to it, another.
+/// Returns whether a `Host` names this server: an address literal or `localhost`, with its port or,
+/// behind something that forwards to it, another.
 fn is_own(host: &str, listen: SocketAddr) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -137,7 +137,7 @@ fn is_own(host: &str, listen: SocketAddr) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_allowed)
 }
 
-/// A parameter of a query, decoded; none if it is empty or longer than any id.
+/// Returns a parameter of a query, decoded; none if it is empty or longer than any id.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let (_, value) = pairs.find(|(key, _)| key == name)?;

@@ -94,7 +94,7 @@ pub(super) struct MinuteView {
 }
 
 impl Minute {
-    /// What a stored row says. Attributes that are missing count as nothing.
+    /// Returns what a stored row says. Attributes that are missing count as nothing.
     pub(super) fn of(item: &Item) -> Result<Self, ItemError> {
         let item = &Reader(item);
         let viewers: Option<f64> = item.number_if(names::CURRENT_VIEWERS)?;
@@ -116,7 +116,7 @@ impl Minute {
         })
     }
 
-    /// What an open epoch holds of the minute.
+    /// Returns what an open epoch holds of the minute.
     #[must_use]
     pub(super) fn open(agg: &WindowAgg) -> Self {
         let mean = |total: &ivs_core::merge::Total| Mean {
@@ -174,7 +174,7 @@ impl Minute {
         (watched_ms > 0.0).then(|| stalled_ms / watched_ms * 100.0)
     }
 
-    /// The minute that begins at `start_s`, for the browser.
+    /// Returns the minute that begins at `start_s`, for the browser.
     pub(super) fn view(&self, start_s: i64) -> MinuteView {
         let of_players = |value: f64| (self.player_records > 0.0).then_some(value);
         MinuteView {

@@ -28,12 +28,12 @@ fn article(alarm: &str) -> Option<&'static str> {
     ARTICLES.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
 }
 
-/// Whether there is an article about an alarm.
+/// Returns whether there is an article about an alarm.
 pub(super) fn has(alarm: &str) -> bool {
     article(alarm).is_some()
 }
 
-/// The article about an alarm as a page; for an empty name, the list of all.
+/// Returns the article about an alarm as a page; for an empty name, the list of all.
 pub(super) fn page(alarm: &str) -> Option<String> {
     if alarm.is_empty() {
         let entry = |(name, _): &(&str, &str)| {
@@ -83,8 +83,8 @@ impl Block {
     }
 }
 
-/// The few forms of Markdown that the articles have: headings, paragraphs, flat lists, code, bold
-/// and links.
+/// Returns the few forms of Markdown that the articles have: headings, paragraphs, flat lists,
+/// code, bold and links.
 fn html(text: &str) -> String {
     let (mut out, mut block) = (String::new(), Block::None);
     let open = |out: &mut String, block: &mut Block, next: Block| {
@@ -124,7 +124,7 @@ fn html(text: &str) -> String {
     out
 }
 
-/// What a line begins, if anything, and the rest of it; a heading begins no block.
+/// Returns what a line begins, if anything, and the rest of it; a heading begins no block.
 fn kind_of(line: &str) -> (Option<Block>, &str) {
     if let Some(rest) = line.strip_prefix("- ") {
         return (Some(Block::Bullets), rest);
@@ -155,7 +155,7 @@ fn inline(text: &str) -> String {
     out + &escaped(rest)
 }
 
-/// What a text that begins with a mark begins with, and how many bytes of it that is.
+/// Returns what a text that begins with a mark begins with, and how many bytes of it that is.
 fn piece(text: &str) -> (String, usize) {
     for (mark, tag) in [("`", "code"), ("**", "strong")] {
         if let Some(inside) = text.strip_prefix(mark)

@@ -64,7 +64,7 @@ impl Server {
         Ok(Self { address, accepting })
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -38,7 +38,7 @@ const TEXTS: [&str; 5] = [
     sessions::FAILURE_REASON,
 ];
 
-/// The session as JSON; `None` if the tables have nothing of it.
+/// Returns the session as JSON; `None` if the tables have nothing of it.
 ///
 /// # Errors
 /// When a table does not answer or an item is not ours.
@@ -81,7 +81,7 @@ pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>
     Ok(Some(session.to_string()))
 }
 
-/// The summary and the latest facts, in the order of events.
+/// Returns the summary and the latest facts, in the order of events.
 async fn facts(room: &Room, id: &str) -> anyhow::Result<Vec<Item>> {
     let table = &room.config.tables.sessions;
     let query = |forward: bool, limit: i32| {
@@ -107,7 +107,7 @@ async fn facts(room: &Room, id: &str) -> anyhow::Result<Vec<Item>> {
     Ok(items)
 }
 
-/// The latest minutes, the oldest first, with what this process has not stored yet.
+/// Returns the latest minutes, the oldest first, with what this process has not stored yet.
 async fn minutes(room: &Room, id: &str) -> anyhow::Result<Vec<MinuteView>> {
     let table = &room.config.tables.metrics;
     let mut query = room
@@ -139,7 +139,7 @@ async fn minutes(room: &Room, id: &str) -> anyhow::Result<Vec<MinuteView>> {
     Ok(minutes.into_iter().map(|(start_s, minute)| minute.view(start_s)).collect())
 }
 
-/// A fact of the timeline, for the browser; bookkeeping is none.
+/// Returns a fact of the timeline, for the browser; bookkeeping is none.
 fn fact(item: &Item) -> Option<Value> {
     let reader = Reader(item);
     let kind = reader.text(sessions::EVENT_TYPE).ok()?;
@@ -162,7 +162,7 @@ fn fact(item: &Item) -> Option<Value> {
     Some(json!({ "ms": at_ms, "what": words, "detail": detail }))
 }
 
-/// A value that fits a line; lists and maps do not.
+/// Returns a value that fits a line; lists and maps do not.
 fn plain(value: &AttributeValue) -> Option<String> {
     match value {
         AttributeValue::S(text) if !text.is_empty() => Some(text.clone()),

@@ -142,7 +142,8 @@ impl Streams {
         }
     }
 
-    /// The latest rows of each channel; of one that is new, or once a minute, its whole trend.
+    /// Returns the latest rows of each channel; of one that is new, or once a minute, its whole
+    /// trend.
     async fn read_rows(&mut self, room: &Room, now_ms: i64) -> Vec<String> {
         let now_s = now_ms.div_euclid(1_000);
         let wanted: Vec<_> = self
@@ -196,7 +197,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The channels with the most viewers, those of whom nothing is known yet first.
+    /// Returns the channels with the most viewers, those of whom nothing is known yet first.
     fn busiest(&self, now_ms: i64) -> Vec<Arc<str>> {
         let mut viewers: HashMap<&str, f64> = HashMap::new();
         for session in self.sessions.values() {
@@ -262,7 +263,7 @@ impl Streams {
         self.channels.retain(|channel, read| read.is_none() || used.contains(channel));
     }
 
-    /// The live streams, the one with the most viewers first.
+    /// Returns the live streams, the one with the most viewers first.
     pub(super) fn live(&self, now_ms: i64) -> Vec<StreamView> {
         let mut live: Vec<_> = self
             .sessions
@@ -292,7 +293,7 @@ impl Session {
         starts.into_iter().rev().filter_map(|start_s| Some((start_s, self.minute(start_s)?)))
     }
 
-    /// The latest report of viewers, if it is fresh: its time and the number.
+    /// Returns the latest report of viewers, if it is fresh: its time and the number.
     fn viewers(&self, now_ms: i64) -> Option<(i64, f64)> {
         let latest = self.latest().find_map(|(_, minute)| minute.viewers);
         latest.filter(|(at_ms, _)| now_ms - at_ms <= FRESH_MS)
@@ -399,7 +400,7 @@ async fn listed_channels(room: &Room) -> Result<Vec<Arc<str>>, String> {
     Ok(found.into_iter().collect())
 }
 
-/// The rows of a channel from a minute on.
+/// Returns the rows of a channel from a minute on.
 async fn rows_of(room: &Room, channel: &str, from_s: i64) -> Result<Vec<Item>, String> {
     let table = &room.config.tables.metrics;
     let names = ATTRIBUTES.iter().enumerate().map(|(at, name)| (format!("#p{at}"), *name));

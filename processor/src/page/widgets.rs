@@ -45,7 +45,8 @@ const SESSIONS: [(&str, catalogue::Metric, Over); 6] = [
     ("Limit breaches", metrics::LIMIT_BREACHES, Over::Sum),
 ];
 
-/// The widgets with one channel chosen, as JSON. Whoever asks again within the pace gets the same.
+/// Returns the widgets with one channel chosen, as JSON. Whoever asks again within the pace gets
+/// the same.
 ///
 /// # Errors
 /// When CloudWatch does not answer.
@@ -128,8 +129,8 @@ fn session_figures(answer: &Answer) -> Vec<Value> {
     SESSIONS.iter().enumerate().map(figure).collect()
 }
 
-/// A gauge without dimensions holds samples of every channel, so its mean is the mean channel: the
-/// audience of the service is the sum of the channels' own series.
+/// A gauge without dimensions holds samples of every channel, so its mean is the mean
+/// channel: the audience of the service is the sum of the channels' own series.
 fn viewers_of_all(id: &str, period_s: i32) -> MetricDataQuery {
     let metric = metrics::CURRENT_VIEWERS;
     let expression = format!(

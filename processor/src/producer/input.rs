@@ -169,7 +169,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// What is to be sent of a batch; `None` if it was acknowledged.
+    /// Returns what is to be sent of a batch; `None` if it was acknowledged.
     fn add(&mut self, batch: Batch) -> Option<(u64, Vec<Outgoing>)> {
         let known = self.past.is_acknowledged(batch.number);
         let mut records = Vec::new();
@@ -192,8 +192,8 @@ impl Plan {
     }
 }
 
-/// The key of a record, as its producers should choose it: players apart, so that a popular session
-/// does not heat one shard, and what repeats a record in the shard of that record.
+/// Returns the key of a record, as its producers should choose it: players apart, so that a popular
+/// session does not heat one shard, and what repeats a record in the shard of that record.
 pub(crate) fn partition_key(line: &[u8]) -> String {
     // Records without a time have that of their arrival, which is now.
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
@@ -212,7 +212,8 @@ pub(crate) fn partition_key(line: &[u8]) -> String {
     }
 }
 
-/// A record of a chat log with its room, which IVS writes into the name of the log's object alone.
+/// Returns a record of a chat log with its room, which IVS writes into the name of the log's object
+/// alone.
 fn with_room(record: Vec<u8>, room: Option<&str>) -> Vec<u8> {
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
     let is_chat = |line: &[u8]| matches!(decode(line, now(), &limits), Ok(Event::Chat(_)));
@@ -220,7 +221,7 @@ fn with_room(record: Vec<u8>, room: Option<&str>) -> Vec<u8> {
     with_member(&record, "room_id", room).filter(|with| is_chat(with)).unwrap_or(record)
 }
 
-/// A key that Kinesis takes.
+/// Returns a key that Kinesis takes.
 fn shortened(mut key: String) -> String {
     key.truncate(key.floor_char_boundary(MAX_KEY_BYTES));
     key

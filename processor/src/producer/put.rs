@@ -58,7 +58,8 @@ pub(crate) async fn put(kinesis: &Client, stream: &str, records: &[Outgoing]) ->
     failures
 }
 
-/// One call; returns what it left, or why it was refused as a whole and whether that may pass.
+/// Returns one call; returns what it left, or why it was refused as a whole and whether that may
+/// pass.
 async fn call(
     kinesis: &Client,
     stream: &str,

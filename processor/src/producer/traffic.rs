@@ -15,7 +15,7 @@ use crate::cloud::Clients;
 use crate::config::Config;
 use clap::Args;
 
-/// What made-up traffic looks like.
+/// The shape of made-up traffic.
 #[derive(Args, Clone, Debug)]
 pub struct TrafficArgs {
     /// Seed: the same seed makes the same channels, and with the same start the same traffic
@@ -35,7 +35,7 @@ pub struct TrafficArgs {
 /// Windows remembered by the ledger: two hours of a few hundred sessions.
 pub const LEDGER_WINDOWS: usize = 100_000;
 
-/// The generator's settings for these arguments, starting now.
+/// Returns the generator's settings for these arguments, starting now.
 #[must_use]
 pub fn generator(traffic: &TrafficArgs) -> GeneratorConfig {
     GeneratorConfig {
@@ -53,8 +53,8 @@ const WARM_UP_MS: i64 = 10 * 60_000;
 /// A repeat comes at most 20 s after its original.
 const REPEATS_MS: i64 = 20_000;
 
-/// A world that is in full swing by `now_ms`, and the facts of what is going on in it. What players
-/// and encoders said before is skipped, and so are the repeats of it.
+/// Returns a world that is in full swing by `now_ms`, and the facts of what is going on in it. What
+/// players and encoders said before is skipped, and so are the repeats of it.
 fn warm_up(traffic: &TrafficArgs, now_ms: i64) -> (Generator, Vec<Produced>) {
     let mut settings = generator(traffic);
     settings.start_ms = now_ms - WARM_UP_MS;

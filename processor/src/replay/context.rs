@@ -1,4 +1,4 @@
-//! What the threads of a replay share, and what they come to.
+//! The state that the threads of a replay share, and their result.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use super::sorter::Merged;
 use crate::archive::object::{Damage, Object};
 use crate::archive::segment::Chain;
 
-/// What all threads share.
+/// The state that all threads share.
 pub(crate) struct Context {
     /// Downloads run here.
     pub(crate) handle: Handle,
     /// How records are judged.
     pub(crate) shard: ShardConfig,
-    /// What is to come out.
+    /// The wanted output.
     pub(crate) wanted: Wanted,
     /// The shards of the worker's own archive.
     pub(crate) chains: Vec<Chain>,
@@ -56,7 +56,7 @@ pub(crate) struct Gap {
 }
 
 impl Gap {
-    /// The stretch of a shard between two positions; `None` is its beginning.
+    /// Returns the stretch of a shard between two positions; `None` is its beginning.
     pub(super) fn new(
         stream: &str,
         shard: &ShardId,
@@ -68,7 +68,7 @@ impl Gap {
     }
 }
 
-/// What a replay came to.
+/// The result of a replay.
 pub(crate) struct Computed {
     /// Metric rows by key.
     pub(crate) metrics: Merged<MetricPart>,
@@ -76,18 +76,18 @@ pub(crate) struct Computed {
     pub(crate) summaries: Merged<SummaryPart>,
     /// Timeline items by session and sort key.
     pub(crate) facts: Merged<FactPart>,
-    /// What stamps stand for.
+    /// The units that stamps stand for.
     pub(crate) units: Vec<Unit>,
-    /// What became of the records.
+    /// The outcome of the records.
     pub(crate) counts: Counts,
     /// Objects that could not be read to their ends.
     pub(crate) damages: Vec<Damage>,
-    /// What the worker's archive lacks.
+    /// The gaps of the worker's archive.
     pub(crate) gaps: Vec<Gap>,
 }
 
 impl Context {
-    /// What all threads of a replay share.
+    /// Returns what all threads of a replay share.
     pub(crate) fn new(
         shard: ShardConfig,
         wanted: Wanted,
@@ -98,14 +98,14 @@ impl Context {
         Self { handle: Handle::current(), shard, wanted, chains, objects, progress }
     }
 
-    /// The stamp of an object: objects follow the shards.
+    /// Returns the stamp of an object: objects follow the shards.
     pub(crate) fn object_stamp(&self, index: usize) -> Stamp {
         let unit = u32::try_from(self.chains.len() + index).unwrap_or(u32::MAX);
         Stamp { unit, part: 0 }
     }
 
-    /// An object as a shard: its name condensed, because a long session names thousands, and its
-    /// text as a single part that ends where the text does, if that was `read`.
+    /// Returns an object as a shard: its name condensed, because a long session names thousands,
+    /// and its text as a single part that ends where the text does, if that was `read`.
     pub(crate) fn object_unit(&self, index: usize, read: Option<u64>) -> Unit {
         let name = Md5::digest(self.objects[index].name.as_bytes());
         let shard = ShardId::new(&format!("object:{:032x}", u128::from_be_bytes(name.into())));

@@ -1,5 +1,5 @@
-//! What a replay sorts: partial metric rows, partial summaries and timeline items, each with where
-//! it comes from.
+//! The entries that a replay sorts: partial metric rows, partial summaries and timeline items, each
+//! with where it comes from.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ fn read_stamps(from: &mut Reader<'_>) -> Option<Stamps> {
 pub(crate) struct MetricPart {
     /// Which row.
     pub(crate) key: WindowKey,
-    /// What was folded.
+    /// The fold.
     pub(crate) agg: WindowAgg,
     /// Of what.
     pub(crate) stamps: Stamps,
@@ -102,7 +102,7 @@ impl Entry for MetricPart {
 pub(crate) struct SummaryPart {
     /// Which session.
     pub(crate) session_id: Arc<str>,
-    /// What was folded.
+    /// The fold.
     pub(crate) agg: SummaryAgg,
     /// Of what.
     pub(crate) stamps: Stamps,

@@ -22,7 +22,7 @@ pub(crate) struct ShardFold {
 }
 
 impl ShardFold {
-    /// A shard at its beginning.
+    /// Returns a shard at its beginning.
     pub(crate) fn new(id: &ShardId, range: HashRange, config: &ShardConfig) -> Self {
         let config = ShardConfig {
             interval_ms: 1,

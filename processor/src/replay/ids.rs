@@ -48,7 +48,7 @@ impl Watermark {
         self.at_s != before
     }
 
-    /// Whether a minute lies too far back to be looked at.
+    /// Returns whether a minute lies too far back to be looked at.
     pub(super) fn has_passed(&self, minute_s: i64) -> bool {
         self.at_s.is_some_and(|at_s| at_s > minute_s + LATENESS_S)
     }
@@ -58,7 +58,7 @@ impl Watermark {
         self.outliers
     }
 
-    /// The latest minute of all.
+    /// Returns the latest minute of all.
     pub(super) fn latest_s(&self) -> Option<i64> {
         self.latest_s
     }
@@ -92,7 +92,7 @@ impl MinuteIds {
         }
     }
 
-    /// Whether an earlier record of this minute had this id; notes this one.
+    /// Returns whether an earlier record of this minute had this id; notes this one.
     pub(super) fn repeats(&mut self, id: EventId, minute_s: i64) -> bool {
         if self.watermark.has_passed(minute_s) {
             return false;

@@ -19,7 +19,7 @@ enum Job {
     Range(Range),
 }
 
-/// What jobs came to beside rows.
+/// The results of jobs beside rows.
 #[derive(Default)]
 struct Done {
     outputs: Vec<Output>,
@@ -54,7 +54,8 @@ fn read_objects(cx: &Context, threads: usize) -> io::Result<Done> {
     run_jobs(cx, &parts, threads, ranges.into_iter().map(Job::Range).collect())
 }
 
-/// How much text each object holds; `None` for those of which a part was not read to its end.
+/// Returns how much text each object holds; `None` for those of which a part was not read to its
+/// end.
 fn text_bytes(cx: &Context, ranges: &BTreeMap<usize, RangeEnd>) -> Vec<Option<u64>> {
     let mut whole = vec![Some(0); cx.objects.len()];
     for &(object, end) in ranges.values().flat_map(|range| &range.read) {

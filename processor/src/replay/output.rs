@@ -1,4 +1,4 @@
-//! What a job of a replay leaves: partial rows, counts, and what went wrong.
+//! The results of a job of a replay: partial rows, counts and errors.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write as _};
@@ -19,7 +19,7 @@ use crate::config;
 use crate::items::json::to_json;
 use crate::items::{expiry, timeline};
 
-/// What is wanted of a replay.
+/// The wanted output of a replay.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     /// The tables whose rows are recomputed, sessions included; `None` for metric rows alone.
@@ -39,7 +39,7 @@ pub(crate) struct Output {
     pub(crate) summaries: Sorter<SummaryPart>,
     /// Timeline items.
     pub(crate) facts: Sorter<FactPart>,
-    /// What became of the records.
+    /// The outcome of the records.
     pub(crate) counts: Counts,
     /// Objects that could not be read to their ends.
     pub(crate) damages: Vec<Damage>,
@@ -47,7 +47,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Nothing yet.
+    /// Returns nothing yet.
     ///
     /// # Errors
     /// When there is no room for temporary files.
@@ -67,7 +67,7 @@ impl Output {
         })
     }
 
-    /// Whether rows of sessions are wanted too.
+    /// Returns whether rows of sessions are wanted too.
     pub(crate) fn wants_sessions(&self) -> bool {
         self.tables.is_some()
     }
@@ -155,7 +155,7 @@ impl Output {
     }
 }
 
-/// Where a rejected record of an object stands.
+/// Returns where a rejected record of an object stands.
 pub(crate) fn place(object: &str, offset: u64) -> Value {
     json!({ "object": object, "offset": offset })
 }

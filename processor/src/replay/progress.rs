@@ -64,7 +64,7 @@ pub(crate) async fn show_while<T>(
     }
 }
 
-/// The time left, by the share of bytes read so far.
+/// Returns the time left, by the share of bytes read so far.
 fn left_s(bytes: u64, total: u64, elapsed: Duration) -> Option<f64> {
     let rest = total.checked_sub(bytes).filter(|_| bytes > 0)?;
     Some(elapsed.as_secs_f64() * rest as f64 / bytes as f64)

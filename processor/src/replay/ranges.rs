@@ -54,7 +54,7 @@ pub(crate) struct RangeEnd {
     pub(crate) read: Vec<(usize, Option<u64>)>,
 }
 
-/// Whether the ranges, in order, have the result of one.
+/// Returns whether the ranges, in order, have the result of one.
 pub(crate) fn are_as_one(cx: &Context, ends: &BTreeMap<usize, RangeEnd>) -> bool {
     if cx.shard.dedupe_horizon_ms == 0 {
         // Nothing hangs on order where no duplicates are looked for.
@@ -102,7 +102,7 @@ pub(crate) fn plan(cx: &Context, parts: &[Part], count: usize) -> Vec<Range> {
     ranges
 }
 
-/// Some minutes after the first event time of a part: a guess at what no earlier part has.
+/// Returns some minutes after the first event time of a part: a guess at what no earlier part has.
 fn boundary_s(cx: &Context, part: &Part) -> Option<i64> {
     let mut text = open(cx, part, &Arc::default()).ok()?;
     let (mut lines, mut decoder) = (Splitter::default(), Decoder::new(cx.shard.decode));
@@ -300,7 +300,7 @@ impl<'a> RangeFold<'a> {
     }
 }
 
-/// The events of a stretch.
+/// Returns the events of a stretch.
 #[inline(always)]
 fn each_event(
     decoder: &mut Decoder,
@@ -320,7 +320,7 @@ fn each_event(
     })
 }
 
-/// Whether an event counts without a time.
+/// Returns whether an event counts without a time.
 fn is_counted_only(event: &Event<'_>) -> bool {
     matches!(event, Event::Fact(fact) if fact.kind.is_counted_only())
 }

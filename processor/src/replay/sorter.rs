@@ -12,11 +12,11 @@ use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write};
 const FAN_IN: usize = 32;
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// What is sorted by a key; entries of one key are one in the end.
+/// An entry that is sorted by a key; entries of one key are one in the end.
 pub(crate) trait Entry: Sized + Send {
     /// The key.
     type Key: Ord;
-    /// Its key.
+    /// Returns its key.
     fn key(&self) -> &Self::Key;
     /// Merges another entry of the same key; commutative and associative.
     fn absorb(&mut self, other: Self);
@@ -24,7 +24,7 @@ pub(crate) trait Entry: Sized + Send {
     fn write(&self, out: &mut Vec<u8>);
     /// Reads what [`Entry::write`] wrote; `None` if it did not.
     fn read(bytes: &[u8]) -> Option<Self>;
-    /// About how much memory it takes.
+    /// Returns about how much memory it takes.
     fn memory_bytes(&self) -> usize;
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Sorter<E> {
 }
 
 impl<E: Entry> Sorter<E> {
-    /// A sorter that holds about `limit_bytes` in memory.
+    /// Returns a sorter that holds about `limit_bytes` in memory.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self { limit_bytes, held: Vec::new(), held_bytes: 0, levels: Vec::new() }
     }
@@ -91,7 +91,7 @@ impl<E: Entry> Sorter<E> {
         self.keep(file, level + 1)
     }
 
-    /// All entries of several sorters, by key, each key once.
+    /// Returns all entries of several sorters, by key, each key once.
     ///
     /// # Errors
     /// When a file cannot be read.

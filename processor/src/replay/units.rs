@@ -1,4 +1,4 @@
-//! What the shards of a replay cover, in the words of a row's `applied`.
+//! The coverage of a replay's shards, in the words of a row's `applied`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::context::Unit;
 use super::entry::Stamp;
 use crate::items::timeline;
 
-/// What the units cover.
+/// Returns what the units cover.
 pub(crate) fn coverage(units: &[Unit]) -> Coverage {
     let mut coverage = Coverage::default();
     for unit in units {

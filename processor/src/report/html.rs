@@ -25,7 +25,7 @@ const STYLE: &str = include_str!("html/style.css");
 /// Seconds of most days.
 const DAY_S: i64 = 86_400;
 
-/// The page of a report.
+/// Returns the page of a report.
 #[must_use]
 pub fn page(report: &Report, lang: Lang) -> String {
     Page { report, lang, labels: Labels::of(lang) }.to_string()

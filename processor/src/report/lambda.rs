@@ -18,7 +18,7 @@ use crate::cloud::lambda::{Response, serve};
 use crate::cloud::store_url::StoreUrl;
 use crate::config;
 
-/// What to report.
+/// The requested report.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {

@@ -12,7 +12,7 @@ const MAX_FOLDER_BYTES: usize = 200;
 /// So much of a longer id is kept, for people; a hash of all of it follows.
 const KEPT_BYTES: usize = 160;
 
-/// What a report is written as.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// The tutorial's JSON, with additions
@@ -38,8 +38,9 @@ impl Format {
     }
 }
 
-/// The object's name, such as `reports/ch-1/daily_2026-03-01.json`. The folder is the channel, with
-/// everything percent-encoded that a path cannot hold, `/` too: each channel has one folder.
+/// Returns the object's name, such as `reports/ch-1/daily_2026-03-01.json`. The folder is the
+/// channel, with everything percent-encoded that a path cannot hold, `/` too: each channel has one
+/// folder.
 #[must_use]
 pub fn key(report: &Report, format: Format) -> String {
     let (kind, name) = (report.report_type.as_str(), &report.period.name);
@@ -66,7 +67,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
-/// The report as text.
+/// Returns the report as text.
 ///
 /// # Errors
 /// When a figure has no JSON form, which takes a number that is not finite.

@@ -1,4 +1,5 @@
-//! What a report needs of the two tables: pages of `ChannelIdIndex`, projected, one at a time.
+//! The rows of the two tables that a report needs: pages of `ChannelIdIndex`, projected, one at a
+//! time.
 //!
 //! Reading grows with the period, not with the channel's history: rows by their minute, sessions
 //! by the facts of their timelines. A session reaches into the period only if one of its rows or
@@ -97,8 +98,8 @@ impl Source {
         Ok(fold.finish())
     }
 
-    /// Every channel with a session that may reach into the period. Reads the whole sessions
-    /// table: there is no index by time alone.
+    /// Returns every channel with a session that may reach into the period. Reads the whole
+    /// sessions table: there is no index by time alone.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -272,7 +273,7 @@ impl Source {
     }
 }
 
-/// A projection of attributes, by placeholders: many names are words of DynamoDB's own.
+/// Returns a projection of attributes, by placeholders: many names are words of DynamoDB's own.
 fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
     let placeholder = |at: usize| format!("#p{at}");
     let expression = (0..attributes.len()).map(placeholder).collect::<Vec<_>>().join(", ");

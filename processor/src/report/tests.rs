@@ -37,7 +37,7 @@ fn window(session: &str, second: i64) -> WindowKey {
     WindowKey { session_id: Arc::from(session), minute }
 }
 
-/// A session from start to end, in seconds after [`DAY_S`].
+/// Returns a session from start to end, in seconds after [`DAY_S`].
 fn summary(start: i64, end: i64) -> SummaryAgg {
     let mut summary = SummaryAgg { channel_id: "ch-1".into(), ..SummaryAgg::default() };
     let facts = &mut summary.lifecycle;
@@ -47,7 +47,7 @@ fn summary(start: i64, end: i64) -> SummaryAgg {
     summary
 }
 
-/// A day with one session from 20:00 to 20:10, of 1,000 to 1,009 viewers.
+/// Returns a day with one session from 20:00 to 20:10, of 1,000 to 1,009 viewers.
 fn report(kind: ReportType) -> Report {
     let period = period(kind, Some(jiff::civil::date(2026, 3, 1)), "UTC", EpochMs(0)).unwrap();
     let mut fold = ReportFold::new("ch-1", period, EpochMs((DAY_S + 90_000) * 1_000));

@@ -116,7 +116,7 @@ impl Channel {
 }
 
 impl Figure {
-    /// The total of a counter, the latest minute of a gauge that is fresh.
+    /// Returns the total of a counter, the latest minute of a gauge that is fresh.
     fn value(&self, now: Instant) -> Option<f64> {
         if family(self.metric)?.kind == Kind::Counter {
             return Some(self.total);
@@ -157,7 +157,7 @@ impl Samples {
     }
 }
 
-/// The value below which the share of the weight lies; the values ascend.
+/// Returns the value below which the share of the weight lies; the values ascend.
 fn percentile(values: &[(f64, f64)], weight: f64, share: f64) -> Option<f64> {
     let mut below = 0.0;
     values.iter().find_map(|(value, each)| {

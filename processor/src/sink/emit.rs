@@ -1,4 +1,4 @@
-//! What an epoch says to the outside, after its rows are stored and before its commit.
+//! The messages of an epoch to the outside, after its rows are stored and before its commit.
 
 use std::collections::HashMap;
 use std::time::Instant;

@@ -36,7 +36,7 @@ pub struct EventSink {
 }
 
 impl EventSink {
-    /// A sender to the configured bus.
+    /// Returns a sender to the configured bus.
     #[must_use]
     pub fn new(
         eventbridge: aws_sdk_eventbridge::Client,
@@ -46,7 +46,7 @@ impl EventSink {
         Self { eventbridge, enabled: config.enabled, bus: Arc::from(config.bus.as_str()), stats }
     }
 
-    /// The entries of events, in their order.
+    /// Returns the entries of events, in their order.
     #[must_use]
     pub fn entries(&self, events: &[DomainEvent]) -> Vec<Entry> {
         if !self.enabled {
@@ -177,7 +177,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The size as EventBridge counts it.
+    /// Returns the size as EventBridge counts it.
     fn bytes(&self) -> usize {
         DOMAIN_SOURCE.len() + self.detail_type.len() + self.detail.len()
     }

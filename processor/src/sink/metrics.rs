@@ -38,7 +38,7 @@ pub struct MetricSink {
 }
 
 impl MetricSink {
-    /// A sender with the configured batch size and rate.
+    /// Returns a sender with the configured batch size and rate.
     #[must_use]
     pub fn new(
         cloudwatch: aws_sdk_cloudwatch::Client,
@@ -64,7 +64,7 @@ impl MetricSink {
         left.error.map_or(Ok(()), Err)
     }
 
-    /// The calls that carry these datums, less those that CloudWatch would refuse.
+    /// Returns the calls that carry these datums, less those that CloudWatch would refuse.
     #[must_use]
     pub fn calls(&self, datums: Vec<Datum>, arrival: EpochMs) -> Vec<Batch> {
         if !self.enabled {

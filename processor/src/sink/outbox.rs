@@ -76,20 +76,20 @@ enum Sent {
 }
 
 impl Outbox {
-    /// An outbox of at most `max_bytes` at a URL.
+    /// Returns an outbox of at most `max_bytes` at a URL.
     pub(super) fn new(url: StoreUrl, stream: &str, max_bytes: u64, stats: Arc<Stats>) -> Self {
         let queue = Mutex::default();
         let stream = Arc::from(stream);
         Self(Arc::new(Inner { url, stream, max_bytes, queue, sending: Default::default(), stats }))
     }
 
-    /// Whether what comes now has to queue up behind what waits.
+    /// Returns whether what comes now has to queue up behind what waits.
     #[must_use]
     pub fn is_behind(&self, shard: &ShardId, kind: Kind) -> bool {
         self.queue().is_behind(shard, kind)
     }
 
-    /// Whether an epoch was put in here, whole: it need not be emitted again.
+    /// Returns whether an epoch was put in here, whole: it need not be emitted again.
     #[must_use]
     pub fn has_epoch(&self, shard: &ShardId, to: Position) -> bool {
         self.queue().has_epoch(shard, &epoch_text(to))
@@ -402,7 +402,7 @@ async fn send_metrics(
     (Outcome { refused, error }, rest)
 }
 
-/// One try of each call.
+/// Returns one try of each call.
 fn once() -> Patience {
     Patience::of(Duration::ZERO)
 }

@@ -40,7 +40,7 @@ impl Patience {
         since.elapsed() < self.lasts
     }
 
-    /// Whether the service was given up.
+    /// Returns whether the service was given up.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.lock().is_some_and(|since| since.elapsed() >= self.lasts)

@@ -58,7 +58,7 @@ struct Shared {
 }
 
 impl RowSink {
-    /// A writer with the configured limits.
+    /// Returns a writer with the configured limits.
     #[must_use]
     pub fn new(
         dynamodb: aws_sdk_dynamodb::Client,
@@ -70,7 +70,7 @@ impl RowSink {
         Self::over(store, tables, cache_bytes, stats)
     }
 
-    /// A writer into any store.
+    /// Returns a writer into any store.
     fn over(
         store: Arc<dyn RowStore>,
         tables: &config::Tables,
@@ -188,7 +188,7 @@ impl RowSink {
         Ok(())
     }
 
-    /// The stored rows of some minutes of a session.
+    /// Returns the stored rows of some minutes of a session.
     ///
     /// # Errors
     /// When the table does not answer in all tries, or holds a row that is not ours.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::items::codec::Item;
 use crate::items::json::to_json;
 
-/// What an epoch would have merged into a row.
+/// The partial that an epoch would have merged into a row.
 #[derive(Clone, Debug)]
 pub struct SetAside {
     /// The row's table.
@@ -18,8 +18,8 @@ pub struct SetAside {
     pub share: Item,
 }
 
-/// One JSON object a line: the epoch, the reason, and the item in DynamoDB's own JSON, so that it
-/// can be put where it belongs once the cause is removed.
+/// Returns one JSON object a line: the epoch, the reason, and the item in DynamoDB's own JSON, so
+/// that it can be put where it belongs once the cause is removed.
 pub(super) fn body(shard: &ShardId, to: Position, rows: &[SetAside]) -> Bytes {
     // Puts run side by side; the second write of an epoch must be the same write.
     let mut lines: Vec<String> = rows.iter().map(|row| line(shard, to, row)).collect();

@@ -1,4 +1,4 @@
-//! What this process has done so far, for the summary, the status page and `/metrics`.
+//! The deeds of this process so far, for the summary, the status page and `/metrics`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -78,7 +78,7 @@ pub struct Stats {
 pub struct LastError {
     /// When, in epoch milliseconds.
     pub time_ms: EpochMs,
-    /// What it says.
+    /// Its text.
     pub error: String,
 }
 
@@ -226,7 +226,7 @@ impl Stats {
         }
     }
 
-    /// The refused records by reason, the most frequent reason first.
+    /// Returns the refused records by reason, the most frequent reason first.
     #[must_use]
     pub fn rejects(&self) -> Vec<RejectExamples> {
         let counts = self.committed.lock().unwrap_or_else(PoisonError::into_inner).rejected.clone();
@@ -244,13 +244,13 @@ impl Stats {
         all
     }
 
-    /// The last error that was noted.
+    /// Returns the last error that was noted.
     #[must_use]
     pub fn last_error(&self) -> Option<LastError> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The counters now.
+    /// Returns the counters now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let counts = self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone();

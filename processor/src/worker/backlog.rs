@@ -23,7 +23,8 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// A backlog behind `done`, of which `inherited` is the arrival of the oldest record known.
+    /// Returns a backlog behind `done`, of which `inherited` is the arrival of the oldest record
+    /// known.
     pub(super) fn after(done: Option<Position>, inherited: Option<EpochMs>) -> Self {
         Self { done: done.map(|done| done.sequence), inherited, ..Self::default() }
     }
@@ -55,12 +56,12 @@ impl Backlog {
         }
     }
 
-    /// The arrival of the oldest record that is not committed.
+    /// Returns the arrival of the oldest record that is not committed.
     pub(super) fn oldest(&self) -> Option<EpochMs> {
         self.marks.front().map(|(_, arrival)| *arrival).or(self.inherited)
     }
 
-    /// Whether everything that was in the shard at the last answer is committed.
+    /// Returns whether everything that was in the shard at the last answer is committed.
     pub(super) fn is_at_tip(&self) -> bool {
         self.at_tip && self.oldest().is_none()
     }

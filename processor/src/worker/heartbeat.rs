@@ -1,4 +1,4 @@
-//! What a worker says about itself once a minute, whether or not records flow: an alarm on its
+//! A worker's figures about itself once a minute, whether or not records flow: an alarm on its
 //! absence finds a worker that is gone.
 
 use std::sync::Arc;

@@ -50,7 +50,7 @@ impl LagBook {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to ask for now.
+    /// Returns what to ask for now.
     fn due(&self, waiting: &[Lease]) -> Vec<Lease> {
         let mut book = self.lock();
         book.retain(|shard, _| waiting.iter().any(|lease| lease.key == *shard));
@@ -60,8 +60,8 @@ impl LagBook {
         due
     }
 
-    /// The lag of a lease that nobody works on. Without an answer of the stream it is as old as the
-    /// last moment at which everything was done, which is the most it can be.
+    /// Returns the lag of a lease that nobody works on. Without an answer of the stream it is as
+    /// old as the last moment at which everything was done, which is the most it can be.
     fn lag_ms(&self, lease: &Lease, now: EpochMs) -> Option<u64> {
         let asked = self.lock().get(&lease.key).cloned();
         if let Some(Asked { at, lag_ms: Some(lag_ms) }) = asked {
@@ -91,7 +91,7 @@ pub(crate) async fn run(kinesis: Client, stream: Arc<str>, fleet: Observer, book
     }
 }
 
-/// The lag of every unfinished lease that this worker can tell of, by shard.
+/// Returns the lag of every unfinished lease that this worker can tell of, by shard.
 pub(crate) fn of(shards: &Shards, fleet: &Observer, book: &LagBook) -> Vec<ShardLag> {
     let now = now();
     let mut lags: BTreeMap<ShardId, u64> = BTreeMap::new();

@@ -57,13 +57,13 @@ pub struct Share {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Returns a budget of so many bytes.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
         Self(Arc::new(Inner { max_bytes, shares: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// A share for a shard's task.
+    /// Returns a share for a shard's task.
     #[must_use]
     pub fn share(&self) -> Share {
         let mut shares = self.lock();

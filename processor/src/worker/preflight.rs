@@ -85,7 +85,7 @@ async fn table(clients: &Clients, wanted: &Table, name: &str, setting: &str) -> 
     }
 }
 
-/// Whether a table has the keys and indexes that rows are written and read by.
+/// Returns whether a table has the keys and indexes that rows are written and read by.
 fn compare(wanted: &Table, found: &TableDescription, name: &str) -> Look {
     if found.table_status == Some(TableStatus::Deleting) {
         return Look::Wrong(format!("table `{name}` is being deleted"));

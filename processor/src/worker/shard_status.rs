@@ -1,4 +1,4 @@
-//! What one shard's task is doing, for the status page and for knowing when all is committed.
+//! The state of one shard's task, for the status page and for knowing when all is committed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ struct State {
     turned: Instant,
     /// The last commit; at first the start.
     committed: Instant,
-    /// What the last epoch held, and how long it was after the one before.
+    /// The counts of the last epoch, and how long it was after the one before.
     last: (Counts, Duration),
     backlog: Backlog,
     /// When the task began.
@@ -98,7 +98,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The name as it is serialized.
+    /// Returns the name as it is serialized.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -156,8 +156,9 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The `counts` of the last epoch over the time it `took` to come, or over the time `since` it
-    /// came if that is longer: steady while records flow, and on the way to nothing once they stop.
+    /// Returns the `counts` of the last epoch over the time it `took` to come, or over the time
+    /// `since` it came if that is longer: steady while records flow, and on the way to nothing once
+    /// they stop.
     #[must_use]
     pub fn of(counts: &Counts, took: Duration, since: Duration) -> Self {
         let seconds = took.max(since).as_secs_f64();
@@ -263,7 +264,7 @@ impl ShardStatus {
         }
     }
 
-    /// The time of the last answer, if everything that was in the shard then is committed.
+    /// Returns the time of the last answer, if everything that was in the shard then is committed.
     #[must_use]
     pub fn tip_seen(&self) -> Option<EpochMs> {
         let state = self.state();
@@ -271,13 +272,13 @@ impl ShardStatus {
         state.answered.filter(|_| is_complete).map(|(_, time)| time)
     }
 
-    /// Whether the task has not ended.
+    /// Returns whether the task has not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.state().view.ended.is_none()
     }
 
-    /// The arrival of the oldest record that was read and is not committed.
+    /// Returns the arrival of the oldest record that was read and is not committed.
     #[must_use]
     pub fn oldest(&self) -> Option<EpochMs> {
         self.state().backlog.oldest()
@@ -291,20 +292,20 @@ impl ShardStatus {
         state.failing = Some(Failing { times, error });
     }
 
-    /// Whether tasks of the shard have failed since its last commit.
+    /// Returns whether tasks of the shard have failed since its last commit.
     #[must_use]
     pub fn failing(&self) -> Option<Failing> {
         self.state().failing.clone()
     }
 
-    /// How long ago the last commit was; at first the start of the task.
+    /// Returns how long ago the last commit was; at first the start of the task.
     #[must_use]
     pub fn since_commit(&self) -> Duration {
         self.state().committed.elapsed()
     }
 
-    /// The age of the oldest record that is not committed, as far as it was read, or how far
-    /// reading is behind, whichever is more; in milliseconds.
+    /// Returns the age of the oldest record that is not committed, as far as it was read, or how
+    /// far reading is behind, whichever is more; in milliseconds.
     #[must_use]
     pub fn lag_ms(&self, now: EpochMs) -> u64 {
         let state = self.state();
@@ -322,7 +323,7 @@ impl ShardStatus {
         state.backlog.oldest().map_or(0, age_ms).max(unread_ms)
     }
 
-    /// Whether somebody looks at the open epoch and what was shown is old.
+    /// Returns whether somebody looks at the open epoch and what was shown is old.
     #[must_use]
     pub fn wants_open(&self) -> bool {
         let open = &self.state().open;
@@ -344,7 +345,8 @@ impl ShardStatus {
         open.shown = Some(Instant::now());
     }
 
-    /// The open epoch as it was shown last, at most about a second ago after the first time.
+    /// Returns the open epoch as it was shown last, at most about a second ago after the first
+    /// time.
     #[must_use]
     pub fn open_windows(&self) -> Arc<[OpenWindow]> {
         let state = &mut *self.state();
@@ -360,13 +362,13 @@ impl ShardStatus {
         self.state().view.ended = Some(how);
     }
 
-    /// The shard now.
+    /// Returns the shard now.
     #[must_use]
     pub fn view(&self) -> View {
         self.state().view.clone()
     }
 
-    /// How long ago the task's loop last turned.
+    /// Returns how long ago the task's loop last turned.
     #[must_use]
     pub fn since_turn(&self) -> Duration {
         self.state().turned.elapsed()
@@ -411,7 +413,7 @@ impl Shards {
         }
     }
 
-    /// The shards whose tasks fail.
+    /// Returns the shards whose tasks fail.
     pub(crate) fn failing(&self) -> BTreeMap<ShardId, Failing> {
         let all = self.lock();
         all.iter().filter_map(|(id, status)| Some((id.clone(), status.failing()?))).collect()

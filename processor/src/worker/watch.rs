@@ -1,4 +1,4 @@
-//! What can be seen of a worker from outside, while it runs and while it shuts down.
+//! The view of a worker from outside, while it runs and while it shuts down.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct Watch {
 /// A running task of a shard.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// What it has done.
+    /// Its progress.
     pub view: View,
     /// Its speed.
     pub rates: Rates,
@@ -41,74 +41,75 @@ pub struct Task {
 }
 
 impl Watch {
-    /// The worker in its fleet.
+    /// Returns the worker in its fleet.
     #[must_use]
     pub fn fleet(&self) -> &Observer {
         &self.fleet
     }
 
-    /// What it has done.
+    /// Returns its progress.
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// The stream it reads.
+    /// Returns the stream it reads.
     #[must_use]
     pub fn stream(&self) -> &str {
         &self.stream
     }
 
-    /// The lease table it shares.
+    /// Returns the lease table it shares.
     #[must_use]
     pub fn lease_table(&self) -> &str {
         &self.lease_table
     }
 
-    /// The lease table as it last saw it.
+    /// Returns the lease table as it last saw it.
     #[must_use]
     pub fn leases(&self) -> Vec<LeaseStatus> {
         self.fleet.leases()
     }
 
-    /// The lag of every unfinished lease that this worker can tell of.
+    /// Returns the lag of every unfinished lease that this worker can tell of.
     #[must_use]
     pub fn lags(&self) -> Vec<ShardLag> {
         lag::of(&self.shards, &self.fleet, &self.lags)
     }
 
-    /// The shards whose tasks have failed here since their last commit.
+    /// Returns the shards whose tasks have failed here since their last commit.
     #[must_use]
     pub fn failing(&self) -> BTreeMap<ShardId, Failing> {
         self.shards.failing()
     }
 
-    /// How long an epoch is open.
+    /// Returns how long an epoch is open.
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// How its loops are doing.
+    /// Returns how its loops are doing.
     #[must_use]
     pub fn loops(&self) -> [LoopStatus; 3] {
         self.fleet.loops()
     }
 
-    /// Whether leases that arrive are still given a task.
+    /// Returns whether leases that arrive are still given a task.
     #[must_use]
     pub fn takes_leases(&self) -> bool {
         !self.runner.is_finished()
     }
 
-    /// What the open epochs of the running tasks hold. Read only; empty when first asked for.
+    /// Returns what the open epochs of the running tasks hold. Read only; empty when first asked
+    /// for.
     #[must_use]
     pub fn open_windows(&self) -> Vec<OpenWindow> {
         let all = self.shards.lock().clone();
         all.values().flat_map(|status| status.open_windows().to_vec()).collect()
     }
 
-    /// The running tasks, by shard.
+    /// Returns the running tasks, by shard.
     #[must_use]
     pub fn tasks(&self) -> Vec<(ShardId, Task)> {
         let all = self.shards.lock().clone();

@@ -53,7 +53,7 @@ pub(super) struct Stream {
     gauges: u64,
 }
 
-/// What a step gives rise to.
+/// The output of a step.
 #[derive(Debug)]
 pub(super) enum Emission {
     /// An IVS event.
@@ -83,7 +83,7 @@ impl Stream {
 }
 
 impl Channel {
-    /// The channel of this rank, counted from 0; `share_ppm` is its part of all viewers.
+    /// Returns the channel of this rank, counted from 0; `share_ppm` is its part of all viewers.
     pub(super) fn new(config: &GeneratorConfig, rng: &mut Rng, rank: u32, share_ppm: u64) -> Self {
         let id = rng.id(12);
         let profile = match rng.below(100) {
@@ -140,7 +140,7 @@ impl Channel {
         }
     }
 
-    /// The IVS event of a step, if it has one.
+    /// Returns the IVS event of a step, if it has one.
     fn detail(&self, rng: &mut Rng, now_ms: i64, step: Step) -> Option<Detail> {
         let about = About { channel_name: &self.name, stream_id: &self.stream.id };
         let recorded_ms = (now_ms - self.stream.live_ms).unsigned_abs();
@@ -216,7 +216,7 @@ impl Channel {
         Emission::Application(Kind::StreamEnd, line.finish())
     }
 
-    /// The report on the live stream; `interval_ms` is the time since the last one.
+    /// Returns the report on the live stream; `interval_ms` is the time since the last one.
     pub(super) fn gauge(&mut self, rng: &mut Rng, now_ms: i64, interval_ms: u64) -> Produced {
         let starving = self.stream.starving || self.trouble.slow_encoder;
         let jitter_bps = rng.below(self.bitrate_bps / 8);
@@ -247,7 +247,7 @@ impl Channel {
         self.produced(now_ms, Kind::MetricsUpdate, line.finish(), sample)
     }
 
-    /// A line of the application, to be put into the stream; a session stays in one shard.
+    /// Returns a line of the application, to be put into the stream; a session stays in one shard.
     pub(super) fn produced(
         &self,
         now_ms: i64,

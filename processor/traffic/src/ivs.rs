@@ -100,7 +100,7 @@ fn limit_breach(name: &str, limit: u64, over: u64, unit: &str) -> Line {
         .text("limit_unit", unit)
 }
 
-/// The event, at `now_ms`; `resource` is the channel's ARN.
+/// Returns the event, at `now_ms`; `resource` is the channel's ARN.
 pub(super) fn event(
     config: &GeneratorConfig,
     rng: &mut Rng,

@@ -1,4 +1,4 @@
-//! What was delivered, counted in such a way that the stored rows can be checked against it.
+//! The delivered traffic, counted in such a way that the stored rows can be checked against it.
 //!
 //! Feed it what was really delivered, once each; repeats and damaged lines count in the totals only,
 //! for they must change no row.
@@ -31,7 +31,7 @@ pub struct Totals {
     pub late: u64,
 }
 
-/// What a row of one session and minute must hold.
+/// The row that one session and minute must have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
@@ -75,7 +75,7 @@ pub enum Mismatch {
         session_id: String,
         /// Minute, epoch seconds.
         minute_s: i64,
-        /// What it should hold.
+        /// The expected content.
         expected: Window,
     },
     /// There should be no row.
@@ -85,7 +85,7 @@ pub enum Mismatch {
         session_id: String,
         /// Minute, epoch seconds.
         minute_s: i64,
-        /// What it holds.
+        /// The stored content.
         stored: Window,
     },
     /// The row holds something else.
@@ -95,9 +95,9 @@ pub enum Mismatch {
         session_id: String,
         /// Minute, epoch seconds.
         minute_s: i64,
-        /// What it should hold.
+        /// The expected content.
         expected: Window,
-        /// What it holds.
+        /// The stored content.
         stored: Window,
     },
 }
@@ -125,8 +125,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger that remembers at most `max_windows` pairs of session and minute, each of
-    /// them about 200 bytes.
+    /// Returns an empty ledger that remembers at most `max_windows` pairs of session and minute,
+    /// each of them about 200 bytes.
     #[must_use]
     pub fn new(max_windows: usize) -> Self {
         Self {
@@ -173,13 +173,13 @@ impl Ledger {
         self.windows = self.windows.split_off(&(self.remembered_from_s, Arc::from("")));
     }
 
-    /// What was delivered in all.
+    /// Returns what was delivered in all.
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// The remembered windows, by minute and session.
+    /// Returns the remembered windows, by minute and session.
     pub fn windows(&self) -> impl Iterator<Item = StoredWindow> {
         self.windows.iter().map(|((minute_s, session_id), entry)| StoredWindow {
             session_id: session_id.to_string(),

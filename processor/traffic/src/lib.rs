@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub use ledger::{Ledger, Mismatch, StoredWindow, Totals, Window};
 use world::World;
 
-/// What to generate.
+/// The settings of a generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratorConfig {
     /// Channels follow from it; sessions, players and events from it and `start_ms`.
@@ -134,7 +134,7 @@ pub struct BusEvent {
     pub time_ms: i64,
 }
 
-/// What a line says, as far as the ledger counts it.
+/// The content of a line, as far as the ledger counts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sample {
     /// A `metrics_update`.
@@ -170,11 +170,11 @@ pub struct Produced {
     pub arrival_ms: i64,
     /// Whether the same bytes were delivered before, at most 20 s earlier.
     pub is_duplicate: bool,
-    /// Whether the line is no JSON.
+    /// Whether the line is not JSON.
     pub is_malformed: bool,
     /// How the line is meant to travel.
     pub route: Route,
-    /// What the line says, or said before it was damaged.
+    /// The content of the line, before any damage.
     pub sample: Sample,
 }
 
@@ -191,7 +191,7 @@ impl Generator {
         Self { world: World::new(config) }
     }
 
-    /// Everything that arrives up to and including `until_ms`, epoch milliseconds.
+    /// Returns everything that arrives up to and including `until_ms`, epoch milliseconds.
     ///
     /// The longer the span, the longer the list: ask second by second.
     pub fn next_batch(&mut self, until_ms: i64) -> Vec<Produced> {

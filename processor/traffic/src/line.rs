@@ -37,7 +37,7 @@ impl Line {
         self
     }
 
-    /// A number given in hundredths, in its shortest form.
+    /// Returns a number given in hundredths, in its shortest form.
     pub(super) fn hundredths(mut self, key: &str, value: u64) -> Self {
         self.key(key);
         push_number(&mut self.0, value / 100);
@@ -51,7 +51,7 @@ impl Line {
         self
     }
 
-    /// A time as RFC 3339 text with milliseconds.
+    /// Returns a time as RFC 3339 text with milliseconds.
     pub(super) fn time(mut self, key: &str, at_ms: i64) -> Self {
         self.key(key);
         self.0.push(b'"');
@@ -62,7 +62,7 @@ impl Line {
         self
     }
 
-    /// A time as RFC 3339 text in whole seconds.
+    /// Returns a time as RFC 3339 text in whole seconds.
     pub(super) fn second(mut self, key: &str, at_ms: i64) -> Self {
         self.key(key);
         self.0.push(b'"');
@@ -71,7 +71,7 @@ impl Line {
         self
     }
 
-    /// A random id in the form of a UUID, version 4.
+    /// Returns a random id in the form of a UUID, version 4.
     pub(super) fn uuid(mut self, key: &str, rng: &mut Rng) -> Self {
         self.key(key);
         self.0.push(b'"');
@@ -90,7 +90,7 @@ impl Line {
         self
     }
 
-    /// A list of texts.
+    /// Returns a list of texts.
     pub(super) fn list(mut self, key: &str, values: &[String]) -> Self {
         self.key(key);
         self.0.push(b'[');
@@ -103,7 +103,7 @@ impl Line {
         self
     }
 
-    /// A finished JSON value.
+    /// Returns a finished JSON value.
     pub(super) fn raw(mut self, key: &str, value: &str) -> Self {
         self.key(key);
         self.0.extend_from_slice(value.as_bytes());
@@ -127,7 +127,7 @@ pub(super) fn player_id(player: u64) -> String {
     String::from_utf8(id).expect("only text was written")
 }
 
-/// The last decimal digit.
+/// Returns the last decimal digit.
 fn digit(value: u64) -> u8 {
     b"0123456789"[usize::try_from(value % 10).expect("below ten")]
 }

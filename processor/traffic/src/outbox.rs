@@ -21,7 +21,7 @@ pub(super) struct Shares {
     pub(super) malformed: u32,
 }
 
-/// What is ready, and what waits for its time of arrival.
+/// The lines that are ready, and those that wait for their time of arrival.
 #[derive(Debug)]
 pub(super) struct Outbox {
     shares: Shares,
@@ -71,19 +71,19 @@ impl Outbox {
         self.waiting.insert((produced.arrival_ms, self.sequence), produced);
     }
 
-    /// The next line that is ready now.
+    /// Returns the next line that is ready now.
     pub(super) fn pop_ready(&mut self) -> Option<Produced> {
         self.ready.pop_front()
     }
 
-    /// The next waiting line that arrives up to and including `until_ms`.
+    /// Returns the next waiting line that arrives up to and including `until_ms`.
     pub(super) fn pop_waiting(&mut self, until_ms: i64) -> Option<Produced> {
         let entry = self.waiting.first_entry()?;
         (entry.key().0 <= until_ms).then(|| entry.remove())
     }
 }
 
-/// Turns a good line into one that is no JSON.
+/// Turns a good line into one that is not JSON.
 fn damage(rng: &mut Rng, line: &mut Vec<u8>) {
     match rng.below(10) {
         0..=5 => {

@@ -2,7 +2,7 @@
 
 use super::rng::Rng;
 
-/// What a channel is like.
+/// The character of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     /// A good encoder on a good line.
@@ -56,7 +56,8 @@ pub(super) enum Step {
     RecordingEnd(bool),
 }
 
-/// What a stream goes through after [`Step::Connect`] at `from_ms`, the next connect included.
+/// Returns what a stream goes through after [`Step::Connect`] at `from_ms`, the next connect
+/// included.
 ///
 /// `typical_ms` is the typical length of a stream. Steps come in no order.
 pub(super) fn life(
@@ -84,7 +85,7 @@ pub(super) fn life(
     steps
 }
 
-/// A stream that never becomes watchable: failed by IVS, or given up without a word.
+/// Returns a stream that never becomes watchable: failed by IVS, or given up without a word.
 fn stillborn(rng: &mut Rng, at_ms: i64, pause_ms: i64) -> Vec<(i64, Step)> {
     let mut steps = vec![(at_ms + 30_000, Step::SessionEnded)];
     if rng.chance(60) {

@@ -24,17 +24,17 @@ impl Rng {
         low + self.below(high.abs_diff(low) + 1).cast_signed()
     }
 
-    /// True for `ppm` of a million calls.
+    /// Returns `true` for `ppm` of a million calls.
     pub(super) fn chance_ppm(&mut self, ppm: u32) -> bool {
         self.below(1_000_000) < u64::from(ppm)
     }
 
-    /// True for `percent` of a hundred calls.
+    /// Returns `true` for `percent` of a hundred calls.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// One of `choices`, which may not be empty.
+    /// Returns one of `choices`, which may not be empty.
     pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         let at = self.below(choices.len() as u64);
         choices[usize::try_from(at).expect("an index of a slice fits usize")]
@@ -48,7 +48,7 @@ impl Rng {
     }
 }
 
-/// The output function of splitmix64; also a hash of small numbers.
+/// Returns the output function of splitmix64; also a hash of small numbers.
 pub(super) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

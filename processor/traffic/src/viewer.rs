@@ -83,7 +83,7 @@ impl Viewer {
         now_ms >= self.leaves_ms
     }
 
-    /// What the player saw since its last report.
+    /// Returns what the player saw since its last report.
     pub(super) fn report(
         &mut self,
         rng: &mut Rng,

@@ -90,7 +90,7 @@ impl World {
         self.due.push(Reverse((at_ms, self.sequence, action)));
     }
 
-    /// The next line that arrives up to and including `until_ms`.
+    /// Returns the next line that arrives up to and including `until_ms`.
     pub(super) fn next_until(&mut self, until_ms: i64) -> Option<Produced> {
         loop {
             if let Some(produced) = self.outbox.pop_ready() {

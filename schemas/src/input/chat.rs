@@ -44,7 +44,8 @@ pub struct ChatLogRecord {
     pub kind: ChatKind,
     /// Version of the log's format.
     pub version: Option<String>,
-    /// What clients receive; only its id, by which repeats are recognised, and a room are read.
+    /// The message as clients receive it; only its id, by which repeats are recognised, and a room
+    /// are read.
     pub payload: Option<ChatPayload>,
     /// ARN of the room.
     pub room_arn: Option<Id>,

@@ -23,7 +23,7 @@ pub struct Envelope<Kind, Detail> {
     pub version: Option<String>,
     /// Id of the event, in the shape of a UUID.
     pub id: Id,
-    /// What kind of event this is.
+    /// The kind of event.
     #[serde(rename = "detail-type")]
     pub detail_type: Kind,
     /// `aws.ivs`, or a stand-in that ends in `.ivs`.

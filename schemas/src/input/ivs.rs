@@ -60,7 +60,7 @@ pub enum StreamStateName {
 /// `detail` of [`StreamStateEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamState {
-    /// What happened.
+    /// The event.
     pub event_name: Open<StreamStateName>,
     /// Name of the channel, often empty.
     pub channel_name: Option<String>,
@@ -87,7 +87,7 @@ pub enum StreamHealthName {
 /// `detail` of [`StreamHealthEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamHealth {
-    /// What happened.
+    /// The event.
     pub event_name: Open<StreamHealthName>,
     /// Name of the channel, often empty.
     pub channel_name: Option<String>,
@@ -154,7 +154,7 @@ pub enum RecordingStatus {
 /// `detail` of [`RecordingStateEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordingState {
-    /// What happened.
+    /// The event.
     pub recording_status: Open<RecordingStatus>,
     /// Name of the channel, often empty.
     pub channel_name: Option<String>,
@@ -186,7 +186,7 @@ pub enum AdBreakName {
 /// `detail` of [`AdBreakEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdBreak {
-    /// What happened.
+    /// The event.
     pub event_name: Open<AdBreakName>,
     /// Name of the channel, often empty.
     pub channel_name: Option<String>,

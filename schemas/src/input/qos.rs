@@ -70,7 +70,7 @@ pub enum LiveSeconds {
     Text(#[schemars(extend("pattern" = r"^-?(0|[1-9]\d{0,5})(\.\d+)?$"))] String),
 }
 
-/// What every record of the sample carries.
+/// The members of every record of the sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Common {
     /// Id of the player's session.
@@ -102,7 +102,7 @@ pub struct Play {
     pub start_playback_position_sec: Option<LooseMeasure>,
 }
 
-/// What happened in the last minute or so.
+/// The events of the last minute or so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct PlaybackSummary {

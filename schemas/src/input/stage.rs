@@ -49,7 +49,7 @@ pub enum StageUpdateName {
 /// `detail` of [`StageUpdateEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageUpdate {
-    /// What happened.
+    /// The event.
     pub event_name: Open<StageUpdateName>,
     /// Session of the stage.
     pub session_id: Option<Id>,
@@ -116,7 +116,7 @@ pub enum CompositionStateName {
 /// `detail` of [`CompositionStateEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CompositionState {
-    /// What happened.
+    /// The event.
     pub event_name: Open<CompositionStateName>,
     /// The stage that is composed.
     pub stage_arn: Option<String>,
@@ -149,7 +149,7 @@ pub enum ParticipantRecordingName {
 /// `detail` of [`ParticipantRecordingEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ParticipantRecording {
-    /// What happened.
+    /// The event.
     pub event_name: Open<ParticipantRecordingName>,
     /// Session of the stage.
     pub session_id: Option<Id>,

@@ -52,7 +52,7 @@ pub const CHECKPOINT_ARRIVAL_MS: &str = "checkpointArrivalMs";
 /// Value of [`ENTITY_TYPE`] on a lease row.
 pub const ENTITY_TYPE_LEASE: &str = "LEASE";
 
-/// Values of [`CHECKPOINT`] that are no sequence number.
+/// Values of [`CHECKPOINT`] that are not sequence numbers.
 ///
 /// They order as AT_TIMESTAMP < TRIM_HORIZON < LATEST < any number < SHARD_END.
 pub mod sentinel {

@@ -93,7 +93,7 @@ fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-/// The panel of a widget; none if nothing of it is there without CloudWatch.
+/// Returns the panel of a widget; none if nothing of it is there without CloudWatch.
 fn panel(widget: &Widget) -> Option<Value> {
     let lines: Vec<(&Line, String)> = widget
         .left
@@ -136,7 +136,7 @@ fn on_the_right(line: &Line, widget: &Widget) -> Value {
     })
 }
 
-/// The query of a line, in the metric's own unit; none for what only CloudWatch has.
+/// Returns the query of a line, in the metric's own unit; none for what only CloudWatch has.
 fn expression(line: &Line, widget: &Widget) -> Option<String> {
     let window = match (widget.kind, widget.hours) {
         (Kind::Totals, Some(hours)) => format!("{hours}h"),
@@ -155,8 +155,8 @@ fn expression(line: &Line, widget: &Widget) -> Option<String> {
     Some(if factor == 1.0 { value } else { format!("{factor} * ({value})") })
 }
 
-/// Whether a metric is for CloudWatch alone: IVS's own, some of the processor's, and figures of sessions
-/// that have no channel.
+/// Returns whether a metric is for CloudWatch alone: IVS's own, some of the processor's, and
+/// figures of sessions that have no channel.
 fn unexposed(metric: &Metric) -> bool {
     let by_channel = metric.dimensions.iter().any(|set| !set.is_empty());
     !by_channel || matches!(metric.namespace, Namespace::Ivs | Namespace::Processor)

@@ -41,7 +41,8 @@ groups:
     text
 }
 
-/// How long the expression must hold: CloudWatch wants M periods, the last of them just over.
+/// Returns how long the expression must hold: CloudWatch wants M periods, the last of them just
+/// over.
 fn wait_s(alarm: &Alarm) -> u32 {
     match (alarm.missing_data, own(&alarm.metric)) {
         (MissingData::Breaching, _) => alarm.datapoints_to_alarm * alarm.period_s,

@@ -1,4 +1,4 @@
-//! What the embedded endpoint offers beside AWS: faults, and a look at its deliveries.
+//! The additions of the embedded endpoint to AWS: faults, and a look at its deliveries.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ impl<'a> Admin<'a> {
         self.ask("DELETE /_local/faults", "");
     }
 
-    /// Whether every event that was put has reached its targets.
+    /// Returns whether every event that was put has reached its targets.
     pub(crate) fn has_delivered(&self) -> bool {
         let deliveries = self.ask("GET /_local/events", "");
         assert_eq!(deliveries["givenUp"], 0, "deliveries were given up");

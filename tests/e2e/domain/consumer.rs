@@ -36,7 +36,7 @@ impl Consumer {
         Self(kinesis)
     }
 
-    /// Every event so far, as EventBridge delivered it.
+    /// Returns every event so far, as EventBridge delivered it.
     pub(super) async fn received(&self) -> Vec<Value> {
         let shards = self.0.list_shards().stream_name(STREAM).send().await.unwrap();
         let iterator = self.0.get_shard_iterator().stream_name(STREAM);

@@ -1,4 +1,4 @@
-//! What the workers' logs say happened.
+//! The course of events by the workers' logs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ pub(crate) fn read(path: &Path) -> Vec<Line> {
 /// Read, accepted, duplicate, rejected.
 pub(crate) type Account = [u64; 4];
 
-/// The sum over all epochs, each once. An epoch that two workers wrote must have come to the same
-/// for both (E9).
+/// Returns the sum over all epochs, each once. An epoch that two workers wrote must have come to
+/// the same for both (E9).
 pub(crate) fn account(logs: &[PathBuf]) -> Account {
     let mut epochs: BTreeMap<(String, String), Account> = BTreeMap::new();
     for line in logs.iter().flat_map(|path| read(path)).filter(|line| line.message == "emitted") {

@@ -32,7 +32,7 @@ impl Pace {
         Self { slowest_ms, probing }
     }
 
-    /// The slowest round so far, in milliseconds.
+    /// Returns the slowest round so far, in milliseconds.
     pub(crate) fn slowest_ms(&self) -> i64 {
         i64::try_from(self.slowest_ms.load(Relaxed)).unwrap()
     }

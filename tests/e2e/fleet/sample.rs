@@ -46,7 +46,7 @@ fn read() -> Vec<Vec<u8>> {
     all
 }
 
-/// Every place between two lines that no event id spans; the end is one.
+/// Returns every place between two lines that no event id spans; the end is one.
 fn clean_cuts(lines: &[Vec<u8>]) -> Vec<usize> {
     let mut seen: HashMap<&[u8], usize> = HashMap::new();
     // Event ids that span a place, as changes from place to place.

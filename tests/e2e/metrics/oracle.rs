@@ -1,5 +1,5 @@
-//! What CloudWatch must know of an input: every sample, drawn from the lines by other means than
-//! the program's. Nothing of `ivs-core` is used here.
+//! The samples that CloudWatch must know of an input: every sample, drawn from the lines by other
+//! means than the program's. Nothing of `ivs-core` is used here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub(crate) struct Oracle {
     seen: HashSet<String>,
 }
 
-/// What lifecycle events say of a session.
+/// The lifecycle of a session by its events.
 #[derive(Default)]
 struct Session {
     channel: String,
@@ -43,7 +43,7 @@ impl Session {
         !self.starts_ms.is_empty()
     }
 
-    /// A session that ended without a sign of life has failed.
+    /// Returns a session that ended without a sign of life has failed.
     fn is_ended(&self) -> bool {
         let has_lived = self.is_started() || self.has_telemetry;
         !self.failed && (!self.ends_ms.is_empty() || self.ingest_ended && has_lived)
@@ -183,7 +183,7 @@ impl Oracle {
         found
     }
 
-    /// How often each channel's streams, and all, started and ended, and exceeded limits.
+    /// Returns how often each channel's streams, and all, started and ended, and exceeded limits.
     pub(crate) fn totals(&self) -> BTreeMap<(&'static str, Option<String>), f64> {
         let mut found = BTreeMap::new();
         for (channel, count) in &self.breaches {
@@ -205,7 +205,7 @@ impl Oracle {
         found
     }
 
-    /// What the bus is told of sessions: session and kind, sorted.
+    /// Returns what the bus is told of sessions: session and kind, sorted.
     pub(crate) fn told(&self) -> Vec<(String, String)> {
         let mut told = vec![];
         for (id, session) in &self.sessions {
@@ -219,8 +219,8 @@ impl Oracle {
         told
     }
 
-    /// Seconds of each channel's streams together, where every stream of the channel has one start
-    /// and at most one end: no order of arrival can show then.
+    /// Returns seconds of each channel's streams together, where every stream of the channel has
+    /// one start and at most one end: no order of arrival can show then.
     pub(crate) fn durations(&self) -> BTreeMap<String, f64> {
         let mut found: HashMap<&str, Option<f64>> = HashMap::new();
         for session in self.sessions.values() {
@@ -239,7 +239,7 @@ impl Oracle {
         found.into_iter().filter_map(known).filter(|(_, sum)| *sum > 0.0).collect()
     }
 
-    /// The largest audience of any stream.
+    /// Returns the largest audience of any stream.
     pub(crate) fn peak(&self) -> f64 {
         self.sessions.values().map(|session| session.peak).fold(0.0, f64::max)
     }

@@ -84,7 +84,7 @@ async fn stored_reports(aws: &Clients) -> u64 {
     records
 }
 
-/// Whether some epoch is prepared and not committed.
+/// Returns whether some epoch is prepared and not committed.
 async fn has_pending(aws: &Clients) -> bool {
     let leases = aws.dynamodb.scan().table_name(names::LEASE_TABLE).send().await.unwrap();
     let pending = |value: &AttributeValue| value.as_s().is_ok_and(|text| !text.is_empty());

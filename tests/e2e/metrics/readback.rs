@@ -70,7 +70,7 @@ impl Readback {
         format!("{sum}").parse().unwrap()
     }
 
-    /// Every series of a namespace: metric and channel.
+    /// Returns every series of a namespace: metric and channel.
     pub(super) async fn listed(&self, namespace: &str) -> BTreeSet<(String, Option<String>)> {
         let mut found = BTreeSet::new();
         let mut next = None;
@@ -91,7 +91,7 @@ impl Readback {
         }
     }
 
-    /// The statistics of each minute of a series.
+    /// Returns the statistics of each minute of a series.
     pub(super) async fn minutes(
         &self,
         namespace: &str,
@@ -102,7 +102,7 @@ impl Readback {
         self.read(namespace, metric, channel, (self.start_s, until_s)).await
     }
 
-    /// The statistics of all minutes of a series together.
+    /// Returns the statistics of all minutes of a series together.
     pub(super) async fn total(
         &self,
         namespace: &str,
@@ -153,7 +153,7 @@ impl Readback {
         points.iter().map(|point| (point.timestamp.unwrap().secs(), stats(point))).collect()
     }
 
-    /// The median of each minute of a stream metric, through GetMetricData.
+    /// Returns the median of each minute of a stream metric, through GetMetricData.
     pub(super) async fn medians(&self, metric: &str, channel: Option<&str>) -> BTreeMap<i64, f64> {
         let metric = Metric::builder()
             .namespace(METRICS)

@@ -110,7 +110,7 @@ async fn send_events(clients: &Clients) {
     }
 }
 
-/// All items by key, without what counts writes and names their epochs.
+/// Returns all items by key, without what counts writes and names their epochs.
 async fn sessions(clients: &Clients) -> Vec<Item> {
     let scan = clients.dynamodb.scan().table_name(names::SESSIONS_TABLE).consistent_read(true);
     let mut items = scan.send().await.unwrap().items.unwrap();
@@ -124,7 +124,7 @@ async fn sessions(clients: &Clients) -> Vec<Item> {
     items
 }
 
-/// How many records the stream holds.
+/// Returns how many records the stream holds.
 fn records(url: &str, dir: &std::path::Path) -> i64 {
     let out = replay(&["kinesis:ivs-events", "--json", "--endpoint-url", url, "--rows-out"])
         .arg(dir.join("rows.csv"))

@@ -47,7 +47,7 @@ impl Held {
     }
 }
 
-/// What a worker read and has not acted on yet.
+/// The scan that a worker has read and not acted on yet.
 pub(crate) struct Scan {
     pub(crate) rows: Vec<Lease>,
     pub(crate) begun: MonoMs,
@@ -97,19 +97,20 @@ impl Member {
         member
     }
 
-    /// Its monotonic clock: an origin of its own, and up to 3 % fast or slow.
+    /// Returns its monotonic clock: an origin of its own, and up to 3 % fast or slow.
     pub(crate) fn mono(&self, now_ms: u64) -> MonoMs {
         MonoMs(self.offset_ms + now_ms * self.speed_permille / 1_000)
     }
 
-    /// A shard it is working on, if any.
+    /// Returns a shard it is working on, if any.
     pub(crate) fn some_running(&self, rng: &mut Rng) -> Option<usize> {
         let running: Vec<usize> =
             self.held.iter().filter(|(_, held)| held.is_running()).map(|(s, _)| *s).collect();
         (!running.is_empty()).then(|| running[rng.index(running.len())])
     }
 
-    /// Whether the scan shows that this shard is finished; `None` if the scan does not show it.
+    /// Returns whether the scan shows that this shard is finished; `None` if the scan does not show
+    /// it.
     pub(crate) fn scanned_end(rows: &[Lease], shard: &ShardId) -> Option<bool> {
         rows.iter().find(|row| row.key == *shard).map(Lease::is_finished)
     }

@@ -1,4 +1,4 @@
-//! What the coordinator does, one request to the lease table at a time.
+//! The coordinator's work, one request to the lease table at a time.
 
 use ivs_core::epoch::ElapsedMs;
 use ivs_tests::rng::Rng;
@@ -25,7 +25,7 @@ impl Fleet {
         member.scan = Some(Scan { rows, begun });
     }
 
-    /// The product's planner, and its actions one by one.
+    /// Returns the product's planner, and its actions one by one.
     pub(super) fn plan_and_act(&mut self, at: usize, rng: &mut Rng) -> Result<(), String> {
         let member = &mut self.members[at];
         let Some(Scan { rows, begun }) = member.scan.take() else { return Ok(()) };
@@ -173,7 +173,7 @@ impl Fleet {
         }
     }
 
-    /// One step of the work on a shard.
+    /// Returns one step of the work on a shard.
     pub(super) fn advance(&mut self, at: usize, shard: usize, rng: &mut Rng) -> Result<(), String> {
         self.adopt_own_write(at, shard);
         let member = &mut self.members[at];
@@ -235,7 +235,7 @@ impl Fleet {
         self.table.release(&mut self.world, shard, counter, me);
     }
 
-    /// An orderly leave; `true` when the worker is gone.
+    /// Returns an orderly leave; `true` when the worker is gone.
     pub(super) fn leave(&mut self, at: usize, rng: &mut Rng) -> bool {
         let member = &mut self.members[at];
         let now = member.mono(self.now_ms);

@@ -26,7 +26,7 @@ pub(crate) struct Table {
     earlier: Vec<Option<Lease>>,
 }
 
-/// The shard's number in the world.
+/// Returns the shard's number in the world.
 pub(crate) fn number(shard: &ShardId) -> usize {
     let digits = shard.as_str().trim_start_matches("shardId-");
     digits.parse().expect("the world's own shard names")
@@ -41,7 +41,7 @@ impl Table {
         }
     }
 
-    /// The row as it is.
+    /// Returns the row as it is.
     pub(crate) fn get(&self, world: &World, shard: usize) -> Option<Lease> {
         let state = &world.leases[shard];
         if !state.exists {
@@ -71,7 +71,7 @@ impl Table {
         Some(lease)
     }
 
-    /// The table as a scan shows it: a row in ten may be an earlier one.
+    /// Returns the table as a scan shows it: a row in ten may be an earlier one.
     pub(crate) fn scan(&self, world: &World, rng: &mut Rng) -> Vec<Lease> {
         let mut row = |shard: usize| match &self.earlier[shard] {
             Some(earlier) if rng.chance(10) => Some(earlier.clone()),
@@ -86,8 +86,8 @@ impl Table {
         self.earlier[shard] = self.get(world, shard);
     }
 
-    /// The stream's shards: those whose parents were split or merged, the others being not there
-    /// yet. The last in line are open.
+    /// Returns the stream's shards: those whose parents were split or merged, the others being not
+    /// there yet. The last in line are open.
     pub(crate) fn shards(&self, world: &World, resharded: &[bool]) -> Vec<ShardInfo> {
         let listed = |shard: &usize| world.log[*shard].parents.iter().all(|p| resharded[*p]);
         let info = |shard: usize| ShardInfo {
@@ -116,7 +116,7 @@ impl Table {
         self.rows[shard] = Ownership::default();
     }
 
-    /// Whether the row still has the counter that was seen.
+    /// Returns whether the row still has the counter that was seen.
     pub(crate) fn unchanged(&self, world: &World, shard: usize, counter: u64) -> bool {
         world.leases[shard].exists && world.leases[shard].counter == counter
     }
@@ -142,7 +142,8 @@ impl Table {
         true
     }
 
-    /// A request to hand over: on condition of owner and earlier request, not of the counter.
+    /// Returns a request to hand over: on condition of owner and earlier request, not of the
+    /// counter.
     pub(crate) fn request(&mut self, world: &World, seen: &Lease, me: &WorkerId) -> bool {
         let shard = number(&seen.key);
         let row = &mut self.rows[shard];

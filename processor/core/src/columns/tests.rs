@@ -5,7 +5,7 @@ use crate::minute::Minute;
 use crate::sketch::Sketch as _;
 use kinesis_model::EpochMs;
 
-/// A window in which every figure was carried.
+/// Returns a window in which every figure was carried.
 fn full() -> WindowAgg {
     let mut agg = WindowAgg { channel_id: Arc::from("c"), records: 2, ..WindowAgg::default() };
     let value = Some(Fixed::from_micros(1_500_000));

@@ -54,7 +54,7 @@ fn rows_have_as_many_columns_as_the_header() {
     }
 }
 
-/// The row of a session of a channel.
+/// Returns the row of a session of a channel.
 fn named(session_id: &str, channel_id: &str) -> String {
     let agg = WindowAgg { channel_id: Arc::from(channel_id), ..WindowAgg::default() };
     let key = WindowKey { session_id: Arc::from(session_id), minute: Minute::of(EpochMs(0)) };

@@ -212,7 +212,7 @@ fn scope(
     }
 }
 
-/// A list of ids, which may be absent.
+/// Returns a list of ids, which may be absent.
 fn ids(name: &'static str, value: Value<'_>) -> Result<Vec<String>, Rejection> {
     let list = match value {
         Value::Null => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! What a line may say.
+//! The events that a line can hold.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,8 @@ pub(super) const QOS_SESSION: &str = "qos:";
 /// Begins the session id of a chat log's record that tells its room alone.
 pub(super) const CHAT_SESSION: &str = "chat:";
 
-/// Whether a session id was made up here from a channel or a room. Those of IVS begin with `st-`.
+/// Returns whether a session id was made up here from a channel or a room. Those of IVS begin with
+/// `st-`.
 ///
 /// Such a session has rows, minute by minute, and no beginning or end: nothing that a summary could
 /// tell.
@@ -24,9 +25,9 @@ pub fn is_made_up(session_id: &str) -> bool {
 /// One accepted line. Texts borrow from the line unless they have escapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// What a broadcaster's backend reports about its stream (`metrics_update`).
+    /// A report of a broadcaster's backend about its stream (`metrics_update`).
     Gauge(Gauge<'a>),
-    /// What one player reports about itself.
+    /// A report of one player about itself.
     Player(PlayerSample<'a>),
     /// A record of an IVS Chat log.
     Chat(ChatMessage<'a>),
@@ -35,7 +36,7 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// The event time.
+    /// Returns the event time.
     #[must_use]
     pub fn time(&self) -> EpochMs {
         match self {
@@ -46,7 +47,7 @@ impl Event<'_> {
         }
     }
 
-    /// The id by which a repeated event is known, where it has one.
+    /// Returns the id by which a repeated event is known, where it has one.
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
         match self {
@@ -83,7 +84,7 @@ pub struct Gauge<'a> {
     pub memory: Option<Fixed>,
 }
 
-/// What a player is doing. Words are compared without case.
+/// The activity of a player. Words are compared without case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PlayerState {
     /// `IDLE`: not loaded, or paused.

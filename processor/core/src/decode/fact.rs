@@ -10,11 +10,11 @@ use kinesis_model::EpochMs;
 /// A lifecycle event. Owned, since facts are few and outlive their line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// What it is about.
+    /// Its subject.
     pub scope: FactScope,
     /// When it happened (IVS: whole seconds).
     pub time: EpochMs,
-    /// What happened.
+    /// The event.
     pub kind: FactKind,
     /// The envelope's `id`, or the application's `eventId`.
     pub event_id: Option<String>,
@@ -31,7 +31,7 @@ pub enum FactOrigin {
     Application,
 }
 
-/// What a fact is about.
+/// The subject of a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FactScope {
     /// One stream of a channel.
@@ -67,7 +67,7 @@ pub enum FactScope {
     },
 }
 
-/// What happened. Names and fields of IVS are those of its EventBridge events.
+/// The event. Names and fields of IVS are those of its EventBridge events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FactKind {
     /// The stream key is accepted; nothing can be watched yet, and perhaps never will.
@@ -125,20 +125,20 @@ pub enum FactKind {
 }
 
 impl FactKind {
-    /// Whether it says nothing that is folded: it is counted and no more.
+    /// Returns whether it says nothing that is folded: it is counted and no more.
     #[must_use]
     pub const fn is_counted_only(&self) -> bool {
         matches!(self, Self::Ignored | Self::Foreign)
     }
 
-    /// Whether it is of a type that this version does not know.
+    /// Returns whether it is of a type that this version does not know.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown { .. } | Self::Foreign)
     }
 
-    /// The `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for what is counted
-    /// only.
+    /// Returns the `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for what is
+    /// counted only.
     #[must_use]
     pub fn event_type(&self) -> Option<&'static str> {
         Some(match self {
@@ -268,7 +268,7 @@ impl StageEvent {
     }
 }
 
-/// What the application says about a stream that starts.
+/// The application's words about a stream that starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppStart {
     /// `streamerUserId`.
@@ -279,7 +279,7 @@ pub struct AppStart {
     pub quality: Option<String>,
 }
 
-/// What the application says about a stream that has ended.
+/// The application's words about a stream that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppEnd {
     /// `duration`, seconds.

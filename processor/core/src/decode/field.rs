@@ -17,7 +17,7 @@ const MAX_ID_CHARS: usize = 256;
 const MAX_TEXT_BYTES: usize = 4096;
 /// How an ARN begins.
 const ARN: &str = "arn:";
-/// What a measurement may be, in millionths: up to 10^12 bits, frames or milliseconds, which is
+/// The largest measurement, in millionths: up to 10^12 bits, frames or milliseconds, which is
 /// beyond any real one, and 2^64 of which still have a sum.
 const METRIC_MICROS: std::ops::RangeInclusive<i64> = 0..=1_000_000_000_000_000_000;
 /// 2000-01-01T00:00:00Z and 2100-01-01T00:00:00Z; the second is excluded.
@@ -29,7 +29,7 @@ const DELAY_MICROS: std::ops::RangeInclusive<i64> = 0..=MAX_MS as i64 * 1_000_00
 
 type Field<T> = Result<T, Rejection>;
 
-/// What the checks of one record need to know.
+/// The context that the checks of one record need.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'r> {
     /// The kind of the record, with its article: it reads `… needs it`.
@@ -43,12 +43,12 @@ pub(super) struct Fields<'r> {
 }
 
 impl Fields<'_> {
-    /// The rejection of a record without the field `name`.
+    /// Returns the rejection of a record without the field `name`.
     pub(super) fn missing(&self, name: &'static str) -> Rejection {
         Rejection::of_field(Reason::MissingField, name, format!("{} needs it", self.record))
     }
 
-    /// An id that the record needs.
+    /// Returns an id that the record needs.
     #[inline(always)]
     pub(super) fn id<'a>(&self, name: &'static str, value: Value<'a>) -> Field<Cow<'a, str>> {
         match plain_id(value) {
@@ -57,7 +57,7 @@ impl Fields<'_> {
         }
     }
 
-    /// The id of a channel, stage, composition or room, which may be given as its ARN.
+    /// Returns the id of a channel, stage, composition or room, which may be given as its ARN.
     #[inline(always)]
     pub(super) fn resource_id<'a>(
         &self,
@@ -78,7 +78,7 @@ impl Fields<'_> {
         if id.is_empty() { Err(empty(name)) } else { Ok(id) }
     }
 
-    /// The event time, which the record needs.
+    /// Returns the event time, which the record needs.
     #[inline]
     pub(super) fn time(&self, name: &'static str, value: Value<'_>) -> Field<EpochMs> {
         let time = match value {
@@ -94,7 +94,7 @@ impl Fields<'_> {
         self.check_time(name, time)
     }
 
-    /// The event time, or else the arrival time.
+    /// Returns the event time, or else the arrival time.
     pub(super) fn time_or_arrival(&self, name: &'static str, value: Value<'_>) -> Field<EpochMs> {
         match value {
             Value::Null => self.check_time(name, self.arrival),
@@ -115,7 +115,7 @@ impl Fields<'_> {
     }
 }
 
-/// The usual case of an id, without the reasons why others are refused.
+/// Returns the usual case of an id, without the reasons why others are refused.
 #[inline(always)]
 fn plain_id(value: Value<'_>) -> Option<&str> {
     match value {
@@ -124,7 +124,7 @@ fn plain_id(value: Value<'_>) -> Option<&str> {
     }
 }
 
-/// An id that may be absent.
+/// Returns an id that may be absent.
 #[inline(always)]
 pub(super) fn optional_id<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>>> {
     match plain_id(value) {
@@ -144,14 +144,14 @@ fn any_id<'a>(name: &'static str, value: Value<'a>) -> Field<Option<Cow<'a, str>
     }
 }
 
-/// A text that may be absent; IVS writes an absent one as an empty one too. Of a very long one the
-/// beginning is kept.
+/// Returns a text that may be absent; IVS writes an absent one as an empty one too. Of a very long
+/// one the beginning is kept.
 pub(super) fn text(name: &'static str, value: Value<'_>) -> Field<Option<String>> {
     let text = any_text(name, value)?.filter(|text| !text.is_empty());
     Ok(text.map(|text| text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()))
 }
 
-/// A measurement, which may be absent: a JSON number that is not negative.
+/// Returns a measurement, which may be absent: a JSON number that is not negative.
 #[inline(always)]
 pub(super) fn metric(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
     match value {
@@ -161,7 +161,7 @@ pub(super) fn metric(name: &'static str, value: Value<'_>) -> Field<Option<Fixed
     }
 }
 
-/// Why a value is no measurement.
+/// Returns why a value is not a measurement.
 #[cold]
 fn not_a_metric(name: &'static str, value: Value<'_>) -> Rejection {
     let (reason, detail) = match value {
@@ -182,12 +182,12 @@ fn is_not_finite(text: &str) -> bool {
     ["nan", "inf", "infinity"].iter().any(|w| word.eq_ignore_ascii_case(w))
 }
 
-/// A measurement that may also come as a string.
+/// Returns a measurement that may also come as a string.
 pub(super) fn loose_metric(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
     metric(name, loose(value))
 }
 
-/// A string that is a number, without an exponent, as that number.
+/// Returns a string that is a number, without an exponent, as that number.
 fn loose(value: Value<'_>) -> Value<'_> {
     let number = match value {
         Value::Text(text) => decimal(&text.get()),
@@ -200,12 +200,12 @@ fn decimal(text: &str) -> Option<Option<Fixed>> {
     number::whole_text(text).filter(|_| !text.contains(['e', 'E']))
 }
 
-/// A number within the bounds of measurements, on either side of zero.
+/// Returns a number within the bounds of measurements, on either side of zero.
 pub(super) fn is_bounded(number: Fixed) -> bool {
     number.micros().unsigned_abs() <= METRIC_MICROS.end().unsigned_abs()
 }
 
-/// A time that goes into a sketch, in milliseconds.
+/// Returns a time that goes into a sketch, in milliseconds.
 #[inline(always)]
 pub(super) fn delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
     match metric(name, value)? {
@@ -214,7 +214,7 @@ pub(super) fn delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>
     }
 }
 
-/// A time that goes into a sketch and may also come as a string.
+/// Returns a time that goes into a sketch and may also come as a string.
 pub(super) fn loose_delay(name: &'static str, value: Value<'_>) -> Field<Option<Fixed>> {
     delay(name, loose(value))
 }
@@ -225,8 +225,8 @@ fn beyond_delay(name: &'static str, ms: Fixed) -> Rejection {
     Rejection::of_field(Reason::OutOfRange, name, detail)
 }
 
-/// A latency, and whether it was below zero: the viewer's clock is ahead then, which says nothing
-/// against the rest of the record.
+/// Returns a latency, and whether it was below zero: the viewer's clock is ahead then, which says
+/// nothing against the rest of the record.
 #[inline(always)]
 pub(super) fn latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fixed>, bool)> {
     match value {
@@ -237,12 +237,12 @@ pub(super) fn latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fix
     }
 }
 
-/// A latency that may also come as a string.
+/// Returns a latency that may also come as a string.
 pub(super) fn loose_latency(name: &'static str, value: Value<'_>) -> Field<(Option<Fixed>, bool)> {
     latency(name, loose(value))
 }
 
-/// The last part of an ARN; any other id as it is.
+/// Returns the last part of an ARN; any other id as it is.
 pub(super) fn resource_id(id: Cow<'_, str>) -> Cow<'_, str> {
     if !id.starts_with(ARN) {
         return id;
@@ -295,7 +295,7 @@ pub(super) fn ill_typed(name: &'static str, expected: &str, value: Value<'_>) ->
     Rejection::of_field(Reason::IllTyped, name, detail)
 }
 
-/// A time as text, in any of its forms.
+/// Returns a time as text, in any of its forms.
 #[cold]
 fn time_text(name: &'static str, text: &str) -> Field<EpochMs> {
     let digits = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| decimal(text)).flatten();

@@ -13,7 +13,8 @@ use super::slots::slots;
 use super::usual::Habits;
 
 slots! {
-    /// What tells the kinds apart, and what `metrics_update` and `player_telemetry` carry.
+    /// The members that tell the kinds apart, and those that `metrics_update` and
+    /// `player_telemetry` carry.
     Flat {
         event_type: "eventType",
         r#type: "type",
@@ -170,7 +171,7 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// A word that tells kinds apart.
+/// Returns a word that tells kinds apart.
 pub(super) fn word<'a>(
     name: &'static str,
     value: Value<'a>,
@@ -182,7 +183,7 @@ pub(super) fn word<'a>(
     }
 }
 
-/// The rejection of a record whose `name` is a word not known here.
+/// Returns the rejection of a record whose `name` is a word not known here.
 pub(super) fn no_kind(name: &'static str, found: &str) -> Rejection {
     let detail = format!("{} names no kind of record known here", excerpt(found));
     Rejection::of_field(Reason::NoKind, name, detail)

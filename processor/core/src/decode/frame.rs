@@ -91,7 +91,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The object that a line holds, and nothing else.
+    /// Returns the object that a line holds, and nothing else.
     #[inline(always)]
     fn only_object<'a>(&mut self, line: &'a [u8], flat: &mut Flat<'a>) -> Option<&'a str> {
         let line = std::str::from_utf8(line).ok()?;
@@ -228,8 +228,8 @@ impl Decoder {
         }
     }
 
-    /// Why a stretch is refused: by what is wrong with its first line, unless what is wrong lies
-    /// behind that.
+    /// Returns why a stretch is refused: by what is wrong with its first line, unless what is wrong
+    /// lies behind that.
     fn why_refused(
         &mut self,
         stretch: &[u8],
@@ -251,7 +251,7 @@ impl Decoder {
         rejection
     }
 
-    /// Why a line is no event.
+    /// Returns why a line is not an event.
     fn why(&mut self, line: &[u8], context: &Context<'_>) -> Rejection {
         match self.decode_in(line, context) {
             Err(rejection) => rejection,
@@ -285,7 +285,7 @@ struct Valid<'a> {
 }
 
 impl<'a> Valid<'a> {
-    /// The text from `at` on, up to the first byte that is none.
+    /// Returns the text from `at` on, up to the first byte that is none.
     fn at(&mut self, data: &'a [u8], at: usize) -> &'a str {
         let known = at.checked_sub(self.start).and_then(|passed| self.text.get(passed..));
         if let Some(known) = known.filter(|known| !known.is_empty()) {
@@ -308,7 +308,7 @@ enum Behind {
     Garbage,
 }
 
-/// The length of the object or array that `text` begins with, and what stands behind it.
+/// Returns the length of the object or array that `text` begins with, and what stands behind it.
 fn value(text: &str) -> Result<(usize, Behind), Fault> {
     if !text.starts_with(['{', '[']) {
         return Err(Fault { reason: Reason::NotJson, what: "no JSON value", at: 0 });
@@ -323,7 +323,8 @@ fn value(text: &str) -> Result<(usize, Behind), Fault> {
     Ok((length, behind))
 }
 
-/// Where a stretch ends that is refused: at the end of a line, with no whole value on the next.
+/// Returns where a stretch ends that is refused: at the end of a line, with no whole value on the
+/// next.
 fn refused_end<'a>(
     data: &'a [u8],
     at: usize,
@@ -346,18 +347,18 @@ fn refused_end<'a>(
     end
 }
 
-/// Where the line ends that holds `at`: its newline or the end of the data.
+/// Returns where the line ends that holds `at`: its newline or the end of the data.
 fn line_end(data: &[u8], at: usize) -> usize {
     memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |length| at + length)
 }
 
-/// The length of the white space, newlines among it, that `data` begins with.
+/// Returns the length of the white space, newlines among it, that `data` begins with.
 fn space(data: &[u8]) -> usize {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     data.iter().position(|byte| !is_space(byte)).unwrap_or(data.len())
 }
 
-/// The length of the white space, without newlines, that `data` begins with.
+/// Returns the length of the white space, without newlines, that `data` begins with.
 fn blanks(data: &[u8]) -> usize {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
     data.iter().position(|byte| !is_blank(byte)).unwrap_or(data.len())

@@ -43,7 +43,7 @@ pub(super) struct Text<'a> {
 }
 
 impl Value<'_> {
-    /// Whether it is a string without escapes that says `word`.
+    /// Returns whether it is a string without escapes that says `word`.
     #[inline(always)]
     pub(super) fn is_text(self, word: &str) -> bool {
         matches!(self, Self::Text(text) if !text.escaped && text.raw == word)
@@ -51,19 +51,19 @@ impl Value<'_> {
 }
 
 impl<'a> Text<'a> {
-    /// A string without escapes.
+    /// Returns a string without escapes.
     #[inline(always)]
     pub(super) fn of_plain(raw: &'a str) -> Self {
         Self { raw, escaped: false }
     }
 
-    /// The text if it has no escapes.
+    /// Returns the text if it has no escapes.
     #[inline(always)]
     pub(super) fn plain(self) -> Option<&'a str> {
         (!self.escaped).then_some(self.raw)
     }
 
-    /// The text; borrowed unless it has escapes.
+    /// Returns the text; borrowed unless it has escapes.
     pub(super) fn get(self) -> Cow<'a, str> {
         if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
     }
@@ -74,7 +74,7 @@ impl<'a> Text<'a> {
 pub(super) struct Fault {
     /// `NotJson`, `NotAnObject` or `TooLarge` (nesting).
     pub(super) reason: Reason,
-    /// What is wrong.
+    /// The problem.
     pub(super) what: &'static str,
     /// The byte it is wrong at.
     pub(super) at: usize,
@@ -135,7 +135,7 @@ pub(super) fn blank(text: &str, end: usize) -> Result<(), Fault> {
     scanner.end()
 }
 
-/// Where the value ends that `text` begins with, without space before it.
+/// Returns where the value ends that `text` begins with, without space before it.
 pub(super) fn extent(text: &str) -> Result<usize, Fault> {
     let mut scanner = Scanner::new(text);
     scanner.value(0)?;
@@ -150,7 +150,7 @@ pub(super) fn array<'a>(text: &'a str, each: impl FnMut(Value<'a>)) -> Result<()
 /// A line being read.
 struct Scanner<'a> {
     text: &'a str,
-    /// What is left of the text.
+    /// The rest of the text.
     rest: &'a [u8],
 }
 
@@ -166,7 +166,7 @@ impl<'a> Scanner<'a> {
         Self { text, rest: text.as_bytes() }
     }
 
-    /// The position of the rest in the text.
+    /// Returns the position of the rest in the text.
     fn at(&self) -> usize {
         self.text.len() - self.rest.len()
     }
@@ -221,7 +221,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A value that is no string and no number; objects and arrays are checked and skipped.
+    /// Returns a value that is not a string and no number; objects and arrays are checked and
+    /// skipped.
     #[inline(never)]
     fn other(&mut self, depth: usize) -> Result<Value<'a>, Fault> {
         let start = self.at();
@@ -345,7 +346,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The rest of a string from its first escape on.
+    /// Returns the rest of a string from its first escape on.
     #[cold]
     fn escapes(&mut self) -> Result<(), Fault> {
         while self.rest.first() == Some(&b'\\') {
@@ -359,7 +360,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether a plain run ends at `byte`.
+/// Returns whether a plain run ends at `byte`.
 fn is_stop(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
 }
@@ -379,7 +380,7 @@ fn first_stop(chunk: [u8; WORD]) -> Option<usize> {
     (stops != 0).then(|| stops.trailing_zeros() as usize / 8)
 }
 
-/// The character of the escape that starts `bytes`, and its length in bytes.
+/// Returns the character of the escape that starts `bytes`, and its length in bytes.
 fn unescape_one(bytes: &[u8]) -> Option<(char, usize)> {
     let simple = match bytes.get(1)? {
         b'u' => return unescape_unicode(bytes),

@@ -9,13 +9,14 @@ pub(super) struct Tag {
 }
 
 impl Tag {
-    /// The tag of a name whose first bytes are those of `head`, the rest of which is ignored.
+    /// Returns the tag of a name whose first bytes are those of `head`, the rest of which is
+    /// ignored.
     #[inline(always)]
     pub(super) fn new(head: [u8; HEAD], len: usize) -> Self {
         Self { head: u128::from_le_bytes(head) & MASKS[len.min(HEAD)], len }
     }
 
-    /// The tag of a name.
+    /// Returns the tag of a name.
     pub(super) const fn of(name: &[u8]) -> Self {
         let (mut head, mut at) = (0, if name.len() < HEAD { name.len() } else { HEAD });
         while at > 0 {
@@ -79,7 +80,7 @@ impl<const N: usize> Keys<N> {
         }
     }
 
-    /// The index of a name among those given.
+    /// Returns the index of a name among those given.
     #[inline(always)]
     pub(super) fn find(&self, tag: Tag, name: &[u8]) -> Option<usize> {
         let index = usize::from(self.buckets[tag.bucket(self.multiplier)]);
@@ -89,7 +90,7 @@ impl<const N: usize> Keys<N> {
     }
 }
 
-/// The buckets if every name has its own.
+/// Returns the buckets if every name has its own.
 const fn spread<const N: usize>(tags: &[Tag; N], multiplier: u64) -> Option<[u8; BUCKETS]> {
     let (mut buckets, mut at) = ([NONE; BUCKETS], 0);
     while at < N {

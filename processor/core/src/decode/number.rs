@@ -10,7 +10,8 @@ pub(super) const FRACTION_UNIT: [i64; SCALE + 1] = [1_000_000, 100_000, 10_000, 
 /// So many digits always fit an `i64`.
 const SAFE_DIGITS: usize = 18;
 
-/// A number at the start of `bytes`: what follows it, and its value unless [`Fixed`] cannot hold it.
+/// Returns a number at the start of `bytes`: what follows it, and its value unless [`Fixed`] cannot
+/// hold it.
 ///
 /// `None` where the bytes do not start with a number as RFC 8259 writes it. Digits below a
 /// millionth are rounded half to even.
@@ -43,13 +44,13 @@ pub(super) fn scan(bytes: &[u8]) -> Option<(&[u8], Option<Fixed>)> {
     }
 }
 
-/// A text that is one number and nothing else.
+/// Returns a text that is one number and nothing else.
 pub(super) fn whole_text(text: &str) -> Option<Option<Fixed>> {
     scan(text.as_bytes()).filter(|(rest, _)| rest.is_empty()).map(|(_, value)| value)
 }
 
-/// The run of digits that starts `bytes`: its value (wrapped if it is long), its length, and what
-/// follows it.
+/// Returns the run of digits that starts `bytes`: its value (wrapped if it is long), its length,
+/// and what follows it.
 #[inline(always)]
 fn digits(bytes: &[u8]) -> (i64, usize, &[u8]) {
     let (mut value, mut rest) = (0_i64, bytes);
@@ -62,8 +63,8 @@ fn digits(bytes: &[u8]) -> (i64, usize, &[u8]) {
     (value, bytes.len() - rest.len(), rest)
 }
 
-/// A number whose whole and fractional digits stand at the start of `bytes`, up to `rest`, and that
-/// may have an exponent.
+/// Returns a number whose whole and fractional digits stand at the start of `bytes`, up to `rest`,
+/// and that may have an exponent.
 #[cold]
 fn scan_long<'a>(
     negative: bool,

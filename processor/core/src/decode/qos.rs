@@ -14,7 +14,7 @@ use super::reject::Rejection;
 use super::slots::slots;
 use crate::fixed::Fixed;
 
-/// What the clients send for the latency of a recorded video.
+/// The latency that clients send for a recorded video.
 const NOT_LIVE: Option<Fixed> = Fixed::from_int(-1);
 
 /// The same as text.
@@ -37,7 +37,7 @@ slots! {
     }
 }
 
-/// A sample of a player, or a record of another type of the same endpoint.
+/// Returns a sample of a player, or a record of another type of the same endpoint.
 pub(super) fn event<'a>(line: &'a str, fields: Fields<'_>) -> Result<Event<'a>, Rejection> {
     let mut slots = Qos::EMPTY;
     slots.fill(line)?;
@@ -51,8 +51,8 @@ pub(super) fn event<'a>(line: &'a str, fields: Fields<'_>) -> Result<Event<'a>, 
     Ok(Event::Player(sample(&slots, &metric_type, state, fields)?))
 }
 
-/// A record that tells nothing of playback: the answer to a quiz, or what the sample's backend
-/// makes of IVS's events. New types come with new versions of the sample.
+/// Returns a record that tells nothing of playback: the answer to a quiz, or what the sample's
+/// backend makes of IVS's events. New types come with new versions of the sample.
 fn other(slots: &Qos<'_>, fields: Fields<'_>) -> Result<Event<'static>, Rejection> {
     Ok(Event::Fact(Box::new(Fact {
         scope: FactScope::Account { account: String::new(), region: String::new() },
@@ -98,7 +98,8 @@ fn sample<'a>(
     })
 }
 
-/// The latency of a live stream, of milliseconds or else of seconds, and whether it was below zero.
+/// Returns the latency of a live stream, of milliseconds or else of seconds, and whether it was
+/// below zero.
 fn latency(slots: &Qos<'_>) -> Result<(Option<Fixed>, bool), Rejection> {
     match (if_live(slots.live_latency_ms()), if_live(slots.live_latency_sec())) {
         (Value::Null, seconds) => {
@@ -112,7 +113,7 @@ fn latency(slots: &Qos<'_>) -> Result<(Option<Fixed>, bool), Rejection> {
     }
 }
 
-/// A value that says more than that the source is not live.
+/// Returns a value that says more than that the source is not live.
 fn if_live(value: Value<'_>) -> Value<'_> {
     match value {
         Value::Number(number) if number == NOT_LIVE => Value::Null,

@@ -56,7 +56,7 @@ impl Reason {
         Self::HashRange,
     ];
 
-    /// The name used in metrics, rejects and logs.
+    /// Returns the name used in metrics, rejects and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,12 +95,12 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A rejection of the record as a whole.
+    /// Returns a rejection of the record as a whole.
     pub(crate) fn of_record(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, field: None, detail: detail.into() }
     }
 
-    /// A rejection of one field.
+    /// Returns a rejection of one field.
     pub(crate) fn of_field(reason: Reason, field: &'static str, detail: impl Into<String>) -> Self {
         Self { reason, field: Some(field), detail: detail.into() }
     }
@@ -128,7 +128,7 @@ impl From<ForeignRecord> for Rejection {
     }
 }
 
-/// The start of a text in printable ASCII, in backquotes.
+/// Returns the start of a text in printable ASCII, in backquotes.
 pub(super) fn excerpt(text: &str) -> String {
     let mut shown: String = text.escape_default().take(MAX_EXCERPT).collect();
     if text.escape_default().nth(MAX_EXCERPT).is_some() {

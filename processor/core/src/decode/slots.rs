@@ -46,7 +46,7 @@ macro_rules! slots {
                     })
                 }
 
-                /// The slot of a name.
+                /// Returns the slot of a name.
                 #[inline(always)]
                 pub(super) fn slot(tag: Tag, name: &[u8]) -> Option<u8> {
                     KEYS.find(tag, name).map(|index| SLOTS[index] as u8)

@@ -64,7 +64,7 @@ fn in_millis(text: &[u8; 24]) -> Option<EpochMs> {
     is_form.then_some(EpochMs(at + i64::from(millis)))
 }
 
-/// Any form.
+/// Returns any form.
 fn any(text: &[u8]) -> Option<EpochMs> {
     let (head, tail) = text.split_first_chunk::<19>()?;
     let [.., b'-', _, _, b'-', _, _, b'T' | b't', _, _, b':', _, _, b':', _, _] = head else {
@@ -89,7 +89,7 @@ fn any(text: &[u8]) -> Option<EpochMs> {
     Some(EpochMs(local_ms + millis - offset_ms(zone)?))
 }
 
-/// Milliseconds from 1970 to a date and time of day, if there is such.
+/// Returns milliseconds from 1970 to a date and time of day, if there is such.
 #[inline]
 fn local_ms([year, month, day]: [u32; 3], [hour, minute, second]: [u32; 3]) -> Option<i64> {
     let Month { length, before } = *MONTHS.get(month.wrapping_sub(1) as usize)?;
@@ -104,13 +104,13 @@ fn local_ms([year, month, day]: [u32; 3], [hour, minute, second]: [u32; 3]) -> O
     Some((i64::from(days) - EPOCH_DAYS) * DAY_MS + i64::from(day_ms))
 }
 
-/// Two decimal digits.
+/// Returns two decimal digits.
 fn pair(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
 }
 
-/// The milliseconds of an optional `.digits`, and what follows it.
+/// Returns the milliseconds of an optional `.digits`, and what follows it.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.', digits @ ..] = text else {
         return Some((0, text));
@@ -121,7 +121,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     (length > 0).then(|| (digit(0) * 100 + digit(1) * 10 + digit(2), zone))
 }
 
-/// How far the zone is ahead of UTC.
+/// Returns how far the zone is ahead of UTC.
 fn offset_ms(zone: &[u8]) -> Option<i64> {
     match zone {
         [b'Z' | b'z'] => Some(0),

@@ -29,7 +29,7 @@ const NO_SLOT: u8 = u8::MAX;
 
 type Line = [u8; MAX_LINE + BLOCK];
 
-/// What names follow on what names, as seen so far.
+/// The names that follow each name, as seen so far.
 #[derive(Clone, Debug)]
 pub(super) struct Habits {
     /// The line. What stands behind it has no meaning.
@@ -111,7 +111,7 @@ impl Habits {
         }
     }
 
-    /// The name at `at`, if it is one that came after `before`.
+    /// Returns the name at `at`, if it is one that came after `before`.
     #[inline(always)]
     fn guess<S: Simd>(&self, simd: S, at: usize, before: u8) -> Option<u8> {
         let bytes = u8x32::from_slice(simd, self.line.get(at..at + MAX_NAME)?);
@@ -179,13 +179,13 @@ impl Habits {
     }
 }
 
-/// The byte at `at`; 0 beyond what a line and its padding have.
+/// Returns the byte at `at`; 0 beyond what a line and its padding have.
 #[inline(always)]
 fn byte(line: &Line, at: usize) -> u8 {
     line.get(at).copied().unwrap_or(0)
 }
 
-/// The closing quote of the string whose text begins at `begin`.
+/// Returns the closing quote of the string whose text begins at `begin`.
 #[inline(always)]
 fn string_end<S: Simd>(simd: S, line: &Line, begin: usize) -> Option<usize> {
     let mut end = begin;
@@ -202,14 +202,14 @@ fn string_end<S: Simd>(simd: S, line: &Line, begin: usize) -> Option<usize> {
     }
 }
 
-/// What stands in a usual string or name, its quotes not included.
+/// Returns what stands in a usual string or name, its quotes not included.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, 0x20..0x80) && !matches!(byte, b'"' | b'\\')
 }
 
-/// The number at `at`, and where it ends, if it has at most eight digits before a point and six
-/// behind it, and neither sign nor exponent. (Of a longer one it is the beginning, which nothing
-/// follows that may stand behind a value.)
+/// Returns the number at `at`, and where it ends, if it has at most eight digits before a point and
+/// six behind it, and neither sign nor exponent. (Of a longer one it is the beginning, which
+/// nothing follows that may stand behind a value.)
 #[inline(always)]
 fn short_number(line: &Line, at: usize) -> Option<(Fixed, usize)> {
     let (whole, length) = digits(line, at)?;
@@ -226,7 +226,7 @@ fn short_number(line: &Line, at: usize) -> Option<(Fixed, usize)> {
     Some((Fixed::from_micros(micros + fraction * unit), end + 1 + length))
 }
 
-/// The value of the one to eight digits at `at`, all read at once, and their number.
+/// Returns the value of the one to eight digits at `at`, all read at once, and their number.
 #[inline(always)]
 fn digits(line: &Line, at: usize) -> Option<(i64, usize)> {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -247,7 +247,7 @@ fn digits(line: &Line, at: usize) -> Option<(i64, usize)> {
     Some((all as i64, length as usize))
 }
 
-/// A value that is neither a string nor a short number: a word, or any other number.
+/// Returns a value that is neither a string nor a short number: a word, or any other number.
 #[cold]
 fn other(text: &str, at: usize) -> Option<(Value<'_>, usize)> {
     let rest = text.as_bytes().get(at..)?;

@@ -28,7 +28,7 @@ pub struct Batch {
     pub datums: Vec<Datum>,
 }
 
-/// What is left to try after CloudWatch has refused a batch.
+/// The next try after CloudWatch has refused a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bisected {
     /// Send each half by itself.
@@ -53,7 +53,7 @@ impl Batch {
     }
 }
 
-/// An upper bound of what a datum adds to a call, in bytes.
+/// Returns an upper bound of what a datum adds to a call, in bytes.
 #[must_use]
 pub fn estimated_bytes(datum: &Datum) -> usize {
     let dimension = datum.series.dimension().map_or(0, |(name, value)| name.len() + value.len());

@@ -74,8 +74,8 @@ fn one() -> Option<Samples> {
     single(FixedSum(1_000_000))
 }
 
-/// The datums of an epoch's partials: everything that adds up inside CloudWatch, per channel and
-/// for the fleet, ascending by metric, series and time.
+/// Returns the datums of an epoch's partials: everything that adds up inside CloudWatch, per
+/// channel and for the fleet, ascending by metric, series and time.
 #[must_use]
 pub fn window_datums(partials: &[(WindowKey, WindowAgg)]) -> Vec<Datum> {
     let mut builder = Builder::default();
@@ -106,8 +106,8 @@ pub fn window_datums(partials: &[(WindowKey, WindowAgg)]) -> Vec<Datum> {
     builder.finish()
 }
 
-/// The datums of the merged rows that an epoch touched: gauges that grow while a minute fills, to
-/// be read with Maximum. The fleet's series is the largest channel's.
+/// Returns the datums of the merged rows that an epoch touched: gauges that grow while a minute
+/// fills, to be read with Maximum. The fleet's series is the largest channel's.
 ///
 /// Players are distinct players; chat is counted from the log where no rate is reported.
 #[must_use]
@@ -128,7 +128,8 @@ pub fn stored_datums<'a>(
     builder.finish()
 }
 
-/// The datums of the timeline items that an epoch was the first to insert, milestones included.
+/// Returns the datums of the timeline items that an epoch was the first to insert, milestones
+/// included.
 ///
 /// `summary_of` gives the merged summary of a session the epoch touched. Starts, ends and failures
 /// hang on milestones, so each counts once per session. Starvation counts when the second of an
@@ -216,8 +217,8 @@ fn starvation_datums(inserted: &[&TimelineItem], summary: &SummaryAgg, builder: 
     }
 }
 
-/// The datums of facts that belong to no session: an account's limit breaches, in the fleet's
-/// series.
+/// Returns the datums of facts that belong to no session: an account's limit breaches, in the
+/// fleet's series.
 #[must_use]
 pub fn account_datums(facts: &[Fact]) -> Vec<Datum> {
     let mut builder = Builder::default();
@@ -227,7 +228,8 @@ pub fn account_datums(facts: &[Fact]) -> Vec<Datum> {
     builder.finish()
 }
 
-/// The datum of a closed window: the loss of viewers since the window before, at its last minute.
+/// Returns the datum of a closed window: the loss of viewers since the window before, at its last
+/// minute.
 #[must_use]
 pub fn closed_window_datums(
     previous: &ClosedWindow,

@@ -23,7 +23,7 @@ pub const GRACE_MS: i64 = 60_000;
 /// Smallest mean audience before a drop that is judged: below it one person is more than 10 %.
 pub const AUDIENCE_FLOOR: FixedSum = FixedSum(10_000_000);
 
-/// What is known of a session in one window.
+/// The figures of a session in one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedWindow {
     /// The session.
@@ -50,13 +50,13 @@ pub struct ClosedWindow {
     pub watched_ms: FixedSum,
 }
 
-/// The window that holds `time`, by its start.
+/// Returns the window that holds `time`, by its start.
 fn window_of(time: EpochMs) -> EpochMs {
     EpochMs(time.0.div_euclid(WINDOW_MS) * WINDOW_MS)
 }
 
-/// The windows to judge after an epoch with these partials: for each session the last window
-/// before one whose minutes past the grace were touched. Ascending.
+/// Returns the windows to judge after an epoch with these partials: for each session the last
+/// window before one whose minutes past the grace were touched. Ascending.
 pub fn windows_to_judge<'a>(
     keys: impl IntoIterator<Item = &'a WindowKey>,
 ) -> BTreeSet<(Arc<str>, EpochMs)> {
@@ -69,7 +69,7 @@ pub fn windows_to_judge<'a>(
     keys.into_iter().filter_map(judged).collect()
 }
 
-/// The minutes whose rows [`ClosedWindow::pair`] needs to judge the window that starts at
+/// Returns the minutes whose rows [`ClosedWindow::pair`] needs to judge the window that starts at
 /// `start`: those of the window before, then its own. Half-open.
 #[must_use]
 pub fn minutes_needed(start: EpochMs) -> std::ops::Range<Minute> {
@@ -77,8 +77,8 @@ pub fn minutes_needed(start: EpochMs) -> std::ops::Range<Minute> {
 }
 
 impl ClosedWindow {
-    /// The window that starts at `start` and the one before, from the stored rows of their minutes;
-    /// rows of other sessions and minutes are ignored.
+    /// Returns the window that starts at `start` and the one before, from the stored rows of their
+    /// minutes; rows of other sessions and minutes are ignored.
     #[must_use]
     pub fn pair<'a>(
         session_id: &Arc<str>,
@@ -126,7 +126,7 @@ impl ClosedWindow {
         self.watched_ms += row.watch_buffering_ms;
     }
 
-    /// The end of the window, exclusive.
+    /// Returns the end of the window, exclusive.
     #[must_use]
     pub fn end(&self) -> EpochMs {
         EpochMs(self.start.0 + WINDOW_MS)
@@ -154,8 +154,8 @@ impl ClosedWindow {
     }
 }
 
-/// The loss of viewers from one window to the next: 100 × (before − now) / before, 0 if there are
-/// more now, rounded down to a millionth of a percent.
+/// Returns the loss of viewers from one window to the next: 100 × (before − now) / before, 0 if
+/// there are more now, rounded down to a millionth of a percent.
 ///
 /// `None` unless both windows have viewer samples, the mean before reaches [`AUDIENCE_FLOOR`], and
 /// the stream was live to the end of the window: the end of a stream is no drop.

@@ -31,7 +31,7 @@ pub enum Series {
 }
 
 impl Series {
-    /// The dimension's name and value; none for the fleet.
+    /// Returns the dimension's name and value; none for the fleet.
     #[must_use]
     pub fn dimension(&self) -> Option<(&'static str, &str)> {
         match self {
@@ -45,7 +45,7 @@ impl Series {
 /// Samples of one series in one minute.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Datum {
-    /// What is measured, and in which unit.
+    /// The metric, with its unit.
     pub metric: &'static Metric,
     /// The series.
     pub series: Series,

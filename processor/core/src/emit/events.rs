@@ -34,7 +34,7 @@ pub const HIGH_REBUFFER_PERCENT: FixedSum = FixedSum(5_000_000);
 /// window before was at or below it, so that a long spike is told once.
 pub const CHAT_SPIKE_PER_MINUTE: FixedSum = FixedSum(100_000_000);
 
-/// The events of the timeline items that an epoch was the first to insert, in their order.
+/// Returns the events of the timeline items that an epoch was the first to insert, in their order.
 ///
 /// `summary_of` gives the merged summary of a session the epoch touched.
 #[must_use]
@@ -55,7 +55,7 @@ pub fn session_events<'a>(
     inserted.iter().filter_map(event).collect()
 }
 
-/// What failed on a stage, if the item says so.
+/// Returns what failed on a stage, if the item says so.
 pub(super) fn real_time_issue(item: &TimelineItem) -> Option<RealTimeIssue> {
     Some(match item.event_type {
         event_type::PARTICIPANT_PUBLISH_ERROR => RealTimeIssue::PublishError,
@@ -81,7 +81,7 @@ fn real_time_event(issue: RealTimeIssue, item: &TimelineItem) -> DomainEvent {
     })
 }
 
-/// What a single fact says about the quality of the ingest.
+/// Returns what a single fact says about the quality of the ingest.
 fn incident_event(item: &TimelineItem, summary: &SummaryAgg) -> Option<DomainEvent> {
     // The fingerprint tells incidents of one second apart.
     let kind = format!("{}/{:016x}", item.event_type, item.fingerprint);
@@ -170,7 +170,7 @@ fn session_summary(summary: &SummaryAgg) -> SessionSummary {
     }
 }
 
-/// The events of facts that belong to no session: an account's limit breaches.
+/// Returns the events of facts that belong to no session: an account's limit breaches.
 #[must_use]
 pub fn account_events(facts: &[Fact]) -> Vec<DomainEvent> {
     let event = |fact: &Fact| {
@@ -190,8 +190,8 @@ pub fn account_events(facts: &[Fact]) -> Vec<DomainEvent> {
     facts.iter().filter_map(event).collect()
 }
 
-/// The events of a closed window: what changed since the window before. None of a stream that was
-/// not live to the end of the window.
+/// Returns the events of a closed window: what changed since the window before. None of a stream
+/// that was not live to the end of the window.
 #[must_use]
 pub fn closed_window_events(
     previous: &ClosedWindow,
@@ -210,7 +210,7 @@ pub fn closed_window_events(
     events
 }
 
-/// What a window says about an issue: the value, the threshold, and whether it is bad.
+/// Returns what a window says about an issue: the value, the threshold, and whether it is bad.
 fn judge(issue: QualityIssue, window: &ClosedWindow) -> Option<(FixedSum, FixedSum, bool)> {
     let low = |value: FixedSum, limit: FixedSum| (value, limit, value < limit);
     match issue {
@@ -224,8 +224,8 @@ fn judge(issue: QualityIssue, window: &ClosedWindow) -> Option<(FixedSum, FixedS
     }
 }
 
-/// A change from good to bad or back. A first bad window, without one before, is a change too; a
-/// window without samples is none.
+/// Returns a change from good to bad or back. A first bad window, without one before, is a change
+/// too; a window without samples is none.
 fn quality_event(
     issue: QualityIssue,
     previous: &ClosedWindow,

@@ -1,4 +1,4 @@
-//! What the processor says about itself: an epoch's figures with its shard, a worker's each minute.
+//! The processor's figures about itself: an epoch's figures with its shard, a worker's each minute.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use kinesis_model::{EpochMs, ShardId};
 pub struct EpochFigures<'a> {
     /// Its shard.
     pub shard: &'a ShardId,
-    /// What became of its records.
+    /// The outcome of its records.
     pub counts: &'a Counts,
     /// Rows it put.
     pub rows_written: u64,
@@ -51,7 +51,7 @@ pub struct WorkerFigures {
     pub time: EpochMs,
 }
 
-/// The datums of an epoch, for its shard and for the fleet.
+/// Returns the datums of an epoch, for its shard and for the fleet.
 #[must_use]
 pub fn epoch_datums(epoch: &EpochFigures<'_>) -> Vec<Datum> {
     let counts = epoch.counts;
@@ -85,7 +85,8 @@ pub fn epoch_datums(epoch: &EpochFigures<'_>) -> Vec<Datum> {
     datums
 }
 
-/// The datums of a worker: each shard's lag, the largest for the fleet, and the worker's counts.
+/// Returns the datums of a worker: each shard's lag, the largest for the fleet, and the worker's
+/// counts.
 #[must_use]
 pub fn worker_datums(worker: &WorkerFigures) -> Vec<Datum> {
     let mut datums = Vec::new();
@@ -110,7 +111,7 @@ pub fn worker_datums(worker: &WorkerFigures) -> Vec<Datum> {
     datums
 }
 
-/// 2^53: counts above it are no exact doubles, and no counts either.
+/// 2^53: counts above it are not exact doubles, and not counts either.
 const MAX_EXACT: u64 = 1 << 53;
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]

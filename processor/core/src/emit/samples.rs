@@ -28,12 +28,12 @@ pub(super) enum Samples {
 }
 
 impl Samples {
-    /// One sample.
+    /// Returns one sample.
     pub(super) fn single(value: FixedSum) -> Self {
         Self::Statistics { count: whole(1), sum: value, min: value, max: value }
     }
 
-    /// Every sample of a figure; `None` of none.
+    /// Returns every sample of a figure; `None` of none.
     pub(super) fn of_stat(stat: &Stat) -> Option<Self> {
         let range = stat.range?;
         Some(Self::Statistics {
@@ -67,8 +67,8 @@ impl Samples {
         Some(Self::Statistics { count, sum, min: min.into(), max: max.into() })
     }
 
-    /// A sketch's values, and their sum, which the sketch keeps within its error only; `None` of
-    /// none.
+    /// Returns a sketch's values, and their sum, which the sketch keeps within its error only;
+    /// `None` of none.
     pub(super) fn of_sketch(sketch: &Quantiles, sum: u64) -> Option<Self> {
         let last = sketch.count().checked_sub(1)?;
         let mut values = BTreeMap::new();
@@ -108,7 +108,7 @@ impl Samples {
         }
     }
 
-    /// The datum's value.
+    /// Returns the datum's value.
     pub(super) fn value(&self) -> DatumValue {
         match self {
             Self::Statistics { count, sum, min, max } if *count == whole(1) && min == max => {
@@ -168,7 +168,7 @@ fn move_one(runs: &mut BTreeMap<u32, u64>, from: u32, to: u32) {
     *runs.entry(to).or_default() += 1;
 }
 
-/// At most [`MAX_VALUES`] values for as many samples, whose sum is `sum`.
+/// Returns at most [`MAX_VALUES`] values for as many samples, whose sum is `sum`.
 ///
 /// One sample each at the smallest and the largest value stays as it is. The others are grouped by
 /// rank into groups of about equal size, each for its mean, so the rank of a percentile is off by
@@ -214,7 +214,8 @@ fn take_one(values: &mut BTreeMap<u32, u64>, value: u32) {
     }
 }
 
-/// The means of at most [`MAX_VALUES`] - 2 groups of neighbours with their counts, ascending.
+/// Returns the means of at most [`MAX_VALUES`] - 2 groups of neighbours with their counts,
+/// ascending.
 fn grouped(values: &BTreeMap<u32, u64>) -> Vec<(f64, f64)> {
     /// Groups between the two ends.
     const GROUPS: u128 = MAX_VALUES as u128 - 2;

@@ -111,7 +111,7 @@ fn players_give_distributions_ratios_and_sums() {
     assert_eq!(find(&stored, "ActivePlayers", Some("a")), [&DatumValue::Single(2.0)]);
 }
 
-/// A session's fold with its milestones, as if one epoch had inserted everything.
+/// Returns a session's fold with its milestones, as if one epoch had inserted everything.
 fn session(facts: &[(i64, FactKind)]) -> (Vec<TimelineItem>, SummaryAgg) {
     let mut fold = SessionFold::default();
     for (second, kind) in facts {
@@ -220,7 +220,7 @@ fn account_breaches_count_for_the_fleet_and_are_told() {
     assert_eq!((told.exceeded_by, told.region.as_str()), (Some(37.0), "r"));
 }
 
-/// The item of an event of a stage or a composition.
+/// Returns the item of an event of a stage or a composition.
 fn stage_item(name: &str) -> TimelineItem {
     use crate::decode::{Fact, FactScope, StageEvent};
     let is_stage = name.starts_with("Participant");
@@ -261,7 +261,7 @@ fn failures_of_compositions_count_and_are_told_without_a_summary() {
 /// Start of a five-minute window after the base second.
 const WINDOW: EpochMs = EpochMs(1_772_366_700_000);
 
-/// Two windows with one gauge a minute: viewers before and now, and what else differs now.
+/// Returns two windows with one gauge a minute: viewers before and now, and what else differs now.
 fn two_windows(
     before: i64,
     now: i64,
@@ -357,7 +357,8 @@ fn a_window_is_judged_once_the_next_one_is_past_the_grace() {
     );
 }
 
-/// What CloudWatch makes of datums: count, sum, minimum and maximum of each series and minute.
+/// Returns what CloudWatch makes of datums: count, sum, minimum and maximum of each series and
+/// minute.
 fn in_cloudwatch(datums: &[Datum]) -> BTreeMap<(&'static str, Series, EpochMs), [f64; 4]> {
     let mut found: BTreeMap<_, [f64; 4]> = BTreeMap::new();
     for datum in datums {

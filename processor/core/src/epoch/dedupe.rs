@@ -28,7 +28,7 @@ impl EventId {
     }
 }
 
-/// The bits of `8-4-4-4-12` hexadecimal text.
+/// Returns the bits of `8-4-4-4-12` hexadecimal text.
 fn uuid_bits(text: &[u8]) -> Option<[u64; 2]> {
     let text: &[u8; 36] = text.try_into().ok()?;
     if [8, 13, 18, 23].iter().any(|&dash| text[dash] != b'-') {
@@ -43,8 +43,8 @@ fn uuid_bits(text: &[u8]) -> Option<[u64; 2]> {
     Some([(eight(0, 4)? << 32) | eight(9, 14)?, (eight(19, 24)? << 32) | eight(28, 32)?])
 }
 
-/// The 32 bits that eight hexadecimal digits spell, all eight at once; the first digit is the
-/// highest byte.
+/// Returns the 32 bits that eight hexadecimal digits spell, all eight at once; the first digit is
+/// the highest byte.
 fn hex_value(digits: u64) -> Option<u64> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES * 0x80;
@@ -89,8 +89,8 @@ pub struct Dedupe {
 }
 
 impl Dedupe {
-    /// A filter over `horizon_ms` (0 turns it off) that holds at most `max_ids` ids; beyond that
-    /// the oldest are forgotten, which again depends on the records alone.
+    /// Returns a filter over `horizon_ms` (0 turns it off) that holds at most `max_ids` ids; beyond
+    /// that the oldest are forgotten, which again depends on the records alone.
     #[must_use]
     pub fn new(horizon_ms: i64, max_ids: usize) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Dedupe {
         }
     }
 
-    /// Whether an earlier record with this id arrived within the horizon; notes this one.
+    /// Returns whether an earlier record with this id arrived within the horizon; notes this one.
     pub fn repeats(&mut self, id: EventId) -> bool {
         if self.horizon_ms == 0 {
             return false;
@@ -130,13 +130,14 @@ impl Dedupe {
         earlier.is_some()
     }
 
-    /// The latest arrival so far, from which a successor computes where to start warming up.
+    /// Returns the latest arrival so far, from which a successor computes where to start warming
+    /// up.
     #[must_use]
     pub fn latest_arrival(&self) -> Option<EpochMs> {
         (self.latest.0 != i64::MIN).then_some(self.latest)
     }
 
-    /// About what it takes in memory: an id stands in the map and in the order.
+    /// Returns about what it takes in memory: an id stands in the map and in the order.
     pub(super) fn memory_bytes(&self) -> u64 {
         (self.seen.capacity() * 25 + self.order.capacity() * 24) as u64
     }

@@ -34,7 +34,7 @@ pub struct ShardConfig {
     pub dedupe_max_ids: usize,
     /// Whether the epoch's records are kept for an archive segment.
     pub archive: bool,
-    /// What decode accepts.
+    /// The limits that decode applies.
     pub decode: DecodeLimits,
 }
 
@@ -111,7 +111,7 @@ pub struct Footprint {
     pub ids_bytes: u64,
 }
 
-/// What the driver tells the machine.
+/// A message from the driver to the machine.
 #[derive(Debug)]
 pub enum Input {
     /// The next records of the shard, in order. A first slice of them is folded at once, the rest
@@ -136,7 +136,7 @@ pub enum Input {
     HandOver,
 }
 
-/// What the machine asks the driver to do. Each but the last is answered by its `done`.
+/// A request of the machine to the driver. Each but the last is answered by its `done`.
 #[derive(Debug)]
 pub enum Effect {
     /// Write `pendingCheckpoint` on the condition that the lease is ours.
@@ -165,7 +165,7 @@ pub struct StoredRows {
     pub inserted: Vec<TimelineItem>,
 }
 
-/// What an epoch leaves beside its rows.
+/// The objects that an epoch leaves beside its rows.
 #[derive(Debug, Default)]
 pub struct Objects {
     /// Every record after this position is in the epoch; `None` at the beginning of the shard.
@@ -184,7 +184,7 @@ pub struct Objects {
     pub hash_range: Option<HashRange>,
 }
 
-/// What metrics and domain events are made of.
+/// The source of metrics and domain events.
 #[derive(Debug)]
 pub struct Emission {
     /// The epoch's partials: they add up inside CloudWatch.

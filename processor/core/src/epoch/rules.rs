@@ -52,7 +52,7 @@ pub enum ForeignRules {
     Unreadable {
         /// The epoch's end.
         to: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
 }

@@ -36,7 +36,7 @@ fn step(shard: &mut Shard, input: Input) -> Vec<Effect> {
     effects
 }
 
-/// What an effect asks for, and its answer.
+/// Returns what an effect asks for, and its answer.
 fn answer(effect: Effect) -> (String, Option<Input>) {
     match effect {
         Effect::Prepare(step) => (format!("prepare {}", step.to), Some(step.done())),

@@ -1,4 +1,4 @@
-//! What the rows of some time add up to: of one row, an hour, a session or the whole period.
+//! The sum of the rows of some time: of one row, an hour, a session or the whole period.
 
 use ivs_schemas::report::Figures;
 
@@ -28,7 +28,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket of one row.
+    /// Returns the bucket of one row.
     pub(super) fn of(row: &WindowAgg) -> Self {
         let logged = (row.chat_messages > 0).then(|| whole(row.chat_messages));
         let players = (!row.players.is_empty()).then(|| whole(row.active_players()));
@@ -68,7 +68,7 @@ impl Bucket {
         self.chat_rate.sum.mean_fixed(minutes).map(FixedSum::to_f64)
     }
 
-    /// The report's figures.
+    /// Returns the report's figures.
     pub(super) fn figures(&self, has_chat_log: bool) -> Figures {
         Figures {
             minutes: self.rows,
@@ -114,7 +114,7 @@ impl Merge for Bucket {
     }
 }
 
-/// The mean, to a millionth.
+/// Returns the mean, to a millionth.
 pub(super) fn mean(total: &Total) -> Option<f64> {
     total.mean().map(FixedSum::to_f64)
 }
@@ -124,7 +124,7 @@ pub(super) fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// A total of one mean, or of none.
+/// Returns a total of one mean, or of none.
 fn one(mean: Option<FixedSum>) -> Total {
     Total { sum: mean.unwrap_or_default(), count: u64::from(mean.is_some()) }
 }

@@ -60,7 +60,7 @@ struct OpenMinute {
     bucket: Bucket,
 }
 
-/// What players saw, over the period.
+/// The players' experience over the period.
 #[derive(Debug, Default)]
 struct Players {
     records: u64,
@@ -74,7 +74,7 @@ struct Players {
 }
 
 impl ReportFold {
-    /// An empty report. `now` ends the sessions that are live.
+    /// Returns an empty report. `now` ends the sessions that are live.
     #[must_use]
     pub fn new(channel_id: &str, period: Period, now: EpochMs) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl ReportFold {
         }
     }
 
-    /// The sessions seen in rows so far.
+    /// Returns the sessions seen in rows so far.
     pub fn session_ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.sessions.keys()
     }
@@ -157,7 +157,7 @@ impl ReportFold {
         self.sessions.get_mut(id)
     }
 
-    /// The report; comparison with the period before is left to who can read it.
+    /// Returns the report; comparison with the period before is left to who can read it.
     #[must_use]
     pub fn finish(mut self) -> Report {
         let last = self.minute.take();

@@ -41,7 +41,7 @@ pub enum PeriodError {
 }
 
 impl Period {
-    /// The period that holds a date.
+    /// Returns the period that holds a date.
     ///
     /// # Errors
     /// At the ends of the calendar, in the years -9999 and 9999; and for a day that the zone's
@@ -75,7 +75,7 @@ impl Period {
         Ok(Self { kind, name, start, end, zone })
     }
 
-    /// The latest period that is over.
+    /// Returns the latest period that is over.
     ///
     /// # Errors
     /// At the ends of the calendar.
@@ -90,9 +90,9 @@ impl Period {
         current.last_before()
     }
 
-    /// The period before this one. Of a period that is not over, only as much of the one before as
-    /// is over of this: half a day compares with half a day. `None` if nothing of it is over, and
-    /// where the calendar begins.
+    /// Returns the period before this one. Of a period that is not over, only as much of the one
+    /// before as is over of this: half a day compares with half a day. `None` if nothing of it is
+    /// over, and where the calendar begins.
     #[must_use]
     pub fn before(&self, now: EpochMs) -> Option<Self> {
         let mut before = self.last_before().ok()?;
@@ -117,7 +117,7 @@ impl Period {
         }
     }
 
-    /// Which kind it is.
+    /// Returns which kind it is.
     #[must_use]
     pub fn kind(&self) -> ReportType {
         self.kind
@@ -129,25 +129,25 @@ impl Period {
         &self.name
     }
 
-    /// Its first instant.
+    /// Returns its first instant.
     #[must_use]
     pub fn start(&self) -> EpochMs {
         self.start
     }
 
-    /// The first instant after it.
+    /// Returns the first instant after it.
     #[must_use]
     pub fn end(&self) -> EpochMs {
         self.end
     }
 
-    /// Whether an instant lies in it.
+    /// Returns whether an instant lies in it.
     #[must_use]
     pub fn contains(&self, time: EpochMs) -> bool {
         (self.start..self.end).contains(&time)
     }
 
-    /// How the report names it.
+    /// Returns how the report names it.
     #[must_use]
     pub fn describe(&self) -> report::Period {
         report::Period {
@@ -158,7 +158,7 @@ impl Period {
         }
     }
 
-    /// An instant by the clock of the zone; beyond the years -9999 to 9999 the nearer end.
+    /// Returns an instant by the clock of the zone; beyond the years -9999 to 9999 the nearer end.
     pub(super) fn zoned(&self, time: EpochMs) -> Zoned {
         let nearest = if time.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_millisecond(time.0).unwrap_or(nearest).to_zoned(self.zone.clone())
@@ -170,7 +170,7 @@ impl Period {
         zoned.timestamp().display_with_offset(zoned.offset()).to_string()
     }
 
-    /// The zone's next change of offset after an instant.
+    /// Returns the zone's next change of offset after an instant.
     pub(super) fn next_change(&self, after: EpochMs) -> Option<EpochMs> {
         let after = Timestamp::from_millisecond(after.0).ok()?;
         let next = self.zone.following(after).next()?;

@@ -45,7 +45,7 @@ impl Spread {
     }
 }
 
-/// The stabilities of sessions, weighted by their minutes; `None` if none is known.
+/// Returns the stabilities of sessions, weighted by their minutes; `None` if none is known.
 pub(super) fn stability<'a>(sessions: impl Iterator<Item = &'a Spread>) -> Option<f64> {
     let (mut sum, mut weight) = (0.0, 0.0);
     for spread in sessions {
@@ -57,7 +57,7 @@ pub(super) fn stability<'a>(sessions: impl Iterator<Item = &'a Spread>) -> Optio
     (weight > 0.0).then(|| rounded(sum / weight))
 }
 
-/// The parts of the quality score, each capped.
+/// Returns the parts of the quality score, each capped.
 pub(super) fn quality(
     bitrate_bps: Option<f64>,
     frame_rate: Option<f64>,
@@ -74,7 +74,7 @@ pub(super) fn quality(
     }
 }
 
-/// The sum of the parts, 0 to 100; `None` if one is unknown.
+/// Returns the sum of the parts, 0 to 100; `None` if one is unknown.
 pub(super) fn total(parts: &QualityScoreParts) -> Option<f64> {
     Some(rounded(parts.bitrate? + parts.frame_rate? + parts.stability?))
 }

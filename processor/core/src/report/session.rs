@@ -14,7 +14,7 @@ use kinesis_model::EpochMs;
 /// Milliseconds of a minute.
 pub(super) const MINUTE_MS: i64 = 60_000;
 
-/// What is kept of a session: its rows of the period, and what its summary says.
+/// The kept part of a session: its rows of the period, and what its summary says.
 #[derive(Debug, Default)]
 pub(super) struct SessionPart {
     pub(super) rows: Bucket,
@@ -25,7 +25,7 @@ pub(super) struct SessionPart {
     summary: Option<Digest>,
 }
 
-/// What a report needs of a summary.
+/// The parts of a summary that a report needs.
 #[derive(Debug)]
 struct Digest {
     status: SessionStatus,
@@ -162,7 +162,7 @@ impl SessionPart {
         }
     }
 
-    /// Its part in the period; `None` if it was not live in it.
+    /// Returns its part in the period; `None` if it was not live in it.
     pub(super) fn clip(&self, period: &Period) -> Option<Clipped> {
         let (start, until) = self.interval()?;
         let touches = period.contains(start) || (start < period.start() && until > period.start());
@@ -199,7 +199,7 @@ impl SessionPart {
         (!self.rows.chat_rate.is_empty()).then_some(self.rows.chat_rate.sum)
     }
 
-    /// How the report shows it.
+    /// Returns how the report shows it.
     pub(super) fn describe(&self, id: &str, clipped: &Clipped, period: &Period) -> Session {
         let digest = self.summary.as_ref();
         let whole_s = |digest: &Digest| digest.duration_s.filter(|_| digest.ended_at.is_some());
@@ -226,7 +226,7 @@ impl SessionPart {
     }
 }
 
-/// Milliseconds as seconds.
+/// Returns milliseconds as seconds.
 pub(super) fn seconds(ms: i64) -> f64 {
     FixedSum(i128::from(ms) * 1_000).to_f64()
 }

@@ -65,7 +65,7 @@ impl Slots {
         }
     }
 
-    /// The hours with rows.
+    /// Returns the hours with rows.
     pub(super) fn breakdown(&self, period: &Period, has_chat_log: bool) -> Vec<Hour> {
         let hour = |slot: &Slot| Hour {
             hour: period.zoned(slot.start).strftime("%Y-%m-%d %H:00").to_string(),
@@ -75,7 +75,7 @@ impl Slots {
         self.0.iter().filter(|slot| slot.bucket.rows > 0).map(hour).collect()
     }
 
-    /// All steps.
+    /// Returns all steps.
     pub(super) fn series(&self, period: &Period, has_chat_log: bool) -> Series {
         let point = |slot: &Slot| Point {
             start: period.rfc3339(slot.start),

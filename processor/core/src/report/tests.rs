@@ -23,12 +23,12 @@ use kinesis_model::EpochMs;
 const DAY_S: i64 = 1_772_323_200;
 const HOUR_S: i64 = 3_600;
 
-/// The day of [`DAY_S`], in UTC.
+/// Returns the day of [`DAY_S`], in UTC.
 fn day() -> Period {
     Period::containing(ReportType::Daily, date(2026, 3, 1), TimeZone::UTC).unwrap()
 }
 
-/// An empty report of that day, made `second` seconds after its start.
+/// Returns an empty report of that day, made `second` seconds after its start.
 fn fold_at(second: i64) -> ReportFold {
     ReportFold::new("ch-1", day(), EpochMs((DAY_S + second) * 1_000))
 }
@@ -37,7 +37,7 @@ fn fixed(value: f64) -> Fixed {
     format!("{value}").parse().unwrap()
 }
 
-/// A row with one `metrics_update`: viewers, bitrate in Mbit/s, frame rate, chat rate.
+/// Returns a row with one `metrics_update`: viewers, bitrate in Mbit/s, frame rate, chat rate.
 fn row(viewers: i64, bitrate_mbps: f64, frame_rate: f64, chat_rate: i64) -> WindowAgg {
     let mut row = WindowAgg { records: 1, gauges: 1, ..WindowAgg::default() };
     row.viewers.add_some(EpochMs(0), Fixed::from_int(viewers));
@@ -47,13 +47,13 @@ fn row(viewers: i64, bitrate_mbps: f64, frame_rate: f64, chat_rate: i64) -> Wind
     row
 }
 
-/// The row of `session`, in seconds after [`DAY_S`].
+/// Returns the row of `session`, in seconds after [`DAY_S`].
 fn key(session: &str, second: i64) -> WindowKey {
     let minute = Minute::of(EpochMs((DAY_S + second) * 1_000));
     WindowKey { session_id: Arc::from(session), minute }
 }
 
-/// A session from start to end, in seconds after [`DAY_S`]; without an end it is live.
+/// Returns a session from start to end, in seconds after [`DAY_S`]; without an end it is live.
 fn summary(start: i64, end: Option<i64>) -> SummaryAgg {
     let at = |second: i64| EpochMs((DAY_S + second) * 1_000);
     let mut summary = SummaryAgg::default();
@@ -224,7 +224,7 @@ fn ids(report: &Report) -> Vec<&str> {
     report.sessions.iter().map(|session| &*session.session_id).collect()
 }
 
-/// A summary whose application reported figures at its end.
+/// Returns a summary whose application reported figures at its end.
 fn reported(mut summary: SummaryAgg, peak: i64, messages: i64) -> SummaryAgg {
     let end = summary.ended_at().unwrap();
     summary.lifecycle.reported.peak_viewers.note(end, Fixed::from_int(peak).unwrap());

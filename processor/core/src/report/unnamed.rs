@@ -30,13 +30,13 @@ impl Unnamed {
         row.stalled_ms += bucket.stalled_ms;
     }
 
-    /// The end of the last minute with a row, of those that begin from `start` up to `end`.
+    /// Returns the end of the last minute with a row, of those that begin from `start` up to `end`.
     pub(super) fn heard_until(&self, start: EpochMs, end: EpochMs) -> Option<EpochMs> {
         let (last, _) = self.0.range(start..end.max(start)).next_back()?;
         Some(EpochMs(last.0 + MINUTE_MS))
     }
 
-    /// The rows, by minute.
+    /// Returns the rows, by minute.
     pub(super) fn minutes(self) -> impl Iterator<Item = (EpochMs, UnnamedRow)> {
         self.0.into_iter()
     }

@@ -27,7 +27,7 @@ pub enum AppliedError {
     Damaged,
 }
 
-/// The positions as bytes.
+/// Returns the positions as bytes.
 #[must_use]
 pub fn to_bytes(applied: &BTreeMap<ShardId, Position>) -> Vec<u8> {
     let mut bytes = vec![FORMAT];
@@ -50,7 +50,7 @@ pub fn to_bytes(applied: &BTreeMap<ShardId, Position>) -> Vec<u8> {
     bytes
 }
 
-/// The positions of some bytes.
+/// Returns the positions of some bytes.
 ///
 /// # Errors
 /// See [`AppliedError`].
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// A fleet's shards at numbers as Kinesis gives them.
+    /// Returns a fleet's shards at numbers as Kinesis gives them.
     fn shards(count: u32) -> BTreeMap<ShardId, Position> {
         let first = "49590338271490256608559692538361571095921575989136588898";
         let sequence: SequenceNumber = first.parse().unwrap();

@@ -24,19 +24,19 @@ pub enum AttributeValue {
 }
 
 impl AttributeValue {
-    /// A text.
+    /// Returns a text.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Text(Arc::from(text))
     }
 
-    /// A whole number.
+    /// Returns a whole number.
     #[must_use]
     pub fn integer(value: i64) -> Self {
         Self::Number(FixedSum(i128::from(value) * 1_000_000))
     }
 
-    /// A count.
+    /// Returns a count.
     #[must_use]
     pub fn count(value: u64) -> Self {
         Self::Number(FixedSum(i128::from(value) * 1_000_000))
@@ -124,12 +124,12 @@ impl Fingerprint {
         }
     }
 
-    /// The whole fingerprint.
+    /// Returns the whole fingerprint.
     pub(crate) fn bytes(self) -> [u8; 16] {
         self.0.finalize().into()
     }
 
-    /// Its first 63 bits.
+    /// Returns its first 63 bits.
     pub(crate) fn short(self) -> u64 {
         let bytes = self.bytes();
         u64::from_be_bytes(std::array::from_fn(|at| bytes[at])) >> 1

@@ -1,4 +1,4 @@
-//! What a summary means: status, times and figures derived from its fold.
+//! The meaning of a summary: status, times and figures derived from its fold.
 
 use ivs_schemas::items::sessions::status;
 
@@ -31,7 +31,7 @@ pub enum SessionStatus {
 }
 
 impl SessionStatus {
-    /// The value of `status` in the summary item.
+    /// Returns the value of `status` in the summary item.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl SessionStatus {
 }
 
 impl Lifecycle {
-    /// Whether no fact is known.
+    /// Returns whether no fact is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -76,15 +76,15 @@ impl SummaryAgg {
         self.lifecycle.started.0.is_some() || self.telemetry.records > 0
     }
 
-    /// The earliest start that an event states; where none does, the first minute of telemetry,
-    /// by which the stream was live.
+    /// Returns the earliest start that an event states; where none does, the first minute of
+    /// telemetry, by which the stream was live.
     #[must_use]
     pub fn started_at(&self) -> Option<EpochMs> {
         let observed = || self.telemetry.span.map(|span| span.first.start());
         self.lifecycle.started.time().or_else(observed)
     }
 
-    /// The end as events state it; never guessed.
+    /// Returns the end as events state it; never guessed.
     ///
     /// The latest `Stream End`; without one, the latest `Session Ended`, or the failure. No stream
     /// outlives its stated start by more than [`LONGEST_STREAM_MS`]: a later end was stated late.
@@ -121,9 +121,9 @@ impl SummaryAgg {
         self.telemetry.span.map(silent).or_else(|| self.overdue_at())
     }
 
-    /// Seconds from start to end: between stated times if both are known, else as the
-    /// application reported it, else from the first telemetry. `None` while unknown, and if the
-    /// end was stated to be before the start.
+    /// Returns seconds from start to end: between stated times if both are known, else as the
+    /// application reported it, else from the first telemetry. `None` while unknown, and if the end
+    /// was stated to be before the start.
     #[must_use]
     pub fn duration_s(&self) -> Option<FixedSum> {
         let facts = &self.lifecycle;
@@ -138,22 +138,22 @@ impl SummaryAgg {
         }
     }
 
-    /// Milliseconds of the session that telemetry describes: from the start to the end, or to the
-    /// end of the last minute with telemetry if it has not ended.
+    /// Returns milliseconds of the session that telemetry describes: from the start to the end, or
+    /// to the end of the last minute with telemetry if it has not ended.
     fn observed_ms(&self) -> Option<i64> {
         let last = || self.telemetry.span.map(|span| EpochMs(span.last.start().0 + MINUTE_MS));
         let length_ms = self.ended_at().or_else(last)?.0 - self.started_at()?.0;
         (length_ms > 0).then_some(length_ms)
     }
 
-    /// The largest number of viewers in the windows, or else as reported at the end.
+    /// Returns the largest number of viewers in the windows, or else as reported at the end.
     #[must_use]
     pub fn peak_viewers(&self) -> Option<FixedSum> {
         let reported = || self.lifecycle.reported.peak_viewers.value().copied();
         self.telemetry.viewers.max().or_else(reported).map(FixedSum::from)
     }
 
-    /// The mean of the viewer samples.
+    /// Returns the mean of the viewer samples.
     #[must_use]
     pub fn avg_viewers(&self) -> Option<FixedSum> {
         self.telemetry.viewers.total.mean()
@@ -185,7 +185,7 @@ impl SummaryAgg {
             .or_else(|| per_minute(rate.sum, rate.count, self.observed_ms()?))
     }
 
-    /// The mean ingest bitrate of the windows in bits/s, or else as reported at the end.
+    /// Returns the mean ingest bitrate of the windows in bits/s, or else as reported at the end.
     #[must_use]
     pub fn avg_bitrate_bps(&self) -> Option<FixedSum> {
         let reported = || self.lifecycle.reported.avg_bitrate_bps.value().map(|b| (*b).into());
@@ -219,7 +219,7 @@ impl SummaryAgg {
         self.starvation_intervals().into_iter().collect()
     }
 
-    /// Whether the stream was live at a time, as events and telemetry have it by now.
+    /// Returns whether the stream was live at a time, as events and telemetry have it by now.
     #[must_use]
     pub fn was_live_at(&self, time: EpochMs) -> bool {
         self.was_live()
@@ -227,7 +227,7 @@ impl SummaryAgg {
             && self.ended_at().is_none_or(|end| time <= end)
     }
 
-    /// Whether a set of facts reached its bound, so that counts are lower bounds.
+    /// Returns whether a set of facts reached its bound, so that counts are lower bounds.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         let facts = &self.lifecycle;
@@ -241,7 +241,8 @@ impl SummaryAgg {
     }
 }
 
-/// A mean times minutes, in integers: `sum / count × ms / 60,000`, rounded down to a millionth.
+/// Returns a mean times minutes, in integers: `sum / count × ms / 60,000`, rounded down to a
+/// millionth.
 fn per_minute(sum: FixedSum, count: u64, length_ms: i64) -> Option<FixedSum> {
     let divisor = i128::from(count) * i128::from(MINUTE_MS);
     (count > 0).then(|| FixedSum(sum.0.saturating_mul(i128::from(length_ms)) / divisor))

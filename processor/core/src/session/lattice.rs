@@ -57,7 +57,7 @@ impl<T> First<T> {
         self.0.as_ref().map(|(time, _)| *time)
     }
 
-    /// What was stated.
+    /// Returns what was stated.
     #[must_use]
     pub fn value(&self) -> Option<&T> {
         self.0.as_ref().map(|(_, value)| value)
@@ -71,7 +71,7 @@ impl<T> Latest<T> {
         self.0.as_ref().map(|(time, _)| *time)
     }
 
-    /// What was stated.
+    /// Returns what was stated.
     #[must_use]
     pub fn value(&self) -> Option<&T> {
         self.0.as_ref().map(|(_, value)| value)
@@ -147,25 +147,25 @@ impl<T: Ord, const N: usize> Bounded<T, N> {
 }
 
 impl<T, const N: usize> Bounded<T, N> {
-    /// The members, smallest first.
+    /// Returns the members, smallest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.members.iter()
     }
 
-    /// How many members are kept, at most `N`.
+    /// Returns how many members are kept, at most `N`.
     #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether nothing was ever added.
+    /// Returns whether nothing was ever added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Whether there were more than `N` members: every figure derived from the set is a lower
-    /// bound then.
+    /// Returns whether there were more than `N` members: every figure derived from the set is a
+    /// lower bound then.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.truncated

@@ -1,4 +1,4 @@
-//! What happens to a session once, whoever reports it and however often.
+//! The events that happen to a session once, whoever reports it and however often.
 //!
 //! A start is stated by IVS and by the application, perhaps several times and on several shards;
 //! it must be counted once. A milestone is an item of the session with a fixed key and no content
@@ -49,13 +49,13 @@ impl Milestone {
         }
     }
 
-    /// The milestone that an item is, if it is one.
+    /// Returns the milestone that an item is, if it is one.
     #[must_use]
     pub fn of(item: &TimelineItem) -> Option<Self> {
         Self::ALL.into_iter().find(|milestone| milestone.event_type() == item.event_type)
     }
 
-    /// Whether a session has come this far.
+    /// Returns whether a session has come this far.
     #[must_use]
     pub fn is_reached(self, summary: &SummaryAgg) -> bool {
         match self {
@@ -65,7 +65,7 @@ impl Milestone {
         }
     }
 
-    /// The item, the same for every epoch. Without a channel it stays out of the index.
+    /// Returns the item, the same for every epoch. Without a channel it stays out of the index.
     #[must_use]
     pub fn item(self, session_id: &Arc<str>) -> TimelineItem {
         TimelineItem {
@@ -79,7 +79,7 @@ impl Milestone {
     }
 }
 
-/// The milestones to insert after an epoch's `delta` was merged into the stored summary.
+/// Returns the milestones to insert after an epoch's `delta` was merged into the stored summary.
 ///
 /// To be called for a row that already held the epoch, too: a crash may have come between the
 /// summary and its milestones. A delta without facts inserts none, so telemetry costs no writes;

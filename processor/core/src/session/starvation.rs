@@ -13,7 +13,7 @@ pub struct Interval {
     pub ends_with_stream: bool,
 }
 
-/// What the starvation of a session amounts to.
+/// The starvation of a session in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Starvation {
     /// Intervals, the open one included.

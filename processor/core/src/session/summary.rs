@@ -40,13 +40,13 @@ pub struct SummaryAgg {
     pub channel_id: Arc<str>,
     /// Who says so.
     pub channel_said_by: SaidBy,
-    /// What lifecycle events say.
+    /// The fold of lifecycle events.
     pub lifecycle: Lifecycle,
-    /// What windows add up to.
+    /// The sum of windows.
     pub telemetry: Telemetry,
 }
 
-/// What is known from lifecycle events.
+/// The facts known from lifecycle events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifecycle {
     /// Earliest `Session Created`.
@@ -65,7 +65,7 @@ pub struct Lifecycle {
     pub stream_title: First<Arc<str>>,
     /// `streamQuality` of the earliest `stream_start` that has one.
     pub stream_quality: First<Arc<str>>,
-    /// What the application reported at the end.
+    /// The application's report at the end.
     pub reported: Reported,
     /// Times of `Starvation Start`.
     pub starvation_starts: Bounded<EpochMs, MAX_STARVATIONS>,
@@ -142,7 +142,7 @@ pub struct AdBreakFact {
     pub duration_s: Option<Fixed>,
 }
 
-/// What a session's windows add up to. Absent figures have count 0.
+/// The sum of a session's windows. Absent figures have count 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Telemetry {
     /// Accepted telemetry records.
@@ -277,7 +277,7 @@ impl Telemetry {
     }
 }
 
-/// The beginning of a text, at most [`MAX_TEXT_BYTES`].
+/// Returns the beginning of a text, at most [`MAX_TEXT_BYTES`].
 fn clip_text(text: &str) -> Arc<str> {
     Arc::from(&text[..text.floor_char_boundary(MAX_TEXT_BYTES)])
 }

@@ -12,12 +12,12 @@ pub(crate) fn number(value: i64) -> Option<Fixed> {
     Fixed::from_int(value)
 }
 
-/// A time, in seconds after [`BASE_S`].
+/// Returns a time, in seconds after [`BASE_S`].
 pub(crate) fn at(second: i64) -> EpochMs {
     EpochMs((BASE_S + second) * 1_000)
 }
 
-/// A fact of session `st-1` on channel `ch-1`, in seconds after [`BASE_S`].
+/// Returns a fact of session `st-1` on channel `ch-1`, in seconds after [`BASE_S`].
 pub(crate) fn fact(second: i64, kind: FactKind) -> Fact {
     let application = matches!(kind, FactKind::AppStart(_) | FactKind::AppEnd(_));
     let origin = if application { FactOrigin::Application } else { FactOrigin::Ivs };

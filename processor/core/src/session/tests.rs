@@ -24,7 +24,7 @@ fn failure() -> FactKind {
     FactKind::StreamFailure { reason: Some("capacity".to_owned()) }
 }
 
-/// The fold of one session's facts in the order given.
+/// Returns the fold of one session's facts in the order given.
 fn fold(facts: &[Fact]) -> (SummaryAgg, Vec<TimelineItem>) {
     let mut fold = SessionFold::default();
     for fact in facts {
@@ -36,7 +36,7 @@ fn fold(facts: &[Fact]) -> (SummaryAgg, Vec<TimelineItem>) {
     (deltas.summaries.remove(0).1, deltas.timeline)
 }
 
-/// Every order of up to six facts.
+/// Returns every order of up to six facts.
 fn permutations(facts: &[Fact]) -> Vec<Vec<Fact>> {
     let Some((first, rest)) = facts.split_first() else { return vec![Vec::new()] };
     let mut all = Vec::new();
@@ -50,7 +50,7 @@ fn permutations(facts: &[Fact]) -> Vec<Vec<Fact>> {
     all
 }
 
-/// What a scenario comes to: status; start, end and duration in seconds; intervals of starvation
+/// The result of a scenario: status; start, end and duration in seconds; intervals of starvation
 /// and their seconds.
 type Outcome = (SessionStatus, Option<i64>, Option<i64>, Option<i64>, (u64, i64));
 
@@ -210,7 +210,7 @@ fn gauge(second: i64, viewers: i64) -> Gauge<'static> {
     }
 }
 
-/// One epoch: its facts and gauges, folded as the open epoch does.
+/// Returns one epoch: its facts and gauges, folded as the open epoch does.
 fn epoch<'a>(events: impl IntoIterator<Item = &'a Input>) -> SessionDeltas {
     let (mut windows, mut sessions) = (WindowFold::default(), SessionFold::default());
     for event in events {

@@ -77,9 +77,9 @@ pub struct TimelineItem {
 }
 
 impl TimelineItem {
-    /// The item of a fact of a session, a stage or a composition; `None` for a fact that belongs
-    /// into no timeline. The items of a stage stand under its own session, or its id where the event
-    /// names none, and in no channel's index.
+    /// Returns the item of a fact of a session, a stage or a composition; `None` for a fact that
+    /// belongs into no timeline. The items of a stage stand under its own session, or its id where
+    /// the event names none, and in no channel's index.
     #[must_use]
     pub fn of(fact: &Fact) -> Option<Self> {
         let (session_id, channel_id): (Arc<str>, _) = match &fact.scope {
@@ -114,13 +114,13 @@ impl TimelineItem {
         })
     }
 
-    /// The second of the event.
+    /// Returns the second of the event.
     #[must_use]
     pub fn second(&self) -> EpochMs {
         EpochMs(self.sort_key_ms.div_euclid(1_000) * 1_000)
     }
 
-    /// An attribute that is a number.
+    /// Returns an attribute that is a number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<FixedSum> {
         self.attributes.iter().find_map(|(own, value)| match value {
@@ -129,7 +129,7 @@ impl TimelineItem {
         })
     }
 
-    /// An attribute that is a text.
+    /// Returns an attribute that is a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find_map(|(own, value)| match value {
@@ -138,14 +138,14 @@ impl TimelineItem {
         })
     }
 
-    /// Whether this item is to be put where one with `stored` as fingerprint is.
+    /// Returns whether this item is to be put where one with `stored` as fingerprint is.
     #[must_use]
     pub fn replaces(&self, stored: u64) -> bool {
         self.fingerprint < stored
     }
 }
 
-/// The place of a fact within its second, below 1,000.
+/// Returns the place of a fact within its second, below 1,000.
 ///
 /// The order is that in which a stream passes through them. Kinds that can occur several times in
 /// a second with different content have a range, and the fingerprint says where in it.
@@ -181,7 +181,7 @@ fn recording_rank(recording: &Recording) -> i64 {
     }
 }
 
-/// What a fact says, apart from whom it is about.
+/// Returns what a fact says, apart from whom it is about.
 pub(super) fn attributes(fact: &Fact) -> Vec<Attribute> {
     let mut found = Attributes::default();
     let source = match fact.origin {

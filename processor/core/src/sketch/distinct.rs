@@ -41,17 +41,17 @@ impl Coupon {
         Self(value << SLOT_BITS | slot)
     }
 
-    /// A coupon for a register, as DataSketches writes exceptional registers.
+    /// Returns a coupon for a register, as DataSketches writes exceptional registers.
     pub(super) fn of_register(slot: u32, value: u8) -> Self {
         Self(u32::from(value) << SLOT_BITS | slot)
     }
 
-    /// The register it falls into.
+    /// Returns the register it falls into.
     pub(super) fn register(self) -> usize {
         self.0 as usize % REGISTERS
     }
 
-    /// Its rank, 1 to 63.
+    /// Returns its rank, 1 to 63.
     pub(super) fn value(self) -> u8 {
         (self.0 >> SLOT_BITS).to_le_bytes()[0]
     }
@@ -94,13 +94,13 @@ impl Distinct {
         }
     }
 
-    /// Whether no value was added.
+    /// Returns whether no value was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(&self.0, State::Coupons(coupons) if coupons.is_empty())
     }
 
-    /// How many distinct values were added; see the module for the error.
+    /// Returns how many distinct values were added; see the module for the error.
     #[must_use]
     pub fn estimate(&self) -> u64 {
         match &self.0 {
@@ -151,8 +151,9 @@ fn raise(registers: &mut [u8], coupons: &[Coupon]) {
     }
 }
 
-/// The improved raw estimator of O. Ertl, "New cardinality estimation algorithms for HyperLogLog
-/// sketches" (2017), algorithm 6: unbiased over the whole range without tables of corrections.
+/// Returns the improved raw estimator of O. Ertl, "New cardinality estimation algorithms for
+/// HyperLogLog sketches" (2017), algorithm 6: unbiased over the whole range without tables of
+/// corrections.
 fn estimate(registers: &[u8]) -> u64 {
     let mut histogram = [0_u32; MAX_VALUE as usize + 1];
     for &value in registers {

@@ -30,7 +30,7 @@ const LG_SET_MIN: u8 = 5;
 const EXCEPTION: u8 = 15;
 
 impl Distinct {
-    /// The DataSketches HLL binary (lgK 15, target type HLL_4); `None` of an empty set.
+    /// Returns the DataSketches HLL binary (lgK 15, target type HLL_4); `None` of an empty set.
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         (!self.is_empty()).then(|| encode(self))

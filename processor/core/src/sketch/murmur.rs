@@ -7,7 +7,7 @@ const SEED: u64 = 9001;
 const C1: u64 = 0x87c3_7b91_1142_53d5;
 const C2: u64 = 0x4cf5_ad43_2745_937f;
 
-/// The two halves of the hash of `bytes`.
+/// Returns the two halves of the hash of `bytes`.
 pub(super) fn hash128(bytes: &[u8]) -> (u64, u64) {
     let (mut h1, mut h2) = (SEED, SEED);
     let (blocks, tail) = bytes.as_chunks::<16>();
@@ -37,8 +37,8 @@ pub(super) fn hash128(bytes: &[u8]) -> (u64, u64) {
     (h1, h2.wrapping_add(h1))
 }
 
-/// The little-endian number that fewer than eight bytes spell. Words that overlap are read: copied
-/// to a buffer of zeros first, the bytes would have to be waited for.
+/// Returns the little-endian number that fewer than eight bytes spell. Words that overlap are read:
+/// copied to a buffer of zeros first, the bytes would have to be waited for.
 fn short(bytes: &[u8]) -> u64 {
     let bits = |count: usize| 8 * count;
     match (bytes.first_chunk(), bytes.last_chunk(), bytes) {

@@ -45,21 +45,21 @@ struct Bin {
 /// The largest value, 49 days. Decode refuses what is beyond it.
 pub const MAX_MS: u32 = u32::MAX;
 
-/// A duration as the sketch keeps it: whole milliseconds, halves up. Negative ones count as 0 and
-/// those above [`MAX_MS`] as that.
+/// Returns a duration as the sketch keeps it: whole milliseconds, halves up. Negative ones count as
+/// 0 and those above [`MAX_MS`] as that.
 #[must_use]
 pub fn whole_ms(value: Fixed) -> u32 {
     let ms = value.round().max(0);
     u32::try_from(ms).unwrap_or(MAX_MS)
 }
 
-/// How many trailing bits a value loses to `cut`.
+/// Returns how many trailing bits a value loses to `cut`.
 fn lost_bits(value: u32, cut: u8) -> u32 {
     let significant = u32::BITS - value.leading_zeros();
     significant.saturating_sub(u32::from(VALUE_BITS - cut))
 }
 
-/// The start of the bin of `value`.
+/// Returns the start of the bin of `value`.
 fn bin_start(value: u32, cut: u8) -> u32 {
     let lost = lost_bits(value, cut);
     value >> lost << lost
@@ -108,31 +108,31 @@ impl Quantiles {
         });
     }
 
-    /// Whether no value was added.
+    /// Returns whether no value was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bins.is_empty()
     }
 
-    /// How many values were added.
+    /// Returns how many values were added.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.bins.iter().fold(0, |sum, bin| sum.saturating_add(bin.count))
     }
 
-    /// The smallest value in milliseconds, exact.
+    /// Returns the smallest value in milliseconds, exact.
     #[must_use]
     pub fn min_ms(&self) -> Option<u32> {
         (!self.is_empty()).then_some(self.min_ms)
     }
 
-    /// The largest value in milliseconds, exact.
+    /// Returns the largest value in milliseconds, exact.
     #[must_use]
     pub fn max_ms(&self) -> Option<u32> {
         (!self.is_empty()).then_some(self.max_ms)
     }
 
-    /// The value at rank `floor(p × (n - 1))` of the `n` sorted values; `None` of none.
+    /// Returns the value at rank `floor(p × (n - 1))` of the `n` sorted values; `None` of none.
     ///
     /// `p` from 0 to 1; what is outside counts as the nearer end.
     #[must_use]
@@ -154,7 +154,7 @@ impl Quantiles {
         self.max_ms()
     }
 
-    /// What stands for a bin's values: its middle, within the exact ends.
+    /// Returns what stands for a bin's values: its middle, within the exact ends.
     fn middle(&self, bin: &Bin) -> u32 {
         let half_width = (1 << lost_bits(bin.start, self.cut)) >> 1;
         (bin.start + half_width).clamp(self.min_ms, self.max_ms)

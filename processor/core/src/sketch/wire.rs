@@ -30,7 +30,8 @@ impl<'a> Reader<'a> {
         self.take().map(u64::from_le_bytes)
     }
 
-    /// A count of entries of `entry_bytes` each that really follow, so that it may be allocated.
+    /// Returns a count of entries of `entry_bytes` each that really follow, so that it may be
+    /// allocated.
     pub(super) fn count(&mut self) -> Result<usize, SketchError> {
         usize::try_from(self.u32()?).map_err(|_| SketchError::Truncated)
     }

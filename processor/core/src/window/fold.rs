@@ -59,30 +59,30 @@ struct Batches {
 }
 
 impl WindowFold {
-    /// A fold of nothing.
+    /// Returns a fold of nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many windows are open, that is rows to write.
+    /// Returns how many windows are open, that is rows to write.
     #[must_use]
     pub fn len(&self) -> usize {
         self.windows.len()
     }
 
-    /// Whether no event was folded.
+    /// Returns whether no event was folded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.windows.is_empty()
     }
 
-    /// The windows as they are, in no order; their sketches may lack the latest values.
+    /// Returns the windows as they are, in no order; their sketches may lack the latest values.
     pub fn iter(&self) -> impl Iterator<Item = &(WindowKey, WindowAgg)> {
         self.windows.iter()
     }
 
-    /// About how much memory the windows take, for the limit of an epoch.
+    /// Returns about how much memory the windows take, for the limit of an epoch.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let index_entry = size_of::<((usize, Minute), usize)>();
@@ -165,7 +165,7 @@ impl WindowFold {
         windows
     }
 
-    /// The window that an event belongs to, with the event counted.
+    /// Returns the window that an event belongs to, with the event counted.
     fn window(
         &mut self,
         session_id: &str,
@@ -247,8 +247,8 @@ fn push<S: Sketch>(batch: &mut Vec<S::Value>, sketch: &mut S, value: S::Value) -
     grown
 }
 
-/// What share of a record's watch time was stalled, rounded down and up to a millionth of a percent;
-/// `None` without watch time. Neither time is negative: decode refuses negative numbers.
+/// Returns what share of a record's watch time was stalled, rounded down and up to a millionth of a
+/// percent; `None` without watch time. Neither time is negative: decode refuses negative numbers.
 fn percent_of_watch(stalled_ms: Fixed, playing_ms: Fixed) -> Option<Range> {
     /// Percent, in millionths.
     const WHOLE: u128 = 100_000_000;

@@ -172,14 +172,14 @@ impl Alarms {
         decided.into_iter().filter_map(set).collect()
     }
 
-    /// The changes, newest first, of one alarm or of all.
+    /// Returns the changes, newest first, of one alarm or of all.
     pub(super) fn history(&self, alarm: Option<&str>) -> impl Iterator<Item = &Change> {
         let of = move |change: &&Change| alarm.is_none_or(|wanted| wanted == change.alarm);
         self.history.iter().rev().filter(of)
     }
 }
 
-/// The state the alarm's points call for; `None` leaves it as it is.
+/// Returns the state the alarm's points call for; `None` leaves it as it is.
 fn evaluate(alarm: &Alarm, store: &Store, now_ms: i64) -> Option<(State, String)> {
     let queries = alarm.spec.queries();
     let result = alarm.spec.result_id();
@@ -228,7 +228,7 @@ fn state_of(decision: Decision) -> Option<(State, String)> {
     }
 }
 
-/// A metric alarm as `DescribeAlarms` shows it.
+/// Returns a metric alarm as `DescribeAlarms` shows it.
 pub(super) fn describe(alarm: &Alarm, shared: &Shared) -> Cbor {
     let spec = Cbor::serialized(&alarm.spec).unwrap_or(Cbor::Null);
     let mut members = spec.into_map().unwrap_or_default();
@@ -244,12 +244,12 @@ pub(super) fn describe(alarm: &Alarm, shared: &Shared) -> Cbor {
     Cbor::Map(members)
 }
 
-/// An alarm's ARN.
+/// Returns an alarm's ARN.
 pub(super) fn arn(shared: &Shared, name: &str) -> String {
     shared.arn("cloudwatch", &format!("alarm:{name}"))
 }
 
-/// An item of `DescribeAlarmHistory`.
+/// Returns an item of `DescribeAlarmHistory`.
 pub(super) fn describe_change(change: &Change) -> Cbor {
     let summary = format!("Alarm updated from {} to {}", change.from.as_str(), change.to.as_str());
     let state = |state: State, reason: &str| serde_json::json!({"stateValue": state.as_str(), "stateReason": reason});
@@ -268,7 +268,7 @@ pub(super) fn describe_change(change: &Change) -> Cbor {
     ])
 }
 
-/// A list of answers about alarms.
+/// Returns a list of answers about alarms.
 pub(super) fn describe_all<'a>(alarms: impl Iterator<Item = &'a Alarm>, shared: &Shared) -> Cbor {
     list(alarms.map(|alarm| describe(alarm, shared)))
 }

@@ -48,7 +48,7 @@ fn not_found(name: &str) -> AwsError {
     }
 }
 
-/// What is wrong with a dashboard, if anything.
+/// Returns what is wrong with a dashboard, if anything.
 fn fault(name: &str, body: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if name.is_empty() || name.len() > 255 || !name.bytes().all(allowed) {

@@ -35,7 +35,7 @@ struct Condition {
     equal: bool,
 }
 
-/// Whether an expression is a query and not metric math.
+/// Returns whether an expression is a query and not metric math.
 pub(super) fn is_query(expression: &str) -> bool {
     let word = expression.split_whitespace().next().unwrap_or_default();
     word.eq_ignore_ascii_case("SELECT")
@@ -88,7 +88,7 @@ impl Insight {
         }
     }
 
-    /// The series of each group that has data.
+    /// Returns the series of each group that has data.
     pub(super) fn series(&self, store: &Store, window: Window) -> Vec<Series> {
         let mut groups: BTreeMap<String, BTreeMap<i64, Summary>> = BTreeMap::new();
         let metrics = store.metrics().map(|(metric, _)| metric);
@@ -137,7 +137,7 @@ impl Insight {
             && self.group_by.iter().all(|name| value(name).is_some())
     }
 
-    /// The values of the dimensions that groups are made by, as labels have them.
+    /// Returns the values of the dimensions that groups are made by, as labels have them.
     fn group_of(&self, metric: &MetricId) -> String {
         let values = self.group_by.iter().filter_map(|name| {
             let found = metric.dimensions.iter().find(|(dimension, _)| dimension == name);

@@ -24,7 +24,7 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// The series with every value changed; values that are not finite are dropped.
+    /// Returns the series with every value changed; values that are not finite are dropped.
     fn map(&self, change: impl Fn(f64) -> f64) -> Self {
         let points = self.points.iter().map(|(at_s, value)| (*at_s, change(*value)));
         self.with(points.filter(|(_, value)| value.is_finite()).collect())
@@ -35,7 +35,7 @@ impl Series {
     }
 }
 
-/// What an expression comes to.
+/// The result of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     /// One number for all times.

@@ -77,18 +77,18 @@ impl<'a> Queries<'a> {
         Ok(Self { queries, expressions, insights, period_s })
     }
 
-    /// Whether a query is one of Metrics Insights.
+    /// Returns whether a query is one of Metrics Insights.
     pub(super) fn is_insight(&self, id: &str) -> bool {
         self.insights.contains_key(id)
     }
 
-    /// All expressions, for what an alarm refuses in them.
+    /// Returns all expressions, for what an alarm refuses in them.
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Expr> {
         self.expressions.values()
     }
 }
 
-/// A letter in lower case, then letters, digits and underscores.
+/// Returns a letter in lower case, then letters, digits and underscores.
 fn is_id(id: &str) -> bool {
     id.len() <= 255
         && id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -110,7 +110,7 @@ impl<'a> Evaluation<'a> {
         Self { store, queries, window, done: RefCell::default() }
     }
 
-    /// The value of one query.
+    /// Returns the value of one query.
     pub(super) fn value(&self, id: &str) -> Result<Value, String> {
         self.named(id, 0).unwrap_or_else(|| Err(format!("`{id}` is the id of no query")))
     }

@@ -245,7 +245,7 @@ pub(super) struct AlarmSelection {
 }
 
 impl AlarmSelection {
-    /// Whether alarms of a kind are asked for; without a word, metric alarms are.
+    /// Returns whether alarms of a kind are asked for; without a word, metric alarms are.
     pub(super) fn wants(&self, is_composite: bool) -> bool {
         let kind = if is_composite { "CompositeAlarm" } else { "MetricAlarm" };
         let named = self.alarm_types.iter().any(|wanted| wanted == kind);

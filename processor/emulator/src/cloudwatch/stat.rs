@@ -1,4 +1,4 @@
-//! What is kept of the samples of a period, and the statistics drawn from it.
+//! The kept form of a period's samples, and the statistics drawn from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,7 @@ impl Summary {
         self.totals.max = self.totals.max.max(other.max);
     }
 
-    /// The statistic; a percentile is absent where statistic sets hid the values.
+    /// Returns the statistic; a percentile is absent where statistic sets hid the values.
     pub(super) fn stat(&self, stat: Stat) -> Option<f64> {
         Some(match stat {
             Stat::Sum => self.totals.sum,
@@ -117,13 +117,13 @@ impl Summary {
         })
     }
 
-    /// How many distinct values are held, for the bound on memory.
+    /// Returns how many distinct values are held, for the bound on memory.
     pub(super) fn values_held(&self) -> usize {
         self.values.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// The smallest value that at least `percent` of the samples do not exceed.
+/// Returns the smallest value that at least `percent` of the samples do not exceed.
 fn percentile(values: &[(f64, f64)], percent: f64) -> Option<f64> {
     let total: f64 = values.iter().map(|(_, count)| count).sum();
     let rank = total * percent / 100.0;

@@ -16,7 +16,7 @@ const METRICS_PER_PAGE: usize = 500;
 /// How long `RecentlyActive=PT3H` looks back.
 const RECENT_MS: i64 = 3 * 3_600_000;
 
-/// A metric's identity from a request.
+/// Returns a metric's identity from a request.
 pub(super) fn metric_id(namespace: &str, name: &str, dimensions: &[Dimension]) -> MetricId {
     let mut dimensions: Vec<(String, String)> = dimensions
         .iter()
@@ -26,7 +26,7 @@ pub(super) fn metric_id(namespace: &str, name: &str, dimensions: &[Dimension]) -
     MetricId { namespace: namespace.to_owned(), name: name.to_owned(), dimensions }
 }
 
-/// A statistic by its name.
+/// Returns a statistic by its name.
 pub(super) fn stat(name: &str) -> Result<Stat, AwsError> {
     Stat::parse(name).ok_or_else(|| {
         AwsError::bad_request(
@@ -36,7 +36,7 @@ pub(super) fn stat(name: &str) -> Result<Stat, AwsError> {
     })
 }
 
-/// A unit by its name.
+/// Returns a unit by its name.
 pub(super) fn unit(name: Option<&str>) -> Result<Option<Unit>, AwsError> {
     let Some(name) = name else { return Ok(None) };
     Unit::parse(name).map(Some).ok_or_else(|| {
@@ -47,8 +47,8 @@ pub(super) fn unit(name: Option<&str>) -> Result<Option<Unit>, AwsError> {
     })
 }
 
-/// The periods between two times: the start is rounded down to a minute, or for a period below a
-/// minute to a multiple of it.
+/// Returns the periods between two times: the start is rounded down to a minute, or for a period
+/// below a minute to a multiple of it.
 pub(super) fn window(
     start: Option<Moment>,
     end: Option<Moment>,

@@ -33,7 +33,7 @@ pub(super) struct MetricId {
 }
 
 impl MetricId {
-    /// What the metric's name and dimensions weigh.
+    /// Returns the weight of the metric's name and dimensions.
     fn weight(&self) -> usize {
         let dimensions = self.dimensions.iter().map(|(name, value)| 48 + name.len() + value.len());
         (self.namespace.len() + self.name.len() + dimensions.sum::<usize>()) / 16 + SUMMARY_WEIGHT
@@ -77,7 +77,7 @@ const UNITS: [&str; 27] = [
 ];
 
 impl Unit {
-    /// What a datum without a unit has.
+    /// The unit of a datum without one.
     pub(super) const NONE: Self = Self(0);
 
     pub(super) fn parse(name: &str) -> Option<Self> {
@@ -97,7 +97,7 @@ pub(super) enum Samples {
     Values(Vec<(f64, f64)>),
     /// A statistic set.
     Set(Totals),
-    /// What a rewritten journal holds.
+    /// An entry of a rewritten journal.
     Summary(Summary),
 }
 
@@ -235,8 +235,8 @@ impl Store {
         Ok(())
     }
 
-    /// The summaries of a metric's periods that hold data, by the periods' starts. Without a unit
-    /// those of all units are merged.
+    /// Returns the summaries of a metric's periods that hold data, by the periods' starts. Without
+    /// a unit those of all units are merged.
     pub(super) fn summaries(
         &self,
         metric: &MetricId,
@@ -258,7 +258,7 @@ impl Store {
         periods
     }
 
-    /// The units that a metric has data of within the window.
+    /// Returns the units that a metric has data of within the window.
     pub(super) fn units(&self, metric: &MetricId, window: Window) -> Vec<Unit> {
         let Some(series) = self.metrics.get(metric) else { return Vec::new() };
         let within = |at_s| (window.start_s..window.end_s).contains(&at_s);
@@ -269,7 +269,7 @@ impl Store {
         units
     }
 
-    /// All metrics in order, each with the time at which data last arrived.
+    /// Returns all metrics in order, each with the time at which data last arrived.
     pub(super) fn metrics(&self) -> impl Iterator<Item = (&MetricId, i64)> {
         self.metrics.iter().map(|(metric, series)| (metric, series.touched_ms))
     }

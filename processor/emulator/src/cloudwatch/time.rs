@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-/// Milliseconds of a time in seconds since the epoch; `None` if it is not finite or beyond reason.
+/// Returns milliseconds of a time in seconds since the epoch; `None` if it is not finite or beyond
+/// reason.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 pub(super) fn ms_of_seconds(seconds: f64) -> Option<i64> {
     // The years -9999 to 9999, as far as RFC 3339 goes.

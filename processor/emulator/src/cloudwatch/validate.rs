@@ -1,4 +1,4 @@
-//! What CloudWatch refuses of a `PutMetricData`. One invalid datum refuses the whole request.
+//! The checks of `PutMetricData`. One invalid datum refuses the whole request.
 
 use super::model::{Dimension, MetricDatum, Number, PutMetricData, StatisticSet};
 use super::stat::Totals;
@@ -40,7 +40,7 @@ fn at_most(length: usize, max: usize, collection: &str) -> Checked<()> {
     Err(invalid(format!("The collection {collection} must not have a size greater than {max}.")))
 }
 
-/// The data of a request, or the first refusal.
+/// Returns the data of a request, or the first refusal.
 pub(super) fn check(input: &PutMetricData, now_ms: i64) -> Checked<Vec<Datum>> {
     namespace(&input.namespace)?;
     if input.metric_data.is_empty() {
@@ -71,7 +71,7 @@ fn namespace(name: &str) -> Checked<()> {
     Err(invalid_value(name, "Namespace"))
 }
 
-/// A name that is printable ASCII, not blank and of a bounded length.
+/// Returns a name that is printable ASCII, not blank and of a bounded length.
 fn printable(text: &str, bytes_max: usize, parameter: &str) -> Checked<()> {
     if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Err(invalid(format!(

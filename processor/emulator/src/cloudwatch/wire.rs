@@ -62,7 +62,7 @@ impl Wire {
         serde_json::from_value(document).map_err(|error| refuse(error.to_string()))
     }
 
-    /// The answer of a successful operation; `output` is a map.
+    /// Returns the answer of a successful operation; `output` is a map.
     pub(super) fn answer(self, operation: &str, output: &Cbor) -> Response {
         match self {
             Self::Cbor => cbor_response(StatusCode::OK, output),
@@ -75,8 +75,8 @@ impl Wire {
         }
     }
 
-    /// The answer of a refused operation. SDKs that once spoke the query protocol take the code
-    /// from a header, so that it did not change for their users.
+    /// Returns the answer of a refused operation. SDKs that once spoke the query protocol take the
+    /// code from a header, so that it did not change for their users.
     pub(super) fn refuse(self, error: &AwsError) -> Response {
         if self == Self::Query {
             return query::refuse(NAMESPACE, error);
@@ -102,7 +102,8 @@ impl Wire {
     }
 }
 
-/// The error's shape in the service's model, given the code that the query protocol knows it by.
+/// Returns the error's shape in the service's model, given the code that the query protocol knows
+/// it by.
 fn shape_name(code: &str) -> &str {
     match code {
         "InvalidParameterValue" => "InvalidParameterValueException",
@@ -207,27 +208,27 @@ fn name(key: &Cbor) -> &str {
     key.as_text().unwrap_or_default()
 }
 
-/// A map of an answer.
+/// Returns a map of an answer.
 pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Cbor)>) -> Cbor {
     Cbor::Map(pairs.into_iter().map(|(key, value)| (text(key), value)).collect())
 }
 
-/// A map of an answer without the members that are absent.
+/// Returns a map of an answer without the members that are absent.
 pub(super) fn map_some<'a>(pairs: impl IntoIterator<Item = (&'a str, Option<Cbor>)>) -> Cbor {
     map(pairs.into_iter().filter_map(|(key, value)| Some((key, value?))))
 }
 
-/// A list of an answer.
+/// Returns a list of an answer.
 pub(super) fn list(items: impl IntoIterator<Item = Cbor>) -> Cbor {
     Cbor::Array(items.into_iter().collect())
 }
 
-/// A text of an answer.
+/// Returns a text of an answer.
 pub(super) fn text(text: impl Into<String>) -> Cbor {
     Cbor::Text(text.into())
 }
 
-/// A time of an answer, from milliseconds since the epoch.
+/// Returns a time of an answer, from milliseconds since the epoch.
 #[expect(clippy::cast_precision_loss, reason = "2^53 ms are 285,000 years")]
 pub(super) fn time_ms(ms: i64) -> Cbor {
     Cbor::Tag(TAG_EPOCH, Box::new(Cbor::Float(ms as f64 / 1_000.0)))

@@ -31,7 +31,7 @@ pub(super) struct ArchiveInput {
     pub(super) name_prefix: Option<String>,
 }
 
-/// What an archive was created with.
+/// The settings of an archive.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ArchiveSpec {
     pub(super) bus: String,
@@ -43,12 +43,12 @@ pub(super) struct ArchiveSpec {
 }
 
 impl ArchiveSpec {
-    /// Whether an event of a bus belongs into the archive. Replayed events never do.
+    /// Returns whether an event of a bus belongs into the archive. Replayed events never do.
     pub(super) fn takes(&self, bus: &str, event: &Event) -> bool {
         self.bus == bus && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(&event.json))
     }
 
-    /// The archive as `DescribeArchive` shows it; `ListArchives` takes a part.
+    /// Returns the archive as `DescribeArchive` shows it; `ListArchives` takes a part.
     pub(super) fn describe(&self, name: &str, tape: &Tape, shared: &Shared) -> Value {
         let mut shown = json!({
             "ArchiveArn": archive_arn(shared, name),
@@ -70,7 +70,7 @@ impl ArchiveSpec {
     }
 }
 
-/// An archive's ARN.
+/// Returns an archive's ARN.
 pub(super) fn archive_arn(shared: &Shared, name: &str) -> String {
     shared.arn("events", &format!("archive/{name}"))
 }
@@ -148,7 +148,7 @@ impl Tape {
         Ok(())
     }
 
-    /// Where the next event will be put.
+    /// Returns where the next event will be put.
     pub(super) fn end(&self) -> Cursor {
         match &self.keep {
             Keep::File { journal, .. } => Cursor(journal.bytes()),
@@ -156,7 +156,7 @@ impl Tape {
         }
     }
 
-    /// Up to `max` events from `from` on and before `to`, and where the next read begins.
+    /// Returns up to `max` events from `from` on and before `to`, and where the next read begins.
     pub(super) fn read(
         &self,
         from: Cursor,

@@ -115,12 +115,12 @@ pub(super) fn check_name(name: &str, max: usize) -> Result<(), AwsError> {
     Err(invalid(format!("The name {name} must have 1 to {max} letters, digits, '.', '-' or '_'.")))
 }
 
-/// A bus's ARN.
+/// Returns a bus's ARN.
 pub(super) fn bus_arn(shared: &Shared, bus: &str) -> String {
     shared.arn("events", &format!("event-bus/{bus}"))
 }
 
-/// A rule's ARN; those of the default bus do not name it.
+/// Returns a rule's ARN; those of the default bus do not name it.
 fn rule_arn(shared: &Shared, bus: &str, rule: &str) -> String {
     match bus {
         "default" => shared.arn("events", &format!("rule/{rule}")),
@@ -128,7 +128,7 @@ fn rule_arn(shared: &Shared, bus: &str, rule: &str) -> String {
     }
 }
 
-/// The ARN of what `DeleteEventBus` or `DeleteRule` is about.
+/// Returns the ARN of what `DeleteEventBus` or `DeleteRule` is about.
 pub(super) fn arn_of(input: &Selection, operation: &str, shared: &Shared) -> String {
     let name = input.name.as_deref();
     match operation {
@@ -141,7 +141,7 @@ pub(super) fn arn_of(input: &Selection, operation: &str, shared: &Shared) -> Str
 }
 
 impl Buses {
-    /// Whether an ARN is that of a bus or a rule here.
+    /// Returns whether an ARN is that of a bus or a rule here.
     pub(super) fn has_arn(&self, arn: &str, shared: &Shared) -> bool {
         self.0.iter().any(|(name, bus)| {
             bus_arn(shared, name) == arn
@@ -149,7 +149,7 @@ impl Buses {
         })
     }
 
-    /// Whether there is a bus of this name.
+    /// Returns whether there is a bus of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -345,7 +345,7 @@ impl Buses {
         Ok(json!({"FailedEntryCount": failed.len(), "FailedEntries": failed}))
     }
 
-    /// What the rules of a bus send of an event; with `only`, of these rules' ARNs.
+    /// Returns what the rules of a bus send of an event; with `only`, of these rules' ARNs.
     pub(super) fn route(
         &self,
         bus: &str,

@@ -12,7 +12,7 @@ pub(super) const ENTRIES_MAX: usize = 10;
 /// All entries of a `PutEvents` together stay below this.
 pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
 
-/// What AWS counts for a given time.
+/// The bytes that AWS counts for a given time.
 const TIME_BYTES: usize = 14;
 
 /// `PutEventsRequestEntry`.
@@ -41,7 +41,7 @@ pub(super) struct Event {
 }
 
 impl Entry {
-    /// The size as AWS counts it.
+    /// Returns the size as AWS counts it.
     pub(super) fn size_bytes(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let resources = self.resources.iter().flatten().map(String::len).sum::<usize>();
@@ -49,12 +49,12 @@ impl Entry {
         time + length(&self.source) + length(&self.detail_type) + length(&self.detail) + resources
     }
 
-    /// The name of the bus the event is for.
+    /// Returns the name of the bus the event is for.
     pub(super) fn bus(&self) -> &str {
         bus_name(self.event_bus_name.as_deref())
     }
 
-    /// The event, or why it is refused.
+    /// Returns the event, or why it is refused.
     pub(super) fn accept(&self, shared: &Shared, admit_aws: bool) -> Result<Event, Refusal> {
         let required = |text: &Option<String>, name: &str| {
             text.clone().filter(|text| !text.is_empty()).ok_or_else(|| {
@@ -99,14 +99,14 @@ impl Entry {
 }
 
 impl Event {
-    /// The event as a replay sends it: with the replay's name in the envelope.
+    /// Returns the event as a replay sends it: with the replay's name in the envelope.
     pub(super) fn replayed(&self, replay: &str) -> Self {
         let inside = self.json.strip_suffix('}').unwrap_or(&self.json);
         let json = format!("{inside},\"replay-name\":{}}}", quoted(replay));
         Self { json, ..self.clone() }
     }
 
-    /// The bytes an archive keeps: the time, the id's length, the id, the envelope.
+    /// Returns the bytes an archive keeps: the time, the id's length, the id, the envelope.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.time_s.to_le_bytes().to_vec();
         bytes.push(u8::try_from(self.id.len()).expect("ids are 36 bytes long"));
@@ -128,13 +128,13 @@ impl Event {
     }
 }
 
-/// The name in a bus's name or ARN; without either the default bus.
+/// Returns the name in a bus's name or ARN; without either the default bus.
 pub(super) fn bus_name(name_or_arn: Option<&str>) -> &str {
     let text = name_or_arn.unwrap_or("default");
     text.rsplit_once("event-bus/").map_or(text, |(_, name)| name)
 }
 
-/// Seconds since the epoch of a time in JSON: a number of them, or RFC 3339.
+/// Returns seconds since the epoch of a time in JSON: a number of them, or RFC 3339.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 pub(super) fn seconds(time: &Value) -> Option<i64> {
     match time {

@@ -75,7 +75,7 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), matcher })
     }
 
-    /// Whether the event, a JSON object, matches.
+    /// Returns whether the event, a JSON object, matches.
     pub(super) fn matches(&self, event: &str) -> bool {
         self.matcher.has_matches(event.as_bytes()).unwrap_or(false)
     }
@@ -85,7 +85,7 @@ impl Pattern {
     }
 }
 
-/// The patterns without `$or` that a pattern stands for.
+/// Returns the patterns without `$or` that a pattern stands for.
 fn expand(fields: &Map<String, Value>) -> Result<Vec<Map<String, Value>>, AwsError> {
     if fields.is_empty() {
         return Err(refused("an object in it is empty"));

@@ -81,13 +81,13 @@ pub(super) struct Replay {
     started_ms: i64,
     ended_ms: Option<i64>,
     last_s: Option<i64>,
-    /// What is left to read of the archive.
+    /// The next place to read in the archive.
     pub(super) from: Cursor,
     pub(super) to: Cursor,
 }
 
 impl Replay {
-    /// Whether an event of this time is replayed.
+    /// Returns whether an event of this time is replayed.
     pub(super) fn covers(&self, time_s: i64) -> bool {
         (self.start_s..self.end_s).contains(&time_s)
     }
@@ -232,13 +232,13 @@ impl Replays {
         Ok(json!({"ReplayArn": replay_arn(shared, name), "State": ReplayState::Cancelling}))
     }
 
-    /// The replays that have something left to do.
+    /// Returns the replays that have something left to do.
     pub(super) fn active(&self) -> Vec<(String, Replay)> {
         let active = self.0.iter().filter(|(_, replay)| replay.state.active());
         active.map(|(name, replay)| (name.clone(), replay.clone())).collect()
     }
 
-    /// Whether an archive is being read.
+    /// Returns whether an archive is being read.
     pub(super) fn reads(&self, archive: &str) -> bool {
         self.0.values().any(|replay| replay.state.active() && replay.archive == archive)
     }

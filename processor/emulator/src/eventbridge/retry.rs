@@ -73,7 +73,7 @@ impl Retries {
         Ok(retries)
     }
 
-    /// How many deliveries wait.
+    /// Returns how many deliveries wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -98,7 +98,7 @@ impl Retries {
         self.waiting.insert(number, waiting);
     }
 
-    /// The deliveries that are due, with their numbers.
+    /// Returns the deliveries that are due, with their numbers.
     pub(super) fn due(&self, now_ms: i64) -> Vec<(u64, Delivery)> {
         let due = self.waiting.iter().filter(|(_, waiting)| waiting.due_ms <= now_ms);
         due.map(|(number, waiting)| (*number, waiting.delivery.clone())).collect()

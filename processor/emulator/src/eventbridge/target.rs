@@ -75,7 +75,7 @@ pub(super) struct Origin<'a> {
 }
 
 impl Target {
-    /// Whether this target can be delivered to here.
+    /// Returns whether this target can be delivered to here.
     pub(super) fn check(&self) -> Result<(), AwsError> {
         let refused = |reason: &str| {
             let message = format!("Target {} is not valid: {reason}", self.id);
@@ -113,7 +113,7 @@ impl Target {
         rest.split_once(":stream/").map(|(_, name)| name).filter(|name| !name.is_empty())
     }
 
-    /// How often a failed delivery is repeated.
+    /// Returns how often a failed delivery is repeated.
     pub(super) fn retries(&self) -> u32 {
         let policy = self.retry_policy.as_ref();
         policy.and_then(|policy| policy.maximum_retry_attempts).unwrap_or(ATTEMPTS_MAX)
@@ -125,7 +125,7 @@ impl Target {
         policy.and_then(|policy| policy.maximum_event_age_in_seconds).unwrap_or(AGE_S_MAX)
     }
 
-    /// Where an event goes, and what is sent.
+    /// Returns where an event goes, and what is sent.
     pub(super) fn address(&self, event: &Event, origin: Origin<'_>) -> (Destination, String) {
         let document: Value = serde_json::from_str(&event.json).unwrap_or(Value::Null);
         let destination = match self.stream() {
@@ -144,7 +144,7 @@ impl Target {
         (destination, payload)
     }
 
-    /// The value at the path if it is a plain one, else the event's id.
+    /// Returns the value at the path if it is a plain one, else the event's id.
     fn partition_key(&self, event: &Event, document: &Value) -> String {
         let parameters = self.kinesis_parameters.as_ref();
         let value = parameters.and_then(|one| at_path(document, &one.partition_key_path));
@@ -205,7 +205,7 @@ impl Transformer {
     }
 }
 
-/// The steps of `$.a.b[0]['c']`; `None` for what is no such path.
+/// Returns the steps of `$.a.b[0]['c']`; `None` for what is no such path.
 fn parse_path(path: &str) -> Option<Vec<&str>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();
@@ -232,7 +232,7 @@ fn parse_path(path: &str) -> Option<Vec<&str>> {
     Some(steps)
 }
 
-/// The value at a path, if there is one.
+/// Returns the value at a path, if there is one.
 fn at_path<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     parse_path(path)?.into_iter().try_fold(document, |value, step| match value {
         Value::Array(items) => items.get(step.parse::<usize>().ok()?),

@@ -32,7 +32,7 @@ struct ListStreamConsumers {
     next_token: Option<String>,
 }
 
-/// The consumer that a name or an ARN means: its name, if it is registered.
+/// Returns the consumer that a name or an ARN means: its name, if it is registered.
 pub(super) fn find(meta: &Meta, name: Option<&str>, arn: Option<&str>) -> Option<String> {
     let (name, created_s) = match arn.and_then(wire::consumer_of_arn) {
         Some((name, created_s)) => (name, Some(created_s)),
@@ -42,7 +42,7 @@ pub(super) fn find(meta: &Meta, name: Option<&str>, arn: Option<&str>) -> Option
     created_s.is_none_or(|second| second == consumer.created_ms / 1_000).then(|| name.to_owned())
 }
 
-/// The answer for a consumer that is not registered.
+/// Returns the answer for a consumer that is not registered.
 pub(super) fn not_found(stream: &Stream, consumer: &str) -> AwsError {
     let (name, account) = (&stream.name, &stream.account);
     wire::not_found(format!(

@@ -11,7 +11,7 @@ const FIXED_BYTES: usize = 8 + 8 + 2;
 /// Larger than any record Kinesis takes (10 MiB): a length beyond it is damage, not a record.
 const MAX_PAYLOAD_BYTES: usize = 11 << 20;
 
-/// What is stored of one record.
+/// The stored form of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stored<'a> {
     /// Its place in the stream's count of records and reshardings.
@@ -41,7 +41,7 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Stored<'_>) {
     out[start + 4..start + HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// What lies at the start of some bytes.
+/// The content at the start of some bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'a> {
     /// A whole record, and how many bytes its frame takes.
@@ -86,7 +86,7 @@ fn parse(payload: &[u8]) -> Option<Stored<'_>> {
     })
 }
 
-/// The records of a run of whole frames.
+/// Returns the records of a run of whole frames.
 pub(super) fn records(frames: &Bytes) -> impl Iterator<Item = Stored<'_>> {
     let mut rest: &[u8] = frames;
     std::iter::from_fn(move || match next(rest, false) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How long an iterator or a page token is good for.
 pub(super) const TOKEN_LIFE_MS: u64 = 300_000;
 
-/// The text Kinesis gives for a place in a shard: 56 digits.
+/// Returns the text Kinesis gives for a place in a shard: 56 digits.
 ///
 /// `49`, then 54 digits of `counter * 2^32 + shard`. The counter grows with every record and
 /// resharding of the stream, so numbers grow in a shard, across restarts too, and a number tells
@@ -52,7 +52,7 @@ pub(super) struct Cursor {
     pub(super) from_ms: u64,
 }
 
-/// What a shard iterator says, in base64 of JSON.
+/// The content of a shard iterator, in base64 of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Iterator {
     pub(super) stream: String,

@@ -8,7 +8,7 @@ const READS: u32 = 5;
 const ITERATORS: u32 = 5;
 const READ_BYTES: u64 = 2 << 20;
 
-/// What a shard has taken and given in the current second.
+/// The traffic of a shard in the current second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     write_second: u64,
@@ -23,7 +23,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Whether a record of `bytes` is admitted; if so it is counted.
+    /// Returns whether a record of `bytes` is admitted; if so it is counted.
     pub(super) fn write(&mut self, now_ms: u64, bytes: usize) -> bool {
         let second = now_ms / 1_000;
         if self.write_second != second {
@@ -39,8 +39,8 @@ impl Pace {
         fits
     }
 
-    /// Whether a read is admitted; if so it is counted. A read of many bytes holds up the next
-    /// ones until they would have flowed out, a second apart: 10 MiB bar reading for 4 s more.
+    /// Returns whether a read is admitted; if so it is counted. A read of many bytes holds up the
+    /// next ones until they would have flowed out, a second apart: 10 MiB bar reading for 4 s more.
     pub(super) fn read(&mut self, now_ms: u64) -> bool {
         let second = now_ms / 1_000;
         if self.read_second != second {
@@ -53,7 +53,7 @@ impl Pace {
         fits
     }
 
-    /// Whether a GetShardIterator is admitted; if so it is counted.
+    /// Returns whether a GetShardIterator is admitted; if so it is counted.
     pub(super) fn read_iterator(&mut self, now_ms: u64) -> bool {
         let second = now_ms / 1_000;
         if self.iterator_second != second {
@@ -69,7 +69,7 @@ impl Pace {
     }
 }
 
-/// How long bytes take to flow out of a shard at the permitted rate.
+/// Returns how long bytes take to flow out of a shard at the permitted rate.
 pub(super) fn drain_ms(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(1_000) / READ_BYTES
 }

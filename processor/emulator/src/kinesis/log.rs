@@ -38,7 +38,7 @@ impl Memory {
         Arc::new(Self { used: AtomicUsize::new(0), cap })
     }
 
-    /// Whether less than the cap is in use.
+    /// Returns whether less than the cap is in use.
     pub(super) fn has_room(&self) -> bool {
         self.used.load(Ordering::Relaxed) < self.cap
     }
@@ -111,7 +111,7 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    /// The frames. A file that has expired meanwhile is an error of kind `NotFound`.
+    /// Returns the frames. A file that has expired meanwhile is an error of kind `NotFound`.
     pub(super) fn fetch(self) -> io::Result<Bytes> {
         match self {
             Self::Frames(frames) => Ok(frames),
@@ -143,7 +143,7 @@ pub(super) struct ShardLog {
 }
 
 impl ShardLog {
-    /// An empty log, kept in `files` or in memory only.
+    /// Returns an empty log, kept in `files` or in memory only.
     pub(super) fn new(files: Option<Files>, memory: Arc<Memory>) -> Self {
         Self {
             files,
@@ -159,7 +159,7 @@ impl ShardLog {
         }
     }
 
-    /// The counter and arrival of the newest record; zeros if there never was one.
+    /// Returns the counter and arrival of the newest record; zeros if there never was one.
     pub(super) fn newest(&self) -> (u64, u64) {
         (self.last, self.last_ms)
     }
@@ -262,8 +262,8 @@ impl ShardLog {
         }
     }
 
-    /// The first run of frames that holds a record at or after the cursor. Its first records may
-    /// still lie before it. `None` if there is no such record yet.
+    /// Returns the first run of frames that holds a record at or after the cursor. Its first
+    /// records may still lie before it. `None` if there is no such record yet.
     pub(super) fn find(&self, from: Cursor) -> Option<Piece> {
         let reaches = |last: u64, last_ms: u64| last >= from.counter && last_ms >= from.from_ms;
         let at = self.sealed.partition_point(|chunk| !reaches(chunk.last, chunk.last_ms));

@@ -1,4 +1,5 @@
-//! What a stream is, apart from its records: shards and their lineage, consumers, settings.
+//! The description of a stream, apart from its records: shards and their lineage, consumers,
+//! settings.
 //!
 //! Pure: every operation takes the time and answers with a refusal or a changed stream.
 
@@ -26,7 +27,7 @@ pub(super) struct Meta {
     /// Set by the first change after creation: UPDATING, not CREATING.
     pub(super) updated: bool,
     pub(super) retention_hours: u32,
-    /// What had expired when the retention was changed last stays expired.
+    /// Records that had expired at the last change of the retention stay expired.
     #[serde(default)]
     pub(super) expired_before_ms: u64,
     pub(super) on_demand: bool,
@@ -102,7 +103,7 @@ pub(super) enum Refusal {
 }
 
 impl Meta {
-    /// A new stream of `count` equal shards (at least 1).
+    /// Returns a new stream of `count` equal shards (at least 1).
     pub(super) fn new(name: &str, id: u64, now_ms: u64, count: u32, on_demand: bool) -> Self {
         let mut meta = Self {
             name: name.to_owned(),
@@ -146,7 +147,7 @@ impl Meta {
         self.updated = true;
     }
 
-    /// The next count, above all given out before.
+    /// Returns the next count, above all given out before.
     pub(super) fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter
@@ -158,12 +159,13 @@ impl Meta {
         by_age_ms.max(self.expired_before_ms)
     }
 
-    /// Whether a shard is still listed: closed ones vanish when their last record has expired.
+    /// Returns whether a shard is still listed: closed ones vanish when their last record has
+    /// expired.
     pub(super) fn listed(&self, shard: &Shard, now_ms: u64) -> bool {
         shard.closed.is_none_or(|closed| closed.at_ms >= self.horizon_ms(now_ms))
     }
 
-    /// The open shards, by hash key.
+    /// Returns the open shards, by hash key.
     pub(super) fn open_shards(&self) -> Vec<u32> {
         let mut open: Vec<u32> =
             self.shards.iter().filter(|(_, s)| s.closed.is_none()).map(|(i, _)| *i).collect();
@@ -264,7 +266,7 @@ impl Shard {
         })
     }
 
-    /// The shard as `ListShards` shows it.
+    /// Returns the shard as `ListShards` shows it.
     pub(super) fn view(&self, index: u32) -> serde_json::Value {
         let mut numbers =
             serde_json::json!({"StartingSequenceNumber": ids::sequence(self.first, index)});

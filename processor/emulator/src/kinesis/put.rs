@@ -61,7 +61,7 @@ pub(super) struct Incoming<'a> {
     data: Cow<'a, [u8]>,
 }
 
-/// What became of one record.
+/// The outcome of one record.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     /// It is in the stream.
@@ -238,13 +238,13 @@ impl<'a> Incoming<'a> {
         Ok(Self { key, hash, data })
     }
 
-    /// What counts against the limits: data and partition key.
+    /// Returns what counts against the limits: data and partition key.
     fn bytes(&self) -> usize {
         self.data.len() + self.key.len()
     }
 }
 
-/// A hash key in decimal, without leading zeros.
+/// Returns a hash key in decimal, without leading zeros.
 pub(super) fn hash_key(text: &str) -> Option<u128> {
     let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
     text.parse().ok().filter(|_| plain)

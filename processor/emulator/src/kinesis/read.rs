@@ -51,7 +51,7 @@ pub(super) struct Page {
     pub(super) reach: Reach,
 }
 
-/// What lies behind a page.
+/// The place behind a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reach {
     /// More records, the next of them this old.
@@ -155,7 +155,7 @@ impl Reach {
 pub(super) struct Start<'a> {
     /// `TRIM_HORIZON`, `LATEST`, `AT_SEQUENCE_NUMBER`, `AFTER_SEQUENCE_NUMBER`, `AT_TIMESTAMP`.
     pub(super) kind: &'a str,
-    /// What the sequence number's field is called, for errors.
+    /// The name of the sequence number's field, for errors.
     pub(super) field: &'static str,
     pub(super) sequence: Option<&'a str>,
     pub(super) timestamp: Option<f64>,
@@ -221,7 +221,7 @@ impl Start<'_> {
         ))
     }
 
-    /// The counter of the sequence number, which must be one of this shard's.
+    /// Returns the counter of the sequence number, which must be one of this shard's.
     fn counter(&self, stream: &Stream, state: &State, shard: u32) -> Result<u64, AwsError> {
         let Some(text) = self.sequence else { return Err(self.mismatch("no")) };
         let (id, field) = (ids::shard_id(shard), self.field);

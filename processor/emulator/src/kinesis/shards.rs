@@ -45,7 +45,7 @@ enum Filter {
     From(u64),
 }
 
-/// What a `NextToken` says.
+/// The content of a `NextToken`.
 #[derive(Serialize, Deserialize)]
 struct Token {
     stream: String,

@@ -32,7 +32,7 @@ pub(super) struct Stream {
     pub(super) bell: watch::Sender<()>,
 }
 
-/// What the lock of a [`Stream`] guards. The lock is never held across an await.
+/// The state under the lock of a [`Stream`]. The lock is never held across an await.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) meta: Meta,
@@ -46,7 +46,7 @@ pub(super) struct State {
 }
 
 impl Stream {
-    /// A stream with this description and no records; `folder` is made if it keeps any.
+    /// Returns a stream with this description and no records; `folder` is made if it keeps any.
     pub(super) fn create(
         meta: Meta,
         account: &str,
@@ -61,7 +61,7 @@ impl Stream {
         Ok(Self::assemble(meta, BTreeMap::new(), account, arn, folder, memory))
     }
 
-    /// The stream of a folder, or `None` if the folder holds no whole one.
+    /// Returns the stream of a folder, or `None` if the folder holds no whole one.
     pub(super) fn recover(
         folder: PathBuf,
         account: &str,
@@ -206,7 +206,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The index of a listed shard.
+    /// Returns the index of a listed shard.
     pub(super) fn shard(&self, state: &State, id: &str, now_ms: u64) -> Result<u32, AwsError> {
         let known = ids::parse_shard_id(id).filter(|index| {
             let shard = state.meta.shards.get(index);
@@ -231,7 +231,7 @@ impl Stream {
 }
 
 impl State {
-    /// The open shard that takes a hash key.
+    /// Returns the open shard that takes a hash key.
     pub(super) fn route(&self, hash: u128) -> Option<u32> {
         let at = self.routes.partition_point(|(end, _)| *end < hash);
         self.routes.get(at).map(|(_, index)| *index)
@@ -253,7 +253,7 @@ impl State {
     }
 }
 
-/// The answer for a stream that does not exist.
+/// Returns the answer for a stream that does not exist.
 pub(super) fn not_found(name: &str, account: &str) -> AwsError {
     wire::not_found(format!("Stream {name} under account {account} not found."))
 }

@@ -125,7 +125,7 @@ impl Kinesis {
 }
 
 impl Subscription {
-    /// The next message, or `None` when the subscription has ended.
+    /// Returns the next message, or `None` when the subscription has ended.
     async fn next(&mut self) -> Option<Bytes> {
         if self.phase == Phase::Hello {
             self.phase = Phase::Beat;
@@ -192,7 +192,7 @@ impl Subscription {
     }
 }
 
-/// One message of the event stream: prelude, three text headers, payload, two CRCs.
+/// Returns one message of the event stream: prelude, three text headers, payload, two CRCs.
 fn message(event: &str, payload: &[u8]) -> Bytes {
     const TEXT: u8 = 7;
     let mut headers = Vec::new();

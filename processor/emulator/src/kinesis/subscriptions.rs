@@ -37,7 +37,7 @@ impl Subscriptions {
         Some(generation)
     }
 
-    /// Whether no later subscription has taken over.
+    /// Returns whether no later subscription has taken over.
     pub(super) fn is_latest(&self, consumer: &str, shard: u32, generation: u64) -> bool {
         let latest = self.latest.get(&(consumer.to_owned(), shard));
         latest.is_none_or(|latest| latest.generation == generation)

@@ -28,7 +28,7 @@ struct Tagging {
 }
 
 impl Kinesis {
-    /// The stream that is meant, and what is asked of its tags.
+    /// Returns the stream that is meant, and what is asked of its tags.
     fn tagged(&self, body: &[u8]) -> Result<(String, Tagging), AwsError> {
         let request: Tagging = wire::parse(body)?;
         let name = match &request.resource_arn {

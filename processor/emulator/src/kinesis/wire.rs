@@ -14,18 +14,18 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The stream's name.
+    /// Returns the stream's name.
     pub(super) fn name(&self) -> Result<&str, AwsError> {
         stream_name(self.stream_name.as_deref(), self.stream_arn.as_deref())
     }
 
-    /// Whether the request names any stream.
+    /// Returns whether the request names any stream.
     pub(super) fn is_given(&self) -> bool {
         self.stream_name.is_some() || self.stream_arn.is_some()
     }
 }
 
-/// The stream's name out of a name, an ARN or both, if they agree.
+/// Returns the stream's name out of a name, an ARN or both, if they agree.
 pub(super) fn stream_name<'a>(
     name: Option<&'a str>,
     arn: Option<&'a str>,
@@ -57,7 +57,7 @@ fn name_of_arn(arn: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The consumer's name, and its creation second, out of a consumer's ARN.
+/// Returns the consumer's name, and its creation second, out of a consumer's ARN.
 pub(super) fn consumer_of_arn(arn: &str) -> Option<(&str, u64)> {
     let (_, consumer) = arn.split_once("/consumer/")?;
     let (name, created_s) = consumer.split_once(':')?;
@@ -82,7 +82,7 @@ pub(super) fn check_name(field: &str, name: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// A count within bounds, or `default` if none is given.
+/// Returns a count within bounds, or `default` if none is given.
 pub(super) fn bounded(
     field: &str,
     value: Option<i64>,
@@ -105,7 +105,7 @@ pub(super) fn bounded(
     }
 }
 
-/// A required field's value.
+/// Returns a required field's value.
 pub(super) fn required<'a, T: ?Sized>(
     field: &str,
     value: Option<&'a T>,
@@ -132,7 +132,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AwsErro
     })
 }
 
-/// Seconds since the epoch, as JSON has them, in milliseconds, rounded up.
+/// Returns seconds since the epoch, as JSON has them, in milliseconds, rounded up.
 pub(super) fn timestamp_ms(seconds: f64) -> u64 {
     // Whatever float noise lies below a microsecond is the encoder's, not the caller's.
     let ms = (seconds * 1e3 - 1e-3).ceil().max(0.0);
@@ -145,7 +145,7 @@ pub(super) fn timestamp_ms(seconds: f64) -> u64 {
     ms
 }
 
-/// A time as JSON has it: seconds with three decimals.
+/// Returns a time as JSON has it: seconds with three decimals.
 pub(super) fn seconds(ms: u64) -> serde_json::Value {
     #[expect(clippy::cast_precision_loss, reason = "exact until the year 287,000")]
     let seconds = ms as f64 / 1e3;
@@ -179,7 +179,7 @@ pub(super) fn limit_exceeded(message: impl Into<String>) -> AwsError {
     AwsError::bad_request("LimitExceededException", message)
 }
 
-/// The service's own failure, HTTP 500.
+/// Returns the service's own failure, HTTP 500.
 pub(super) fn internal(message: impl Into<String>) -> AwsError {
     AwsError { status: 500, code: "InternalFailureException", message: message.into() }
 }

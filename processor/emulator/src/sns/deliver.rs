@@ -84,7 +84,7 @@ impl Courier {
     }
 }
 
-/// The address, if it is this machine's own.
+/// Returns the address, if it is this machine's own.
 fn loopback(endpoint: &str) -> Option<Uri> {
     let url: Uri = endpoint.parse().ok()?;
     let host = url.host()?.trim_start_matches('[').trim_end_matches(']');

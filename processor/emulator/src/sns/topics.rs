@@ -237,7 +237,7 @@ impl Topics {
         Ok(())
     }
 
-    /// All topics with their messages, for people.
+    /// Returns all topics with their messages, for people.
     pub(super) fn report(&self) -> Value {
         let topics = self.topics.iter().map(|(arn, topic)| {
             let messages = topic.messages.iter().map(|message| {

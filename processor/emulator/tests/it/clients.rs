@@ -30,7 +30,7 @@ clients! {
     eventbridge: aws_sdk_eventbridge;
 }
 
-/// The code of the error that a call must have ended with.
+/// Returns the code of the error that a call must have ended with.
 pub(crate) fn code<T, E>(result: Result<T, E>) -> String
 where
     T: std::fmt::Debug,
@@ -39,7 +39,7 @@ where
     result.expect_err("the call must be refused").code().unwrap_or("none").to_owned()
 }
 
-/// One request over a connection of its own; returns status and body. Blocks.
+/// Returns one request over a connection of its own; returns status and body. Blocks.
 pub(crate) fn http(url: &str, head: &str, body: &[u8]) -> (u16, Vec<u8>) {
     let host = url.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(host).unwrap();

@@ -63,7 +63,7 @@ impl Local {
     }
 }
 
-/// A minute after the start.
+/// Returns a minute after the start.
 fn at(minute: i64) -> DateTime {
     DateTime::from_secs(START_S + minute * 60)
 }

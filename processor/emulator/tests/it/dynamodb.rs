@@ -1,4 +1,4 @@
-//! What the processor asks of DynamoDB, through the real SDK, at both URLs of the endpoint.
+//! The processor's requests to DynamoDB, through the real SDK, at both URLs of the endpoint.
 
 use crate::clients::{self, code};
 use aws_sdk_dynamodb::Client;

@@ -59,7 +59,7 @@ impl Local {
         assert_eq!(put.send().await.unwrap().failed_entry_count(), 0);
     }
 
-    /// All records of the stream so far.
+    /// Returns all records of the stream so far.
     async fn received(&self) -> Vec<Received> {
         let iterator = self.kinesis.get_shard_iterator().stream_name(STREAM);
         let iterator = iterator.shard_id("shardId-000000000000");
@@ -95,7 +95,7 @@ fn stream_target() -> Target {
     target.kinesis_parameters(parameters.build().unwrap()).build().unwrap()
 }
 
-/// A change of a stream's state, as IVS tells it.
+/// Returns a change of a stream's state, as IVS tells it.
 fn entry(detail: &str) -> aws_sdk_eventbridge::types::builders::PutEventsRequestEntryBuilder {
     PutEventsRequestEntry::builder()
         .source("aws.ivs")

@@ -81,7 +81,7 @@ impl Local {
         self.client.get_records().shard_iterator(iterator).send().await.unwrap()
     }
 
-    /// The data of all records of a shard, from the horizon to the tip or the end.
+    /// Returns the data of all records of a shard, from the horizon to the tip or the end.
     async fn read_all(&self, shard: &str) -> Vec<Vec<u8>> {
         let mut iterator = self.iterator(shard, ShardIteratorType::TrimHorizon).await;
         let mut data = Vec::new();

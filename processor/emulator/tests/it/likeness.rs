@@ -212,7 +212,7 @@ async fn an_alarm_on_every_channel_names_the_one_that_breaches() {
     assert!(alarm.state_reason.unwrap().starts_with("bad: Threshold Crossed"));
 }
 
-/// A request with a signature for a service, and a content type.
+/// Returns a request with a signature for a service, and a content type.
 async fn ask(
     endpoint: &Endpoint,
     line: &str,

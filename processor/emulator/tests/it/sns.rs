@@ -26,7 +26,7 @@ fn sns(endpoint: &Endpoint, form: &str) -> String {
     body
 }
 
-/// What stands in the first element of a name.
+/// Returns what stands in the first element of a name.
 fn inside<'a>(xml: &'a str, element: &str) -> &'a str {
     let (_, rest) = xml.split_once(&format!("<{element}>")).unwrap();
     rest.split_once(&format!("</{element}>")).unwrap().0

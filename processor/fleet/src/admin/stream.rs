@@ -1,5 +1,5 @@
-//! What the stream says about a lease table: which leases are missing, and how far behind the
-//! checkpoints are.
+//! The stream's view of a lease table: which leases are missing, and how far behind the checkpoints
+//! are.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub async fn describe(kinesis: &Client, stream: &str) -> Result<StreamShards, St
     Ok(StreamShards { created: info.created, shards })
 }
 
-/// Whether a lease belongs to an earlier stream of the same name.
+/// Returns whether a lease belongs to an earlier stream of the same name.
 #[must_use]
 pub fn is_of_another_stream(lease: &Lease, stream: &StreamShards) -> bool {
     lease.stream_created.is_some_and(|at| at.0.abs_diff(stream.created.0) > CREATION_TOLERANCE_MS)
@@ -122,8 +122,8 @@ pub async fn verify_checkpoints(
     Ok(findings)
 }
 
-/// Whether the stream, which lists `shards`, does not have a shard any more: it does not list it,
-/// or lists it as closed and gives no iterator for it.
+/// Returns whether the stream, which lists `shards`, does not have a shard any more: it does not
+/// list it, or lists it as closed and gives no iterator for it.
 ///
 /// # Errors
 /// See [`StreamError`].
@@ -165,7 +165,7 @@ impl Unasked {
     }
 }
 
-/// An iterator just after the checkpoint of `lease`.
+/// Returns an iterator just after the checkpoint of `lease`.
 async fn iterator(
     kinesis: &Client,
     stream: &str,
@@ -191,8 +191,9 @@ async fn iterator(
 /// How long a lag may take: one GetShardIterator and one GetRecords.
 const LAG_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How old the oldest record after the checkpoint of `lease` is at `now`, in milliseconds; 0 when
-/// there is none. One GetRecords of one record, which counts towards the shard's five a second.
+/// Returns how old the oldest record after the checkpoint of `lease` is at `now`, in milliseconds;
+/// 0 when there is none. One GetRecords of one record, which counts towards the shard's five a
+/// second.
 ///
 /// # Errors
 /// See [`StreamError`].

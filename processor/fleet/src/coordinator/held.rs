@@ -43,7 +43,7 @@ pub(super) struct Held {
     pub(super) hand_over: CancellationToken,
 }
 
-/// What a write by the holder came to.
+/// The result of a write by the holder.
 #[derive(Debug)]
 pub(super) enum HolderWrite {
     Done,
@@ -51,7 +51,7 @@ pub(super) enum HolderWrite {
 }
 
 impl Held {
-    /// A lease whose taking was sent at `sent`.
+    /// Returns a lease whose taking was sent at `sent`.
     pub(super) fn new(row: Lease, sent: MonoMs, shared: &Shared) -> Self {
         let valid_until = sent.plus(shared.config.safe_hold_ms());
         Self {
@@ -84,7 +84,7 @@ impl Held {
         self.tip_seen_ms.fetch_max(at.0, Ordering::AcqRel);
     }
 
-    /// The next heartbeat: it stores along what the row does not know yet.
+    /// Returns the next heartbeat: it stores along what the row does not know yet.
     pub(super) fn heartbeat(&self, row: &Lease) -> Change {
         let seen = Some(EpochMs(self.tip_seen_ms.load(Ordering::Acquire)));
         match seen.filter(|seen| seen.0 > 0 && Some(*seen) > row.tip_seen) {
@@ -101,7 +101,7 @@ impl Held {
         self.row.lock().await
     }
 
-    /// The row, unless a write is under way.
+    /// Returns the row, unless a write is under way.
     pub(super) fn row_if_idle(&self) -> Option<MutexGuard<'_, Lease>> {
         self.row.try_lock().ok()
     }
@@ -116,7 +116,8 @@ impl Held {
         }
     }
 
-    /// Whether the lease cannot have expired by our own clock. Once it can have, it is lost.
+    /// Returns whether the lease cannot have expired by our own clock. Once it can have, it is
+    /// lost.
     pub(super) fn is_surely_ours(&self, shared: &Shared) -> bool {
         if shared.config.clock.mono() >= self.valid_until() {
             self.lost.cancel();

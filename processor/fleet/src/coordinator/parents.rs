@@ -24,7 +24,7 @@ impl Listing {
     }
 }
 
-/// The shards, listed now.
+/// Returns the shards, listed now.
 pub(super) async fn list(shared: &Shared) -> Result<Arc<[ShardInfo]>, FleetError> {
     let config = &shared.config;
     let begun = config.clock.mono();
@@ -34,9 +34,9 @@ pub(super) async fn list(shared: &Shared) -> Result<Arc<[ShardInfo]>, FleetError
     Ok(shards)
 }
 
-/// Whether every one of `parents` is finished, gone from the stream, or of the time before this
-/// application. A lease that the scan does not show is looked up consistently, and a parent that
-/// has none counts as unfinished while the stream lists it. `rows`: the table as last scanned.
+/// Returns whether every one of `parents` is finished, gone from the stream, or of the time before
+/// this application. A lease that the scan does not show is looked up consistently, and a parent
+/// that has none counts as unfinished while the stream lists it. `rows`: the table as last scanned.
 pub(super) async fn are_done(
     shared: &Shared,
     rows: &HashMap<&ShardId, &Lease>,

@@ -17,7 +17,7 @@ pub enum LoopName {
 }
 
 impl LoopName {
-    /// The name in lower case.
+    /// Returns the name in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ pub struct LoopStatus {
     pub since_turn_ms: u64,
     /// Since the end of its last turn without a failure; `None` before the first.
     pub since_success_ms: Option<u64>,
-    /// What went wrong in the last turn.
+    /// The error of the last turn.
     pub error: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl Pulses {
     }
 }
 
-/// All loops now.
+/// Returns all loops now.
 pub(super) fn of(shared: &Shared) -> [LoopStatus; 3] {
     let (config, pulses) = (&shared.config, &shared.pulses);
     let now = config.clock.mono();

@@ -42,7 +42,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// One heartbeat; returns what went wrong.
+/// Returns one heartbeat; returns what went wrong.
 async fn renew(shared: &Shared, held: Arc<Held>) -> Option<String> {
     if held.lost.is_cancelled() {
         // In the hands of the application it stays known until the application lets go, so that

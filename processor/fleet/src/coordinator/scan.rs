@@ -53,7 +53,7 @@ async fn stop_taking(shared: &Arc<Shared>) {
     }
 }
 
-/// One round; returns when the next is due.
+/// Returns one round; returns when the next is due.
 async fn round(
     shared: &Arc<Shared>,
     seen: &mut Observations,
@@ -209,9 +209,9 @@ async fn hand_out(
     }
 }
 
-/// Whether the parents of a shard are done (E5). Those of a shard that was begun were once, and one
-/// that starts at the tip or at a time was never to wait for older shards: only a lease of a parent
-/// that is not finished keeps these waiting.
+/// Returns whether the parents of a shard are done (E5). Those of a shard that was begun were once,
+/// and one that starts at the tip or at a time was never to wait for older shards: only a lease of
+/// a parent that is not finished keeps these waiting.
 async fn may_start(
     shared: &Shared,
     rows: &HashMap<&ShardId, &Lease>,

@@ -1,4 +1,4 @@
-//! What the application holds while it works on a shard.
+//! The lease as the application holds it while it works on a shard.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const RETENTION_MARGIN_MS: u64 = 3_600_000;
 /// The shortest retention there is.
 const RETENTION_MIN_MS: u64 = 24 * 3_600_000;
 
-/// What became of a write by the holder.
+/// The outcome of a write by the holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum LeaseOutcome {
@@ -64,25 +64,27 @@ impl ShardLease {
         Self { shared, held, hash_range: row.hash_range, resume, counter: row.counter }
     }
 
-    /// The shard.
+    /// Returns the shard.
     #[must_use]
     pub fn shard(&self) -> &ShardId {
         &self.held.shard
     }
 
-    /// Its hash keys, inclusive; `None` if the worker that created the lease did not store them.
+    /// Returns its hash keys, inclusive; `None` if the worker that created the lease did not store
+    /// them.
     #[must_use]
     pub fn hash_range(&self) -> Option<HashRange> {
         self.hash_range
     }
 
-    /// Where the previous owner stopped, read consistently when the lease was taken.
+    /// Returns where the previous owner stopped, read consistently when the lease was taken.
     #[must_use]
     pub fn resume_point(&self) -> ResumePoint {
         self.resume.clone()
     }
 
-    /// The lease counter when the lease was handed out: grows with every owner of the shard.
+    /// Returns the lease counter when the lease was handed out: grows with every owner of the
+    /// shard.
     #[must_use]
     pub fn fencing_token(&self) -> u64 {
         self.counter
@@ -173,7 +175,7 @@ impl ShardLease {
         }
     }
 
-    /// Whether a child may begin as far as its parents beside this one are concerned.
+    /// Returns whether a child may begin as far as its parents beside this one are concerned.
     async fn other_parents_are_done(&self, child: &ChildShard) -> bool {
         let others: Vec<_> =
             child.parents.iter().filter(|parent| **parent != self.held.shard).cloned().collect();
@@ -190,8 +192,8 @@ impl ShardLease {
         })
     }
 
-    /// A way to note on the lease how the work gets on, for whoever looks at the table and for the
-    /// next owner. It outlives this value.
+    /// A way to note on the lease how the work gets on, for whoever looks at the table and
+    /// for the next owner. It outlives this value.
     #[must_use]
     pub fn notes(&self) -> LeaseNotes {
         LeaseNotes { shared: Arc::clone(&self.shared), held: Arc::clone(&self.held) }
@@ -270,7 +272,7 @@ fn is_complete(row: &Lease, shared: &Shared) -> bool {
     is_complete_at(row, shared.config.clock.wall(), retention_ms)
 }
 
-/// A checkpoint's record that cannot have expired must be met, whatever was seen.
+/// Returns a checkpoint's record that cannot have expired must be met, whatever was seen.
 fn is_complete_at(row: &Lease, now: EpochMs, retention_ms: u64) -> bool {
     let is_kept = |at: EpochMs| now.0.abs_diff(at.0) < retention_ms - RETENTION_MARGIN_MS;
     row.tip_seen.is_some_and(is_kept) && !row.checkpoint_arrival.is_some_and(is_kept)

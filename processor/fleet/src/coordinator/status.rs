@@ -1,4 +1,4 @@
-//! What a worker can say about itself.
+//! The state of a worker as it sees itself.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use super::Shared;
 use super::held::Phase;
 use crate::lease::{Checkpoint, Lease, WorkerId};
 
-/// What a lease is to this worker.
+/// The relation of a lease to this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
     /// Nobody holds it.
@@ -28,7 +28,7 @@ pub enum LeaseState {
 }
 
 impl LeaseState {
-    /// The name in lower case.
+    /// Returns the name in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl LeaseState {
         }
     }
 
-    /// Whether the lease is held here, whatever for.
+    /// Returns whether the lease is held here, whatever for.
     #[must_use]
     pub const fn is_here(self) -> bool {
         matches!(self, Self::Waiting | Self::Running | Self::Lost)
@@ -55,13 +55,13 @@ pub struct LeaseStatus {
     pub shard: ShardId,
     /// Its owner.
     pub owner: Option<WorkerId>,
-    /// What it is to this worker.
+    /// Its relation to this worker.
     pub state: LeaseState,
     /// The lease counter.
     pub counter: u64,
-    /// What is done.
+    /// The last position that is done.
     pub checkpoint: Checkpoint,
-    /// What is prepared.
+    /// The position that is prepared.
     pub pending: Option<Checkpoint>,
     /// Arrival time of the record at the checkpoint.
     pub checkpoint_arrival: Option<EpochMs>,
@@ -78,7 +78,7 @@ pub struct LeaseStatus {
     pub valid_for_ms: Option<u64>,
 }
 
-/// What a worker has done since its start.
+/// The deeds of a worker since its start.
 #[derive(Debug, Default)]
 pub struct Counters {
     taken: AtomicU64,
@@ -162,7 +162,7 @@ impl Counters {
     }
 }
 
-/// The table as last read, with what is held here as last written.
+/// Returns the table as last read, with what is held here as last written.
 pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
     let now = shared.config.clock.mono();
     let me = &shared.config.worker_id;

@@ -44,7 +44,7 @@ pub(super) async fn check_stream(
     }
 }
 
-/// The first comparison, whose failure keeps the worker from starting.
+/// Returns the first comparison, whose failure keeps the worker from starting.
 pub(super) async fn sync_at_start(shared: &Shared) -> Result<(), FleetError> {
     sync(shared).await?;
     shared.pulses.sync.beat(shared.config.clock.mono(), None);
@@ -99,7 +99,7 @@ async fn sync(shared: &Shared) -> Result<(), FleetError> {
     Err(stream_error(&shared.config, ("ListShards", reason)))
 }
 
-/// What a comparison came to.
+/// The result of a comparison.
 enum Comparison {
     /// The table is in step.
     Done,
@@ -161,7 +161,7 @@ async fn create_awaited(shared: &Shared, awaited: Awaited) -> Result<bool, Fleet
     Ok(created)
 }
 
-/// The plan, and when the table was read.
+/// Returns the plan, and when the table was read.
 async fn compare(shared: &Shared) -> Result<(SyncPlan, MonoMs), FleetError> {
     let config = &shared.config;
     let failed = |error: CallError| stream_error(config, error);

@@ -1,4 +1,4 @@
-//! What a worker remembers of the lease table, to judge expiry by its own clock.
+//! A worker's memory of the lease table, to judge expiry by its own clock.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ struct Seen {
     request: Option<(WorkerId, MonoMs)>,
 }
 
-/// What a lease is to the planner.
+/// The standing of a lease with the planner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Nobody renews it.
@@ -69,7 +69,7 @@ impl Observations {
         lease.owner.is_some().then(|| seen.changed.plus(failover_ms))
     }
 
-    /// What the lease is at `now`. A row never observed counts as just changed.
+    /// Returns what the lease is at `now`. A row never observed counts as just changed.
     #[must_use]
     pub fn standing(&self, lease: &Lease, limits: &Limits, now: MonoMs) -> Standing {
         let seen = self.rows.get(&lease.key);

@@ -1,4 +1,4 @@
-//! What Kinesis allows per shard: 5 calls and 2 MB a second, for all polling readers together.
+//! The limits of Kinesis per shard: 5 calls and 2 MB a second, for all polling readers together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +28,13 @@ struct Spent {
 }
 
 impl ReadBudgets {
-    /// The limits of the service.
+    /// Returns the limits of the service.
     #[must_use]
     pub fn service() -> Self {
         Self { shards: Some(Arc::default()) }
     }
 
-    /// No limits, for an endpoint that has none.
+    /// Returns no limits, for an endpoint that has none.
     #[must_use]
     pub fn unlimited() -> Self {
         Self { shards: None }
@@ -71,8 +71,8 @@ impl ReadBudgets {
     }
 }
 
-/// A shard's entry. Before one is added, those go whose allowance has grown back: they say the
-/// same as none, and shards that are finished would stay for ever.
+/// Returns a shard's entry. Before one is added, those go whose allowance has grown back: they say
+/// the same as none, and shards that are finished would stay for ever.
 fn entry<'a>(
     shards: &'a mut HashMap<ShardId, Spent>,
     shard: &ShardId,

@@ -7,7 +7,7 @@ use crate::lease::ChildShard;
 use crate::sync::listing;
 use aws_calls::RetryPolicy;
 
-/// What the stream's shard list says about one shard.
+/// One shard as the stream lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// What the list says of the shard itself.

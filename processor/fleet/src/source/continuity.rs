@@ -34,7 +34,7 @@ impl Continuity {
         self.owed.get_or_insert(Owed { at: last, is_delivered: true });
     }
 
-    /// Whether the next records have to prove something.
+    /// Returns whether the next records have to prove something.
     pub(super) const fn is_owed(&self) -> bool {
         self.owed.is_some()
     }
@@ -60,8 +60,8 @@ impl Continuity {
     }
 }
 
-/// Whether records after the last answer can have expired, if that answer was this far behind the
-/// tip and came this long ago.
+/// Returns whether records after the last answer can have expired, if that answer was this far
+/// behind the tip and came this long ago.
 pub(super) const fn is_at_risk(behind_ms: u64, ago_ms: u64) -> bool {
     behind_ms.saturating_add(ago_ms) >= SURELY_KEPT_MS
 }

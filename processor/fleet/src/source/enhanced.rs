@@ -47,7 +47,7 @@ pub struct EnhancedReader {
 }
 
 impl EnhancedReader {
-    /// A reader for the shard of `polling`, which takes over when subscriptions fail.
+    /// Returns a reader for the shard of `polling`, which takes over when subscriptions fail.
     #[must_use]
     pub fn new(consumer_arn: &str, start: StartAt, polling: PollingReader) -> Self {
         Self {

@@ -57,8 +57,8 @@ impl Answered {
         Self { at: clock.mono(), wall: clock.wall(), behind_ms }
     }
 
-    /// Whether what came after it can have expired. The clock that jumped further counts: the
-    /// monotonic one stands still while a machine sleeps.
+    /// Returns whether what came after it can have expired. The clock that jumped further counts:
+    /// the monotonic one stands still while a machine sleeps.
     pub(super) fn is_at_risk(&self, clock: &Clock) -> bool {
         continuity::is_at_risk(self.behind_ms, self.ago_ms(clock))
     }
@@ -70,8 +70,8 @@ impl Answered {
 }
 
 impl PollingReader {
-    /// A reader that has not made a call yet. The SDK's own retries are off: they would count
-    /// twice against the shard's budget.
+    /// Returns a reader that has not made a call yet. The SDK's own retries are off: they would
+    /// count twice against the shard's budget.
     #[must_use]
     pub fn new(
         client: &Client,
@@ -248,7 +248,7 @@ impl PollingReader {
         self.position = StartAt::After(last);
     }
 
-    /// Whether records are missing in front of an answer.
+    /// Returns whether records are missing in front of an answer.
     pub(super) fn judge(&mut self, records: &mut Vec<Record>, is_tip: bool) -> Option<Gap> {
         let gap = self.continuity.judge(records, is_tip)?;
         let (stream, shard) = (&self.stream, &self.shard);

@@ -14,7 +14,7 @@ use crate::lease::{Checkpoint, Lease, WorkerId};
 /// A row as the SDK gives it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// A row that is no lease this crate can read.
+/// A row that is not a lease that this crate can read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("lease row `{key}`: attribute `{attribute}` {problem}")]
 pub struct CodecError {
@@ -22,7 +22,7 @@ pub struct CodecError {
     pub key: String,
     /// The attribute.
     pub attribute: &'static str,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: &'static str,
 }
 
@@ -177,7 +177,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The stored text of a checkpoint.
+/// Returns the stored text of a checkpoint.
 #[must_use]
 pub fn checkpoint_text(checkpoint: &Checkpoint) -> AttributeValue {
     AttributeValue::S(match checkpoint {
@@ -186,33 +186,33 @@ pub fn checkpoint_text(checkpoint: &Checkpoint) -> AttributeValue {
     })
 }
 
-/// The stored sub-sequence number of a checkpoint: 0 for sentinels.
+/// Returns the stored sub-sequence number of a checkpoint: 0 for sentinels.
 #[must_use]
 pub fn checkpoint_sub(checkpoint: &Checkpoint) -> AttributeValue {
     let sub = if let Checkpoint::Sequence(position) = checkpoint { position.sub } else { 0 };
     AttributeValue::N(sub.to_string())
 }
 
-/// A string set; DynamoDB refuses empty ones, so none is absent.
+/// Returns a string set; DynamoDB refuses empty ones, so none is absent.
 #[must_use]
 pub fn shard_set(shards: &[ShardId]) -> Option<AttributeValue> {
     let set: Vec<_> = shards.iter().map(ToString::to_string).collect();
     (!set.is_empty()).then_some(AttributeValue::Ss(set))
 }
 
-/// A worker id.
+/// Returns a worker id.
 #[must_use]
 pub fn worker(id: &WorkerId) -> AttributeValue {
     AttributeValue::S(id.to_string())
 }
 
-/// A time in epoch milliseconds.
+/// Returns a time in epoch milliseconds.
 #[must_use]
 pub fn time(time: EpochMs) -> AttributeValue {
     AttributeValue::N(time.0.to_string())
 }
 
-/// A whole number.
+/// Returns a whole number.
 #[must_use]
 pub fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())

@@ -88,7 +88,7 @@ impl DynamoRows {
         }
     }
 
-    /// One conditional `UpdateItem`. A retry after a lost answer may find its own condition
+    /// Returns one conditional `UpdateItem`. A retry after a lost answer may find its own condition
     /// broken by its own first try: the caller decides by the row.
     async fn update_item(&self, row: &str, update: &Update) -> Result<Updated, StoreError> {
         let expressions = Expressions::of(update);

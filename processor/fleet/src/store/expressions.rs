@@ -113,7 +113,8 @@ const FAILURE: [&str; 2] = [name::FAILED_TASKS, name::LAST_ERROR];
 const PENDING_ALL: [&str; 3] = [name::PENDING, name::PENDING_SUB, name::PENDING_STATE];
 
 impl Change {
-    /// The write that applies this change to `seen`, in the life `incarnation` of its worker.
+    /// Returns the write that applies this change to `seen`, in the life `incarnation` of its
+    /// worker.
     pub(crate) fn update(&self, seen: &Lease, incarnation: &Arc<str>) -> Update {
         let mut update = Update::default();
         update.require(name::LEASE_COUNTER, codec::number(seen.counter));
@@ -184,9 +185,9 @@ impl Change {
         update
     }
 
-    /// Whether `row` is what this change makes of `seen`: the write was stored although its reply
-    /// was lost. The counter and owner alone do not tell, since a late heartbeat of ours raises
-    /// the counter just the same.
+    /// Returns whether `row` is what this change makes of `seen`: the write was stored although its
+    /// reply was lost. The counter and owner alone do not tell, since a late heartbeat of ours
+    /// raises the counter just the same.
     ///
     /// Neither does the worker's id: a process that was paused and its successor may share one.
     pub(crate) fn made(&self, seen: &Lease, row: &Lease, incarnation: &Arc<str>) -> bool {
@@ -217,7 +218,7 @@ impl Change {
     }
 }
 
-/// Whether both rows are the same life of the same worker's.
+/// Returns whether both rows are the same life of the same worker's.
 pub(crate) fn is_same_holder(seen: &Lease, row: &Lease) -> bool {
     row.owner == seen.owner && row.incarnation == seen.incarnation
 }
@@ -254,7 +255,7 @@ fn stand(update: &mut Update, lease: &Lease) {
     }
 }
 
-/// The write that creates `lease`, unless a row with its key exists.
+/// Returns the write that creates `lease`, unless a row with its key exists.
 pub(crate) fn creation(lease: &Lease) -> Update {
     let mut update = Update::default();
     update.require_absent(name::LEASE_KEY);

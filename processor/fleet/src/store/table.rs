@@ -61,7 +61,7 @@ impl DynamoRows {
         Err(StoreError::NotALeaseTable { table: self.table.clone(), key })
     }
 
-    /// The table's status and key attributes; `None` if there is no such table.
+    /// Returns the table's status and key attributes; `None` if there is no such table.
     async fn describe(&self) -> Result<Option<(TableStatus, Vec<String>)>, StoreError> {
         let mut backoff = self.retry.start();
         loop {

@@ -61,8 +61,8 @@ enum Listed {
     Expired,
 }
 
-/// The stream's shards, open and closed, as far as it still lists them. The pages are not of one
-/// moment: who depends on that compares them with each other, see [`super::plan_sync`].
+/// Returns the stream's shards, open and closed, as far as it still lists them. The pages are not
+/// of one moment: who depends on that compares them with each other, see [`super::plan_sync`].
 pub(crate) async fn list_shards(
     client: &Client,
     stream: &str,

@@ -30,7 +30,7 @@ impl Aws {
         Self::start_with(Config::default()).await
     }
 
-    /// A stream whose records age by hand.
+    /// Returns a stream whose records age by hand.
     pub(crate) async fn with_aging_stream(shards: i32) -> (Self, Clock) {
         let clock = Clock::manual(1_750_000_000_000);
         let config = Config { clock: clock.clone(), ..Config::default() };
@@ -133,7 +133,7 @@ impl Aws {
         LeaseStore::new(&self.dynamodb, TABLE, Duration::from_secs(5))
     }
 
-    /// A row exactly as stored.
+    /// Returns a row exactly as stored.
     pub(crate) async fn item(&self, key: &str) -> HashMap<String, AttributeValue> {
         let request = self.dynamodb.get_item().table_name(TABLE).consistent_read(true);
         let key = AttributeValue::S(key.to_owned());
@@ -156,7 +156,7 @@ impl Aws {
         self.worker_with(self.config(name)).await
     }
 
-    /// A worker whose leases expire soon.
+    /// Returns a worker whose leases expire soon.
     pub(crate) async fn quick_worker(&self, name: &str) -> (Fleet, Leases) {
         self.worker_with(FleetConfig { failover_ms: QUICK_FAILOVER_MS, ..self.config(name) }).await
     }

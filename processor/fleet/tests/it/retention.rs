@@ -42,7 +42,7 @@ async fn put(aws: &Aws, texts: &[&str]) {
     }
 }
 
-/// Everything up to the first answer that has records or a gap.
+/// Returns everything up to the first answer that has records or a gap.
 async fn next(reader: &mut ShardReader) -> Batch {
     loop {
         let batch = soon(reader.next()).await.unwrap();
@@ -56,7 +56,7 @@ fn texts(batch: &Batch) -> Vec<&str> {
     batch.records.iter().map(|record| std::str::from_utf8(&record.data).unwrap()).collect()
 }
 
-/// A stream of which the first three records are known.
+/// Returns a stream of which the first three records are known.
 async fn begun() -> (Aws, Clock, Vec<Record>) {
     let (aws, clock) = Aws::with_aging_stream(1).await;
     put(&aws, &["a", "b", "c"]).await;
@@ -65,7 +65,7 @@ async fn begun() -> (Aws, Clock, Vec<Record>) {
     (aws, clock, records)
 }
 
-/// A consumer becomes ACTIVE in the stream's time.
+/// Returns a consumer becomes ACTIVE in the stream's time.
 async fn register(aws: &Aws, clock: &Clock) -> String {
     let registered = enhanced::register(&aws.kinesis, STREAM, "ivs-processor");
     tokio::pin!(registered);

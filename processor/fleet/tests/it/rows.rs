@@ -164,7 +164,7 @@ async fn a_lease_that_starts_at_a_time_has_kcls_sentinel_and_our_time() {
     assert_eq!(aws.item("s").await, expected);
 }
 
-/// A row as Java KCL 3.x leaves it, and attributes nobody here knows.
+/// Returns a row as Java KCL 3.x leaves it, and attributes nobody here knows.
 fn java_row() -> HashMap<String, AttributeValue> {
     row(&[
         ("leaseKey", text("shardId-000000000001")),

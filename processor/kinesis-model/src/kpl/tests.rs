@@ -11,7 +11,7 @@ use crate::HashRange;
 /// MD5 of `p-1`.
 const HASH_P1: u128 = 150_200_237_298_977_638_440_930_538_722_021_485_553;
 
-/// What the Python package `aws-kinesis-agg` 1.2.3 makes of ("p-1", none, `{"a":1}`),
+/// The aggregate that the Python package `aws-kinesis-agg` 1.2.3 makes of ("p-1", none, `{"a":1}`),
 /// ("p-2", 2^128 - 1, `{"a":2}`) and ("p-1", 0, `{"a":3}`).
 const FOREIGN: &str = "f3899ac20a03702d310a03702d3212273334303238323336363932303933383436333436333337\
     343630373433313736383231313435351201301a0b08001a077b2261223a317d1a0d080110001a077b2261223a327d\
@@ -22,7 +22,7 @@ fn from_hex(text: &str) -> Bytes {
     digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
 }
 
-/// An aggregate of any message, with the right checksum.
+/// Returns an aggregate of any message, with the right checksum.
 fn sealed(message: &[u8]) -> Bytes {
     [&MAGIC, message, &Md5::digest(message)[..]].concat().into()
 }

@@ -20,7 +20,7 @@ impl Wire {
         Self(message)
     }
 
-    /// The next field's number and value; `None` at the end of the message.
+    /// Returns the next field's number and value; `None` at the end of the message.
     pub(super) fn next(&mut self) -> Result<Option<(u64, Value)>, &'static str> {
         if self.0.is_empty() {
             return Ok(None);

@@ -15,7 +15,7 @@ pub(super) enum Refusal {
     ExpiredIterator,
 }
 
-/// What a request asks for, as far as its headers and path tell.
+/// The operation of a request, as far as its headers and path tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
     /// `x-amz-target`, such as `Kinesis_20131202.GetRecords`; for RPC v2 CBOR the path.
@@ -53,7 +53,7 @@ impl Operation {
         }
     }
 
-    /// The refusal as the service would send it.
+    /// Returns the refusal as the service would send it.
     pub(super) fn answer(&self, refusal: Refusal) -> HttpResponse {
         let (status, code) = self.code(refusal);
         let status = StatusCode::try_from(status).expect("400 and 500 are statuses");

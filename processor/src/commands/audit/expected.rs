@@ -18,7 +18,7 @@ use crate::replay::entry::{FactPart, MetricPart, SummaryPart};
 use crate::replay::sorter::Merged;
 use crate::replay::units::{applied, origin};
 
-/// The rows of the metrics table, by key.
+/// Returns the rows of the metrics table, by key.
 pub(super) fn metrics<'a>(
     parts: Merged<MetricPart>,
     units: &'a [Unit],
@@ -34,7 +34,7 @@ pub(super) fn metrics<'a>(
     })
 }
 
-/// The items of the sessions table, by key: summaries, milestones and timelines.
+/// Returns the items of the sessions table, by key: summaries, milestones and timelines.
 ///
 /// # Errors
 /// When there is no room to sort them.
@@ -82,8 +82,8 @@ fn of_session(part: &SummaryPart, units: &[Unit], tables: &Tables) -> Vec<ItemEn
     entries
 }
 
-/// The milestones that must have been reached when the last fact came. Telemetry can turn a failed
-/// session into one that ended, so only those count that the facts alone tell.
+/// Returns the milestones that must have been reached when the last fact came. Telemetry can turn a
+/// failed session into one that ended, so only those count that the facts alone tell.
 fn required(session_id: &Arc<str>, agg: &SummaryAgg) -> Vec<Milestone> {
     let facts = SummaryAgg { telemetry: Default::default(), ..agg.clone() };
     let reached = milestones(session_id, agg, agg);

@@ -18,10 +18,11 @@ use crate::items::json::{Difference, differences, from_json, in_this_layout};
 
 /// Longest value that is printed, in characters: sketches are long.
 const MAX_SHOWN: usize = 80;
-/// What two items may differ in: how often a row was written, and who wrote a fact first.
+/// The attributes in which two items may differ: how often a row was written, and who wrote a fact
+/// first.
 const FREE: [&str; 3] = [metrics::VERSION, metrics::EXPIRES_AT, sessions::ORIGIN];
 
-/// What became of the rows.
+/// The outcome of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// They say what they should.
@@ -42,7 +43,7 @@ impl Verdict {
         self.differing + self.missing + self.extra
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub(super) fn is_right(&self) -> bool {
         self.wrong() == 0
     }
@@ -62,17 +63,17 @@ enum Reach {
     Within,
     /// It holds more.
     Ahead,
-    /// It is no item of ours.
+    /// It is not one of our items.
     Unknown,
 }
 
 impl<'a> Judge<'a> {
-    /// A judge who knows what the archive covers.
+    /// Returns a judge who knows what the archive covers.
     pub(super) fn new(coverage: Coverage, args: &'a AuditArgs) -> Self {
         Self { coverage, args, verdict: Verdict::default(), now_s: now().0 / 1_000 }
     }
 
-    /// What it came to.
+    /// Returns what it came to.
     pub(super) fn finish(self) -> Verdict {
         self.verdict
     }
@@ -150,7 +151,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether a row's time to live is over: DynamoDB removes it within days.
+    /// Returns whether a row's time to live is over: DynamoDB removes it within days.
     fn has_expired(&self, wanted: &Value) -> bool {
         let expires_s = wanted[metrics::EXPIRES_AT]["N"].as_str();
         expires_s.and_then(|text| text.parse::<i64>().ok()).is_some_and(|at| at < self.now_s)
@@ -231,7 +232,7 @@ fn print(item: &Value) -> Option<u64> {
     item[FINGERPRINT]["N"].as_str()?.parse().ok()
 }
 
-/// The time of a sort key; small ones are the summary and the milestones.
+/// Returns the time of a sort key; small ones are the summary and the milestones.
 fn at(sort_key_ms: i64) -> String {
     match sort_key_ms {
         0 => "summary".to_owned(),
@@ -241,7 +242,7 @@ fn at(sort_key_ms: i64) -> String {
     }
 }
 
-/// A value without DynamoDB's notation where it is a plain one, cut if it is long.
+/// Returns a value without DynamoDB's notation where it is a plain one, cut if it is long.
 fn shown(value: Option<&Value>) -> String {
     let Some(value) = value else { return "absent".to_owned() };
     let plain = value.as_object().and_then(|kinds| kinds.values().next()?.as_str());

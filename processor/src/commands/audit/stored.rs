@@ -30,7 +30,7 @@ pub(crate) struct ItemEntry {
 }
 
 impl ItemEntry {
-    /// An item that was read or computed.
+    /// Returns an item that was read or computed.
     pub(super) fn new(session_id: &str, sort_key_ms: i64, item: &Value) -> Self {
         let key = (Arc::from(session_id), sort_key_ms);
         Self { key, is_required: true, item: item.to_string() }
@@ -104,7 +104,7 @@ pub(super) async fn scan(
     }
 }
 
-/// The key of an item of either table; what is no key of ours is empty and 0.
+/// Returns the key of an item of either table; what is not a key of ours is empty and 0.
 fn key(item: &Item) -> (&str, i64) {
     let session_id = item.get(metrics::SESSION_ID).and_then(|id| id.as_s().ok());
     let at = item.get(metrics::METRIC_TIMESTAMP).or_else(|| item.get(sessions::TIMESTAMP));
@@ -112,7 +112,7 @@ fn key(item: &Item) -> (&str, i64) {
     (session_id.map_or("", String::as_str), at_ms.unwrap_or_default())
 }
 
-/// A decimal × 1,000, exactly.
+/// Returns a decimal × 1,000, exactly.
 fn thousandths(number: &str) -> Option<i64> {
     let sum: ivs_core::fixed::FixedSum = number.parse().ok()?;
     i64::try_from(sum.0 / 1_000).ok()

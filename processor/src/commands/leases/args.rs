@@ -30,7 +30,7 @@ pub enum LeasesCommand {
     Verify(JsonArgs),
 }
 
-/// What a seek does to rows; see `docs/semantics.md`.
+/// The effect of a seek on rows; see `docs/semantics.md`.
 const SEEK: &str = "\
 Move the checkpoint of a shard; made for empty tables and for skipping.
 

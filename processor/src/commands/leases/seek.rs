@@ -64,8 +64,8 @@ pub(super) async fn run(
     report(&outcomes, args.json)
 }
 
-/// The tip is stored as a time, as workers do it: otherwise what arrives before the first worker
-/// would be skipped too.
+/// Returns the tip is stored as a time, as workers do it: otherwise what arrives before the first
+/// worker would be skipped too.
 fn target(to: SeekTo, now: EpochMs) -> anyhow::Result<(Checkpoint, Option<EpochMs>)> {
     Ok(match to {
         SeekTo::TrimHorizon => (Checkpoint::TrimHorizon, None),
@@ -76,7 +76,7 @@ fn target(to: SeekTo, now: EpochMs) -> anyhow::Result<(Checkpoint, Option<EpochM
     })
 }
 
-/// Why the lease may not be moved without force, as [`admin::seek`] decides it once more.
+/// Returns why the lease may not be moved without force, as [`admin::seek`] decides it once more.
 fn refusal(lease: &Lease) -> Option<Outcome> {
     let changed = match (&lease.owner, lease.pending) {
         (Some(owner), _) => Changed::Owned(owner.clone()),
@@ -86,7 +86,7 @@ fn refusal(lease: &Lease) -> Option<Outcome> {
     Some(Outcome::of(&lease.key, &changed, ""))
 }
 
-/// Where nothing was ever committed nothing is read twice.
+/// Returns where nothing was ever committed nothing is read twice.
 fn way(lease: &Lease, to: Checkpoint, time: Option<EpochMs>) -> Way {
     let back = match lease.checkpoint {
         Checkpoint::AtTimestamp | Checkpoint::TrimHorizon | Checkpoint::Latest => false,

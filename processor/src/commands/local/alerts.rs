@@ -80,7 +80,8 @@ impl Later {
     }
 }
 
-/// Whether the series of an alarm has a value since a time. What cannot be asked is asked again.
+/// Returns whether the series of an alarm has a value since a time. What cannot be asked is asked
+/// again.
 async fn has_value(clients: &Clients, alarm: &Alarm, since: SystemTime) -> bool {
     let values = clients
         .cloudwatch

@@ -11,7 +11,7 @@ const CHANNEL: &str = "choose-a-channel";
 const HEIGHT: u32 = 6;
 const LOW: u32 = 3;
 
-/// The dashboard's body.
+/// Returns the dashboard's body.
 pub(super) fn body() -> String {
     let mut widgets = Vec::new();
     let mut y = 0;

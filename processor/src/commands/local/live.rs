@@ -149,7 +149,7 @@ pub(super) fn say_over(text: &str) {
     println!("{over}{text}");
 }
 
-/// An alarm's message in one line, and what it means; none of an alarm that begins well.
+/// Returns an alarm's message in one line, and what it means; none of an alarm that begins well.
 fn alarm_text(notice: &Notice, clock: &str) -> Option<String> {
     let Ok(message) = serde_json::from_str::<serde_json::Value>(&notice.message) else {
         return Some(format!("{clock}  {}", notice.subject));

@@ -1,4 +1,4 @@
-//! What `local` prints: where things are, how it goes, and what it came to.
+//! The printed words of `local`: addresses, progress and results.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub(super) fn sent(sent: &Sent) {
     sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
 }
 
-/// A part of a whole in percent, 0 of nothing.
+/// Returns a part of a whole in percent, 0 of nothing.
 fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }

@@ -1,4 +1,4 @@
-//! What requests put into a stream of the embedded Kinesis.
+//! Requests and the records that they put into a stream of the embedded Kinesis.
 
 use aws_sdk_kinesis::types::ShardIteratorType;
 use ivs_emulator::Endpoint;

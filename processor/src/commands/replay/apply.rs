@@ -28,7 +28,7 @@ const FIRST_VERSION: u64 = 1 << 20;
 /// Rows that are taken off the merge at once.
 const CHUNK: usize = 1_024;
 
-/// What became of recomputed rows.
+/// The outcome of recomputed rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Applied {
@@ -118,8 +118,8 @@ impl<'a> Apply<'a> {
         Ok(done)
     }
 
-    /// Whether a fact comes from an object, and its session has live data: it is left out there, as
-    /// it is left out of the summary.
+    /// Returns whether a fact comes from an object, and its session has live data: it is left out
+    /// there, as it is left out of the summary.
     fn is_foreign_to(&self, fact: &FactPart, kept: &HashSet<Arc<str>>) -> bool {
         fact.stamp.unit >= self.first_object && kept.contains(&fact.key.0)
     }

@@ -1,4 +1,4 @@
-//! What a stream still holds, by arrival time.
+//! The records that a stream still holds, by arrival time.
 
 use anyhow::Context as _;
 use kinesis_fleet::StartAt;

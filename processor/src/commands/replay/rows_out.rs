@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::replay::entry::MetricPart;
 
-/// What a file holds, by its name.
+/// The format of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// `.csv`: the columns of [`COLUMNS`].
@@ -25,7 +25,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name asks for.
+    /// Returns the format that a file's name asks for.
     ///
     /// # Errors
     /// When it asks for none that is known here.
@@ -104,7 +104,7 @@ fn write_ndjson(
     rows.into_iter().try_for_each(|row| writeln!(out, "{}", object(&row?)))
 }
 
-/// A row as an object: ids are texts, everything else is a number or null.
+/// Returns a row as an object: ids are texts, everything else is a number or null.
 fn object(row: &MetricPart) -> Value {
     let value = |cell| match cell {
         Cell::Empty => Value::Null,

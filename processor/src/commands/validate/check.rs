@@ -79,7 +79,7 @@ impl Checker {
     }
 }
 
-/// What the schema says of a record that the worker accepts.
+/// Returns what the schema says of a record that the worker accepts.
 fn accepted(
     schemas: &mut HashMap<&'static str, Schema>,
     piece: &[u8],
@@ -115,7 +115,7 @@ fn compile(contract: &Contract) -> anyhow::Result<Schema> {
     Ok(Schema { members: members.collect(), validator: jsonschema::validator_for(&schema)? })
 }
 
-/// The record inside a line of a rejects or archive object, and when it arrived.
+/// Returns the record inside a line of a rejects or archive object, and when it arrived.
 fn unwrapped(line: &[u8]) -> Option<(Vec<u8>, EpochMs)> {
     // Cheap to rule out: nearly no line is one.
     memchr::memmem::find(line, b"\"sequenceNumber\"")?;

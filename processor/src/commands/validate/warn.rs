@@ -26,7 +26,8 @@ const COUNTED_BY_ID: [&str; 2] = ["metrics-update", "player-telemetry"];
 /// The version of telemetry that this program was written for.
 const SCHEMA_VERSION: f64 = 1.0;
 
-/// What is suspicious about a record, given its schema's name and the members that it names.
+/// Returns what is suspicious about a record, given its schema's name and the members that it
+/// names.
 pub(super) fn warnings(record: &Value, schema: Option<(&str, &Vec<String>)>) -> Vec<Warning> {
     let Some(record) = record.as_object() else { return Vec::new() };
     let mut found = Vec::new();
@@ -101,12 +102,12 @@ fn misspelt<'a>(
     })
 }
 
-/// A name without case and what joins its words.
+/// Returns a name without case and what joins its words.
 fn plain(name: &str) -> Vec<u8> {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
-/// How many bytes must be put in, left out or changed to make one of the other.
+/// Returns how many bytes must be put in, left out or changed to make one of the other.
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, byte) in one.iter().enumerate() {

@@ -16,7 +16,7 @@ use crate::archive::object::Object;
 use crate::archive::printable;
 use crate::clock::now;
 
-/// What earlier runs over the same files have done.
+/// The progress of earlier runs over the same files.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// When the first of them began.
@@ -27,7 +27,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// Whether there are batches of which nobody knows what arrived.
+    /// Returns whether there are batches of which nobody knows what arrived.
     pub(super) fn has_unknown(&self) -> bool {
         !self.done && self.begun.iter().any(|number| !self.acknowledged.contains(number))
     }

@@ -1,4 +1,4 @@
-//! What the stream holds already, by content.
+//! The records that the stream holds already, by content.
 
 use std::collections::HashMap;
 

@@ -13,7 +13,7 @@ const LEAST_HOURS: usize = 4;
 /// Most labels of a day: further ones would touch on a telephone.
 const MOST_LABELS: usize = 6;
 
-/// What the charts show of the period, and the labels below.
+/// The part of the period that the charts show, and the labels below.
 #[derive(Debug, PartialEq)]
 pub(super) struct Axis {
     /// The steps that make up each value, from left to right.
@@ -29,8 +29,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The axis of a report: of a day the hours that have rows, of a week all of its steps, of a
-    /// month its days.
+    /// Returns the axis of a report: of a day the hours that have rows, of a week all of its steps,
+    /// of a month its days.
     pub(super) fn of(report: &Report, lang: Lang) -> Self {
         let points = &report.series.points;
         // The first step of a new day: midnight itself may not exist.
@@ -77,7 +77,7 @@ impl Axis {
         }
     }
 
-    /// The 24 hours of the clock.
+    /// Returns the 24 hours of the clock.
     pub(super) fn of_clock() -> Self {
         let names: Vec<_> = (0..24).map(|hour| format!("{hour:02}:00")).collect();
         let ticks = names.iter().enumerate().step_by(4);
@@ -90,7 +90,7 @@ impl Axis {
         }
     }
 
-    /// The value with the largest number of viewers, and that number.
+    /// Returns the value with the largest number of viewers, and that number.
     pub(super) fn peak(&self, points: &[Point]) -> Option<(usize, f64)> {
         let most = |group: &Range<usize>| {
             let steps = points[group.clone()].iter();
@@ -101,7 +101,7 @@ impl Axis {
         known.reduce(|peak, next| if next.1 > peak.1 { next } else { peak })
     }
 
-    /// The values of a figure: of several steps the mean of their minutes.
+    /// Returns the values of a figure: of several steps the mean of their minutes.
     pub(super) fn values(
         &self,
         points: &[Point],
@@ -123,7 +123,7 @@ fn single(steps: Range<usize>) -> Vec<Range<usize>> {
     steps.map(|step| step..step + 1).collect()
 }
 
-/// Where a part of the time changes, and to what; the first step always counts.
+/// Returns where a part of the time changes, and to what; the first step always counts.
 fn marks<'a>(points: &'a [Point], part: &Range<usize>) -> Vec<(usize, &'a str)> {
     let mut marks: Vec<(usize, &'a str)> = Vec::new();
     for (at, point) in points.iter().enumerate() {
@@ -171,7 +171,7 @@ mod tests {
     use jiff::tz::TimeZone;
     use kinesis_model::EpochMs;
 
-    /// The report of 2026-03-01 or around, with rows of these minutes and viewers.
+    /// Returns the report of 2026-03-01 or around, with rows of these minutes and viewers.
     fn fold(kind: ReportType, rows: &[(i64, i64)]) -> Report {
         let period = Period::containing(kind, date(2026, 3, 1), TimeZone::UTC).unwrap();
         let start = period.start();

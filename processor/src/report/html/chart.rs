@@ -152,7 +152,7 @@ impl fmt::Display for Chart<'_> {
 }
 
 impl Chart<'_> {
-    /// Where a step begins.
+    /// Returns where a step begins.
     fn x(&self, step: f64) -> f64 {
         LEFT + (RIGHT - LEFT) * step / self.values.len().max(1) as f64
     }
@@ -213,7 +213,7 @@ impl Chart<'_> {
     }
 }
 
-/// The stretches of known values, each with the index of its first.
+/// Returns the stretches of known values, each with the index of its first.
 fn runs(values: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
     let mut runs: Vec<(usize, Vec<f64>)> = Vec::new();
     for (at, value) in values.iter().enumerate() {

@@ -11,7 +11,7 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// The BCP 47 tag.
+    /// Returns the BCP 47 tag.
     #[must_use]
     pub const fn tag(self) -> &'static str {
         match self {

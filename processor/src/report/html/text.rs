@@ -30,10 +30,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// What stands for an unknown figure.
+/// The sign for an unknown figure.
 pub(super) const UNKNOWN: &str = "–";
 
-/// A figure, or [`UNKNOWN`].
+/// Returns a figure, or [`UNKNOWN`].
 pub(super) fn known<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), show)
 }
@@ -95,17 +95,17 @@ pub(super) fn frame_rate(fps: f64) -> String {
     format!("{} fps", number(fps))
 }
 
-/// A share, 0 to 1.
+/// Returns a share, 0 to 1.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 
-/// Milliseconds as seconds.
+/// Returns milliseconds as seconds.
 pub(super) fn wait(ms: u32, labels: &Labels) -> String {
     format!("{:.2}{}", f64::from(ms) / 1_000.0, labels.seconds)
 }
 
-/// Seconds as hours and minutes, below a minute as seconds.
+/// Returns seconds as hours and minutes, below a minute as seconds.
 pub(super) fn duration(seconds: f64, labels: &Labels) -> String {
     if seconds < 60.0 {
         return format!("{}{}", number(seconds.round()), labels.seconds);

@@ -23,7 +23,7 @@ fn stored<A>(agg: A) -> Row<A> {
     Row { agg, applied: [].into(), version: 1 }
 }
 
-/// A fact of the timeline, as far as reports look at it.
+/// Returns a fact of the timeline, as far as reports look at it.
 fn fact(session: &str, second: i64) -> Item {
     let timestamp = N(format!("{}.02", DAY_S + second));
     let text = |text: &str| -> AttributeValue { S(text.to_owned()) };

@@ -69,7 +69,7 @@ fn ids(calls: &[Vec<Value>]) -> Vec<Vec<String>> {
     calls.iter().map(|entries| entries.iter().map(id).collect()).collect()
 }
 
-/// An event of somewhat more than `bytes`.
+/// Returns an event of somewhat more than `bytes`.
 fn event(number: usize, bytes: usize) -> DomainEvent {
     DomainEvent::AccountLimitBreached(AccountLimitBreached {
         event_id: number.to_string(),

@@ -17,7 +17,7 @@ pub(super) struct Letter {
     version: u32,
     /// When it was written.
     pub(super) made_ms: EpochMs,
-    /// What it holds.
+    /// The stored content.
     pub(super) content: Content,
 }
 
@@ -65,19 +65,19 @@ pub(super) enum LetterError {
 }
 
 impl Letter {
-    /// A letter of now.
+    /// Returns a letter of now.
     #[must_use]
     pub(super) fn new(made_ms: EpochMs, content: Content) -> Self {
         Self { version: VERSION, made_ms, content }
     }
 
-    /// Its bytes.
+    /// Returns its bytes.
     #[must_use]
     pub(super) fn to_bytes(&self) -> bytes::Bytes {
         serde_json::to_vec(self).expect("texts and numbers").into()
     }
 
-    /// The letter of some bytes.
+    /// Returns the letter of some bytes.
     ///
     /// # Errors
     /// See [`LetterError`].

@@ -17,7 +17,7 @@ impl Kind {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Metrics, Self::Events];
 
-    /// The name in an object's name.
+    /// Returns the name in an object's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// The object's name below the outbox: `<stream>/<shard>/<to>.<number>.<kind>[.last].json`.
+    /// Returns the object's name below the outbox:
+    /// `<stream>/<shard>/<to>.<number>.<kind>[.last].json`.
     pub(super) fn name(
         stream: &str,
         shard: &ShardId,
@@ -52,7 +53,7 @@ impl Waiting {
         format!("{}/{shard}/{epoch}.{number:05}.{}{last}.json", folder(stream), kind.as_str())
     }
 
-    /// What an object is, by its name; `None` if it is none of the outbox.
+    /// Returns what an object is, by its name; `None` if it is none of the outbox.
     pub(super) fn of(name: &str, bytes: u64, made: EpochMs) -> Option<Self> {
         let mut parts = name.rsplit('/');
         let (file, shard) = (parts.next()?, parts.next()?);
@@ -77,12 +78,12 @@ impl Waiting {
     }
 }
 
-/// Where the objects of a stream lie.
+/// Returns where the objects of a stream lie.
 pub(super) fn folder(stream: &str) -> String {
     format!("outbox/{stream}")
 }
 
-/// An epoch's end in a name.
+/// Returns an epoch's end in a name.
 pub(super) fn epoch_text(to: Position) -> String {
     to.to_string().replace('/', ".")
 }
@@ -132,8 +133,8 @@ impl Queue {
         self.waiting.iter().filter(is_it).any(|waiting| waiting.is_last)
     }
 
-    /// Whether what comes now has to queue up: its service is away, or has not caught up with this
-    /// shard.
+    /// Returns whether what comes now has to queue up: its service is away, or has not caught up
+    /// with this shard.
     pub(super) fn is_behind(&self, shard: &ShardId, kind: Kind) -> bool {
         self.away.contains(&kind)
             || self.waiting.iter().any(|waiting| waiting.kind == kind && waiting.shard == *shard)

@@ -18,7 +18,7 @@ pub struct EpochWrite<'a> {
 }
 
 impl<'a> EpochWrite<'a> {
-    /// An epoch of which nothing is written yet.
+    /// Returns an epoch of which nothing is written yet.
     #[must_use]
     pub fn new(shard: &'a ShardId, to: Position) -> Self {
         Self {

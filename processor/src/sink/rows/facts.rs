@@ -24,7 +24,7 @@ impl RowSink {
         Ok(inserted.into_iter().flatten().collect())
     }
 
-    /// The fact, if it is this epoch's to tell.
+    /// Returns the fact, if it is this epoch's to tell.
     async fn insert(
         &self,
         fact: &TimelineItem,

@@ -86,7 +86,7 @@ impl<A> Kept<A> {
     }
 }
 
-/// The item of a row.
+/// Returns the item of a row.
 pub(super) fn to_item<M: Merged>(
     key: &M::Key,
     row: &Row<Kept<M::Agg>>,
@@ -100,7 +100,7 @@ pub(super) fn to_item<M: Merged>(
     item
 }
 
-/// The row of a stored item.
+/// Returns the row of a stored item.
 ///
 /// # Errors
 /// When it is no row of ours, or one of a later release that may not be merged by this one.

@@ -17,7 +17,7 @@ use crate::items::json::{differences, to_json};
 /// Tries of one row: a worker writes it once an interval.
 const MAX_TRIES: u32 = 64;
 
-/// What became of a recomputed row.
+/// The outcome of a recomputed row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaced {
     /// There was none.

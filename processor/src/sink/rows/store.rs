@@ -34,7 +34,7 @@ pub(super) trait RowStore: Debug + Send + Sync {
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>>;
 
-    /// The stored rows of some minutes of a session.
+    /// Returns the stored rows of some minutes of a session.
     ///
     /// # Errors
     /// When the table does not answer in all tries.
@@ -201,7 +201,7 @@ impl RowStore for DynamoRows {
     }
 }
 
-/// The keys of an item of either table, for errors.
+/// Returns the keys of an item of either table, for errors.
 fn key_of(item: &Item) -> String {
     let key = [metrics::SESSION_ID, metrics::METRIC_TIMESTAMP, sessions::TIMESTAMP];
     format!("{:?}", key.map(|name| item.get(name)).iter().flatten().collect::<Vec<_>>())

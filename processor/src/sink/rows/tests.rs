@@ -72,7 +72,7 @@ fn sink(table: &Arc<Table>) -> RowSink {
     RowSink::over(store, &config::Tables::default(), 1 << 20, Arc::default())
 }
 
-/// The partials of one report of a player in the first minute of a session.
+/// Returns the partials of one report of a player in the first minute of a session.
 fn report(player: u32) -> Arc<Rows> {
     let line = format!(
         r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{player}","sessionId":"st-1","channelId":"c","playerId":"p{player}","timestamp":1750000001000,"state":"PLAYING","bitrate":1000,"latencyMs":2100}}"#

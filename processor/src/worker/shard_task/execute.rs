@@ -14,7 +14,7 @@ use crate::sink::rows::{Closing, EpochWrite};
 use crate::sink::{SetAside, Sinks};
 use crate::worker::shard_status::{ShardStatus, Stage};
 
-/// What an effect came to.
+/// The result of an effect.
 pub(super) enum Answer {
     /// Tell the machine.
     Input(Input),
@@ -22,7 +22,7 @@ pub(super) enum Answer {
     Lost,
 }
 
-/// What makes effects cheaper, and may be lost at any time.
+/// A cache that makes effects cheaper and may be lost at any time.
 #[derive(Default)]
 struct Memory {
     flight: Flight,

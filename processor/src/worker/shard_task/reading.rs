@@ -97,7 +97,7 @@ async fn read_on(mut reader: ShardReader, share: Arc<Share>, sender: mpsc::Sende
     }
 }
 
-/// About what a batch takes in memory.
+/// Returns about what a batch takes in memory.
 pub(super) fn bytes_of(batch: &Batch) -> u64 {
     batch.records.iter().map(|record| record.data.len() as u64 + RECORD_BYTES).sum()
 }

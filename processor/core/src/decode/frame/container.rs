@@ -41,7 +41,7 @@ slots! {
     }
 }
 
-/// The room whose log this is, by the name of its log stream or object:
+/// Returns the room whose log this is, by the name of its log stream or object:
 /// `aws/IVSChatLogs/1.0/room_<id>`, `AWSLogs/<account>/IVSChatLogs/<version>/<region>/room_<id>/…`.
 #[must_use]
 pub fn room_of(name: &str) -> Option<&str> {
@@ -82,7 +82,7 @@ pub(super) fn read<E>(
     }
 }
 
-/// Whether an array has no elements.
+/// Returns whether an array has no elements.
 fn is_empty(array: &str) -> bool {
     array.bytes().all(|byte| !matches!(byte, 0x21..) || matches!(byte, b'[' | b']'))
 }
@@ -162,7 +162,7 @@ fn log_event<E>(
     each(kept.as_bytes(), Err(&rejection))
 }
 
-/// Whether these are records that players posted: all objects in objects.
+/// Returns whether these are records that players posted: all objects in objects.
 fn are_posted(records: &str) -> bool {
     let (mut count, mut others) = (0_usize, 0_usize);
     let scanned = json::array(records, |record| match data(record) {

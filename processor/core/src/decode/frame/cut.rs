@@ -8,9 +8,9 @@ const MAX_TEXT_BYTES: usize = 10 << 20;
 /// twelve bytes, a word, a character.
 const NEAR_END_BYTES: usize = 12;
 
-/// How many bytes of `text`, which begins where a line begins, are one record: its first line of
-/// `line` bytes, or the lines over which its JSON texts extend. `None` if that hangs on what comes
-/// behind `text`, which is never so if `text` `is_all` there is.
+/// Returns how many bytes of `text`, which begins where a line begins, are one record: its first
+/// line of `line` bytes, or the lines over which its JSON texts extend. `None` if that hangs on
+/// what comes behind `text`, which is never so if `text` `is_all` there is.
 ///
 /// The first line is told by its ends alone where it has one object from end to end and the next
 /// begins with one.
@@ -56,7 +56,8 @@ fn printed_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
     }
 }
 
-/// Whether there is nothing but what JSON takes for white space, so that a file has no record here.
+/// Returns whether there is nothing but what JSON takes for white space, so that a file has no
+/// record here.
 #[inline]
 #[must_use]
 pub fn is_blank(text: &[u8]) -> bool {
@@ -66,9 +67,9 @@ pub fn is_blank(text: &[u8]) -> bool {
     }
 }
 
-/// The JSON texts of a stretch that was cut out of a file, and what is refused beside them, each as
-/// its own bytes; what [`Decoder::read`](crate::decode::Decoder::read) tells of each is what it tells
-/// of the stretch.
+/// Returns the JSON texts of a stretch that was cut out of a file, and what is refused beside them,
+/// each as its own bytes; what [`Decoder::read`](crate::decode::Decoder::read) tells of each is
+/// what it tells of the stretch.
 pub fn pieces(stretch: &[u8]) -> impl Iterator<Item = &[u8]> {
     let data = stretch.strip_prefix(MARK).unwrap_or(stretch);
     let (mut at, mut valid, mut is_first) = (0, Valid::default(), true);

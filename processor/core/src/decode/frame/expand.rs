@@ -10,8 +10,8 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 /// The first byte of zlib data with the usual window; with the second it is a multiple of 31.
 const ZLIB: u8 = 0x78;
 
-/// What compressed data expands to, at most `max_bytes`; `None` if it is not compressed, a rejection
-/// if it is and cannot be expanded in full.
+/// Returns what compressed data expands to, at most `max_bytes`; `None` if it is not compressed, a
+/// rejection if it is and cannot be expanded in full.
 pub(super) fn expand(data: &[u8], max_bytes: usize) -> Option<Result<Vec<u8>, Rejection>> {
     match data {
         [first, second, ..] if [*first, *second] == *GZIP => Some(members(data, max_bytes)),
@@ -29,7 +29,7 @@ pub(super) fn expand(data: &[u8], max_bytes: usize) -> Option<Result<Vec<u8>, Re
     }
 }
 
-/// The members of gzip data, one behind the other; zeros may pad the end.
+/// Returns the members of gzip data, one behind the other; zeros may pad the end.
 fn members(data: &[u8], max_bytes: usize) -> Result<Vec<u8>, Rejection> {
     let (mut rest, mut expanded) = (data, Vec::new());
     while rest.iter().any(|byte| *byte != 0) {

@@ -12,14 +12,14 @@ use crate::decode::{Context, DecodeLimits, Decoder, Event, FactKind, Reason};
 /// 2025-06-01T12:00:00Z.
 const ARRIVAL: EpochMs = EpochMs(1_748_779_200_000);
 
-/// A player's report with an id.
+/// Returns a player's report with an id.
 fn player(id: &str) -> String {
     format!(
         r#"{{"type":"player_telemetry","eventId":"{id}","sessionId":"s","channelId":"c","playerId":"p","timestamp":"2025-06-01T12:00:00Z","state":"PLAYING"}}"#
     )
 }
 
-/// The same, printed over several lines.
+/// Returns the same, printed over several lines.
 fn printed(id: &str) -> String {
     player(id).replace("{\"", "{\n  \"").replace(",\"", ",\n  \"").replace('}', "\n}")
 }
@@ -171,7 +171,7 @@ fn compressed_records_are_expanded_once_more_if_need_be_and_within_bounds() {
     assert_eq!(read(b"x^2 is text"), [refused(Reason::NotJson, b"x^2 is text")]);
 }
 
-/// A batch as a subscription delivers it.
+/// Returns a batch as a subscription delivers it.
 fn batch(kind: &str, stream: &str, messages: &[&str]) -> String {
     let events: Vec<_> = messages
         .iter()

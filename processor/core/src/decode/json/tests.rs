@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{Fault, MAX_DEPTH, Tag, Value, object};
 use crate::decode::reject::Reason;
 
-/// The members as (name, value as text).
+/// Returns the members as (name, value as text).
 fn members(text: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut members = Vec::new();
     object(text, |tag, name, value| {
@@ -131,7 +131,7 @@ fn nesting_is_bounded() {
     assert_eq!(reason(&"[".repeat(1_000_000)), Some(Reason::TooLarge));
 }
 
-/// Any JSON value, as a producer might write it.
+/// Returns any JSON value, as a producer might write it.
 fn json_value() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
@@ -149,7 +149,7 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// A line, compact or pretty, with up to three bytes cut, lost, put in or replaced.
+/// Returns a line, compact or pretty, with up to three bytes cut, lost, put in or replaced.
 fn json_line() -> impl Strategy<Value = Vec<u8>> {
     let edit = (0_u8..4, any::<prop::sample::Index>(), "[\\[\\]{}:,\"\\\\0-9.eE+ \\-tfnu\u{7f}\t]");
     let line = (json_value(), any::<bool>()).prop_map(|(value, pretty)| {
@@ -170,7 +170,7 @@ fn json_line() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What serde_json makes of a line, in our terms. It refuses numbers beyond a double, which
+/// Returns what serde_json makes of a line, in our terms. It refuses numbers beyond a double, which
 /// are JSON all the same, and escapes of half a surrogate pair, so such lines are left out.
 fn by_serde(line: &str) -> Option<Result<bool, ()>> {
     match serde_json::from_str::<serde_json::Value>(line) {

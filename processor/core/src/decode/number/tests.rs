@@ -7,7 +7,7 @@ fn micros(text: &str) -> Option<i64> {
     whole_text(text).expect("a number").map(Fixed::micros)
 }
 
-/// The same by long division: `digits × 10^exponent` in millionths, half to even.
+/// Returns the same by long division: `digits × 10^exponent` in millionths, half to even.
 fn reference(negative: bool, digits: &str, exponent: i32) -> Option<i64> {
     let shift = exponent + 6;
     let mut kept = digits.to_owned();

@@ -9,7 +9,7 @@ use kinesis_model::EpochMs;
 const CHANNEL: &str = r#""arn:aws:ivs:ap-northeast-1:111122223333:channel/Qw3r""#;
 const STAGE: &str = r#""arn:aws:ivs:ap-northeast-1:111122223333:stage/Ab1""#;
 
-/// An envelope with the given type, resources and detail.
+/// Returns an envelope with the given type, resources and detail.
 fn envelope(detail_type: &str, resources: &str, detail: &str) -> String {
     format!(
         r#"{{"version":"0","id":"6b1f","detail-type":"{detail_type}","source":"aws.ivs",

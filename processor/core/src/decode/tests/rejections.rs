@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::{ARRIVAL, read};
 use crate::decode::{DecodeLimits, Reason, decode};
 
-/// A player_telemetry line with further members; the last of a name counts.
+/// Returns a player_telemetry line with further members; the last of a name counts.
 fn player(members: &str) -> String {
     let base = r#""type":"player_telemetry","sessionId":"s","channelId":"c","playerId":"p""#;
     format!(r#"{{{base},"timestamp":"2025-06-01T12:00:00Z","state":"PLAYING",{members}}}"#)
@@ -29,7 +29,7 @@ fn chat(members: &str) -> String {
     format!(r#"{{"event_timestamp":"2025-06-01T12:00:00Z",{members}}}"#)
 }
 
-/// Each line with the text its rejection must have.
+/// Returns each line with the text its rejection must have.
 #[expect(clippy::too_many_lines, reason = "a table, one line a case")]
 fn cases() -> Vec<(String, &'static str)> {
     let long_id = format!(r#""playerId":"{}""#, "x".repeat(257));

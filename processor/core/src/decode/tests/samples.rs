@@ -11,7 +11,7 @@ fn some(text: &str) -> Option<Fixed> {
     Some(text.parse().unwrap())
 }
 
-/// A sample in which only the ids are set.
+/// Returns a sample in which only the ids are set.
 fn sample<'a>(session: &'a str, channel: &'a str, player: &'a str) -> PlayerSample<'a> {
     PlayerSample {
         session_id: session.into(),

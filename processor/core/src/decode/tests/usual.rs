@@ -45,7 +45,7 @@ const MEMBERS: [(&str, &str); 34] = [
     ("device", "{\"name\":[\"fire-tv\"]}"),
 ];
 
-/// A line of some of the members in some order.
+/// Returns a line of some of the members in some order.
 fn line() -> impl Strategy<Value = String> {
     let members = subsequence(MEMBERS.to_vec(), 0..MEMBERS.len()).prop_shuffle();
     let comma = select(vec![",", ", ", " ,", ",  ", ",,"]);
@@ -59,7 +59,7 @@ fn line() -> impl Strategy<Value = String> {
     )
 }
 
-/// A line in which single bytes were overwritten, or the end cut off.
+/// Returns a line in which single bytes were overwritten, or the end cut off.
 fn spoilt() -> impl Strategy<Value = Vec<u8>> {
     let byte =
         prop_oneof![select(b"\"\\{}[],:. -+eE019tfn\n\x1f\x7f\x80\xc3".to_vec()), any::<u8>()];

@@ -1,4 +1,4 @@
-//! What is emitted about sessions and streams, and what the catalogue lists: the same.
+//! The emitted metrics of sessions and streams equal those that the catalogue lists.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The lease of an epoch up to 3 that was prepared by these rules.
+/// Returns the lease of an epoch up to 3 that was prepared by these rules.
 fn prepared(rules: Vec<u8>) -> Resume {
     Resume { pending: Some(at(3)), pending_rules: Some(rules.into()), ..Resume::default() }
 }

@@ -66,7 +66,7 @@ fn the_last_complete_period_ends_before_now() {
     }
 }
 
-/// A day of New York with a row each minute, and one session all day long.
+/// Returns a day of New York with a row each minute, and one session all day long.
 fn new_york(month: i8, day: i8) -> Report {
     let period = period(ReportType::Daily, 2026, month, day, "America/New_York");
     let (start_s, end_s) = (period.start().0 / 1_000, period.end().0 / 1_000);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::session::LONGEST_STREAM_MS;
 
-/// A row of one player that knows its channel alone: 57 s played, 3 s stalled.
+/// Returns a row of one player that knows its channel alone: 57 s played, 3 s stalled.
 fn qos() -> WindowAgg {
     let mut row = WindowAgg { records: 1, player_records: 1, ..WindowAgg::default() };
     row.playing_ms.add(Fixed::from_int(57_000).unwrap());
@@ -11,7 +11,7 @@ fn qos() -> WindowAgg {
     row
 }
 
-/// A row of a chat log that knows its room alone.
+/// Returns a row of a chat log that knows its room alone.
 fn chat(messages: u64) -> WindowAgg {
     WindowAgg { records: messages, chat_messages: messages, ..WindowAgg::default() }
 }

@@ -16,7 +16,7 @@ fn of(players: impl Iterator<Item = u64>) -> Distinct {
     sketch
 }
 
-/// The library's sketch of the same values.
+/// Returns the library's sketch of the same values.
 fn library(players: impl Iterator<Item = u64>) -> HllSketch {
     let mut sketch = HllSketch::new(LG_REGISTERS, HllType::Hll4).unwrap();
     for n in players {

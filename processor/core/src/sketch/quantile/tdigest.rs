@@ -24,7 +24,7 @@ const MAX_CUT: u8 = 27;
 const MAX_BUFFERED: u64 = K_EXACT as u64 / 2;
 
 impl Quantiles {
-    /// The DataSketches t-digest binary (doubles, milliseconds); `None` if empty.
+    /// Returns the DataSketches t-digest binary (doubles, milliseconds); `None` if empty.
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         (!self.is_empty()).then(|| encode(self))
@@ -126,7 +126,7 @@ fn multiple(reader: &mut Reader<'_>, cut: u8) -> Result<Quantiles, SketchError> 
     Ok(Quantiles { bins, cut, min_ms, max_ms })
 }
 
-/// A double that is a whole number of milliseconds.
+/// Returns a double that is a whole number of milliseconds.
 fn whole(reader: &mut Reader<'_>) -> Result<u32, SketchError> {
     let value = reader.take().map(f64::from_le_bytes)?;
     #[expect(

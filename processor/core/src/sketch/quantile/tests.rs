@@ -10,7 +10,8 @@ fn of(values: &[u32]) -> Quantiles {
     sketch
 }
 
-/// A fixed sequence of latencies: most log-normal about 2.7 s, one in forty a stall of 5 to 30 s.
+/// Returns a fixed sequence of latencies: most log-normal about 2.7 s, one in forty a stall of 5 to
+/// 30 s.
 fn latencies(count: u32) -> Vec<u32> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut uniform = move || {
@@ -26,7 +27,8 @@ fn latencies(count: u32) -> Vec<u32> {
     (0..count).map(&mut latency).collect()
 }
 
-/// How far the value's ranks are from `p` at most, as a share of the values: 0 if it has the rank.
+/// Returns how far the value's ranks are from `p` at most, as a share of the values: 0 if it has
+/// the rank.
 fn rank_error(sorted: &[u32], p: f64, value: f64) -> f64 {
     let rank = (p * (sorted.len() - 1) as f64).floor();
     let below = sorted.partition_point(|&v| f64::from(v) < value) as f64;

@@ -40,7 +40,8 @@ pub(in crate::cloudwatch) fn check(name: &str, rule: &str) -> Result<Rule, AwsEr
 }
 
 impl Rule {
-    /// Whether the rule holds, given the state of each alarm; one that does not exist is in none.
+    /// Returns whether the rule holds, given the state of each alarm; one that does not exist is in
+    /// none.
     pub(in crate::cloudwatch) fn holds(&self, state: &dyn Fn(&str) -> Option<State>) -> bool {
         match self {
             Self::Constant(value) => *value,
@@ -51,7 +52,7 @@ impl Rule {
         }
     }
 
-    /// The alarms it names.
+    /// Returns the alarms it names.
     pub(in crate::cloudwatch) fn children(&self) -> Vec<&str> {
         match self {
             Self::Constant(_) => Vec::new(),
@@ -146,7 +147,7 @@ impl<'a> Parser<'a> {
         Ok(rule)
     }
 
-    /// A name or an ARN, in quotes or not.
+    /// Returns a name or an ARN, in quotes or not.
     fn alarm(&mut self) -> Result<String, String> {
         let quote = self.rest.chars().next().filter(|c| matches!(c, '"' | '\''));
         let (inside, end) = match quote {

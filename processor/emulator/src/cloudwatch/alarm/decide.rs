@@ -75,7 +75,7 @@ pub(in crate::cloudwatch) enum Missing {
     Show,
 }
 
-/// What an alarm judges by.
+/// The rule by which an alarm judges.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cloudwatch) struct Rule {
     pub(in crate::cloudwatch) comparison: Comparison,

@@ -1,4 +1,4 @@
-//! What an alarm tells an SNS topic.
+//! The message of an alarm to an SNS topic.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub(in crate::cloudwatch) struct Notice {
     pub(in crate::cloudwatch) message: String,
 }
 
-/// The messages that a change of state sends. Actions other than topics have nobody here.
+/// Returns the messages that a change of state sends. Actions other than topics have nobody here.
 pub(in crate::cloudwatch) fn notices(
     alarm: &Alarm,
     change: &Change,

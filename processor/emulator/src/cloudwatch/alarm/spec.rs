@@ -81,7 +81,7 @@ fn variant<T: for<'de> Deserialize<'de>>(name: &str) -> Option<T> {
 }
 
 impl AlarmSpec {
-    /// Whether the definition is one that can be evaluated.
+    /// Returns whether the definition is one that can be evaluated.
     pub(in crate::cloudwatch) fn check(&self) -> Result<(), AwsError> {
         if self.alarm_name.is_empty() || self.alarm_name.len() > 255 {
             return Err(refused("AlarmName must have 1 to 255 characters."));
@@ -195,7 +195,7 @@ impl AlarmSpec {
         self.evaluation_periods.map_or(1, |periods| periods.0)
     }
 
-    /// What the alarm judges by.
+    /// Returns what the alarm judges by.
     pub(in crate::cloudwatch) fn rule(&self) -> Rule {
         let count = |number: i64| usize::try_from(number).unwrap_or(1);
         let periods = self.evaluation_periods();
@@ -212,7 +212,7 @@ impl AlarmSpec {
         }
     }
 
-    /// The queries of the alarm: those given, or the one that its metric stands for.
+    /// Returns the queries of the alarm: those given, or the one that its metric stands for.
     pub(in crate::cloudwatch) fn queries(&self) -> Vec<MetricDataQuery> {
         let Some(metric_name) = &self.metric_name else { return self.metrics.clone() };
         let stat = self.statistic.as_ref().or(self.extended_statistic.as_ref());
@@ -231,13 +231,13 @@ impl AlarmSpec {
         vec![MetricDataQuery { id, metric_stat: Some(stat), ..MetricDataQuery::default() }]
     }
 
-    /// The id of the query that is compared with the threshold.
+    /// Returns the id of the query that is compared with the threshold.
     pub(in crate::cloudwatch) fn result_id(&self) -> String {
         let result = self.metrics.iter().find(|query| query.returns_data());
         result.map_or_else(|| PLAIN_ID.to_owned(), |query| query.id.clone())
     }
 
-    /// Whether a change of state runs its actions.
+    /// Returns whether a change of state runs its actions.
     pub(in crate::cloudwatch) fn acts(&self) -> bool {
         self.actions_enabled.is_none_or(|flag| flag.0)
     }

@@ -115,7 +115,7 @@ fn is_aggregate(name: &str) -> bool {
     aggregate(name, &[]).is_some()
 }
 
-/// The functions that make one number of several; `None` for other names.
+/// Returns the functions that make one number of several; `None` for other names.
 fn aggregate(name: &str, values: &[f64]) -> Option<f64> {
     let number = count(values.len());
     let sum: f64 = values.iter().sum();
@@ -134,7 +134,7 @@ fn aggregate(name: &str, values: &[f64]) -> Option<f64> {
     Some(result)
 }
 
-/// One value per time of all the values that the series have there.
+/// Returns one value per time of all the values that the series have there.
 fn across(many: &[Series], combine: impl Fn(&[f64]) -> f64) -> Series {
     let mut columns: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
     for (at_s, value) in many.iter().flat_map(|series| &series.points) {

@@ -46,7 +46,7 @@ impl Search {
         Ok(Self { namespace, dimensions, terms: parse_terms(terms)?, stat, period_s })
     }
 
-    /// Whether the search finds this metric.
+    /// Returns whether the search finds this metric.
     pub(in crate::cloudwatch) fn finds(&self, metric: &MetricId) -> bool {
         metric.namespace == self.namespace
             && metric.dimensions.iter().map(|(name, _)| name).eq(&self.dimensions)

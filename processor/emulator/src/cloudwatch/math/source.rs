@@ -6,16 +6,16 @@ use crate::cloudwatch::store::Window;
 
 /// Where an expression finds what it names.
 pub(in crate::cloudwatch) trait Source {
-    /// The value of another query by its id, `None` if there is none of that id.
+    /// Returns the value of another query by its id, `None` if there is none of that id.
     fn named(&self, id: &str, depth: usize) -> Option<Result<Value, String>>;
 
-    /// The ids and series of all queries that are metrics, in order.
+    /// Returns the ids and series of all queries that are metrics, in order.
     fn metrics(&self) -> Vec<(String, Series)>;
 
-    /// The series that a search finds.
+    /// Returns the series that a search finds.
     fn search(&self, search: &Search) -> Result<Vec<Series>, String>;
 
-    /// The time covered, with the period of the expression.
+    /// Returns the time covered, with the period of the expression.
     fn window(&self) -> Window;
 }
 

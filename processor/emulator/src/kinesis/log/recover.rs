@@ -66,7 +66,7 @@ impl ShardLog {
 }
 
 impl Files {
-    /// The segments present, in order.
+    /// Returns the segments present, in order.
     fn segments(&self) -> io::Result<Vec<u32>> {
         let mut segments = Vec::new();
         for entry in fs::read_dir(&self.folder)? {

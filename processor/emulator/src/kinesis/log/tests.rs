@@ -16,7 +16,7 @@ fn fill(log: &mut ShardLog, counters: std::ops::Range<u64>, size: usize) {
     }
 }
 
-/// All counters from the cursor on, as a reader sees them.
+/// Returns all counters from the cursor on, as a reader sees them.
 fn read(log: &ShardLog, mut from: Cursor) -> Vec<u64> {
     let mut counters = Vec::new();
     while let Some(piece) = log.find(from) {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Whether the open shards cover every hash key exactly once.
+/// Returns whether the open shards cover every hash key exactly once.
 fn covers(meta: &Meta) -> bool {
     let mut next = Some(0);
     for index in meta.open_shards() {

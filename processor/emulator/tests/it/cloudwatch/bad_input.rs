@@ -1,4 +1,4 @@
-//! What CloudWatch refuses, and that it refuses the whole request.
+//! CloudWatch refuses bad data, and the whole request with it.
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::builders::MetricDatumBuilder;
@@ -19,7 +19,7 @@ fn n() -> MetricDatumBuilder {
     datum("n")
 }
 
-/// What is wrong with the second datum, and the code of the refusal.
+/// Returns what is wrong with the second datum, and the code of the refusal.
 fn wrong_data() -> Vec<(&'static str, MetricDatumBuilder, &'static str)> {
     const VALUE: &str = "InvalidParameterValue";
     let many_dimensions = (0..31).map(|i| dimension(&format!("d{i}"), "x")).collect();

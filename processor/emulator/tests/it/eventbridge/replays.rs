@@ -46,7 +46,7 @@ impl Local {
         answer.state().unwrap().clone()
     }
 
-    /// The numbers of the events received with the name of a replay, or without any.
+    /// Returns the numbers of the events received with the name of a replay, or without any.
     async fn numbers(&self, replay: Option<&str>) -> Vec<i64> {
         let received = self.received().await;
         let of = received.iter().filter(|(_, event)| event["replay-name"].as_str() == replay);

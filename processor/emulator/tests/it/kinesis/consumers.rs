@@ -37,7 +37,7 @@ impl Local {
     }
 }
 
-/// The next event, or `None` when the subscription has ended.
+/// Returns the next event, or `None` when the subscription has ended.
 async fn next(output: &mut SubscribeToShardOutput) -> Option<SubscribeToShardEvent> {
     match output.event_stream.recv().await.unwrap()? {
         SubscribeToShardEventStream::SubscribeToShardEvent(event) => Some(event),

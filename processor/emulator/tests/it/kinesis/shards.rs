@@ -37,7 +37,7 @@ fn shard_ids(indices: &[u32]) -> Vec<String> {
     indices.iter().map(|index| shard_id(*index)).collect()
 }
 
-/// The open shards' ranges, which must cover all hash keys without a gap.
+/// Returns the open shards' ranges, which must cover all hash keys without a gap.
 fn open_ranges(shards: &[Shard]) -> Vec<(u128, u128)> {
     let open = shards.iter().filter(|shard| {
         shard.sequence_number_range.as_ref().unwrap().ending_sequence_number.is_none()
