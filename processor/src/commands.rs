@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output and are no error.
+            // Help and version go to standard output and are not errors.
             let code = if error.use_stderr() { USAGE } else { 0 };
             drop(error.print());
             return ExitCode::from(code);

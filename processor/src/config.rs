@@ -28,7 +28,7 @@ pub struct Config {
     pub stream: Stream,
     /// How shards are shared among workers.
     pub fleet: Fleet,
-    /// What one worker may take.
+    /// The limits of one worker.
     pub worker: Worker,
     /// When epochs close, and what counts as a duplicate.
     pub epoch: Epoch,
@@ -38,7 +38,7 @@ pub struct Config {
     pub cloudwatch: CloudWatch,
     /// Domain events.
     pub events: Events,
-    /// What waits for CloudWatch and the bus.
+    /// The output that waits for CloudWatch and the bus.
     pub outbox: Outbox,
     /// Archive and rejects.
     pub objects: Objects,
@@ -202,7 +202,7 @@ pub struct Tables {
     pub metrics: String,
     /// Most conditional puts in flight, over all shards of this worker.
     pub write_concurrency: usize,
-    /// Most conditional puts a second, over all shards of this worker; 0 is no limit.
+    /// Most conditional puts a second, over all shards of this worker; 0 means no limit.
     pub writes_per_s: u32,
     /// Rows expire this long after their minute; 0 keeps them.
     pub ttl_days: u32,
@@ -236,7 +236,7 @@ impl Default for Tables {
     }
 }
 
-/// What one worker may take.
+/// The limits of one worker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
@@ -283,7 +283,7 @@ impl Default for CloudWatch {
     }
 }
 
-/// What becomes of metrics and domain events that their service does not acknowledge: they wait as
+/// The handling of metrics and domain events that their service does not acknowledge: they wait as
 /// objects below `objects.rejects`, and the epoch is committed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -370,7 +370,7 @@ impl Ops {
     /// Returns where to listen; `None` is nowhere.
     ///
     /// # Errors
-    /// When it is no address, or one that is not allowed.
+    /// When it is not an address, or one that is not allowed.
     pub fn address(&self) -> Result<Option<SocketAddr>, String> {
         if self.listen.is_empty() {
             return Ok(None);

@@ -39,7 +39,7 @@ pub struct Page {
     reading: JoinHandle<()>,
 }
 
-/// What every answer is made from.
+/// The state from which every answer is made.
 #[derive(Debug)]
 struct Room {
     clients: Clients,
@@ -118,7 +118,7 @@ impl Page {
     }
 }
 
-/// What the page says in one line.
+/// The page in one line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Headline {
     /// Streams that are live.

@@ -109,7 +109,7 @@ pub struct Sinks {
     pub metrics: metrics::MetricSink,
     /// The domain bus.
     pub events: events::EventSink,
-    /// What CloudWatch and the bus have not acknowledged.
+    /// The output that CloudWatch and the bus have not acknowledged.
     pub outbox: outbox::Outbox,
     /// The closed windows that were judged.
     pub judged: Judged,

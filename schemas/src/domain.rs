@@ -213,7 +213,7 @@ pub struct AccountLimitBreached {
     pub limit_unit: Option<String>,
 }
 
-/// What failed on a real-time stage.
+/// A failure on a real-time stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -241,7 +241,7 @@ pub struct RealTimeFailure {
     /// When it happened, RFC 3339, UTC.
     #[schemars(extend("format" = "date-time"))]
     pub time: String,
-    /// What failed.
+    /// The failure.
     pub issue: RealTimeIssue,
     /// Stage: the last part of its ARN.
     #[serde(skip_serializing_if = "Option::is_none")]

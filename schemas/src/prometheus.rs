@@ -1,6 +1,6 @@
 //! The catalogue in Prometheus's words: how a worker exposes a metric, and how it is asked for.
 //!
-//! What CloudWatch gets of channels, `/metrics` has as `ivs_channel_*`, in base units. What it gets of
+//! Figures of channels that CloudWatch gets, `/metrics` has as `ivs_channel_*`, in base units. What it gets of
 //! the processor is there under names of its own, `ivs_processor_*`.
 
 use crate::catalogue::{Metric, Namespace, Statistic, Unit, metrics as m};

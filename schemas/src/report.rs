@@ -58,7 +58,7 @@ pub struct Report {
     pub player_experience: PlayerExperience,
     /// The period in equal steps, for charts.
     pub series: Series,
-    /// What stands out.
+    /// The highlights.
     pub highlights: Highlights,
     /// The period before, to compare with; null if it holds nothing.
     pub previous: Option<Previous>,
@@ -186,7 +186,7 @@ pub struct Figures {
     pub rebuffer_ratio: Option<f64>,
 }
 
-/// What stands out.
+/// The highlights.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Highlights {

@@ -29,7 +29,7 @@ async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
             .wait_for_ready();
     let at = ["--endpoint-url", &url];
     let dynamodb = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await.dynamodb;
-    // Something that is no row of ours has the key of one.
+    // Something that is not a row of ours has the key of one.
     let session = AttributeValue::S("st-3".to_owned());
     let minute = AttributeValue::N("1748779200".to_owned());
     let foreign = dynamodb.put_item().table_name(TABLE);

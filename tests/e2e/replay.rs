@@ -396,7 +396,7 @@ fn whatever_the_form_of_the_objects_the_rows_are_the_same() {
     assert!(same(&one, &rows(&mixed, "mixed3.csv", "3")));
 }
 
-/// What a stream still holds gives the rows of its records.
+/// A stream gives the rows of the records that it still holds.
 #[test]
 fn a_stream_gives_the_same_rows_as_its_file() {
     let dir = state();
@@ -419,7 +419,7 @@ fn a_stream_gives_the_same_rows_as_its_file() {
     assert!(error.contains("inside epochs"), "{error}");
 }
 
-/// What is of no use must not look like a success.
+/// A useless source must not look like a success.
 #[test]
 fn a_source_without_use_is_told_by_the_exit_code() {
     let dir = state();

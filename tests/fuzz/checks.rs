@@ -17,8 +17,8 @@ use md5::{Digest as _, Md5};
 /// 2026-03-01T12:00:00Z, when the samples arrived.
 const ARRIVAL: EpochMs = EpochMs(1_772_366_400_000);
 
-/// What is accepted is JSON, the same whatever was read before, and can be folded; what is not has a
-/// reason. Nothing is handed out twice.
+/// Checks that accepted bytes are JSON, the same whatever was read before, and can be folded; what
+/// is not has a reason. Nothing is handed out twice.
 pub(crate) fn decode(data: &[u8]) {
     let fresh = read(&mut Decoder::new(DecodeLimits::default()), data, true);
     assert!(!fresh.is_empty() || data.is_empty(), "nothing is said of the record");

@@ -17,7 +17,7 @@ pub(crate) struct Tab {
     _browser: Running,
     socket: TcpStream,
     asked: u64,
-    /// What the page's scripts complained of.
+    /// The complaints of the page's scripts.
     pub(crate) complaints: Vec<String>,
 }
 

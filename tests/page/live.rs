@@ -9,7 +9,7 @@ use crate::devtools::Tab;
 use crate::process::{Program, state};
 use crate::{WIDTHS, chromium};
 
-/// What is shown, measured by the browser.
+/// The layout, measured by the browser.
 const MEASURE: &str = r"(() => {
   const text = (id) => document.getElementById(id).textContent;
   const root = document.documentElement;

@@ -240,8 +240,8 @@ fn writing_a_cached_row_blindly_is_caught() {
     is_caught(Variant::StaleCacheBlind);
 }
 
-/// What only the runs by chance can reach: the fleet's have no prepared epochs of others, and no
-/// retention.
+/// Checks that only the runs by chance can reach: the fleet's have no prepared epochs of others,
+/// and no retention.
 fn is_caught_by_chance(variant: Variant, ids: &[&str]) {
     let caught = (1..=10_000).find_map(|seed| run(seed, variant).err().map(|e| (seed, e)));
     let (seed, error) = caught.expect("no seed caught the broken variant");

@@ -386,7 +386,7 @@ impl Holder {
         if self.archives { self.check_segment(objects, world) } else { Ok(()) }
     }
 
-    /// A segment has every record of the range that its name claims, those that expired
+    /// Returns a segment has every record of the range that its name claims, those that expired
     /// included.
     fn check_segment(&self, objects: &Objects, world: &World) -> Result<(), String> {
         let log = &world.log[self.shard];

@@ -26,7 +26,7 @@ pub(crate) struct Ticket {
     pub(crate) index: usize,
 }
 
-/// What became of a partial: the row's fold, or nothing if the put failed.
+/// The outcome of a partial: the row's fold, or nothing if the put failed.
 pub(crate) type Answer<A> = (usize, Option<(Arc<Row<A>>, How)>);
 
 /// A writer's two tables.
@@ -49,7 +49,7 @@ pub(crate) struct Lane<K, A> {
     puts: Vec<(K, Arc<Row<A>>, Option<u64>)>,
     waits: Vec<K>,
     answers: BTreeMap<u64, Vec<Answer<A>>>,
-    /// What is submitted and not answered; the broken variants need it.
+    /// The parts submitted and not answered; the broken variants need it.
     open: Vec<(K, ShardId, Position)>,
 }
 

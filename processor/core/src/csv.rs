@@ -13,7 +13,7 @@ pub fn write_header(out: &mut impl Write) -> fmt::Result {
     separated(out, COLUMNS, |out, column| out.write_str(column.name))
 }
 
-/// Writes a window as a line that ends in `\n`: its [`cells`]; empty is no character at all.
+/// Writes a window as a line that ends in `\n`: its [`cells`]; empty means no character at all.
 ///
 /// # Errors
 /// Those of `out`.

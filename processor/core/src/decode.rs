@@ -63,7 +63,7 @@ impl Default for DecodeLimits {
     }
 }
 
-/// What is known of a record beside its bytes.
+/// The context of a record beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context<'c> {
     /// When it arrived: stands in for an event time that the kind may omit, and bounds given ones.

@@ -50,14 +50,14 @@ use open::OpenEpoch;
 /// Payload folded before the driver may do something else: some milliseconds of work. A single
 /// record is never divided.
 const SLICE_BYTES: usize = 256 << 10;
-/// What a record counts in a slice besides its payload.
+/// The weight of a record in a slice besides its payload.
 const RECORD_BYTES: usize = 100;
 
-/// What was given to the machine and is still to be folded.
+/// Input that was given to the machine and is still to be folded.
 #[derive(Debug)]
 enum Waiting {
     Record(Record),
-    /// What follows does not continue what was read before.
+    /// The next records do not continue those before.
     Hole,
 }
 

@@ -18,7 +18,7 @@ const SCALE: i32 = 6;
 /// A decimal number in millionths, exact: from -9,223,372,036,854.775808 to …807.
 ///
 /// `Display` writes the shortest decimal (`5755375`, `59.99`); `FromStr` reads any decimal with an
-/// optional exponent and refuses what is no whole number of millionths.
+/// optional exponent and refuses what is not a whole number of millionths.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -1,4 +1,4 @@
-//! What a record is, decided in one place: the worker's epochs and `replay` fold through here.
+//! The one place that decides on a record: the worker's epochs and `replay` fold through here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use kinesis_model::EpochMs;
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 
-/// What became of records: read = accepted + duplicate + rejected (E6).
+/// The outcome of records: read = accepted + duplicate + rejected (E6).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records read, each event and each refusal of a record with several counted.

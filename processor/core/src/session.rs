@@ -4,7 +4,7 @@
 //! [`SummaryAgg`]; a window's partial adds to the same summary. Nothing here depends on the order
 //! of arrival: events are best effort, may be late by hours and are replayed.
 //!
-//! What must happen once per session, whoever reports it and however often, hangs on a
+//! An event that must happen once per session, whoever reports it and however often, hangs on a
 //! [`Milestone`]: an item with a fixed key, which only one epoch inserts.
 
 mod attribute;

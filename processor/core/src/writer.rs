@@ -23,7 +23,7 @@ use crate::row::{Row, holds};
 use images::Images;
 use kinesis_model::{Position, ShardId};
 
-/// What one prepared epoch of a shard has for a row whose fold is `A`.
+/// The part of one prepared epoch of a shard for a row whose fold is `A`.
 pub trait Part<A> {
     /// Returns the shard.
     fn shard(&self) -> &ShardId;
@@ -66,7 +66,7 @@ impl<A: Merge + Clone, T> Part<A> for Partial<A, T> {
     }
 }
 
-/// What the writer asks the driver to do.
+/// A request of the writer to the driver.
 #[derive(Debug)]
 pub enum Effect<K, A, P, E> {
     /// Put `row` on condition that the stored version is `seen` (`None`: that there is no row);
@@ -121,7 +121,7 @@ pub enum How {
     Already,
 }
 
-/// What a put that failed was refused for.
+/// The reason for which a put failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
     /// Nothing that is known of: the table does not answer, or answers nobody.
@@ -145,11 +145,11 @@ pub struct RowWriter<K, A, P> {
 struct Busy<A, P> {
     waiting: Vec<P>,
     flight: Option<Flight<A, P>>,
-    /// What the last refusal said is stored: the image that must not get lost.
+    /// The stored row by the last refusal: the image that must not get lost.
     image: Option<Arc<Row<A>>>,
     /// A wait was asked for and is not over.
     pausing: bool,
-    /// What waits may go as soon as it can.
+    /// Waiting parts may go as soon as they can.
     flushed: bool,
     refusals: u32,
     /// Parts that go one by one, because an item that held several was refused for good.

@@ -290,7 +290,7 @@ impl CloudWatch {
     /// Returns the state lasts until the next evaluation.
     fn set_alarm_state(&self, input: &SetAlarmState) -> Result<Cbor, AwsError> {
         let state = State::parse(&input.state_value).ok_or_else(|| {
-            let message = format!("`{}` is no state of an alarm", input.state_value);
+            let message = format!("`{}` is not a state of an alarm", input.state_value);
             AwsError::bad_request("ValidationError", message)
         })?;
         let mut changed = Vec::new();

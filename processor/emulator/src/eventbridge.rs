@@ -435,7 +435,7 @@ fn test_pattern(input: &TestEventPattern) -> Result<Value, AwsError> {
     let complete =
         event.is_some_and(|event| members.iter().all(|member| event.get(member).is_some()));
     if !complete {
-        let reason = "Parameter Event is not valid. Reason: it is no event in JSON.";
+        let reason = "Parameter Event is not valid. Reason: it is not an event in JSON.";
         return Err(invalid(reason));
     }
     Ok(json!({"Result": pattern.matches(&input.event)}))

@@ -12,7 +12,7 @@ use crate::service::{AwsError, Call, ServiceName};
 /// How many rules an endpoint holds at most.
 const MAX_RULES: usize = 64;
 
-/// What goes wrong, in the words of the configuration's `[chaos]`.
+/// The kind of fault, in the words of the configuration's `[chaos]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {

@@ -43,7 +43,7 @@ impl Mailbox {
         notices
     }
 
-    /// Takes SNS's envelope. Nobody who watches is no fault: the message is kept with its topic.
+    /// Takes SNS's envelope. Nobody who watches is not a fault: the message is kept with its topic.
     pub(crate) fn deliver(&self, envelope: &[u8]) -> Result<(), AwsError> {
         let notice: Notice = serde_json::from_slice(envelope)
             .map_err(|error| AwsError::bad_request("InvalidRequest", error.to_string()))?;

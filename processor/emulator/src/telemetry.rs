@@ -21,7 +21,7 @@ const RECORDS_MAX: usize = 500;
 /// Characters of an id; two of them and a colon are a partition key, which has 256 at most.
 const ID_CHARS_MAX: usize = 127;
 const LONG_ID_CHARS_MAX: usize = 256;
-/// What the client is told when Kinesis refuses.
+/// The client's answer when Kinesis refuses.
 const REFUSED: &str =
     "the stream cannot take this batch: send 500 records and 5 MB at most, each below 1 MB";
 const LATER: &str = "the stream cannot be written now; send the same batch again later";

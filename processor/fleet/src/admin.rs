@@ -51,7 +51,7 @@ pub enum Finding {
     ForeignCheckpoint {
         /// The lease.
         shard: ShardId,
-        /// What it says is done.
+        /// The position that it says is done.
         checkpoint: Checkpoint,
         /// The stream's own words.
         says: String,

@@ -83,7 +83,7 @@ pub struct Lease {
     pub checkpoint: Checkpoint,
     /// First phase of a two-phase checkpoint, `pendingCheckpoint`.
     pub pending: Option<Checkpoint>,
-    /// What the application stored beside the pending checkpoint, `pendingCheckpointState`.
+    /// The application's state beside the pending checkpoint, `pendingCheckpointState`.
     pub pending_state: Option<Bytes>,
     /// Owners since the last checkpoint, `ownerSwitchesSinceCheckpoint`.
     pub owner_switches: u64,
@@ -214,7 +214,7 @@ pub struct ResumePoint {
     pub checkpoint: Checkpoint,
     /// The previous owner had prepared the epoch that ends here: close at exactly this position.
     pub pending: Option<Position>,
-    /// What it stored beside that, as [`crate::ShardLease::prepare_with`] was given it.
+    /// The state stored beside that, as [`crate::ShardLease::prepare_with`] was given it.
     pub pending_state: Option<Bytes>,
     /// Arrival time of the record at `checkpoint`, if a worker of ours stored it.
     pub checkpoint_arrival: Option<EpochMs>,

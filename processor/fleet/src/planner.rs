@@ -3,7 +3,7 @@
 //! KCL 2.x semantics (take what is expired or unowned, else steal from the most loaded), with one
 //! change: every worker works out the same moves for the whole fleet and then makes only its own.
 //! Workers that look at the same table therefore do not collide, and a move is planned only if it
-//! brings the two workers concerned closer together. Renewals are no part of the plan.
+//! brings the two workers concerned closer together. Renewals are not part of the plan.
 //!
 //! A worker without a lease is invisible to the others, as in KCL; it sees itself.
 

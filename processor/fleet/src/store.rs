@@ -218,7 +218,7 @@ impl LeaseStore {
     }
 
     /// Stores the children of a shard, without a condition but that the lease exists. `false` if
-    /// it does not. No children is no write.
+    /// it does not. No children is not a write.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -112,7 +112,7 @@ impl fmt::Display for SequenceNumber {
 /// A place in a shard: a Kinesis record, and inside a KPL aggregate the index of a user record.
 ///
 /// As KCL has it (`checkpoint`, `checkpointSubSequenceNumber`): a position names the last user
-/// record that is done; 0 for a record that is no aggregate.
+/// record that is done; 0 for a record that is not an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
     /// The Kinesis record.

@@ -8,7 +8,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Buffers between the threads.
 const BUFFERS: usize = 4;
 
-/// What a thread reads ahead: it decompresses while another parses.
+/// A reader that runs ahead in a thread: it decompresses while another parses.
 pub(super) struct Ahead {
     full: Receiver<io::Result<Vec<u8>>>,
     empty: Sender<Vec<u8>>,

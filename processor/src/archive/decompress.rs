@@ -23,7 +23,7 @@ trait Unpack {
     const NAME: &'static str;
 }
 
-/// What one call came to.
+/// The result of one call.
 struct Step {
     used: usize,
     written: usize,
@@ -235,7 +235,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// All text that comes out, and the error after it; small buffers on both sides.
+    /// Returns all text that comes out, and the error after it; small buffers on both sides.
     fn read(packed: Vec<u8>, is_gzip: bool, out_bytes: usize) -> (Vec<u8>, Option<String>) {
         let stored = BufReader::with_capacity(1_000, Cursor::new(packed));
         let mut reader = if is_gzip { gzip(stored) } else { zstd(stored).unwrap() };

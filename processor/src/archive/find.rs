@@ -22,12 +22,12 @@ const NO_ARCHIVE: [&str; 2] = [".rejects.ndjson", ".rows.ndjson"];
 /// The system's code for links that lead in a circle.
 const TOO_MANY_LINKS: i32 = 40;
 
-/// What sources hold.
+/// The content of sources.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// In the order given, by name within a folder; each once, however often it is named.
     pub(crate) objects: Vec<Object>,
-    /// What is no object, or one that is there already.
+    /// Files that are not objects, or that are there already.
     pub(crate) left_out: Vec<LeftOut>,
 }
 

@@ -1,5 +1,5 @@
-//! What S3 clients learn as the SDK does: credentials from profiles, single sign-on, `aws login` and
-//! credential processes, the region of a profile, FIPS and dual-stack addresses.
+//! S3 clients that learn as the SDK does: credentials from profiles, single sign-on, `aws login`
+//! and credential processes, the region of a profile, FIPS and dual-stack addresses.
 
 use std::fmt;
 use std::pin::Pin;

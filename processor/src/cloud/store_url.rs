@@ -60,7 +60,7 @@ impl StoreUrl {
     /// Opens an S3 URL to read from it: requests may take as long as their reader does.
     ///
     /// # Errors
-    /// When it is no S3 URL, or S3 is not configured.
+    /// When it is not an S3 URL, or S3 is not configured.
     pub(crate) fn open_s3_to_read(url: &str, aws: &config::Aws) -> Result<Self, StoreUrlError> {
         let limit = |key, limit: Duration| {
             (AmazonS3ConfigKey::Client(key), format!("{} s", limit.as_secs()))

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 
 use super::cli::Cli;
 
-/// What stands for a value in the documents, and a value.
+/// The placeholders of the documents, each with a value.
 const PLACEHOLDERS: &[(&str, &str)] = &[
     ("SHARD", "shardId-000000000000"),
     ("FILE", "events.ndjson"),

@@ -43,13 +43,13 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
 pub enum Request {
     /// A batch of an event source mapping of another Kinesis stream.
     Batch(Batch),
-    /// What a subscription of a CloudWatch Logs group sends.
+    /// A batch of a subscription of a CloudWatch Logs group.
     Logs(Logs),
     /// An event: the tutorial's, player telemetry, or an envelope of EventBridge.
     Event(Value),
 }
 
-/// What CloudWatch Logs sends to a function.
+/// A request of CloudWatch Logs to a function.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Logs {
     awslogs: LogsData,
@@ -240,7 +240,7 @@ fn outgoing(partition_key: &str, id: &str, data: Vec<u8>) -> Vec<Outgoing> {
 }
 
 /// Returns the line with an event id, so that it counts once if Lambda delivers it again. A line
-/// that has one, needs none, or is no such line stays as it is.
+/// that has one, needs none, or is not such a line stays as it is.
 fn identified(line: Vec<u8>, id: &str) -> Vec<u8> {
     let (arrival, limits) = (now(), DecodeLimits::default());
     let lacks_id = |event: &Event<'_>| {

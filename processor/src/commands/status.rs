@@ -264,7 +264,7 @@ async fn of_worker(url: &str, json: bool) -> anyhow::Result<()> {
     let (code, body) = client::get(&format!("{}/status", url.trim_end_matches('/'))).await?;
     anyhow::ensure!(code.is_success(), "{url}/status answered {code}");
     let status: Status = serde_json::from_str(&body)
-        .with_context(|| format!("{url}/status is no status of this version"))?;
+        .with_context(|| format!("{url}/status is not a status of this version"))?;
     if json {
         println!("{body}");
     } else {

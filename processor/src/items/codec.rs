@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
     /// N, if it is there.
     ///
     /// # Errors
-    /// When the attribute is no N, or no `T`.
+    /// When the attribute is not an N, or no `T`.
     pub fn number_if<T: FromStr>(&self, name: &str) -> Result<Option<T>, ItemError> {
         match self.0.get(name) {
             None => Ok(None),
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     /// N, or the default of `T` where it is missing.
     ///
     /// # Errors
-    /// When the attribute is no N, or no `T`.
+    /// When the attribute is not an N, or no `T`.
     pub fn number_or_default<T: FromStr + Default>(&self, name: &str) -> Result<T, ItemError> {
         Ok(self.number_if(name)?.unwrap_or_default())
     }
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
     /// S, empty where it is missing.
     ///
     /// # Errors
-    /// When the attribute is no S.
+    /// When the attribute is not an S.
     pub fn text(&self, name: &str) -> Result<&'a str, ItemError> {
         match self.0.get(name) {
             None => Ok(""),
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
     /// Who says so; of rows from before it was written, a player: the least that outweighs a guess.
     ///
     /// # Errors
-    /// When the attribute is no S, or no word for it.
+    /// When the attribute is not an S, or no word for it.
     pub fn said_by(&self, name: &str) -> Result<SaidBy, ItemError> {
         match self.text(name)? {
             "" => Ok(SaidBy::Player),
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
     /// Returns a B inside an M.
     ///
     /// # Errors
-    /// When the attribute is no M, or its entry no B.
+    /// When the attribute is not an M, or its entry no B.
     pub fn blob(&self, name: &str, key: &str) -> Result<Option<&'a [u8]>, ItemError> {
         let Some(map) = self.0.get(name) else { return Ok(None) };
         let map = map.as_m().map_err(|_| error(name, "is not a map"))?;
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
         };
         let entry = |(shard, at): (&String, &AttributeValue)| {
             let at: Option<Position> = at.as_s().ok().and_then(|text| text.parse().ok());
-            let bad = || error(&format!("{APPLIED}.{shard}"), "is no position");
+            let bad = || error(&format!("{APPLIED}.{shard}"), "is not a position");
             Ok((ShardId::new(shard), at.ok_or_else(bad)?))
         };
         texts.iter().map(entry).collect()

@@ -121,7 +121,7 @@ pub fn encode<A: Borrow<WindowAgg>>(
     item.finish()
 }
 
-/// What the stream's backend reports.
+/// Writes the backend's reports.
 fn stream_side(item: &mut Writer, agg: &WindowAgg) {
     put_stat(item, VIEWERS, &agg.viewers.stat);
     item.number_if(names::CURRENT_VIEWERS, agg.viewers.last.map(|last| last.value));
@@ -139,7 +139,7 @@ fn stream_side(item: &mut Writer, agg: &WindowAgg) {
     item.number(names::CHAT_MESSAGES, agg.chat_messages);
 }
 
-/// What players report.
+/// Writes the players' reports.
 fn player_side(item: &mut Writer, agg: &WindowAgg) {
     put_stat(item, PLAYER_BITRATE, &agg.player_bitrate);
     item.number_if(names::PLAYER_BITRATE, agg.player_bitrate.total.mean());
@@ -162,7 +162,7 @@ fn player_side(item: &mut Writer, agg: &WindowAgg) {
     sketch_side(item, agg);
 }
 
-/// What the sketches tell, and they themselves.
+/// Writes the figures of the sketches, and the sketches.
 fn sketch_side(item: &mut Writer, agg: &WindowAgg) {
     let sum = |sum_ms, sketch: &Quantiles| (!sketch.is_empty()).then_some(sum_ms);
     item.number_if(names::LATENCY_SUM_MS, sum(agg.latency_sum_ms, &agg.latency))

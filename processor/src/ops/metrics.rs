@@ -161,7 +161,8 @@ fn shards(all: &mut Exposition, shards: &[ShardReport]) {
     }
 }
 
-/// What CloudWatch is told of channels, in base units; a family without a channel is left out.
+/// Writes the channels' figures as CloudWatch has them, in base units; a family without a channel
+/// is left out.
 fn channels(all: &mut Exposition, channels: &[ChannelReport]) {
     for metric in METRICS {
         let Some(family) = family(metric) else { continue };
@@ -224,7 +225,7 @@ mod tests {
                 "summary" => &["_count", "_sum"],
                 other => panic!("unknown type {other}"),
             };
-            assert!(allowed.contains(&suffix), "{name} is no sample of the {kind} {family}");
+            assert!(allowed.contains(&suffix), "{name} is not a sample of the {kind} {family}");
             let value: f64 = value.parse().unwrap();
             assert!(value.is_finite(), "{series}");
             assert!(samples.insert(series.to_owned(), value).is_none(), "{series} comes twice");

@@ -1,4 +1,4 @@
-//! What `/healthz` and `/readyz` go by.
+//! The rules of `/healthz` and `/readyz`.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl Signs {
     }
 }
 
-/// Returns why the process should be replaced; empty while it lives. AWS being away is no reason: a
+/// Returns why the process should be replaced; empty while it lives. AWS being away is not a reason: a
 /// new process would meet the same.
 #[must_use]
 pub fn stalled(signs: &Signs) -> Vec<String> {

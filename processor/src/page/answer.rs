@@ -14,7 +14,7 @@ use super::{Page, Room, runbook, session, widgets};
 use crate::clock::now;
 use crate::report::{self, Source, html};
 
-/// What the page is made of: path, type, text.
+/// The files of the page: path, type, text.
 const FILES: [(&str, &str, &str); 6] = [
     ("/", "text/html; charset=utf-8", include_str!("ui/page.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("ui/page.css")),
@@ -170,7 +170,7 @@ async fn report_page(room: &Room, channel: &str) -> Response<Body> {
     let source = Source::new(&room.clients.dynamodb, &room.config.tables);
     let channel = report::channel_id(channel).to_owned();
     let runtime = tokio::runtime::Handle::current();
-    // A report folds the rows of a day, which is no work for a thread that serves others.
+    // A report folds the rows of a day, which is not work for a thread that serves others.
     let made = tokio::task::spawn_blocking(move || {
         runtime.block_on(async {
             let period = report::period(ReportType::Daily, Some(today), "UTC", now())?;

@@ -61,7 +61,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// What the open element of a block is.
+/// The open element of a block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Block {
     None,

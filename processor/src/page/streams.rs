@@ -23,7 +23,7 @@ use crate::items::codec::{Item, Reader};
 
 /// Minutes of the trend.
 const TREND_MINUTES: i64 = 30;
-/// A figure older than this is no figure of now.
+/// A figure older than this is not a figure of now.
 const FRESH_MS: i64 = 180_000;
 /// Minutes over which stalls are shown.
 const STALL_MINUTES: i64 = 5;
@@ -65,7 +65,7 @@ pub(super) struct StreamView {
     chat_rate: Option<f64>,
 }
 
-/// What is known of the streams.
+/// The streams as known.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     /// By channel: when its whole trend was read last.
@@ -79,13 +79,13 @@ struct Session {
     channel_id: Arc<str>,
     /// Stored minutes by their start, epoch seconds.
     stored: BTreeMap<i64, Minute>,
-    /// What open epochs of this process hold beyond that.
+    /// The minutes that open epochs of this process hold beyond that.
     open: BTreeMap<i64, Minute>,
     summary: Summary,
     summary_read: Option<Instant>,
 }
 
-/// What the summary item says, as far as the list shows it.
+/// The summary item, as far as the list shows it.
 #[derive(Clone, Debug, Default)]
 struct Summary {
     status: String,
@@ -357,7 +357,7 @@ impl Session {
     }
 }
 
-/// Sessions that this program makes up for players or chat without one are no streams.
+/// Sessions that this program makes up for players or chat without one are not streams.
 fn is_stream(session_id: &str) -> bool {
     !session_id.starts_with("qos:") && !session_id.starts_with("chat:")
 }

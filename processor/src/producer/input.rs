@@ -44,7 +44,7 @@ const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Kinesis takes keys of up to 256 characters.
 const MAX_KEY_BYTES: usize = 256;
 
-/// What became of the records of some objects.
+/// The outcome of the records of some objects.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// Records sent by this run.
@@ -53,7 +53,7 @@ pub struct Sent {
     pub earlier: u64,
     /// Records larger than Kinesis takes; each was named on standard error.
     pub too_large: u64,
-    /// What could not be read, each in words.
+    /// The problems of reading, each in words.
     pub problems: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ const BATCH: usize = 1_000;
 /// Batches between the thread that reads and the one that folds.
 const BATCHES_AHEAD: usize = 4;
 
-/// What the segments of a shard hold, one after the other.
+/// The content of a shard's segments, one after the other.
 enum Step {
     /// Records, with the shard's hash keys if they are known.
     Records(Vec<Record>, Option<HashRange>),

@@ -19,7 +19,7 @@ use super::{SinkError, Sinks};
 
 impl Sinks {
     /// Sends an epoch's metrics, `figures` about the processor among them, and its domain events.
-    /// What a service does not acknowledge in time goes into the outbox.
+    /// Entries that a service does not acknowledge in time go into the outbox.
     ///
     /// # Errors
     /// When rows that have to be judged cannot be read; nothing was sent then.

@@ -67,7 +67,7 @@ pub(super) struct Services {
     pub(super) objects: ObjectSink,
 }
 
-/// What sending an object came to.
+/// The result of sending an object.
 enum Sent {
     /// It is gone, one way or the other.
     Gone,
@@ -365,7 +365,7 @@ impl Outbox {
     }
 }
 
-/// What sending left, apart from what still waits.
+/// The result of sending, apart from the letters that still wait.
 struct Outcome {
     refused: Vec<Refused>,
     error: Option<SinkError>,

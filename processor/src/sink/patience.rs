@@ -57,12 +57,12 @@ impl Patience {
     }
 }
 
-/// What a sender did not get rid of.
+/// The entries that a sender has left.
 #[derive(Debug)]
 pub struct Left<T> {
-    /// What the service has not acknowledged, in its order.
+    /// The entries that the service has not acknowledged, in order.
     pub waiting: Vec<T>,
-    /// What it will never take.
+    /// The entries that it will never take.
     pub refused: Vec<Refused>,
     /// Why the rest waits; there is one exactly if something does.
     pub error: Option<super::SinkError>,
@@ -86,7 +86,7 @@ impl<T> Left<T> {
 /// Something that a service will never take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What it is, as JSON.
+    /// The entry, as JSON.
     pub what: serde_json::Value,
     /// The service's words.
     pub reason: String,

@@ -49,7 +49,7 @@ pub struct RowSink {
     gather: Gather,
 }
 
-/// What the writers of both kinds and the facts need.
+/// The state that the writers of both kinds and the facts share.
 #[derive(Clone, Debug)]
 struct Shared {
     store: Arc<dyn RowStore>,
@@ -99,7 +99,7 @@ impl RowSink {
     ///
     /// # Errors
     /// When a row cannot be written within the bounds; what was written stays, and is recognised
-    /// when the epoch is written again. Others that write the same rows are no reason.
+    /// when the epoch is written again. Others that write the same rows are not a reason.
     pub async fn store(
         &self,
         rows: &Arc<Rows>,

@@ -94,7 +94,7 @@ pub struct RejectExample {
     pub at_ms: EpochMs,
     /// The shard it came from.
     pub shard: String,
-    /// What is wrong with it beyond the reason's name.
+    /// The problem with it beyond the reason's name.
     pub detail: String,
     /// Its beginning, as text.
     pub text: String,

@@ -16,7 +16,8 @@ pub(super) struct Backlog {
     marks: VecDeque<(SequenceNumber, EpochMs)>,
     /// The last record read.
     last: Option<SequenceNumber>,
-    /// What an earlier task had read and not committed, until this one has read it again.
+    /// The record that an earlier task had read and not committed, until this one has read it
+    /// again.
     inherited: Option<EpochMs>,
     /// The last answer reached the tip.
     at_tip: bool,

@@ -34,7 +34,7 @@ pub struct ShardLag {
     pub lag_ms: u64,
 }
 
-/// What the stream said of leases that nobody works on.
+/// The stream's answers about leases that nobody works on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LagBook(Arc<Mutex<BTreeMap<ShardId, Asked>>>);
 

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ivs_core::epoch::Footprint;
 use tokio::sync::Notify;
 
-/// What a read may bring: GetRecords returns 10 MB at most.
+/// The most that a read may bring: GetRecords returns 10 MB at most.
 const MOST_READ: u64 = 10 << 20;
-/// What is set aside for the read of a shard that was quiet.
+/// The bytes set aside for the read of a shard that was quiet.
 const LEAST_READ: u64 = 64 << 10;
 
 /// A worker's budget. Cheap to clone.
@@ -26,19 +26,19 @@ struct Inner {
     freed: Notify,
 }
 
-/// What every shard holds, and the sums.
+/// The holdings of every shard, and the sums.
 #[derive(Debug, Default)]
 struct Shares {
     held: BTreeMap<u64, Held>,
     /// Numbers shares: a shard may come back before its last task is quite gone.
     next: u64,
     all_bytes: u64,
-    /// What is not on its way out.
+    /// The bytes that are not on their way out.
     staying_bytes: u64,
     readers: usize,
 }
 
-/// What one shard holds, in bytes.
+/// The holdings of one shard, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     /// Set aside for a read under way.

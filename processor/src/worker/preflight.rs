@@ -17,10 +17,10 @@ use crate::cloud::Clients;
 use crate::cloud::store_url::StoreUrl;
 use crate::config::Config;
 
-/// What does not answer by then is looked at by those who need it.
+/// A service that does not answer by then is looked at by those who need it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a worker needs and does not find, each in one sentence.
+/// The things that a worker needs and does not find, each in one sentence.
 #[derive(Debug, thiserror::Error)]
 pub struct Missing(Vec<String>);
 
@@ -30,7 +30,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What looking at one thing came to.
+/// The result of looking at one thing.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
     /// It is as it has to be.

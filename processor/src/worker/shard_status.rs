@@ -50,7 +50,7 @@ pub struct Failing {
     pub error: String,
 }
 
-/// What the open epoch holds, kept only while somebody asks for it.
+/// The content of the open epoch, kept only while somebody asks for it.
 #[derive(Debug, Default)]
 struct Open {
     windows: Arc<[OpenWindow]>,
@@ -74,7 +74,7 @@ pub struct OpenWindow {
     pub channel_id: Arc<str>,
     /// The minute's start, epoch seconds.
     pub start_s: i64,
-    /// What was folded; its sketches may lack the latest values.
+    /// The fold; its sketches may lack the latest values.
     pub agg: Arc<WindowAgg>,
 }
 

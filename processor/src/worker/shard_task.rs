@@ -159,7 +159,7 @@ enum Stop {
     Reopen,
 }
 
-/// What the loop woke up for.
+/// The event that woke the loop.
 enum Event {
     /// Tell the machine.
     Input(Input),

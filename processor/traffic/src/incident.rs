@@ -13,7 +13,7 @@ const BROKEN_PLAYER: (usize, Span) = (2, (10_000, 300_000));
 /// The chat of this one is flooded.
 const SPAM: (usize, Span) = (3, (0, 780_000));
 
-/// What is wrong with a channel.
+/// The trouble of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trouble {
     pub(crate) slump: bool,

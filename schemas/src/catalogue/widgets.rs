@@ -22,13 +22,13 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
-    /// What is shown.
+    /// The metric that is shown.
     pub metric: Metric,
     /// Of whom.
     pub scope: Scope,
     /// The statistic, if not the metric's own.
     pub statistic: Option<Statistic>,
-    /// What the legend says.
+    /// The text of the legend.
     pub label: &'static str,
 }
 

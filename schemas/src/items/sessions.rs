@@ -172,7 +172,7 @@ pub mod event_type {
     /// An event of a type this version does not know.
     pub const UNKNOWN: &str = "unknown";
 
-    // Milestones are no events: markers with fixed keys (0.001 to 0.003, between the summary and the
+    // Milestones are not events: markers with fixed keys (0.001 to 0.003, between the summary and the
     // timeline) that say what has been told to CloudWatch and the bus, so that it is told once.
 
     /// The start of the session was told.

@@ -55,7 +55,7 @@ impl Oracle {
         let mut oracle = Self::default();
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             oracle.lines += 1;
-            // What is no JSON is refused, and an id that was there before is a repeat.
+            // What is not JSON is refused, and an id that was there before is a repeat.
             let Ok(event) = serde_json::from_slice::<Value>(line) else { continue };
             let id = ["eventId", "id"].iter().find_map(|name| event[*name].as_str());
             if id.is_none_or(|id| oracle.seen.insert(id.to_owned())) {

@@ -65,7 +65,7 @@ impl Readback {
     pub(super) async fn records_read(&self) -> u64 {
         let from_s = self.started_s - 120;
         let found = self.read(PROCESSOR, "RecordsRead", None, (from_s, now_s() + 60)).await;
-        // Not `sum()`: that of nothing is -0, which is no `u64`.
+        // Not `sum()`: that of nothing is -0, which is not a `u64`.
         let sum = found.values().fold(0.0, |sum, stats| sum + stats.sum);
         format!("{sum}").parse().unwrap()
     }

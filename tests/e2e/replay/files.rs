@@ -1,4 +1,4 @@
-//! Files as people have them: cut off, padded, packed otherwise, beside things that are no files.
+//! Files as people have them: cut off, padded, packed otherwise, beside things that are not files.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -107,7 +107,7 @@ fn every_command_reads_the_same_records() {
     let text = format!("{}{}\n \t\r\n\u{c}\n{}", record(1), record(2), record(3));
     std::fs::write(&path, gzip(&text)).unwrap();
     let (_, read, _) = replayed(dir.path(), &path);
-    assert_eq!(read, 4, "a form feed is no white space of JSON");
+    assert_eq!(read, 4, "a form feed is not white space of JSON");
     let (code, read, error) = {
         let (code, out, error) = replay(&["--json", "-", "--rows-out"])
             .arg(dir.path().join("rows.csv"))

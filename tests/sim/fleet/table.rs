@@ -1,6 +1,6 @@
 //! The lease table as the fleet sees it, with the conditions of its writes.
 //!
-//! What the protocol needs of a row (counter, checkpoints) is the world's; who owns it is kept here.
+//! The part of a row that the protocol needs (counter, checkpoints) is the world's; who owns it is kept here.
 
 use ivs_tests::rng::Rng;
 use kinesis_fleet::sync::ShardInfo;

@@ -23,8 +23,8 @@ const METRIC_MICROS: std::ops::RangeInclusive<i64> = 0..=1_000_000_000_000_000_0
 /// 2000-01-01T00:00:00Z and 2100-01-01T00:00:00Z; the second is excluded.
 const TIME_RANGE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
-/// What a latency or a time to the first frame may be, in millionths of a millisecond: as much as
-/// a sketch of them holds, 49 days.
+/// The largest latency or time to the first frame, in millionths of a millisecond: as much as a
+/// sketch of them holds, 49 days.
 const DELAY_MICROS: std::ops::RangeInclusive<i64> = 0..=MAX_MS as i64 * 1_000_000;
 
 type Field<T> = Result<T, Rejection>;
@@ -170,7 +170,7 @@ fn not_a_metric(name: &'static str, value: Value<'_>) -> Rejection {
         }
         Value::Number(_) => (Reason::OutOfRange, "the number is beyond 10^12".to_owned()),
         Value::Text(text) if is_not_finite(&text.get()) => {
-            (Reason::NotFinite, format!("{} is no finite number", excerpt(&text.get())))
+            (Reason::NotFinite, format!("{} is not a finite number", excerpt(&text.get())))
         }
         other => return ill_typed(name, "a number", other),
     };

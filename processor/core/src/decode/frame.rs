@@ -1,4 +1,5 @@
-//! What a record is, before what it says: the one place that decides it, for every command.
+//! The form of a record, decided before its content: the one place that decides it, for every
+//! command.
 //!
 //! A record's data is, in this order:
 //! 1. gzip or zlib ([`expand`]): what it expands to, bounded;
@@ -10,7 +11,7 @@
 //! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into stretches
 //! that are read as records are.)
 //!
-//! What cannot be read is refused whole and once: lines side by side that hold no JSON text are one
+//! Bytes that cannot be read are refused whole and once: lines side by side that hold no JSON text are one
 //! refusal, up to the line where a whole object begins. A line that was cut short takes nothing of
 //! the next with it. Texts that share a line are read one by one as long as the first is followed by
 //! another; behind the last, garbage is refused by itself. A byte order mark at the beginning is
@@ -260,7 +261,7 @@ impl Decoder {
     }
 }
 
-/// What may still be taken apart.
+/// The levels that may still be taken apart.
 #[derive(Clone, Copy, Debug)]
 struct Depth {
     /// How often compressed data may be expanded. Twice at first: CloudWatch Logs compresses what
@@ -273,7 +274,7 @@ struct Depth {
 impl Depth {
     /// A record.
     const RECORD: Self = Self { expansions: 2, containers: true };
-    /// What a record held.
+    /// The limits inside a record.
     const INNER: Self = Self { expansions: 0, containers: false };
 }
 
@@ -297,14 +298,14 @@ impl<'a> Valid<'a> {
     }
 }
 
-/// What stands behind a value, on its line.
+/// The bytes behind a value, on its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Behind {
     /// Nothing.
     End,
     /// Another value.
     Another,
-    /// What begins no value.
+    /// Bytes that begin no value.
     Garbage,
 }
 

@@ -113,7 +113,7 @@ pub(super) fn first_object<'a>(
         scanner.end()?;
         return Err(Fault {
             reason: Reason::NotAnObject,
-            what: "a value that is no object",
+            what: "a value that is not an object",
             at: 0,
         });
     }

@@ -88,7 +88,7 @@ fn scan_long<'a>(
     (length > 0).then_some((rest, value))
 }
 
-/// `mantissa × 10^exponent` in millionths, half to even; `None` if that is no `i64`.
+/// `mantissa × 10^exponent` in millionths, half to even; `None` if that is not an `i64`.
 ///
 /// `mantissa` is digits with at most one point.
 fn round(mantissa: &[u8], exponent: i64, negative: bool) -> Option<Fixed> {

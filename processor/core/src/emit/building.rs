@@ -3,7 +3,7 @@
 //! CloudWatch adds datums of one series and minute up: sample counts and sums add, minima and
 //! maxima combine, distributions unite. So the partials of a minute, sent by several epochs and
 //! shards, give the statistics of the whole minute, whatever the split: every sample is a record's.
-//! What cannot be taken apart (distinct players, a minute's chat messages) is sent from the merged
+//! Figures that cannot be taken apart (distinct players, a minute's chat messages) is sent from the merged
 //! row, and read with Maximum.
 
 use std::collections::BTreeMap;

@@ -158,7 +158,7 @@ impl ClosedWindow {
 /// there are more now, rounded down to a millionth of a percent.
 ///
 /// `None` unless both windows have viewer samples, the mean before reaches [`AUDIENCE_FLOOR`], and
-/// the stream was live to the end of the window: the end of a stream is no drop.
+/// the stream was live to the end of the window: the end of a stream is not a drop.
 #[must_use]
 pub fn viewer_drop_percent(
     previous: &ClosedWindow,

@@ -242,7 +242,7 @@ fn stage_item(name: &str) -> TimelineItem {
 fn failures_of_compositions_count_and_are_told_without_a_summary() {
     let items = ["Session Start", "Session Failure", "Destination Failure"].map(stage_item);
     assert!(items.iter().all(|item| &*item.session_id == "composition:co"));
-    assert!(items.iter().all(|item| item.channel_id.is_none()), "a stage is no channel");
+    assert!(items.iter().all(|item| item.channel_id.is_none()), "a stage is not a channel");
     let datums = session_datums(&items, |_| None);
     let twice = DatumValue::Statistics { count: 2.0, sum: 2.0, min: 1.0, max: 1.0 };
     assert_eq!((datums.len(), find(&datums, "RealTimeFailures", None)), (1, vec![&twice]));

@@ -9,7 +9,7 @@ use super::message::{Effect, Emission, Input, Objects, StoredRows};
 use super::{Counts, Rows, Rules};
 use kinesis_model::{EpochMs, Gap, Position};
 
-/// What a closed epoch takes along to its commit.
+/// The part of a closed epoch that goes along to its commit.
 #[derive(Debug)]
 struct Tail {
     to: Position,
@@ -23,7 +23,7 @@ struct Tail {
 pub struct Prepare {
     /// The epoch's end.
     pub to: Position,
-    /// What the epoch was made by, to be stored with it.
+    /// The rules that made the epoch, to be stored with it.
     pub rules: Rules,
     rows: Arc<Rows>,
     objects: Arc<Objects>,
@@ -44,7 +44,7 @@ pub struct PutRows {
 /// Store rejects and archive under names derived from the epoch.
 #[derive(Debug)]
 pub struct Store {
-    /// What is to be stored.
+    /// The objects to be stored.
     pub objects: Arc<Objects>,
     rows: Arc<Rows>,
     stored: StoredRows,
@@ -54,7 +54,7 @@ pub struct Store {
 /// Send metrics and domain events.
 #[derive(Debug)]
 pub struct Emit {
-    /// What they are made of.
+    /// Their source.
     pub emission: Emission,
     gaps: Vec<Gap>,
     commit_arrival: Option<EpochMs>,
@@ -70,7 +70,7 @@ pub struct Commit {
     pub arrival: Option<EpochMs>,
     /// The epoch's record counts.
     pub counts: Counts,
-    /// What the stream no longer held.
+    /// The gaps in the stream.
     pub gaps: Vec<Gap>,
 }
 
@@ -78,7 +78,7 @@ pub struct Commit {
 #[derive(Debug)]
 pub struct Answer(Box<EpochInFlight>);
 
-/// What is done of an epoch in flight.
+/// The stage of an epoch in flight.
 #[derive(Debug)]
 enum EpochInFlight {
     Prepared { rows: Arc<Rows>, objects: Arc<Objects>, tail: Tail },
@@ -108,7 +108,7 @@ impl Prepare {
         &self.tail.gaps
     }
 
-    /// The lease holds `pendingCheckpoint`.
+    /// Returns the lease holds `pendingCheckpoint`.
     #[must_use]
     pub fn done(self) -> Input {
         let Self { rows, objects, tail, .. } = self;
@@ -117,7 +117,7 @@ impl Prepare {
 }
 
 impl PutRows {
-    /// Every row holds the epoch.
+    /// Returns every row holds the epoch.
     #[must_use]
     pub fn done(self, stored: StoredRows) -> Input {
         let Self { rows, objects, tail, .. } = self;
@@ -144,7 +144,7 @@ impl Emit {
 }
 
 impl Commit {
-    /// The lease holds the checkpoint.
+    /// Returns the lease holds the checkpoint.
     #[must_use]
     pub fn done(self) -> Input {
         EpochInFlight::Committed.into()

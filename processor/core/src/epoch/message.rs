@@ -73,7 +73,7 @@ pub struct Resume {
     pub checkpoint: Option<Position>,
     /// The end of an epoch that was prepared and never committed.
     pub pending: Option<Position>,
-    /// What that epoch was made by, as stored with it; `None` if its owner stored nothing, as
+    /// The rules that made that epoch, as stored with it; `None` if its owner stored nothing, as
     /// workers of KCL and releases before 0.2 do. It is then closed by the rules of this worker.
     pub pending_rules: Option<Bytes>,
     /// The latest arrival up to the checkpoint, as committed with it.

@@ -14,9 +14,9 @@ use kinesis_model::{EpochMs, Gap, Position, Record};
 
 /// About what a row's fold takes in memory, sketches of a few dozen players included.
 const ROW_BYTES: u64 = 3_000;
-/// What a rejected record takes beside its bytes.
+/// The memory of a rejected record beside its bytes.
 const REJECTED_BYTES: u64 = 300;
-/// What a kept record takes beside its payload.
+/// The memory of a kept record beside its payload.
 const RECORD_BYTES: u64 = 150;
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,

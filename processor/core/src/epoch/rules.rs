@@ -9,7 +9,8 @@ use crate::decode::DecodeLimits;
 /// by which the same records give other rows, other duplicates or other rejects.
 pub const LOGIC: u32 = 2;
 
-/// What the rows of an epoch depend on besides its records. Stored beside the pending checkpoint.
+/// The rules on which the rows of an epoch depend besides its records. Stored beside the pending
+/// checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rules {
@@ -43,7 +44,7 @@ pub enum ForeignRules {
         /// The version on the lease.
         theirs: u32,
     },
-    /// What the lease says about it cannot be read.
+    /// The lease's words about it cannot be read.
     #[error(
         "the epoch up to {to} was prepared by a newer release or another application, whose \
          `pendingCheckpointState` this worker cannot read ({problem}): let that one take the \

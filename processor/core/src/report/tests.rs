@@ -120,7 +120,7 @@ fn a_day_of_two_sessions_has_the_tutorials_totals_means_and_maxima() {
     assert_eq!(quality.avg_frame_rate, Some(42.0), "(3 × 30 + 2 × 60) / 5");
     // a varies by 1 of 5 Mbit/s: 0.8 with 3 minutes; b not at all: 1 with 2.
     assert_eq!(quality.bitrate_stability, Some(0.88), "(0.8 × 3 + 1 × 2) / 5");
-    // Each session keeps its rate; that they differ is no instability.
+    // Each session keeps its rate; that they differ is not an instability.
     assert_eq!(quality.frame_rate_stability, Some(1.0));
     assert_eq!(quality.quality_score, Some(98.2), "40 + 30 + 15 × 1.88");
 

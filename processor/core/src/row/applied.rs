@@ -16,7 +16,7 @@ const FORMAT: u8 = 1;
 /// Longest shard id read; Kinesis allows 128 characters.
 const MAX_ID_BYTES: usize = 1_024;
 
-/// Bytes that are no `applied`.
+/// Bytes that are not an `applied`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppliedError {
     /// A format that this release does not know.

@@ -218,7 +218,7 @@ impl Lifecycle {
             FactKind::Unknown { detail_type, .. } => {
                 self.unknown.insert((time, clip_text(detail_type)));
             }
-            // Of the timeline only: the stream goes on as it was, or it is no stream.
+            // Of the timeline only: the stream goes on as it was, or it is not a stream.
             FactKind::TakeoverFailure { .. }
             | FactKind::Stage(_)
             | FactKind::Ignored

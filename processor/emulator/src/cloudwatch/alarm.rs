@@ -194,7 +194,9 @@ fn evaluate(alarm: &Alarm, store: &Store, now_ms: i64) -> Option<(State, String)
     let all = match Evaluation::new(store, &parsed, window).value(&result) {
         Ok(Value::Series(series)) => vec![series],
         Ok(Value::Many(all)) if parsed.is_insight(&result) => all,
-        Ok(_) => return Some((State::InsufficientData, "the result is no time series".to_owned())),
+        Ok(_) => {
+            return Some((State::InsufficientData, "the result is not a time series".to_owned()));
+        }
         Err(error) => return Some((State::InsufficientData, error)),
     };
     let points = |series: &Series| -> Vec<Option<f64>> {

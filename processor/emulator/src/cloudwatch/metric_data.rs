@@ -233,7 +233,7 @@ pub(super) fn get(store: &Store, input: &GetMetricData) -> Result<Cbor, AwsError
             })),
             Value::Scalar(_) | Value::Text(_) => {
                 return Err(refused(format!(
-                    "Error in expression '{}': the result is no time series.",
+                    "Error in expression '{}': the result is not a time series.",
                     query.id
                 )));
             }

@@ -55,8 +55,9 @@ impl Wire {
             Self::Cbor => {
                 let document: Cbor =
                     ciborium::from_reader(body).map_err(|e| refuse(e.to_string()))?;
-                to_json(document, DEPTH_MAX)
-                    .ok_or_else(|| refuse("the body is no document of this service".to_owned()))?
+                to_json(document, DEPTH_MAX).ok_or_else(|| {
+                    refuse("the body is not a document of this service".to_owned())
+                })?
             }
         };
         serde_json::from_value(document).map_err(|error| refuse(error.to_string()))

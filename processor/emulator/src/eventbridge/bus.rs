@@ -242,7 +242,7 @@ impl Buses {
         let enabled = match input.state.as_deref() {
             None | Some("ENABLED" | "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") => true,
             Some("DISABLED") => false,
-            Some(other) => return Err(invalid(format!("{other} is no state of a rule."))),
+            Some(other) => return Err(invalid(format!("{other} is not a state of a rule."))),
         };
         let pattern = Pattern::parse(&pattern)?;
         let (bus_name, bus) = self.bus(input.event_bus_name.as_deref())?;

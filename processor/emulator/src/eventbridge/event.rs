@@ -76,7 +76,7 @@ impl Entry {
         let time_s = match &self.time {
             None | Some(Value::Null) => now_s,
             Some(time) => seconds(time).ok_or_else(|| {
-                let message = "Parameter Time is not valid. Reason: it is no time.".to_owned();
+                let message = "Parameter Time is not valid. Reason: it is not a time.".to_owned();
                 ("InvalidArgument", message)
             })?,
         };

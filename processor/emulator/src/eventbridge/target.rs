@@ -205,7 +205,7 @@ impl Transformer {
     }
 }
 
-/// Returns the steps of `$.a.b[0]['c']`; `None` for what is no such path.
+/// Returns the steps of `$.a.b[0]['c']`; `None` for what is not such a path.
 fn parse_path(path: &str) -> Option<Vec<&str>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();

@@ -195,7 +195,7 @@ impl Stream {
     pub(super) fn delete(&self) -> io::Result<()> {
         let mut state = self.lock();
         if let Some(folder) = &self.folder {
-            // Without its description a folder is no stream, should the rest be cut short.
+            // Without its description a folder is not a stream, should the rest be cut short.
             fs::remove_file(folder.join(META_FILE))?;
             fs::remove_dir_all(folder)?;
         }

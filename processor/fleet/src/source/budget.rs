@@ -16,7 +16,7 @@ const CALL_GAP: Duration = Duration::from_millis(1_000 / CALLS_PER_S);
 /// One budget per shard, shared by every reader that holds a clone.
 #[derive(Clone, Debug, Default)]
 pub struct ReadBudgets {
-    /// `None` is no limit.
+    /// `None` means no limit.
     shards: Option<Arc<Mutex<HashMap<ShardId, Spent>>>>,
 }
 

@@ -10,7 +10,7 @@ use aws_calls::RetryPolicy;
 /// One shard as the stream lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// What the list says of the shard itself.
+    /// The shard itself in the list.
     pub(super) presence: Presence,
     /// The shards that name it as a parent.
     pub(super) children: Vec<ChildShard>,

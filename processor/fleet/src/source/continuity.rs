@@ -9,7 +9,7 @@ use kinesis_model::{Gap, Position, Record};
 /// margin is still in the stream, whatever its retention.
 const SURELY_KEPT_MS: u64 = 23 * 3_600_000;
 
-/// What the next records have to prove.
+/// The proof that the next records owe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Continuity {
     owed: Option<Owed>,

@@ -26,7 +26,7 @@ pub struct CodecError {
     pub problem: &'static str,
 }
 
-/// What a row of a lease table is.
+/// A row of a lease table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
     /// A lease. Boxed: it is large.
@@ -152,7 +152,7 @@ impl<'a> Attributes<'a> {
             Some("SHARD_END") => Checkpoint::ShardEnd,
             Some(digits) => {
                 let sequence =
-                    digits.parse().map_err(|_| self.error(attribute, "is no checkpoint"))?;
+                    digits.parse().map_err(|_| self.error(attribute, "is not a checkpoint"))?;
                 Checkpoint::Sequence(Position {
                     sequence,
                     sub: self.number(sub)?.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! What each lease operation writes and on which condition.
+//! The writes and conditions of each lease operation.
 //!
 //! Every operation is an update of single attributes, so that attributes of other versions of KCL
 //! survive.
@@ -66,11 +66,11 @@ pub struct Update {
     pub set: Vec<(&'static str, AttributeValue)>,
     /// Attributes to remove.
     pub remove: Vec<&'static str>,
-    /// What must be so, all of it, or nothing is written.
+    /// The conditions, all of which must hold, or nothing is written.
     pub conditions: Vec<Condition>,
 }
 
-/// What must be so for a write.
+/// A condition of a write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// The attribute has this value.

@@ -36,7 +36,7 @@ pub trait LeaseRows: Debug + Send + Sync {
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
-/// What became of an update.
+/// The outcome of an update.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Updated {
     /// Written; the row as it is now.

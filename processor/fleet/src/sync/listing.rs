@@ -11,7 +11,8 @@ use kinesis_model::{EpochMs, HashRange, ShardId};
 use super::ShardInfo;
 use aws_calls::RetryPolicy;
 
-/// What a fleet asks its stream for, whoever answers: the seam beside [`crate::store::LeaseRows`].
+/// The questions of a fleet to its stream, whoever answers: the seam beside
+/// [`crate::store::LeaseRows`].
 ///
 /// [`StreamShape::shards`] must list every shard that still holds records, closed ones too; the list
 /// may contradict itself for a moment while shards are split or merged. Errors name the call that
@@ -54,7 +55,7 @@ const PAGES_MAX: usize = 1_000;
 /// A page's token lives for five minutes. A list that takes longer is begun anew, this often.
 const LISTS_MAX: u32 = 3;
 
-/// What asking for one list came to.
+/// The result of asking for one list.
 enum Listed {
     Whole(Vec<ShardInfo>),
     /// A token was too old: the pages read so far belong to another moment.
@@ -124,7 +125,7 @@ fn info(shard: &Shard) -> Result<ShardInfo, String> {
     })
 }
 
-/// What a stream says of itself.
+/// The description of a stream by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamInfo {
     /// When it was created: tells it from a later one of the same name.

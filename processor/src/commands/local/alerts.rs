@@ -16,7 +16,7 @@ use ivs_schemas::names;
 use super::dashboard;
 use crate::cloud::Clients;
 
-/// What the topic is called in messages, as in the CDK stack.
+/// The topic's name in messages, as in the CDK stack.
 const DISPLAY_NAME: &str = "ライブ配信アラート";
 
 /// How often the first heartbeat of a worker is looked for.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(500);
-/// What must fit: about what the services write in that time at full speed.
+/// The bytes that must fit: about what the services write in that time at full speed.
 const PROBE_BYTES: usize = 256 << 10;
 
 /// Returns once nothing more can be written to the folder; never without one.

@@ -1,4 +1,4 @@
-//! What `local` says while it runs: one line that is written anew on a terminal, and above it what
+//! The live lines of `local`: one line that is written anew on a terminal, and above it what
 //! happens, each once: alarms, and new reasons for which records are refused.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What a session's rows hold and whose records: the bookkeeping that is bytes in the table.
+//! The rows of a session and whose records they hold: the bookkeeping that is bytes in the table.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What the worker, and what the schemas say of a record.
+//! The verdicts of the worker and of the schemas on a record.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::warn::{Warning, warnings};
 use crate::clock::now;
 
-/// What a record is found to be.
+/// The verdict on a record.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     /// Accepted, and as its schema says; perhaps not what its producer meant.
@@ -26,7 +26,7 @@ pub(super) enum Verdict {
         schema: &'static str,
         /// The place in the record, a JSON pointer.
         at: String,
-        /// What the schema says.
+        /// The schema's words.
         why: String,
     },
     /// The worker would keep it as a reject.
@@ -56,7 +56,7 @@ impl Checker {
     /// archived, the record inside.
     ///
     /// # Errors
-    /// When a schema of ours is no JSON Schema.
+    /// When a schema of ours is not a JSON Schema.
     pub(super) fn check(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! What is accepted and in its schema, and yet hardly what its producer meant.
+//! Records that are accepted and in their schema, and yet hardly as their producer meant them.
 
 use ivs_schemas::names::{CHANNEL_DETAIL_TYPES, STAGE_DETAIL_TYPES};
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub(super) struct Warning {
     /// The member, as the record spells it.
     pub(super) field: String,
-    /// What is suspicious, and what to do.
+    /// The suspicion, and the advice.
     pub(super) detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! What waits in the outbox, as JSON: one object holds what one or a few calls carry.
+//! A letter of the outbox, as JSON: one object holds what one or a few calls carry.
 
 use ivs_core::emit::{Datum, DatumValue, Series};
 use ivs_schemas::catalogue::{METRICS, Metric};
@@ -21,7 +21,7 @@ pub(super) struct Letter {
     pub(super) content: Content,
 }
 
-/// What an object holds.
+/// The content of an object.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Content {

@@ -103,7 +103,7 @@ pub(super) fn to_item<M: Merged>(
 /// Returns the row of a stored item.
 ///
 /// # Errors
-/// When it is no row of ours, or one of a later release that may not be merged by this one.
+/// When it is not a row of ours, or one of a later release that may not be merged by this one.
 pub(super) fn from_item<M: Merged>(
     key: &M::Key,
     mut item: Item,

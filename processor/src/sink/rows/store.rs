@@ -80,7 +80,7 @@ impl Condition {
     }
 }
 
-/// What the table said to a conditional put.
+/// The table's answer to a conditional put.
 #[derive(Debug)]
 pub(super) enum PutOutcome {
     Stored,

@@ -25,13 +25,13 @@ const FIRST_WAIT_MS: u64 = 10;
 const LONGEST_WAIT_MS: u64 = 1_000;
 /// Refusals in a row after which it is worth a line in the log, and again after as many more.
 const MANY_REFUSALS: u32 = 20;
-/// What an image takes in memory beside the bytes of its item: sketches are unpacked there.
+/// The memory of an image beside the bytes of its item: sketches are unpacked there.
 const IMAGE_FACTOR: usize = 2;
 
 /// A row as it stands with the part in it, and how the part got there.
 pub(super) type Landed<A> = Result<(Arc<A>, How), SinkError>;
 
-/// What an epoch has for one row.
+/// The part of an epoch for one row.
 #[derive(Debug)]
 pub(super) struct Share<M: Merged> {
     shard: ShardId,
@@ -204,7 +204,7 @@ impl<M: Merged> Writer<M> {
     }
 }
 
-/// What a put came to; images with their sizes.
+/// The result of a put; images with their sizes.
 enum Outcome<A> {
     Stored(usize),
     Refused(Option<(Row<Kept<A>>, usize)>),

@@ -16,10 +16,10 @@ use crate::worker::memory::Share;
 /// most this many batches of 10 MiB wait outside it.
 const READ_AHEAD: usize = 1;
 
-/// What a record takes in memory beside its payload.
+/// The memory of a record beside its payload.
 const RECORD_BYTES: u64 = 150;
 
-/// What the stream gave.
+/// The stream's answer.
 pub(super) enum Read {
     /// Records, or none.
     Batch(Batch),
@@ -87,7 +87,7 @@ async fn read_on(mut reader: ShardReader, share: Arc<Share>, sender: mpsc::Sende
                 (Read::Batch(batch), goes_on)
             }
             Err(SourceError::Gone { children, .. }) => (Read::Gone(children), false),
-            // Kinesis being away for a while is no reason to give the shard up.
+            // Kinesis being away for a while is not a reason to give the shard up.
             Err(error @ SourceError::Unreachable { .. }) => (Read::Failed(error), true),
             Err(error) => (Read::Failed(error), false),
         };

@@ -24,7 +24,7 @@ fn printed(id: &str) -> String {
     player(id).replace("{\"", "{\n  \"").replace(",\"", ",\n  \"").replace('}', "\n}")
 }
 
-/// What one piece of a record is: the id of an event, or a reason with the bytes refused.
+/// One piece of a record: the id of an event, or a reason with the bytes refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     Event(String),
@@ -102,7 +102,11 @@ fn a_record_that_is_no_text_is_refused_whole_and_once() {
     for blank in [&b""[..], b"\n", b" \r\n\t"] {
         assert_eq!(read(blank), [refused(Reason::NotJson, blank)]);
     }
-    assert_eq!(read(b"\x0c"), [refused(Reason::NotJson, b"\x0c")], "a form feed is no white space");
+    assert_eq!(
+        read(b"\x0c"),
+        [refused(Reason::NotJson, b"\x0c")],
+        "a form feed is not white space"
+    );
 }
 
 #[test]

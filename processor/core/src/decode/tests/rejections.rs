@@ -36,7 +36,7 @@ fn cases() -> Vec<(String, &'static str)> {
     let many = format!("[{}\"x\"]", "\"x\",".repeat(2000));
     vec![
         ("{]".into(), "not_json: no string where one is due at byte 1"),
-        ("[1]".into(), "not_an_object: a value that is no object at byte 0"),
+        ("[1]".into(), "not_an_object: a value that is not an object at byte 0"),
         (
             "{}".into(),
             "no_kind: none of detail-type, eventType, type, metric_type, event_timestamp",
@@ -104,10 +104,10 @@ fn cases() -> Vec<(String, &'static str)> {
             player(r#""channelId":"arn:aws:ivs:us-west-2:1:channel/""#),
             "empty_id: channelId: the id is empty",
         ),
-        (player(r#""bitrate":"NaN""#), "not_finite: bitrate: `NaN` is no finite number"),
+        (player(r#""bitrate":"NaN""#), "not_finite: bitrate: `NaN` is not a finite number"),
         (
             qos(r#""startup_latency_ms":"-Infinity""#),
-            "not_finite: startup_latency_ms: `-Infinity` is no finite number",
+            "not_finite: startup_latency_ms: `-Infinity` is not a finite number",
         ),
         (player(r#""bufferingMs":-0.5"#), "negative: bufferingMs: -0.5 is below zero"),
         (gauge(r#""currentViewers":-1"#), "negative: currentViewers: -1 is below zero"),

@@ -1,4 +1,4 @@
-//! What the stream no longer holds, and what is bounded.
+//! Gaps in the stream, and bounds.
 
 use super::*;
 

@@ -177,7 +177,7 @@ impl AlarmSpec {
         self.check_result(&parsed)
     }
 
-    /// A computation without data finds unknown ids and functions, and what is no time series.
+    /// A computation without data finds unknown ids and functions, and what is not a time series.
     fn check_result(&self, queries: &Queries<'_>) -> Result<(), AwsError> {
         let (store, period_s) = (Store::default(), queries.period_s);
         let window = Window { start_s: 0, end_s: 0, period_s };

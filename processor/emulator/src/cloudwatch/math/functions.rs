@@ -37,9 +37,9 @@ pub(super) fn call(name: &str, arguments: &[Value], source: &dyn Source) -> Comp
             Ok(Value::Scalar(aggregate(name, &values).unwrap_or_default()))
         }
         (_, [value]) => one(name, value),
-        _ => {
-            Err(format!("`{name}` is no function here, or its arguments are not as it takes them"))
-        }
+        _ => Err(format!(
+            "`{name}` is not a function here, or its arguments are not as it takes them"
+        )),
     }
 }
 
@@ -75,7 +75,7 @@ fn series_function(name: &str, value: Value) -> Computed {
             series.with(summed.collect())
         },
         "REMOVE_EMPTY" => Series::clone,
-        _ => return Err(format!("`{name}` is no function here")),
+        _ => return Err(format!("`{name}` is not a function here")),
     };
     match value {
         Value::Series(series) => Ok(Value::Series(step(&series))),

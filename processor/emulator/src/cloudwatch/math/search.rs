@@ -31,9 +31,9 @@ struct Term {
 impl Search {
     /// Reads the arguments of `SEARCH`.
     pub(super) fn parse(query: &str, stat: &str, period_s: f64) -> Result<Self, String> {
-        let stat = Stat::parse(stat).ok_or_else(|| format!("`{stat}` is no statistic"))?;
+        let stat = Stat::parse(stat).ok_or_else(|| format!("`{stat}` is not a statistic"))?;
         let period_s = whole_seconds(period_s)
-            .ok_or_else(|| format!("`{period_s}` is no period in seconds"))?;
+            .ok_or_else(|| format!("`{period_s}` is not a period in seconds"))?;
         let (schema, terms) = query
             .trim_start()
             .strip_prefix('{')

@@ -171,7 +171,7 @@ async fn wrong_alarms_are_refused() {
         ("an odd period", alarm().period(90)),
         ("a threshold that is none", alarm().threshold(f64::NAN)),
         ("an unknown treatment", alarm().treat_missing_data("sometimes")),
-        ("an action that is no arn", alarm().alarm_actions("topic")),
+        ("an action that is not an arn", alarm().alarm_actions("topic")),
         ("metric and metrics", alarm().metrics(query("e", "1"))),
         ("two statistics", alarm().extended_statistic("p50")),
         ("no metric at all", alarm().set_metric_name(None)),
