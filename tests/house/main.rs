@@ -1,5 +1,5 @@
 //! The rules of the house that no compiler checks: the crates that the image links, the length of
-//! files.
+//! files, the openings of comments.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,6 +56,21 @@ fn files_stay_short() {
         .filter(|(_, lines)| *lines > MAX_LINES)
         .collect();
     assert!(long.is_empty(), "split by job: {long:?}");
+}
+
+#[test]
+fn comments_are_read_once() {
+    let clumsy = ["/// What ", "//! What ", " is no reason", " is no record", " is no row"];
+    let mut found = vec![];
+    for (path, text) in sources(&[".rs"]) {
+        let comments =
+            text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//"));
+        for (at, line) in comments.filter(|(_, line)| clumsy.iter().any(|word| line.contains(word)))
+        {
+            found.push(format!("{path}:{}: {}", at + 1, line.trim()));
+        }
+    }
+    assert!(found.is_empty(), "say it plainly:\n{}", found.join("\n"));
 }
 
 #[test]
