@@ -84,7 +84,7 @@ fn a_mistake_in_a_file_is_named_with_its_line() {
     let text = error_of_file("[stream]\nname = \"a\"\n\n[epoch]\nintervall_ms = 1\n");
     assert!(text.starts_with("c.toml:5: unknown key `intervall_ms`; known are `"), "{text}");
     let text = error_of_file("[epoch]\ninterval_ms = \"soon\"\n");
-    assert_eq!(text, "c.toml:2: the text \"soon\" is not a whole number, 0 or more");
+    assert_eq!(text, "c.toml:2: the text \"soon\" is not a whole number");
     let text = error_of_file("[epoch]\ninterval_ms 5\n");
     assert!(text.starts_with("c.toml:2: "), "{text}");
 }
