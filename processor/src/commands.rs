@@ -126,11 +126,11 @@ async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Returns whether a command calls AWS from the beginning, so that it is worth asking first whether
-/// it can. Lambda functions have what they need from Lambda.
+/// it can. Lambda functions have what they need from Lambda, and a worker looks for everything that it
+/// needs by itself, without this check's short patience with an instance's metadata service.
 fn needs_aws(command: &Command) -> bool {
     match command {
-        Command::Worker(_)
-        | Command::Rows(_)
+        Command::Rows(_)
         | Command::Sessions { .. }
         | Command::Channels { .. }
         | Command::Audit(_)

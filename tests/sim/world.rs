@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// Returns a gap is counted by the first epoch behind it, and only by that.
+    /// A gap is counted by the first epoch behind it, and only by that.
     pub(crate) fn settle_gap(&mut self, shard: usize, commit: &Commit) -> Result<(), String> {
         let expected = std::mem::take(&mut self.trimmed_at_checkpoint[shard]);
         let counted = commit.counts.retention_gaps;

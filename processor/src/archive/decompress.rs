@@ -235,7 +235,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// Returns all text that comes out, and the error after it; small buffers on both sides.
+    /// All text that comes out, and the error after it; small buffers on both sides.
     fn read(packed: Vec<u8>, is_gzip: bool, out_bytes: usize) -> (Vec<u8>, Option<String>) {
         let stored = BufReader::with_capacity(1_000, Cursor::new(packed));
         let mut reader = if is_gzip { gzip(stored) } else { zstd(stored).unwrap() };

@@ -115,7 +115,7 @@ fn is_host_allowed<B>(request: &Request<B>, names: &[String]) -> bool {
         || names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
-/// Returns the page's paths are the page's, where it is served.
+/// The page's paths are the page's, where it is served.
 async fn respond(
     request: &Request<Incoming>,
     here: Option<SocketAddr>,

@@ -124,7 +124,7 @@ pub(super) fn events(
     Body::Events(receiver)
 }
 
-/// Returns a snapshot is JSON, so it has no newline.
+/// A snapshot is JSON, so it has no newline.
 fn event(snapshot: &str) -> Bytes {
     Bytes::from(format!("data: {snapshot}\n\n"))
 }

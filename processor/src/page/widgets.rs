@@ -129,7 +129,7 @@ fn session_figures(answer: &Answer) -> Vec<Value> {
     SESSIONS.iter().enumerate().map(figure).collect()
 }
 
-/// Returns a gauge without dimensions holds samples of every channel, so its mean is the mean
+/// A gauge without dimensions holds samples of every channel, so its mean is the mean
 /// channel: the audience of the service is the sum of the channels' own series.
 fn viewers_of_all(id: &str, period_s: i32) -> MetricDataQuery {
     let metric = metrics::CURRENT_VIEWERS;

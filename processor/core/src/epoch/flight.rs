@@ -108,7 +108,7 @@ impl Prepare {
         &self.tail.gaps
     }
 
-    /// Returns the lease holds `pendingCheckpoint`.
+    /// The lease holds `pendingCheckpoint`.
     #[must_use]
     pub fn done(self) -> Input {
         let Self { rows, objects, tail, .. } = self;
@@ -117,7 +117,7 @@ impl Prepare {
 }
 
 impl PutRows {
-    /// Returns every row holds the epoch.
+    /// Every row holds the epoch.
     #[must_use]
     pub fn done(self, stored: StoredRows) -> Input {
         let Self { rows, objects, tail, .. } = self;
@@ -144,7 +144,7 @@ impl Emit {
 }
 
 impl Commit {
-    /// Returns the lease holds the checkpoint.
+    /// The lease holds the checkpoint.
     #[must_use]
     pub fn done(self) -> Input {
         EpochInFlight::Committed.into()

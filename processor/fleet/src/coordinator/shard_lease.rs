@@ -192,7 +192,7 @@ impl ShardLease {
         })
     }
 
-    /// Returns a way to note on the lease how the work gets on, for whoever looks at the table and
+    /// A way to note on the lease how the work gets on, for whoever looks at the table and
     /// for the next owner. It outlives this value.
     #[must_use]
     pub fn notes(&self) -> LeaseNotes {

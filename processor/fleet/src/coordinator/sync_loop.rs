@@ -67,7 +67,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Returns the stream may have been made anew, or told to keep its records for another time.
+/// The stream may have been made anew, or told to keep its records for another time.
 async fn compare_again(shared: &Shared) -> Result<(), FleetError> {
     let config = &shared.config;
     let info = shared.stream.info().await;
