@@ -85,15 +85,29 @@ fn parse() -> Result<Cli, clap::Error> {
 async fn run(cli: Cli) -> ExitCode {
     let log_json = cli.config.log_json;
     logging::start(cli.config.log_filter(&cli.command), log_json);
-    let done = match load(&cli.config.layers()) {
+    let done = match configured(&cli) {
         Ok(config) => started(config, cli.command).await,
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
     match done {
         Ok(code) => code,
         Err(error) if closed_pipe::is_cause_of(&error) => ExitCode::SUCCESS,
         Err(error) => failed(&error, log_json),
     }
+}
+
+/// Reads the configuration, over the values that suit the command.
+fn configured(cli: &Cli) -> anyhow::Result<Config> {
+    #[cfg_attr(
+        not(feature = "local"),
+        expect(unused_mut, reason = "only `local` has values of its own")
+    )]
+    let mut layers = cli.config.layers();
+    #[cfg(feature = "local")]
+    if let Command::Local(args) = &cli.command {
+        layers.base = local::layer(&args.state)?;
+    }
+    Ok(load(&layers)?)
 }
 
 async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {

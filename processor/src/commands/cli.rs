@@ -87,7 +87,7 @@ impl ConfigArgs {
         let environment = std::env::vars()
             .filter(|(name, _)| !matches!(name.as_str(), "IVS_CONFIG" | "IVS_LOG"))
             .collect();
-        Layers { file: self.config.clone(), environment, settings }
+        Layers { base: toml::Table::new(), file: self.config.clone(), environment, settings }
     }
 }
 

@@ -6,6 +6,7 @@ mod dashboard;
 mod disk;
 mod ivs_metrics;
 mod live;
+mod place;
 mod report;
 pub mod setup;
 
@@ -21,6 +22,9 @@ use anyhow::Context as _;
 use ivs_emulator::{Endpoint, Notices, State, Telemetry};
 use ivs_traffic::{Ledger, Produced};
 use tokio_util::sync::CancellationToken;
+
+use place::Place;
+pub(super) use place::layer;
 
 use crate::cloud;
 use crate::cloud::Clients;
@@ -80,11 +84,12 @@ pub struct LocalArgs {
 /// # Errors
 /// When the endpoint, the resources or the worker cannot be started, when sending fails, or when
 /// the tables do not hold what was sent.
-pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
-    let state = state_dir(&args)?;
+pub async fn run(mut config: Config, args: LocalArgs) -> anyhow::Result<()> {
+    let place = Place::of(&args.state)?;
+    let state = place.state();
     let endpoint = Endpoint::start(ivs_emulator::Config {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
-        state: state.clone().map_or(State::Memory, State::Dir),
+        state: state.map_or(State::Memory, |dir| State::Dir(dir.to_owned())),
         fresh: args.fresh,
         telemetry: Some(Telemetry {
             stream: config.stream.name.clone(),
@@ -94,10 +99,8 @@ pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
     })
     .await
     .context("the embedded AWS did not start")?;
-    // Without a state folder the rejects have one that is gone at the end.
-    let passing = if state.is_none() { Some(tempfile::tempdir()?) } else { None };
-    let rejects = state.as_deref().or(passing.as_ref().map(tempfile::TempDir::path));
-    let config = local_config(config, &endpoint, rejects);
+    config.aws.endpoint_url = endpoint.url().to_owned();
+    config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
     let clients = cloud::clients(&config.aws).await;
     setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
     let (notices, later) = alerts::create(&clients, &endpoint, !args.endpoint_only)
@@ -110,15 +113,15 @@ pub async fn run(config: Config, args: LocalArgs) -> anyhow::Result<()> {
         None => None,
     };
     let page_address = server.as_ref().map(page::Server::address);
-    report::banner(&endpoint, &config, state.as_deref(), ops.as_ref(), page_address);
+    report::banner(&endpoint, &config, state, ops.as_ref(), page_address);
     let site = Site { endpoint: &endpoint, clients: &clients, config: &config };
     let outcome = if args.endpoint_only {
         signals::stop_or_after(args.run_for).await;
         Ok(())
     } else {
         tokio::select! {
-            outcome = work(&site, &args, state.as_deref(), ops.as_ref(), page.as_deref(), notices) => outcome,
-            full = disk::full(state.as_deref()) => Err(full),
+            outcome = work(&site, &args, state, ops.as_ref(), page.as_deref(), notices) => outcome,
+            full = disk::full(state) => Err(full),
             () = later.create(&clients) => unreachable!("it goes on for ever"),
         }
     };
@@ -226,39 +229,4 @@ async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
         () = signals::stop() => anyhow::bail!("stopped; the same command goes on from here"),
         done = work => Ok(done),
     }
-}
-
-/// Returns the state folder, without links to wherever the program is started; `None` for
-/// `:memory:`.
-fn state_dir(args: &LocalArgs) -> anyhow::Result<Option<PathBuf>> {
-    if args.state == ":memory:" {
-        return Ok(None);
-    }
-    Ok(Some(std::path::absolute(&args.state)?))
-}
-
-/// Returns the configuration of a worker beside its endpoint: short epochs, no shard budget, files
-/// for rejects. Values that were set by hand win.
-fn local_config(mut config: Config, endpoint: &Endpoint, state: Option<&Path>) -> Config {
-    let defaults = Config::default();
-    config.aws.endpoint_url = endpoint.url().to_owned();
-    config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
-    if config.epoch.interval_ms == defaults.epoch.interval_ms {
-        config.epoch.interval_ms = 5_000;
-    }
-    if config.fleet.failover_ms == defaults.fleet.failover_ms {
-        config.fleet.failover_ms = 3_000;
-    }
-    if config.stream.poll_interval_ms == defaults.stream.poll_interval_ms {
-        config.stream.poll_interval_ms = 200;
-    }
-    config.stream.shard_budget = false;
-    if config.tables.writes_per_s == defaults.tables.writes_per_s {
-        config.tables.writes_per_s = 0;
-    }
-    if config.objects.rejects == defaults.objects.rejects {
-        let dir = state.unwrap_or_else(|| Path::new("."));
-        config.objects.rejects = format!("file://{}/rejects", dir.display());
-    }
-    config
 }

@@ -13,6 +13,8 @@ const PREFIX: &str = "IVS_";
 /// Where configuration comes from, weakest first.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
+    /// Values that suit the command and give way to all others.
+    pub base: Table,
     /// The TOML file, if one was named.
     pub file: Option<PathBuf>,
     /// The process's environment.
@@ -50,7 +52,7 @@ pub enum ConfigError {
 /// # Errors
 /// Names the layer and the key that is unknown, ill-typed or out of range.
 pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
-    let mut merged = Table::new();
+    let mut merged = layers.base.clone();
     if let Some(path) = &layers.file {
         merge(&mut merged, read(path)?);
     }

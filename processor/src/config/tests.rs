@@ -2,9 +2,9 @@ use super::*;
 
 fn layers(environment: &[(&str, &str)], settings: &[&str]) -> Layers {
     Layers {
-        file: None,
         environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         settings: settings.iter().map(|s| (*s).to_owned()).collect(),
+        ..Layers::default()
     }
 }
 
@@ -31,6 +31,18 @@ fn later_layers_win_key_by_key() {
     assert_eq!(config.epoch.interval_ms, 3000);
     assert_eq!(config.epoch.max_rows, 7);
     assert_eq!(config.stream.name, "from-env");
+}
+
+#[test]
+fn a_value_set_by_hand_wins_over_the_commands_own_even_if_it_is_the_default() {
+    let default = Config::default().epoch.interval_ms;
+    let mut layers = layers(&[], &[&format!("epoch.interval_ms={default}")]);
+    layers.base = toml::toml! {
+        epoch.interval_ms = 5_000
+        tables.writes_per_s = 0
+    };
+    let config = load(&layers).unwrap();
+    assert_eq!((config.epoch.interval_ms, config.tables.writes_per_s), (default, 0));
 }
 
 #[test]
