@@ -57,7 +57,7 @@ pub enum Phase {
 
 /// The state from which the server answers.
 #[derive(Debug)]
-struct State {
+struct OpsState {
     started: Instant,
     started_ms: EpochMs,
     /// Names by which it may be asked, besides addresses and localhost.
@@ -68,7 +68,7 @@ struct State {
     page: OnceLock<Arc<Page>>,
 }
 
-impl State {
+impl OpsState {
     fn new(channels: usize, hosts: &[String]) -> Self {
         Self {
             started: Instant::now(),
@@ -89,7 +89,7 @@ impl State {
 #[derive(Debug)]
 pub struct Ops {
     address: SocketAddr,
-    state: Arc<State>,
+    state: Arc<OpsState>,
     accepting: JoinHandle<()>,
 }
 
@@ -114,7 +114,7 @@ impl Ops {
         let refused = |source| OpsError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let state = Arc::new(State::new(channels, hosts));
+        let state = Arc::new(OpsState::new(channels, hosts));
         let accepting = tokio::spawn(http::accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, accepting })
     }

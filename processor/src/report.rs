@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use kinesis_model::EpochMs;
 
 pub use output::{Format, key, render, store};
-pub use query::Source;
+pub use query::ReportReader;
 
 /// Returns the period that a request means: the one with the date, else the latest that is over.
 ///
@@ -50,7 +50,7 @@ pub fn channel_id(channel: &str) -> &str {
 
 /// The outcome of the reports of all channels.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct ReportBatch {
     /// Reports delivered.
     pub written: u64,
     /// Channels whose report failed, and why.
@@ -65,13 +65,13 @@ pub struct Batch {
 /// # Errors
 /// When the channels cannot be listed.
 pub async fn all_channels(
-    source: &Source,
+    source: &ReportReader,
     period: &Period,
     now: EpochMs,
     deliver: impl AsyncFn(&Report) -> anyhow::Result<()>,
-) -> anyhow::Result<Batch> {
+) -> anyhow::Result<ReportBatch> {
     let channels = source.channels(period).await?;
-    let mut batch = Batch { latest_start: channels.latest_start, ..Batch::default() };
+    let mut batch = ReportBatch { latest_start: channels.latest_start, ..ReportBatch::default() };
     for channel_id in channels.in_period {
         let done = match source.report(&channel_id, period, now).await {
             Ok(report) if !has_data(&report) => continue,

@@ -54,7 +54,7 @@ pub(crate) const RARE: [&str; 25] = [
 ];
 
 /// A fleet at work.
-struct Fleet {
+struct FleetWorld {
     world: World,
     table: Table,
     config: FleetConfig,
@@ -73,7 +73,7 @@ struct Fleet {
 /// Runs one seed to rest.
 pub(crate) fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
     let mut rng = Rng::new(seed);
-    let mut fleet = Fleet::new(variant, &mut rng);
+    let mut fleet = FleetWorld::new(variant, &mut rng);
     let chaos_until = 500 + rng.below(4_000);
     for step in 0..MAX_STEPS {
         if fleet.is_at_rest() {
@@ -86,7 +86,7 @@ pub(crate) fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String
     Err("liveness: the fleet does not come to rest".to_owned())
 }
 
-impl Fleet {
+impl FleetWorld {
     fn new(variant: Variant, rng: &mut Rng) -> Self {
         let mut world = World::new(variant, log::draw(rng));
         world.leases.iter_mut().for_each(|lease| lease.exists = false);

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::emit::closed_window as windows;
 pub use batch::{
-    Batch, Bisected, DEFAULT_BATCH_DATUMS, MAX_BATCH_BYTES, MAX_BATCH_DATUMS, batches,
+    Bisected, DEFAULT_BATCH_DATUMS, DatumBatch, MAX_BATCH_BYTES, MAX_BATCH_DATUMS, batches,
     estimated_bytes,
 };
 pub use building::{
@@ -28,6 +28,6 @@ pub use events::{
 };
 pub use processor::{EpochFigures, WorkerFigures, epoch_datums, worker_datums};
 pub use windows::{
-    AUDIENCE_FLOOR, ClosedWindow, GRACE_MS, WINDOW_MS, minutes_needed, viewer_drop_percent,
+    AUDIENCE_FLOOR, ComparedSpan, GRACE_MS, WINDOW_MS, minutes_needed, viewer_drop_percent,
     windows_to_judge,
 };

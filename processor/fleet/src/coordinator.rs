@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use pulse::{LoopName, LoopStatus};
 pub use shard_lease::{LeaseNotes, LeaseOutcome, ShardLease};
-pub use status::{Counters, LeaseState, LeaseStatus};
+pub use status::{Counters, LeasePhase, LeaseStatus};
 
 use crate::config::{ConfigError, FleetConfig};
 use crate::lease::{Lease, WorkerId};
@@ -159,9 +159,9 @@ impl Observer {
         let failover_ms = self.failover_ms();
         let is_waiting = |lease: &&Lease| {
             here.get(&lease.key).is_some_and(|status| match status.state {
-                LeaseState::Unowned | LeaseState::Waiting | LeaseState::Lost => true,
-                LeaseState::Elsewhere => status.still_ms > failover_ms,
-                LeaseState::Running | LeaseState::Finished => false,
+                LeasePhase::Unowned | LeasePhase::Waiting | LeasePhase::Lost => true,
+                LeasePhase::Elsewhere => status.still_ms > failover_ms,
+                LeasePhase::Running | LeasePhase::Finished => false,
             })
         };
         self.0.table().iter().filter(is_waiting).cloned().collect()

@@ -26,7 +26,7 @@ pub mod sync;
 pub use config::{FleetConfig, InitialPosition};
 pub use consume::consume;
 pub use coordinator::{
-    Counters, Fleet, FleetError, LeaseNotes, LeaseOutcome, LeaseState, LeaseStatus, Leases,
+    Counters, Fleet, FleetError, LeaseNotes, LeaseOutcome, LeasePhase, LeaseStatus, Leases,
     LoopName, LoopStatus, Observer, ShardLease, ShutdownReport,
 };
 pub use kinesis_model::{EpochMs, Gap, HashRange, Position, Record, SequenceNumber, ShardId};

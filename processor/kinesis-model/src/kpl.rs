@@ -118,7 +118,7 @@ fn message(data: &Bytes) -> Option<Bytes> {
 
 /// A record as the message has it, before its indices are looked up.
 #[derive(Default)]
-struct Entry {
+struct KeyedRecord {
     partition_key: Option<u64>,
     explicit_hash_key: Option<u64>,
     data: Option<Bytes>,
@@ -164,8 +164,8 @@ fn explicit_hash_key(bytes: &[u8]) -> Result<u128, String> {
     key.ok_or_else(|| "an explicit hash key is no 128-bit number".to_owned())
 }
 
-fn entry(record: Bytes) -> Result<Entry, String> {
-    let mut entry = Entry::default();
+fn entry(record: Bytes) -> Result<KeyedRecord, String> {
+    let mut entry = KeyedRecord::default();
     let mut wire = Wire::new(record);
     while let Some((field, value)) = wire.next().map_err(str::to_owned)? {
         match (field, value) {
@@ -181,7 +181,7 @@ fn entry(record: Bytes) -> Result<Entry, String> {
 
 fn user_record(
     at: usize,
-    entry: Entry,
+    entry: KeyedRecord,
     keys: &[Key],
     explicit: &[u128],
 ) -> Result<UserRecord, String> {

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::report::Format;
 use crate::report::html::Lang;
 use crate::report::lambda::Handler;
-use crate::report::{self, Source};
+use crate::report::{self, ReportReader};
 use clap::{Args, Subcommand};
 
 /// `report …`.
@@ -161,8 +161,8 @@ fn as_url(out: &str) -> String {
     if is_url { out.to_owned() } else { format!("file:{out}") }
 }
 
-async fn source(config: &Config) -> Source {
-    Source::new(&cloud::clients(&config.aws).await.dynamodb, &config.tables)
+async fn source(config: &Config) -> ReportReader {
+    ReportReader::new(&cloud::clients(&config.aws).await.dynamodb, &config.tables)
 }
 
 async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::State;
+use super::OpsState;
 use super::openmetrics::Format;
 use super::probe::{self, Signs};
 use super::{metrics, status};
@@ -42,7 +42,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Accepts connections for ever. Dropping the future cuts them.
-pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
+pub(super) async fn accept(listener: TcpListener, state: Arc<OpsState>) {
     let mut connections = JoinSet::new();
     // In the order of their coming; those that are over are dropped at the limit.
     let mut order: VecDeque<AbortHandle> = VecDeque::new();
@@ -71,7 +71,7 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn serve(socket: TcpStream, state: Arc<State>) {
+async fn serve(socket: TcpStream, state: Arc<OpsState>) {
     let here = socket.local_addr().ok();
     let service = service_fn(move |request: Request<Incoming>| {
         let state = Arc::clone(&state);
@@ -119,7 +119,7 @@ fn is_host_allowed<B>(request: &Request<B>, names: &[String]) -> bool {
 async fn respond(
     request: &Request<Incoming>,
     here: Option<SocketAddr>,
-    state: &State,
+    state: &OpsState,
 ) -> Response<Body> {
     let path = request.uri().path();
     match (state.page.get(), here) {
@@ -134,7 +134,7 @@ async fn respond(
     }
 }
 
-fn answer(method: &Method, path: &str, accept: Option<&str>, state: &State) -> Response<String> {
+fn answer(method: &Method, path: &str, accept: Option<&str>, state: &OpsState) -> Response<String> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refused =
             reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".to_owned());
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn before_the_worker_has_joined_it_is_alive_and_not_ready() {
-        let state = State::new(1, &[]);
+        let state = OpsState::new(1, &[]);
         let get = |path| answer(&Method::GET, path, None, &state);
         assert_eq!(get("/healthz").status(), 200);
         let ready = get("/readyz");
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn metrics_come_as_the_client_asks_for_them() {
-        let state = State::new(1, &[]);
+        let state = OpsState::new(1, &[]);
         let get = |accept| answer(&Method::GET, "/metrics", accept, &state);
         let kind = |reply: &Response<String>| {
             reply.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned()
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn other_paths_and_methods_are_refused() {
-        let state = State::new(1, &[]);
+        let state = OpsState::new(1, &[]);
         assert_eq!(answer(&Method::GET, "/etc/passwd", None, &state).status(), 404);
         let refused = answer(&Method::POST, "/status", None, &state);
         assert_eq!(refused.status(), 405);

@@ -7,7 +7,7 @@ use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
 use super::probe::{self, Signs};
-use super::{Phase, State};
+use super::{OpsState, Phase};
 use crate::clock::now;
 use crate::sink::stats::{LastError, Snapshot};
 use crate::worker::shard_status::{Failing, Rates, Stage};
@@ -141,7 +141,7 @@ pub struct TaskReport {
 }
 
 /// Returns the status now.
-pub(super) fn of(state: &State, phase: Phase, worker: Option<&Watch>) -> Status {
+pub(super) fn of(state: &OpsState, phase: Phase, worker: Option<&Watch>) -> Status {
     let problems = probe::unready(&Signs::of(phase, worker));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),

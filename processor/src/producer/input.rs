@@ -58,7 +58,7 @@ pub struct Sent {
 }
 
 /// A batch of records, the same in every run over the same objects.
-struct Batch {
+struct LineBatch {
     number: u64,
     object: Arc<str>,
     records: Vec<Vec<u8>>,
@@ -112,7 +112,7 @@ pub async fn send(
 
 /// Reads batches on a thread of its own, a few ahead of who takes them; a batch ends with its object.
 /// The handle gives what was damaged.
-fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<Batch>, JoinHandle<Vec<Damage>>) {
+fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<LineBatch>, JoinHandle<Vec<Damage>>) {
     let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
     let (objects, handle) = (Arc::clone(objects), Handle::current());
     let reading = tokio::task::spawn_blocking(move || {
@@ -121,7 +121,7 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<Batch>, JoinHandle<V
             let (mut records, mut bytes, room) = (Vec::new(), 0, room_of(&object.name));
             let mut hand_over = |records: Vec<Vec<u8>>| {
                 next += 1;
-                let batch = Batch { number: next, object: Arc::clone(&object.label), records };
+                let batch = LineBatch { number: next, object: Arc::clone(&object.label), records };
                 // A receiver that is gone has met an error, and tells it.
                 match sender.blocking_send(batch) {
                     Ok(()) => ControlFlow::Continue(()),
@@ -170,7 +170,7 @@ struct Plan {
 
 impl Plan {
     /// Returns what is to be sent of a batch; `None` if it was acknowledged.
-    fn add(&mut self, batch: Batch) -> Option<(u64, Vec<Outgoing>)> {
+    fn add(&mut self, batch: LineBatch) -> Option<(u64, Vec<Outgoing>)> {
         let known = self.past.is_acknowledged(batch.number);
         let mut records = Vec::new();
         for data in batch.records {

@@ -11,7 +11,7 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
 
 use super::bytes::{Reader, put_bytes, put_u64, read_window, write_window};
-use super::sorter::Entry;
+use super::sorter::SortEntry;
 
 /// A part of the source: an epoch of a shard, or an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ pub(crate) struct MetricPart {
     pub(crate) stamps: Stamps,
 }
 
-impl Entry for MetricPart {
+impl SortEntry for MetricPart {
     type Key = WindowKey;
 
     fn key(&self) -> &WindowKey {
@@ -108,7 +108,7 @@ pub(crate) struct SummaryPart {
     pub(crate) stamps: Stamps,
 }
 
-impl Entry for SummaryPart {
+impl SortEntry for SummaryPart {
     type Key = Arc<str>;
 
     fn key(&self) -> &Arc<str> {
@@ -159,7 +159,7 @@ pub(crate) struct FactPart {
     pub(crate) item: String,
 }
 
-impl Entry for FactPart {
+impl SortEntry for FactPart {
     type Key = (Arc<str>, i64);
 
     fn key(&self) -> &(Arc<str>, i64) {

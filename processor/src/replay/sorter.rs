@@ -13,7 +13,7 @@ const FAN_IN: usize = 32;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// An entry that is sorted by a key; entries of one key are one in the end.
-pub(crate) trait Entry: Sized + Send {
+pub(crate) trait SortEntry: Sized + Send {
     /// The key.
     type Key: Ord;
     /// Returns its key.
@@ -22,7 +22,7 @@ pub(crate) trait Entry: Sized + Send {
     fn absorb(&mut self, other: Self);
     /// Appends it as bytes.
     fn write(&self, out: &mut Vec<u8>);
-    /// Reads what [`Entry::write`] wrote; `None` if it did not.
+    /// Reads what [`SortEntry::write`] wrote; `None` if it did not.
     fn read(bytes: &[u8]) -> Option<Self>;
     /// Returns about how much memory it takes.
     fn memory_bytes(&self) -> usize;
@@ -37,7 +37,7 @@ pub(crate) struct Sorter<E> {
     levels: Vec<Vec<File>>,
 }
 
-impl<E: Entry> Sorter<E> {
+impl<E: SortEntry> Sorter<E> {
     /// Returns a sorter that holds about `limit_bytes` in memory.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self { limit_bytes, held: Vec::new(), held_bytes: 0, levels: Vec::new() }
@@ -106,7 +106,7 @@ impl<E: Entry> Sorter<E> {
     }
 }
 
-fn write_run<E: Entry>(entries: impl Iterator<Item = io::Result<E>>) -> io::Result<File> {
+fn write_run<E: SortEntry>(entries: impl Iterator<Item = io::Result<E>>) -> io::Result<File> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile()?);
     let mut bytes = Vec::new();
     for entry in entries {
@@ -127,7 +127,7 @@ enum Run<E> {
     Held(std::vec::IntoIter<E>),
 }
 
-impl<E: Entry> Run<E> {
+impl<E: SortEntry> Run<E> {
     fn next(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<E>> {
         match self {
             Self::Held(entries) => Ok(entries.next()),
@@ -169,34 +169,34 @@ struct Head<E> {
     run: usize,
 }
 
-impl<E: Entry> Ord for Head<E> {
+impl<E: SortEntry> Ord for Head<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.entry.key().cmp(other.entry.key()).then(self.run.cmp(&other.run))
     }
 }
 
-impl<E: Entry> PartialOrd for Head<E> {
+impl<E: SortEntry> PartialOrd for Head<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<E: Entry> PartialEq for Head<E> {
+impl<E: SortEntry> PartialEq for Head<E> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<E: Entry> Eq for Head<E> {}
+impl<E: SortEntry> Eq for Head<E> {}
 
 /// Entries by key, each key once.
-pub(crate) struct Merged<E: Entry> {
+pub(crate) struct Merged<E: SortEntry> {
     runs: Vec<Run<E>>,
     heads: BinaryHeap<Reverse<Head<E>>>,
     bytes: Vec<u8>,
 }
 
-impl<E: Entry> Merged<E> {
+impl<E: SortEntry> Merged<E> {
     fn over(files: impl Iterator<Item = Run<E>>, held: Vec<Vec<E>>) -> io::Result<Self> {
         let held = held.into_iter().map(|entries| Run::Held(entries.into_iter()));
         let runs: Vec<Run<E>> = files.chain(held).collect();
@@ -227,7 +227,7 @@ impl<E: Entry> Merged<E> {
     }
 }
 
-impl<E: Entry> Iterator for Merged<E> {
+impl<E: SortEntry> Iterator for Merged<E> {
     type Item = io::Result<E>;
 
     fn next(&mut self) -> Option<io::Result<E>> {
@@ -242,7 +242,7 @@ mod tests {
     #[derive(Debug, PartialEq)]
     struct Count(u64, u64);
 
-    impl Entry for Count {
+    impl SortEntry for Count {
         type Key = u64;
 
         fn key(&self) -> &u64 {

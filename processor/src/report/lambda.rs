@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::html::Lang;
-use super::{Format, Source, all_channels, channel_id, period, store};
+use super::{Format, ReportReader, all_channels, channel_id, period, store};
 use crate::clock::now;
 use crate::cloud::lambda::{Response, serve};
 use crate::cloud::store_url::StoreUrl;
@@ -33,7 +33,7 @@ pub struct Request {
 /// Makes reports on request, as JSON and as page.
 #[derive(Clone, Debug)]
 pub struct Handler {
-    source: Source,
+    source: ReportReader,
     out: StoreUrl,
     out_url: String,
     zone: String,
@@ -46,7 +46,7 @@ impl Handler {
     /// # Errors
     /// When the URL cannot be used.
     pub fn new(
-        source: Source,
+        source: ReportReader,
         aws: &config::Aws,
         out_url: &str,
         zone: &str,

@@ -29,7 +29,7 @@ const SUMMARIES_IN_FLIGHT: usize = 8;
 
 /// Where reports read. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ReportReader {
     dynamodb: Client,
     sessions: String,
     metrics: String,
@@ -44,7 +44,7 @@ pub struct Channels {
     pub latest_start: Option<EpochMs>,
 }
 
-impl Source {
+impl ReportReader {
     /// Reads the configured tables.
     #[must_use]
     pub fn new(dynamodb: &Client, tables: &Tables) -> Self {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use ivs_core::emit::{
-    ClosedWindow, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
+    ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
     closed_window_events, minutes_needed, session_datums, session_events, stored_datums,
     window_datums, windows_to_judge,
 };
@@ -108,7 +108,7 @@ impl Sinks {
             }
             let rows = self.rows.minutes(&session_id, minutes_needed(start)).await?;
             let rows = rows.iter().map(|(key, row)| (key, &row.agg));
-            let (previous, current) = ClosedWindow::pair(&session_id, start, rows);
+            let (previous, current) = ComparedSpan::pair(&session_id, start, rows);
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
         }

@@ -9,8 +9,8 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
 use futures::stream::{self, StreamExt};
 use ivs_core::emit::{
-    Batch, Bisected, Datum, DatumValue, MAX_BATCH_BYTES, Timeliness, batches, too_old_or_ahead,
-    validate,
+    Bisected, Datum, DatumBatch, DatumValue, MAX_BATCH_BYTES, Timeliness, batches,
+    too_old_or_ahead, validate,
 };
 use kinesis_model::EpochMs;
 
@@ -66,7 +66,7 @@ impl MetricSink {
 
     /// Returns the calls that carry these datums, less those that CloudWatch would refuse.
     #[must_use]
-    pub fn calls(&self, datums: Vec<Datum>, arrival: EpochMs) -> Vec<Batch> {
+    pub fn calls(&self, datums: Vec<Datum>, arrival: EpochMs) -> Vec<DatumBatch> {
         if !self.enabled {
             return Vec::new();
         }
@@ -75,7 +75,7 @@ impl MetricSink {
     }
 
     /// Sends calls as long as patience lasts; returns what is left.
-    pub async fn try_send(&self, calls: Vec<Batch>, patience: &Patience) -> Left<Batch> {
+    pub async fn try_send(&self, calls: Vec<DatumBatch>, patience: &Patience) -> Left<DatumBatch> {
         stream::iter(calls)
             .map(|batch| self.send_batch(batch, patience))
             .buffered(CONCURRENCY)
@@ -100,7 +100,7 @@ impl MetricSink {
 
     /// Sends one call; one that is refused for its data is halved until only the culprit is left
     /// out. Bounded: a batch of n datums needs at most 2n - 1 calls.
-    async fn send_batch(&self, batch: Batch, patience: &Patience) -> Left<Batch> {
+    async fn send_batch(&self, batch: DatumBatch, patience: &Patience) -> Left<DatumBatch> {
         let mut left = Left::default();
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
@@ -133,7 +133,7 @@ impl MetricSink {
         left
     }
 
-    async fn deliver(&self, batch: &Batch, patience: &Patience) -> Result<(), Undelivered> {
+    async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), Undelivered> {
         let away = |reason: String| {
             let target = batch.namespace.as_str().to_owned();
             Undelivered::Away(SinkError::Aws { operation: "PutMetricData", target, reason })

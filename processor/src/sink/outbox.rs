@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use ivs_core::emit::{Batch, Datum, MAX_BATCH_BYTES, MAX_BATCH_DATUMS, OLDEST_MS, batches};
+use ivs_core::emit::{Datum, DatumBatch, MAX_BATCH_BYTES, MAX_BATCH_DATUMS, OLDEST_MS, batches};
 use kinesis_model::{EpochMs, Position, ShardId};
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
@@ -102,7 +102,7 @@ impl Outbox {
     pub async fn spill(
         &self,
         (shard, to): (&ShardId, Position),
-        metrics: Vec<Batch>,
+        metrics: Vec<DatumBatch>,
         events: Vec<Entry>,
     ) -> Result<(), SinkError> {
         let datums: Vec<Datum> = metrics.into_iter().flat_map(|batch| batch.datums).collect();

@@ -19,10 +19,10 @@ const ANSWER_DUE: Duration = Duration::from_secs(15);
 
 /// Shared between a shard's task and who looks at it.
 #[derive(Debug)]
-pub struct ShardStatus(Mutex<State>);
+pub struct ShardStatus(Mutex<TaskState>);
 
 #[derive(Debug)]
-struct State {
+struct TaskState {
     view: View,
     has_read: bool,
     /// The last turn of the task's loop.
@@ -193,7 +193,7 @@ impl ShardStatus {
     fn new(backlog: Backlog, failing: Option<Failing>) -> Self {
         let now = Instant::now();
         let last = (Counts::default(), Duration::ZERO);
-        Self(Mutex::new(State {
+        Self(Mutex::new(TaskState {
             view: View::default(),
             has_read: false,
             turned: now,
@@ -218,7 +218,7 @@ impl ShardStatus {
         Self::new(Backlog::after(done, oldest), failing)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TaskState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

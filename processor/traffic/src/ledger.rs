@@ -104,7 +104,7 @@ pub enum Mismatch {
 
 /// An open count, and the event time of its [`Window::viewers_last`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Entry {
+struct LedgerEntry {
     window: Window,
     last_ms: Option<i64>,
 }
@@ -118,7 +118,7 @@ type Key = (i64, Arc<str>);
 #[serde(into = "LedgerFile", from = "LedgerFile")]
 pub struct Ledger {
     totals: Totals,
-    windows: BTreeMap<Key, Entry>,
+    windows: BTreeMap<Key, LedgerEntry>,
     max_windows: usize,
     /// Minutes before this one are forgotten, epoch seconds.
     remembered_from_s: i64,
@@ -259,7 +259,7 @@ impl From<Ledger> for LedgerFile {
 impl From<LedgerFile> for Ledger {
     fn from(file: LedgerFile) -> Self {
         let windows = file.windows.into_iter().map(|FileWindow { row, viewers_last_ms }| {
-            let entry = Entry { window: row.window, last_ms: viewers_last_ms };
+            let entry = LedgerEntry { window: row.window, last_ms: viewers_last_ms };
             ((row.minute_s, row.session_id.into()), entry)
         });
         Self {
@@ -271,7 +271,7 @@ impl From<LedgerFile> for Ledger {
     }
 }
 
-impl Entry {
+impl LedgerEntry {
     fn add(&mut self, produced: &Produced) {
         let window = &mut self.window;
         window.records += 1;

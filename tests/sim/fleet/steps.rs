@@ -8,13 +8,13 @@ use kinesis_fleet::{InitialPosition, Lease};
 
 use kinesis_model::EpochMs;
 
-use super::Fleet;
+use super::FleetWorld;
 use super::member::{Held, Member, Phase, Scan};
 use super::table::number;
 use crate::worker::{self, Hold};
 use crate::world::Variant;
 
-impl Fleet {
+impl FleetWorld {
     /// Reads the table; what it says is acted on in a later step.
     pub(super) fn scan(&mut self, at: usize, rng: &mut Rng) {
         let rows = self.table.scan(&self.world, rng);

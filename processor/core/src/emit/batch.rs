@@ -21,7 +21,7 @@ const CHAR_BYTES: usize = 3;
 
 /// One PutMetricData call: a call has one namespace.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
+pub struct DatumBatch {
     /// The namespace of every datum.
     pub namespace: Namespace,
     /// The datums; never empty.
@@ -32,12 +32,12 @@ pub struct Batch {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bisected {
     /// Send each half by itself.
-    Halves(Batch, Batch),
+    Halves(DatumBatch, DatumBatch),
     /// The refusal was about this datum: count it and drop it.
     Culprit(Box<Datum>),
 }
 
-impl Batch {
+impl DatumBatch {
     /// Splits a refused batch. About log2(n) levels of calls single out one bad datum of n, and
     /// every other datum is sent exactly once.
     #[must_use]
@@ -71,10 +71,10 @@ pub fn estimated_bytes(datum: &Datum) -> usize {
 /// size of at most `max_bytes` (see [`MAX_BATCH_BYTES`]); a datum that is larger than that by
 /// itself gets a call of its own.
 #[must_use]
-pub fn batches(mut datums: Vec<Datum>, max_datums: usize, max_bytes: usize) -> Vec<Batch> {
+pub fn batches(mut datums: Vec<Datum>, max_datums: usize, max_bytes: usize) -> Vec<DatumBatch> {
     let max_datums = max_datums.clamp(1, MAX_BATCH_DATUMS);
     datums.sort_by_key(|datum| datum.metric.namespace);
-    let mut batches: Vec<Batch> = Vec::new();
+    let mut batches: Vec<DatumBatch> = Vec::new();
     let mut bytes = 0;
     for datum in datums {
         let namespace = datum.metric.namespace;
@@ -90,7 +90,7 @@ pub fn batches(mut datums: Vec<Datum>, max_datums: usize, max_bytes: usize) -> V
             }
             _ => {
                 bytes = added;
-                batches.push(Batch { namespace, datums: vec![datum] });
+                batches.push(DatumBatch { namespace, datums: vec![datum] });
             }
         }
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     /// Sends `batch` to a CloudWatch that refuses calls with the datum of time `bad`.
-    fn send(batch: Batch, bad: i64, calls: &mut u32, sent: &mut Vec<i64>) {
+    fn send(batch: DatumBatch, bad: i64, calls: &mut u32, sent: &mut Vec<i64>) {
         *calls += 1;
         if batch.datums.iter().all(|datum| datum.time.0 != bad) {
             sent.extend(batch.datums.iter().map(|datum| datum.time.0));
@@ -140,7 +140,7 @@ mod tests {
         for length in 1..=33_u32 {
             for bad in 0..i64::from(length) {
                 let datums = (0..i64::from(length)).map(|time| datum(2, 0, time)).collect();
-                let batch = Batch { namespace: CURRENT_VIEWERS.namespace, datums };
+                let batch = DatumBatch { namespace: CURRENT_VIEWERS.namespace, datums };
                 let (mut calls, mut sent) = (0, Vec::new());
                 send(batch, bad, &mut calls, &mut sent);
                 let expected: Vec<i64> = (0..i64::from(length)).filter(|t| *t != bad).collect();

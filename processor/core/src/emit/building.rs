@@ -17,7 +17,7 @@ use super::datum::{Datum, Series};
 use super::events::real_time_issue;
 use super::samples::Samples;
 use crate::decode::{Fact, FactKind};
-use crate::emit::closed_window::ClosedWindow;
+use crate::emit::closed_window::ComparedSpan;
 use crate::fixed::FixedSum;
 use crate::minute::Minute;
 use crate::session::{Milestone, SummaryAgg, TimelineItem};
@@ -232,8 +232,8 @@ pub fn account_datums(facts: &[Fact]) -> Vec<Datum> {
 /// minute.
 #[must_use]
 pub fn closed_window_datums(
-    previous: &ClosedWindow,
-    current: &ClosedWindow,
+    previous: &ComparedSpan,
+    current: &ComparedSpan,
     summary: &SummaryAgg,
 ) -> Vec<Datum> {
     let mut builder = Builder::default();

@@ -25,7 +25,7 @@ pub const AUDIENCE_FLOOR: FixedSum = FixedSum(10_000_000);
 
 /// The figures of a session in one window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClosedWindow {
+pub struct ComparedSpan {
     /// The session.
     pub session_id: Arc<str>,
     /// Its channel; empty if no record names it.
@@ -69,14 +69,14 @@ pub fn windows_to_judge<'a>(
     keys.into_iter().filter_map(judged).collect()
 }
 
-/// Returns the minutes whose rows [`ClosedWindow::pair`] needs to judge the window that starts at
+/// Returns the minutes whose rows [`ComparedSpan::pair`] needs to judge the window that starts at
 /// `start`: those of the window before, then its own. Half-open.
 #[must_use]
 pub fn minutes_needed(start: EpochMs) -> std::ops::Range<Minute> {
     Minute::of(EpochMs(start.0 - WINDOW_MS))..Minute::of(EpochMs(start.0 + WINDOW_MS))
 }
 
-impl ClosedWindow {
+impl ComparedSpan {
     /// Returns the window that starts at `start` and the one before, from the stored rows of their
     /// minutes; rows of other sessions and minutes are ignored.
     #[must_use]
@@ -161,8 +161,8 @@ impl ClosedWindow {
 /// the stream was live to the end of the window: the end of a stream is not a drop.
 #[must_use]
 pub fn viewer_drop_percent(
-    previous: &ClosedWindow,
-    current: &ClosedWindow,
+    previous: &ComparedSpan,
+    current: &ComparedSpan,
     summary: &SummaryAgg,
 ) -> Option<FixedSum> {
     let (before, now) = (previous.viewers.mean()?, current.viewers.mean()?);

@@ -12,7 +12,7 @@ use ivs_schemas::items::sessions::event_type;
 use jiff::Timestamp;
 
 use crate::decode::{Fact, FactKind, FactScope};
-use crate::emit::closed_window::{ClosedWindow, viewer_drop_percent};
+use crate::emit::closed_window::{ComparedSpan, viewer_drop_percent};
 use crate::fixed::{Fixed, FixedSum};
 use crate::session::{
     Fingerprint, Interval, Milestone, SummaryAgg, TimelineItem, attribute_names, fact_fingerprint,
@@ -194,8 +194,8 @@ pub fn account_events(facts: &[Fact]) -> Vec<DomainEvent> {
 /// that was not live to the end of the window.
 #[must_use]
 pub fn closed_window_events(
-    previous: &ClosedWindow,
-    current: &ClosedWindow,
+    previous: &ComparedSpan,
+    current: &ComparedSpan,
     summary: &SummaryAgg,
 ) -> Vec<DomainEvent> {
     if !summary.was_live_at(current.end()) {
@@ -211,7 +211,7 @@ pub fn closed_window_events(
 }
 
 /// Returns what a window says about an issue: the value, the threshold, and whether it is bad.
-fn judge(issue: QualityIssue, window: &ClosedWindow) -> Option<(FixedSum, FixedSum, bool)> {
+fn judge(issue: QualityIssue, window: &ComparedSpan) -> Option<(FixedSum, FixedSum, bool)> {
     let low = |value: FixedSum, limit: FixedSum| (value, limit, value < limit);
     match issue {
         QualityIssue::FrameRate => window.frame_rate.mean().map(|v| low(v, LOW_FRAME_RATE)),
@@ -228,8 +228,8 @@ fn judge(issue: QualityIssue, window: &ClosedWindow) -> Option<(FixedSum, FixedS
 /// too; a window without samples is none.
 fn quality_event(
     issue: QualityIssue,
-    previous: &ClosedWindow,
-    current: &ClosedWindow,
+    previous: &ComparedSpan,
+    current: &ComparedSpan,
 ) -> Option<DomainEvent> {
     let was_bad = judge(issue, previous).is_some_and(|(_, _, bad)| bad);
     let (observed, threshold, is_bad) = judge(issue, current)?;
@@ -257,8 +257,8 @@ fn quality_event(
 }
 
 fn viewer_drop(
-    previous: &ClosedWindow,
-    current: &ClosedWindow,
+    previous: &ComparedSpan,
+    current: &ComparedSpan,
     summary: &SummaryAgg,
 ) -> Option<DomainEvent> {
     let percent = viewer_drop_percent(previous, current, summary)?;
@@ -273,7 +273,7 @@ fn viewer_drop(
     }))
 }
 
-fn chat_spike(previous: &ClosedWindow, current: &ClosedWindow) -> Option<DomainEvent> {
+fn chat_spike(previous: &ComparedSpan, current: &ComparedSpan) -> Option<DomainEvent> {
     let is_spike = |rate: FixedSum| rate > CHAT_SPIKE_PER_MINUTE;
     let rate = current.chat_per_minute().filter(|rate| is_spike(*rate))?;
     if previous.chat_per_minute().is_some_and(is_spike) {
@@ -286,7 +286,7 @@ fn chat_spike(previous: &ClosedWindow, current: &ClosedWindow) -> Option<DomainE
     }))
 }
 
-fn window_subject(kind: &str, window: &ClosedWindow) -> Subject {
+fn window_subject(kind: &str, window: &ComparedSpan) -> Subject {
     let id = event_id(kind, &window.session_id, Some(window.start));
     subject(id, &window.session_id, &window.channel_id, window.end())
 }

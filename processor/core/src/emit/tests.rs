@@ -266,7 +266,7 @@ fn two_windows(
     before: i64,
     now: i64,
     change: impl Fn(&mut Gauge<'_>),
-) -> (ClosedWindow, ClosedWindow) {
+) -> (ComparedSpan, ComparedSpan) {
     let mut fold = WindowFold::default();
     for minute in 0..5 {
         let time = EpochMs(WINDOW.0 + minute * 60_000);
@@ -277,7 +277,7 @@ fn two_windows(
         fold.add_gauge(&gauge("1", EpochMs(time.0 + WINDOW_MS), 999));
     }
     let rows = fold.drain();
-    ClosedWindow::pair(&Arc::from("st-1"), WINDOW, rows.iter().map(|(key, row)| (key, row)))
+    ComparedSpan::pair(&Arc::from("st-1"), WINDOW, rows.iter().map(|(key, row)| (key, row)))
 }
 
 fn live() -> SummaryAgg {
@@ -325,7 +325,7 @@ fn windows_tell_what_changed() {
 #[test]
 fn a_recovery_is_told_once() {
     let (good, mut bad) = two_windows(1, 1, |gauge| gauge.bitrate_bps = number(900_000));
-    let told = |previous: &ClosedWindow, current: &ClosedWindow| -> Vec<&'static str> {
+    let told = |previous: &ComparedSpan, current: &ComparedSpan| -> Vec<&'static str> {
         let events = closed_window_events(previous, current, &live());
         events.iter().map(DomainEvent::detail_type).collect()
     };

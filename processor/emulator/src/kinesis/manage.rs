@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::ids;
 use super::model::{Meta, Status};
-use super::stream::{self, State, Stream};
+use super::stream::{self, Stream, StreamState};
 use super::tagging::TAG_WORDS;
 use super::wire::{self, Target};
 use super::{Kinesis, MAX_SHARDS, MAX_STREAMS};
@@ -325,7 +325,7 @@ fn mode(meta: &Meta) -> &'static str {
     if meta.on_demand { "ON_DEMAND" } else { "PROVISIONED" }
 }
 
-fn describe(stream: &Stream, state: &State, now_ms: u64) -> Value {
+fn describe(stream: &Stream, state: &StreamState, now_ms: u64) -> Value {
     let meta = &state.meta;
     let status: Status = meta.status(now_ms);
     json!({

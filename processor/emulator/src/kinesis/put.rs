@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::frame::Stored;
 use super::ids;
-use super::stream::{State, Stream};
+use super::stream::{Stream, StreamState};
 use super::wire;
 use super::{Kinesis, Settings};
 use crate::service::AwsError;
@@ -41,12 +41,12 @@ struct PutRecords<'a> {
     #[serde(rename = "StreamARN")]
     stream_arn: Option<String>,
     #[serde(borrow)]
-    records: Vec<Entry<'a>>,
+    records: Vec<PutEntry<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry<'a> {
+struct PutEntry<'a> {
     #[serde(borrow)]
     data: Cow<'a, str>,
     #[serde(borrow)]
@@ -86,7 +86,7 @@ impl Kinesis {
                 self.shared.account
             )));
         }
-        let entry = Entry {
+        let entry = PutEntry {
             data: request.data,
             partition_key: request.partition_key,
             explicit_hash_key: request.explicit_hash_key,
@@ -183,7 +183,7 @@ impl Kinesis {
     }
 }
 
-impl State {
+impl StreamState {
     fn stage(&mut self, record: &Incoming<'_>, now_ms: u64, limits: bool) -> Outcome {
         let Some(shard) = self.route(record.hash) else { return Outcome::Failed };
         if limits && !self.paces.entry(shard).or_default().write(now_ms, record.bytes()) {
@@ -198,7 +198,7 @@ impl State {
     }
 }
 
-impl<'a> Entry<'a> {
+impl<'a> PutEntry<'a> {
     /// Checks and decodes; `at` is the place in PutRecords, for the error.
     fn decode(self, at: Option<usize>) -> Result<Incoming<'a>, AwsError> {
         let data = BASE64.decode(self.data.as_bytes()).map_err(|error| {

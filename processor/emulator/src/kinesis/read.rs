@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Kinesis;
 use super::frame::{self, Stored};
 use super::ids::{self, Cursor, Iterator, TOKEN_LIFE_MS};
-use super::stream::{State, Stream};
+use super::stream::{Stream, StreamState};
 use super::wire::{self, Target};
 use crate::service::AwsError;
 
@@ -165,7 +165,7 @@ impl Start<'_> {
     pub(super) fn resolve(
         &self,
         stream: &Stream,
-        state: &State,
+        state: &StreamState,
         shard: u32,
         now_ms: u64,
     ) -> Result<Cursor, AwsError> {
@@ -222,7 +222,7 @@ impl Start<'_> {
     }
 
     /// Returns the counter of the sequence number, which must be one of this shard's.
-    fn counter(&self, stream: &Stream, state: &State, shard: u32) -> Result<u64, AwsError> {
+    fn counter(&self, stream: &Stream, state: &StreamState, shard: u32) -> Result<u64, AwsError> {
         let Some(text) = self.sequence else { return Err(self.mismatch("no")) };
         let (id, field) = (ids::shard_id(shard), self.field);
         let invalid = |why: &str| {

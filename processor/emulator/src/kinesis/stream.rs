@@ -27,14 +27,14 @@ pub(super) struct Stream {
     pub(super) arn: String,
     folder: Option<PathBuf>,
     memory: Arc<Memory>,
-    state: Mutex<State>,
+    state: Mutex<StreamState>,
     /// Rung after every append and change.
     pub(super) bell: watch::Sender<()>,
 }
 
 /// The state under the lock of a [`Stream`]. The lock is never held across an await.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct StreamState {
     pub(super) meta: Meta,
     pub(super) logs: BTreeMap<u32, ShardLog>,
     /// Last hash key and index of the open shards, by hash key.
@@ -98,7 +98,7 @@ impl Stream {
         memory: Arc<Memory>,
     ) -> Self {
         let (name, id) = (meta.name.clone(), meta.id);
-        let mut state = State {
+        let mut state = StreamState {
             meta,
             logs,
             routes: Vec::new(),
@@ -112,12 +112,12 @@ impl Stream {
         Self { name, id, account, arn, folder, memory, state, bell }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Locks the stream if it still exists and is past CREATING.
-    pub(super) fn lock_usable(&self, now_ms: u64) -> Result<MutexGuard<'_, State>, AwsError> {
+    pub(super) fn lock_usable(&self, now_ms: u64) -> Result<MutexGuard<'_, StreamState>, AwsError> {
         let state = self.lock();
         if state.deleted || state.meta.status(now_ms) == Status::Creating {
             return Err(not_found(&self.name, &self.account));
@@ -207,7 +207,12 @@ impl Stream {
     }
 
     /// Returns the index of a listed shard.
-    pub(super) fn shard(&self, state: &State, id: &str, now_ms: u64) -> Result<u32, AwsError> {
+    pub(super) fn shard(
+        &self,
+        state: &StreamState,
+        id: &str,
+        now_ms: u64,
+    ) -> Result<u32, AwsError> {
         let known = ids::parse_shard_id(id).filter(|index| {
             let shard = state.meta.shards.get(index);
             shard.is_some_and(|shard| state.meta.listed(shard, now_ms))
@@ -230,7 +235,7 @@ impl Stream {
     }
 }
 
-impl State {
+impl StreamState {
     /// Returns the open shard that takes a hash key.
     pub(super) fn route(&self, hash: u128) -> Option<u32> {
         let at = self.routes.partition_point(|(end, _)| *end < hash);

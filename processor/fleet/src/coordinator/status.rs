@@ -12,7 +12,7 @@ use crate::lease::{Checkpoint, Lease, WorkerId};
 
 /// The relation of a lease to this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeaseState {
+pub enum LeasePhase {
     /// Nobody holds it.
     Unowned,
     /// Another worker holds it.
@@ -27,7 +27,7 @@ pub enum LeaseState {
     Lost,
 }
 
-impl LeaseState {
+impl LeasePhase {
     /// Returns the name in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -56,7 +56,7 @@ pub struct LeaseStatus {
     /// Its owner.
     pub owner: Option<WorkerId>,
     /// Its relation to this worker.
-    pub state: LeaseState,
+    pub state: LeasePhase,
     /// The lease counter.
     pub counter: u64,
     /// The last position that is done.
@@ -181,10 +181,10 @@ pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
         let lost = held.lost.is_cancelled();
         entry.valid_for_ms = (!lost).then(|| held.valid_until().since(now));
         entry.state = match held.phase() {
-            _ if lost => LeaseState::Lost,
-            Phase::Idle => LeaseState::Waiting,
-            Phase::Running => LeaseState::Running,
-            Phase::Finished => LeaseState::Finished,
+            _ if lost => LeasePhase::Lost,
+            Phase::Idle => LeasePhase::Waiting,
+            Phase::Running => LeasePhase::Running,
+            Phase::Finished => LeasePhase::Finished,
         };
         rows.insert(held.shard.clone(), entry);
     }
@@ -195,11 +195,11 @@ pub(super) fn of(shared: &Shared) -> Vec<LeaseStatus> {
 
 fn status(row: &Lease, me: &WorkerId, still_ms: u64) -> LeaseStatus {
     let state = match &row.owner {
-        _ if row.is_finished() => LeaseState::Finished,
-        None => LeaseState::Unowned,
+        _ if row.is_finished() => LeasePhase::Finished,
+        None => LeasePhase::Unowned,
         // Not renewed in time, and nobody has taken it yet.
-        Some(owner) if owner == me => LeaseState::Lost,
-        Some(_) => LeaseState::Elsewhere,
+        Some(owner) if owner == me => LeasePhase::Lost,
+        Some(_) => LeasePhase::Elsewhere,
     };
     LeaseStatus {
         shard: row.key.clone(),

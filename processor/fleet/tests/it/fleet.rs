@@ -7,7 +7,7 @@ use kinesis_fleet::admin;
 use kinesis_fleet::store::Write;
 use kinesis_fleet::store::expressions::Change;
 use kinesis_fleet::{
-    Checkpoint, ChildShard, EpochMs, Fleet, FleetError, InitialPosition, LeaseOutcome, LeaseState,
+    Checkpoint, ChildShard, EpochMs, Fleet, FleetError, InitialPosition, LeaseOutcome, LeasePhase,
     Position, ShardId, ShardLease, ShardReader, ShutdownReport, StartAt, WorkerId,
 };
 
@@ -115,7 +115,7 @@ async fn children_follow_their_parent_and_a_merged_shard_waits_for_both() {
     assert_eq!(read, 20);
     let merged = soon(leases.recv()).await.unwrap();
     assert_eq!(merged.shard(), &id(3));
-    let finished = |s: &&kinesis_fleet::LeaseStatus| s.state == LeaseState::Finished;
+    let finished = |s: &&kinesis_fleet::LeaseStatus| s.state == LeasePhase::Finished;
     assert_eq!(fleet.status().iter().filter(finished).count(), 3);
     assert_eq!(admin::verify(&aws.store().list().await.unwrap()), []);
 

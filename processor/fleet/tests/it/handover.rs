@@ -187,7 +187,7 @@ async fn status_shows_the_whole_table_with_our_leases_marked() {
     let shards: Vec<_> = status.iter().map(|s| s.shard.as_str()).collect();
     assert_eq!(shards, ["shardId-000000000000", "shardId-000000000001"]);
     let ours = |s: &kinesis_fleet::LeaseStatus| {
-        s.state == kinesis_fleet::LeaseState::Running && s.valid_for_ms > Some(0)
+        s.state == kinesis_fleet::LeasePhase::Running && s.valid_for_ms > Some(0)
     };
     assert!(status.iter().all(ours), "{status:?}");
     drop((first, second));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::items::codec::Item;
 use crate::items::json::to_json;
 use crate::replay::progress::Progress;
-use crate::replay::sorter::{Entry, Merged, Sorter};
+use crate::replay::sorter::{Merged, SortEntry, Sorter};
 use crate::sink::persist;
 use crate::sink::stats::Stats;
 
@@ -37,7 +37,7 @@ impl ItemEntry {
     }
 }
 
-impl Entry for ItemEntry {
+impl SortEntry for ItemEntry {
     type Key = (Arc<str>, i64);
 
     fn key(&self) -> &(Arc<str>, i64) {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue::{self, N, S};
 use ivs_core::row::Row;
 
 use super::super::lambda::{Handler, Request};
-use super::super::{Source, has_data, period, store};
+use super::super::{ReportReader, has_data, period, store};
 use super::*;
 use crate::cloud::store_url::StoreUrl;
 use crate::config::Aws;
@@ -65,7 +65,7 @@ async fn a_report_reads_every_page_and_only_its_period() {
 
     let day = period(ReportType::Daily, Some(jiff::civil::date(2026, 3, 1)), "UTC", EpochMs(0));
     let (day, now) = (day.unwrap(), EpochMs((DAY_S + 100_000) * 1_000));
-    let source = Source::new(&dynamodb, &config.tables);
+    let source = ReportReader::new(&dynamodb, &config.tables);
     let report = source.report("ch-1", &day, now).await.unwrap();
     assert_eq!(report.summary.viewer_minutes, Some(600.0), "60 rows of 10 viewers");
     assert_eq!(report.summary.total_sessions, 2);
@@ -107,7 +107,7 @@ async fn the_function_answers_as_the_tutorials_does() {
     put_session(&dynamodb, &config.tables.sessions, "st-1", (0, 60)).await;
     let dir = tempfile::tempdir().unwrap();
     let out = format!("file://{}", dir.path().display());
-    let source = Source::new(&dynamodb, &config.tables);
+    let source = ReportReader::new(&dynamodb, &config.tables);
     let handler = Handler::new(source, &Aws::default(), &out, "UTC", Lang::En).unwrap();
     let now = EpochMs((DAY_S + 90_000) * 1_000);
     let ask = async |request: serde_json::Value| {
@@ -134,7 +134,7 @@ async fn the_function_answers_as_the_tutorials_does() {
     assert_eq!((status, &body["error"]), (400.into(), &"Invalid report type".into()));
     let (status, _) = ask(serde_json::json!({ "channelId": "ch-1", "date": "yesterday" })).await;
     assert_eq!(status, 400);
-    let source = Source::new(&dynamodb, &config.tables);
+    let source = ReportReader::new(&dynamodb, &config.tables);
     let samoa = Handler::new(source, &Aws::default(), &out, "Pacific/Apia", Lang::En).unwrap();
     let request = serde_json::json!({ "channelId": "ch-1", "date": "2011-12-30" });
     let reply = samoa.handle(serde_json::from_value(request).unwrap(), now).await.unwrap();
