@@ -9,7 +9,7 @@ use kinesis_model::EpochMs;
 /// Now, by the system's clock; 0 before 1970.
 #[must_use]
 pub fn now() -> EpochMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = wall().duration_since(UNIX_EPOCH).unwrap_or_default();
     EpochMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -18,6 +18,20 @@ pub fn now() -> EpochMs {
 #[must_use]
 pub fn elapsed() -> ElapsedMs {
     static FIRST: OnceLock<Instant> = OnceLock::new();
-    let since = FIRST.get_or_init(Instant::now).elapsed();
+    let since = FIRST.get_or_init(instant).elapsed();
     ElapsedMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Returns the system's wall clock, which may be set back.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Returns the monotonic clock, for stopwatches and waits.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+pub fn instant() -> Instant {
+    Instant::now()
 }

@@ -163,7 +163,8 @@ fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
     let (text, code) = (format!("{error:#}"), exit_code(error));
     if log_json {
         let fields = json!({ "message": text, "exitCode": code });
-        let time = jiff::Timestamp::now().to_string();
+        let now = crate::clock::now();
+        let time = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().to_string();
         eprintln!("{}", json!({ "timestamp": time, "level": "ERROR", "fields": fields }));
     } else {
         eprintln!("ivs-processor: {}", Printable(text));

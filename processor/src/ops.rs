@@ -71,7 +71,7 @@ struct OpsState {
 impl OpsState {
     fn new(channels: usize, hosts: &[String]) -> Self {
         Self {
-            started: Instant::now(),
+            started: crate::clock::instant(),
             started_ms: now(),
             hosts: hosts.to_vec(),
             channels,

@@ -316,7 +316,10 @@ async fn note_tips(notes: &LeaseNotes, status: &ShardStatus) {
 /// Looks for what nobody else will send: objects of finished shards whose last owner is gone. The
 /// first of the fleet's workers takes them.
 async fn sweep_outbox(outbox: Outbox, fleet: Observer) {
-    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP, SWEEP);
+    let mut every = tokio::time::interval_at(
+        tokio::time::Instant::from_std(crate::clock::instant()) + SWEEP,
+        SWEEP,
+    );
     loop {
         every.tick().await;
         let leases = fleet.leases();

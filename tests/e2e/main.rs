@@ -1,5 +1,6 @@
 //! The program as a user runs it: processes, files, the embedded AWS.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod commands;

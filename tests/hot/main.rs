@@ -4,6 +4,7 @@
 //! same rows. The rows must be exact, refused puts rare, and puts a matter of workers and intervals,
 //! not of shards. `HOT_RECORDS` sets how many records there are (400,000).
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::unwrap_used, reason = "a bench that meets an error has failed")]
 #![expect(clippy::cast_precision_loss, reason = "shares of counts for people")]
 

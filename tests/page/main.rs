@@ -1,6 +1,7 @@
 //! Pages as Chromium shows them: charts and figures are there, wide and narrow, light and dark. Of a
 //! report here, of what is live in `live`. `CHROMIUM` names the program where it is not on the path.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 #[path = "../e2e/process.rs"]

@@ -2,6 +2,7 @@
 //! baselines over the same lines in the same run. `cargo bench -p ivs-core --bench fold [FILES]`;
 //! for a profile, `FOLD_ONLY=window` runs only the contestants with that word in their name.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::cast_precision_loss, reason = "counts of records, for rates")]
 
 use std::collections::{HashMap, HashSet};

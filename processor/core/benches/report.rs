@@ -1,6 +1,7 @@
 //! Rows per second that one core folds into monthly reports, and the memory it takes.
 //! `cargo bench -p ivs-core --bench report [CHANNELS]`.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::cast_precision_loss, reason = "counts of rows, for rates")]
 
 use std::hint::black_box;

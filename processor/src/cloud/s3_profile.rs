@@ -4,7 +4,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::meta::region::ProvideRegion as _;
@@ -34,7 +34,7 @@ impl fmt::Debug for SdkCredentials {
 impl SdkCredentials {
     async fn get(&self) -> object_store::Result<Arc<AwsCredential>> {
         let mut latest = self.latest.lock().await;
-        let soon = SystemTime::now() + EXPIRY_MARGIN;
+        let soon = crate::clock::wall() + EXPIRY_MARGIN;
         if let Some(known) =
             latest.as_ref().filter(|known| known.expiry().is_none_or(|at| at > soon))
         {
@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn credentials_are_kept_until_they_are_about_to_expire() {
         let given = |key: &str, expires: Option<Duration>| {
-            let at = expires.map(|after| SystemTime::now() + after);
+            let at = expires.map(|after| crate::clock::wall() + after);
             Credentials::new(key, "secret", Some("token".to_owned()), at, "test")
         };
         let second = SharedCredentialsProvider::new(given("second", None));

@@ -16,7 +16,7 @@ use crate::producer::traffic;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use ivs_emulator::{Endpoint, Notices, State, Telemetry};
@@ -149,7 +149,7 @@ async fn work(
     notices: Notices,
 ) -> anyhow::Result<()> {
     let Site { clients, config, .. } = site;
-    let started = Instant::now();
+    let started = crate::clock::instant();
     let worker = Worker::start(config, clients).await.context("the worker did not start")?;
     if let Some(ops) = ops {
         ops.running(worker.watch());

@@ -91,7 +91,7 @@ pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
     if let Some(archive) = &args.eventbridge_archive {
         return eventbridge::run(config, args, archive).await;
     }
-    let started = Instant::now();
+    let started = crate::clock::instant();
     let format = args.rows_out.as_deref().map(Format::of).transpose()?;
     let tables = args.apply.then_some(&config.tables);
     let rejects = args.rejects_out.is_some();

@@ -1,7 +1,7 @@
 //! `status`: the fleet by lease table and stream, or one worker by its operations server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
@@ -119,7 +119,7 @@ async fn look(config: &Config) -> anyhow::Result<FleetReport> {
     let store = super::leases::store(config, &clients);
     let name = &config.stream.name;
     store.check_table().await?;
-    let started = Instant::now();
+    let started = crate::clock::instant();
     let before = store.list().await?;
     let described = stream::describe(&clients.kinesis, name).await?;
     let now = now();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
@@ -150,7 +150,9 @@ fn answer(method: &Method, path: &str, accept: Option<&str>, state: &OpsState) -
             let format = Format::accepted(accept);
             let channels = worker
                 .as_ref()
-                .map(|watch| watch.stats().channels.busiest(state.channels, Instant::now()))
+                .map(|watch| {
+                    watch.stats().channels.busiest(state.channels, crate::clock::instant())
+                })
                 .unwrap_or_default();
             let status = status::of(state, phase, worker.as_ref());
             let text = metrics::render(&status, &channels, format);

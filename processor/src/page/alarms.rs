@@ -47,7 +47,7 @@ impl Alarms {
         if self.read.is_some_and(|at| at.elapsed() < pace) {
             return None;
         }
-        self.read = Some(Instant::now());
+        self.read = Some(crate::clock::instant());
         let described = room
             .clients
             .cloudwatch

@@ -166,7 +166,8 @@ async fn report_page(room: &Room, channel: &str) -> Response<Body> {
     let Ok(_turn) = room.reports.try_acquire() else {
         return reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "other reports are being made\n");
     };
-    let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let now = jiff::Timestamp::from_millisecond(now().0).unwrap_or_default();
+    let today = now.to_zoned(TimeZone::UTC).date();
     let source = Source::new(&room.clients.dynamodb, &room.config.tables);
     let channel = report::channel_id(channel).to_owned();
     let runtime = tokio::runtime::Handle::current();

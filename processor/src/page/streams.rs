@@ -107,7 +107,7 @@ impl Streams {
         if self.listed.is_none_or(|at| at.elapsed() >= LIST_EVERY) || room.is_local() {
             match listed_channels(room).await {
                 Ok(found) => {
-                    self.listed = Some(Instant::now());
+                    self.listed = Some(crate::clock::instant());
                     for channel in found {
                         self.channels.entry(channel).or_default();
                     }
@@ -174,7 +174,7 @@ impl Streams {
         }
         drop(read);
         for channel in done {
-            self.channels.insert(channel, Some(Instant::now()));
+            self.channels.insert(channel, Some(crate::clock::instant()));
         }
         for item in &items {
             if let Err(error) = self.take_row(item) {
@@ -227,7 +227,7 @@ impl Streams {
                 Ok(found) => {
                     for id in ids {
                         if let Some(session) = self.sessions.get_mut(id) {
-                            session.summary_read = Some(Instant::now());
+                            session.summary_read = Some(crate::clock::instant());
                         }
                     }
                     for (id, summary) in found {

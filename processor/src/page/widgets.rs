@@ -63,7 +63,7 @@ pub(super) async fn draw(room: &Room, channel: &str) -> anyhow::Result<Option<St
     let json: Arc<str> = Arc::from(ask(room, channel, to_s, pace).await?.to_string());
     drawn.0.retain(|_, (at, _)| at.elapsed() < pace);
     if drawn.0.len() < MAX_KEPT {
-        drawn.0.insert(channel.to_owned(), (Instant::now(), Arc::clone(&json)));
+        drawn.0.insert(channel.to_owned(), (crate::clock::instant(), Arc::clone(&json)));
     }
     Ok(Some(json.to_string()))
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub(crate) async fn show_while<T>(
     work: impl Future<Output = T>,
 ) -> T {
     let is_terminal = std::io::stderr().is_terminal() && !as_json;
-    let started = Instant::now();
+    let started = crate::clock::instant();
     let mut work = std::pin::pin!(work);
     let mut every = tokio::time::interval(EVERY);
     let mut turn = 0_u32;

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn gauges_say_the_latest_minute_and_counters_add_up() {
-        let (figures, now) = (ChannelFigures::default(), Instant::now());
+        let (figures, now) = (ChannelFigures::default(), crate::clock::instant());
         let latency = vec![(100.0, 90.0), (2_000.0, 10.0)];
         figures.note(
             &[
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn only_the_busiest_are_told_and_a_bounded_number_remembered() {
-        let (figures, now) = (ChannelFigures::default(), Instant::now());
+        let (figures, now) = (ChannelFigures::default(), crate::clock::instant());
         for (channel, count) in [("a", 5.0), ("b", 50.0), ("c", 20.0)] {
             figures.note(&[viewers(channel, count)], now);
         }

@@ -1,7 +1,6 @@
 //! The messages of an epoch to the outside, after its rows are stored and before its commit.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use ivs_core::emit::{
     ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
@@ -112,7 +111,7 @@ impl Sinks {
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
         }
-        self.stats.channels.note(&datums, Instant::now());
+        self.stats.channels.note(&datums, crate::clock::instant());
         Ok((datums, events))
     }
 }

@@ -26,7 +26,7 @@ impl Patience {
     /// Patience that is over: nothing is even tried.
     #[must_use]
     pub fn none() -> Self {
-        Self { lasts: Duration::ZERO, failing_since: Mutex::new(Some(Instant::now())) }
+        Self { lasts: Duration::ZERO, failing_since: Mutex::new(Some(crate::clock::instant())) }
     }
 
     /// Notes an answer.
@@ -36,7 +36,7 @@ impl Patience {
 
     /// Notes a failure; returns whether it is worth trying again.
     pub fn failed(&self) -> bool {
-        let since = *self.lock().get_or_insert_with(Instant::now);
+        let since = *self.lock().get_or_insert_with(crate::clock::instant);
         since.elapsed() < self.lasts
     }
 

@@ -86,7 +86,7 @@ pub(crate) async fn run(kinesis: Client, stream: Arc<str>, fleet: Observer, book
         let mut answers = futures::stream::iter(due).map(ask).buffer_unordered(AT_ONCE);
         while let Some((shard, answer)) = answers.next().await {
             let lag_ms = answer.inspect_err(|error| tracing::debug!(%error, "no lag")).ok();
-            book.lock().insert(shard, Asked { at: Instant::now(), lag_ms });
+            book.lock().insert(shard, Asked { at: crate::clock::instant(), lag_ms });
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(book.lag_ms(&waiting, EpochMs(9_000)), Some(7_000));
         waiting.tip_seen = Some(EpochMs(5_000));
         assert_eq!(book.lag_ms(&waiting, EpochMs(9_000)), Some(4_000));
-        let asked = |lag_ms| Asked { at: Instant::now(), lag_ms };
+        let asked = |lag_ms| Asked { at: crate::clock::instant(), lag_ms };
         book.lock().insert(ShardId::new("0"), asked(Some(0)));
         assert_eq!(book.lag_ms(&waiting, EpochMs(9_000)), Some(0), "the stream has nothing more");
         book.lock().insert(ShardId::new("0"), asked(Some(60_000)));
@@ -146,7 +146,7 @@ mod tests {
         let book = LagBook::default();
         let all: Vec<_> = (0..30).map(|n| lease(&format!("{n:02}"))).collect();
         for lease in &all[..15] {
-            let asked = Asked { at: Instant::now(), lag_ms: None };
+            let asked = Asked { at: crate::clock::instant(), lag_ms: None };
             book.lock().insert(lease.key.clone(), asked);
         }
         let due = book.due(&all);

@@ -191,7 +191,7 @@ impl Default for ShardStatus {
 
 impl ShardStatus {
     fn new(backlog: Backlog, failing: Option<Failing>) -> Self {
-        let now = Instant::now();
+        let now = crate::clock::instant();
         let last = (Counts::default(), Duration::ZERO);
         Self(Mutex::new(TaskState {
             view: View::default(),
@@ -230,7 +230,7 @@ impl ShardStatus {
         view.millis_behind = batch.millis_behind;
         view.empty_reads += u64::from(batch.millis_behind == 0 && batch.records.is_empty());
         view.idle &= batch.records.is_empty();
-        state.answered = Some((Instant::now(), now()));
+        state.answered = Some((crate::clock::instant(), now()));
         state.backlog.read(&batch.records, batch.millis_behind == 0);
         !std::mem::replace(&mut state.has_read, true)
     }
@@ -249,7 +249,7 @@ impl ShardStatus {
         state.view.stage = Stage::Reading;
         state.backlog.committed(commit.to);
         state.failing = None;
-        let now = Instant::now();
+        let now = crate::clock::instant();
         state.last = (commit.counts.clone(), now - state.committed);
         state.committed = now;
     }
@@ -258,7 +258,7 @@ impl ShardStatus {
     pub fn turned(&self, idle: bool) {
         let state = &mut *self.state();
         state.view.idle = idle;
-        state.turned = Instant::now();
+        state.turned = crate::clock::instant();
         if idle && state.backlog.is_at_tip() {
             state.failing = None;
         }
@@ -342,7 +342,7 @@ impl ShardStatus {
         let windows = windows.collect();
         let open = &mut self.state().open;
         open.windows = windows;
-        open.shown = Some(Instant::now());
+        open.shown = Some(crate::clock::instant());
     }
 
     /// Returns the open epoch as it was shown last, at most about a second ago after the first
@@ -350,7 +350,7 @@ impl ShardStatus {
     #[must_use]
     pub fn open_windows(&self) -> Arc<[OpenWindow]> {
         let state = &mut *self.state();
-        state.open.asked = Some(Instant::now());
+        state.open.asked = Some(crate::clock::instant());
         if state.view.ended.is_some() {
             state.open.windows = Arc::default();
         }

@@ -251,7 +251,7 @@ impl<'a> ShardTask<'a> {
     /// Starts the next effect if none runs; says how the loop ends, if it does.
     async fn begin_next(&mut self) -> Result<Option<Stop>, TaskError> {
         self.waiting.extend(self.effects.drain(..));
-        let is_late = self.leave_at.is_some_and(|at| Instant::now() >= at);
+        let is_late = self.leave_at.is_some_and(|at| crate::clock::instant() >= at);
         if self.running.is_some() {
             let leaves = is_late && self.writing_rows;
             return Ok(leaves.then_some(Stop::Ended(Ended::LeftOpen)));
@@ -290,7 +290,7 @@ impl<'a> ShardTask<'a> {
                 }
             }
             () = hand_over.cancelled(), if self.leave_at.is_none() => {
-                self.leave_at = Some(Instant::now() + self.hand_over_takes);
+                self.leave_at = Some(crate::clock::instant() + self.hand_over_takes);
                 self.reading.stop();
                 Event::Input(Input::HandOver)
             }
@@ -334,7 +334,7 @@ impl<'a> ShardTask<'a> {
 /// together.
 fn common_tick() -> Interval {
     static FIRST: OnceLock<tokio::time::Instant> = OnceLock::new();
-    let now = tokio::time::Instant::now();
+    let now = tokio::time::Instant::from_std(crate::clock::instant());
     let first = *FIRST.get_or_init(|| now);
     let ticks = now.duration_since(first).as_millis() / TICK.as_millis() + 1;
     let next = u32::try_from(ticks).map_or(now, |ticks| first + TICK * ticks);

@@ -43,7 +43,7 @@ impl ReadBudgets {
     /// Waits for a call's turn. A full second of calls may go at once, and a call may exceed the
     /// bytes of its second: the calls after it wait until that is paid off.
     pub(crate) async fn call(&self, shard: &ShardId) {
-        if let Some(at) = self.reserve(shard, Instant::now()) {
+        if let Some(at) = self.reserve(shard, crate::clock::instant()) {
             tokio::time::sleep_until(at).await;
         }
     }
@@ -59,7 +59,7 @@ impl ReadBudgets {
 
     /// Notes what a call brought.
     pub(crate) fn received(&self, shard: &ShardId, bytes: u64) {
-        self.charge(shard, bytes, Instant::now());
+        self.charge(shard, bytes, crate::clock::instant());
     }
 
     fn charge(&self, shard: &ShardId, bytes: u64, now: Instant) {
@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn five_calls_a_second_are_shared_by_all_readers_of_a_shard() {
-        let (one, shard, now) = (ReadBudgets::service(), ShardId::new("s"), Instant::now());
+        let (one, shard, now) =
+            (ReadBudgets::service(), ShardId::new("s"), crate::clock::instant());
         let other = one.clone();
         let turns: Vec<_> = [&one, &other]
             .into_iter()
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_large_answer_is_paid_off_before_the_next_call() {
-        let (budgets, shard, now) = (ReadBudgets::service(), ShardId::new("s"), Instant::now());
+        let (budgets, shard, now) =
+            (ReadBudgets::service(), ShardId::new("s"), crate::clock::instant());
         assert!(budgets.reserve(&shard, now).unwrap() <= now);
         budgets.charge(&shard, 10 * 1024 * 1024, now);
         let paid = now + Duration::from_secs(5);
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn shards_that_are_read_no_more_are_forgotten() {
-        let (budgets, now) = (ReadBudgets::service(), Instant::now());
+        let (budgets, now) = (ReadBudgets::service(), crate::clock::instant());
         for n in 0..50 {
             budgets.reserve(&ShardId::new(&n.to_string()), now);
         }
@@ -130,6 +132,6 @@ mod tests {
     fn without_limits_nothing_waits() {
         let (budgets, shard) = (ReadBudgets::unlimited(), ShardId::new("s"));
         budgets.received(&shard, u64::MAX);
-        assert_eq!(budgets.reserve(&shard, Instant::now()), None);
+        assert_eq!(budgets.reserve(&shard, crate::clock::instant()), None);
     }
 }

@@ -156,7 +156,7 @@ impl EnhancedReader {
             .starting_position(starting_position(self.position));
         match request.send().await {
             Ok(subscription) => {
-                self.subscribed = Some(Instant::now());
+                self.subscribed = Some(crate::clock::instant());
                 self.subscription = Some(subscription);
             }
             Err(error) if hopeless(&error) => self.fall_back(&aws_calls::explain(&error)),

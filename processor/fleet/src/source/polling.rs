@@ -98,7 +98,7 @@ impl PollingReader {
             answered: None,
             continuity: Continuity::default(),
             is_met: false,
-            next_poll: Instant::now(),
+            next_poll: crate::clock::instant(),
             ended: false,
         }
     }
@@ -238,7 +238,7 @@ impl PollingReader {
         self.ended = end.is_some();
         // Behind the tip there is more: the budget alone paces. At the tip, wait.
         let idle = if millis_behind > 0 { 0 } else { self.settings.poll_idle_ms };
-        self.next_poll = Instant::now() + Duration::from_millis(idle);
+        self.next_poll = crate::clock::instant() + Duration::from_millis(idle);
         Ok(Batch { records, millis_behind, end, gap })
     }
 

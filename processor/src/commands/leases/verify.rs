@@ -1,6 +1,6 @@
 //! `leases verify`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kinesis_fleet::LeaseStore;
 use kinesis_fleet::admin::{self, Finding, stream};
@@ -24,7 +24,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let unread = |error: &dyn std::fmt::Display| Unread(error.to_string());
     let (kinesis, name) = (&clients.kinesis, &config.stream.name);
-    let started = Instant::now();
+    let started = crate::clock::instant();
     let before = store.list().await.map_err(|error| unread(&error))?;
     let described = stream::describe(kinesis, name).await.map_err(|error| unread(&error))?;
     let foreign = stream::verify_checkpoints(kinesis, name, &before).await;

@@ -64,7 +64,7 @@ pub(super) async fn create(
 impl Later {
     /// Creates each alarm once its metric has a value of this run, then never returns.
     pub(super) async fn create(mut self, clients: &Clients) {
-        let started = SystemTime::now();
+        let started = crate::clock::wall();
         while !self.alarms.is_empty() {
             tokio::time::sleep(LOOK).await;
             let mut waiting = Vec::new();
@@ -91,11 +91,11 @@ async fn has_value(clients: &Clients, alarm: &Alarm, since: SystemTime) -> bool 
         .statistics(AwsStatistic::SampleCount)
         .period(60)
         .start_time((since - Duration::from_secs(60)).into())
-        .end_time(SystemTime::now().into())
+        .end_time(crate::clock::wall().into())
         .send()
         .await;
     // An alarm looks at minutes that are over.
-    let over_s = DateTime::from(SystemTime::now()).secs() - 60;
+    let over_s = DateTime::from(crate::clock::wall()).secs() - 60;
     let is_over = |point: &Datapoint| point.timestamp().is_some_and(|at| at.secs() <= over_s);
     values.is_ok_and(|values| values.datapoints().iter().any(is_over))
 }

@@ -6,7 +6,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use ivs_emulator::{Notice, Notices};
-use jiff::Zoned;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::page::{Headlines, Page};
 use crate::worker::Worker;
@@ -45,7 +46,7 @@ impl<'a> Live<'a> {
             rejects: rejects.trim_start_matches("file://").to_owned(),
             is_terminal: std::io::stdout().is_terminal(),
             stands: false,
-            started: Instant::now(),
+            started: crate::clock::instant(),
             read: 0,
             told: BTreeMap::new(),
         }
@@ -55,8 +56,11 @@ impl<'a> Live<'a> {
     pub(super) async fn show_while<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let pace = PACES[usize::from(!self.is_terminal)];
-        let mut every = tokio::time::interval_at(tokio::time::Instant::now() + pace, pace);
-        let mut before = Instant::now();
+        let mut every = tokio::time::interval_at(
+            tokio::time::Instant::from_std(crate::clock::instant()) + pace,
+            pace,
+        );
+        let mut before = crate::clock::instant();
         loop {
             tokio::select! {
                 biased;
@@ -66,7 +70,9 @@ impl<'a> Live<'a> {
                     return done;
                 }
                 Some(notice) = self.notices.recv() => {
-                    let clock = Zoned::now().strftime("%H:%M:%S").to_string();
+                    let now = Timestamp::from_millisecond(crate::clock::now().0).unwrap_or_default();
+                    let now = now.to_zoned(TimeZone::system());
+                    let clock = now.strftime("%H:%M:%S").to_string();
                     if let Some(text) = alarm_text(&notice, &clock) {
                         self.say(&text);
                     }
@@ -74,7 +80,7 @@ impl<'a> Live<'a> {
                 _ = every.tick() => {
                     self.tell_rejects();
                     let passed = before.elapsed();
-                    before = Instant::now();
+                    before = crate::clock::instant();
                     self.progress(passed);
                 }
             }

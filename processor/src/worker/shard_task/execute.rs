@@ -43,7 +43,7 @@ struct Flight {
 impl Default for Flight {
     fn default() -> Self {
         Self {
-            prepared: Instant::now(),
+            prepared: crate::clock::instant(),
             closing: None,
             rows_written: 0,
             row_conflicts: 0,
