@@ -12,3 +12,9 @@ pub mod store_url;
 pub(crate) use clients::build;
 pub use clients::{Clients, clients, clients_with_faults};
 pub(crate) use clients::{LOCAL_KEY, NotSetUp, are_set_up, endpoint, is_plain};
+
+/// Makes ring the TLS provider of HTTP clients that are built without one, such as reqwest's. A
+/// second time is harmless.
+pub(crate) fn use_ring() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+}

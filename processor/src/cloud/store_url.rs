@@ -78,8 +78,7 @@ impl StoreUrl {
             return Err(error("expected file:… or s3://bucket/prefix".to_owned()));
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        // reqwest is built without a default TLS provider; a second install is harmless.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        super::use_ring();
         let store = builder.with_bucket_name(bucket).build().map_err(|e| error(e.to_string()))?;
         Ok(Self { store: Arc::new(store), prefix: Path::from(prefix), has_content_types: true })
     }

@@ -1,14 +1,11 @@
 //! A GET to another worker's operations server: plain HTTP, one answer, bounded.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::error::Error;
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use reqwest::{Client, StatusCode, Url};
+
+use crate::cloud::use_ring;
 
 /// Connecting, asking and reading together. ECS gives a health check five seconds.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -36,35 +33,25 @@ pub async fn get(url: &str) -> Result<(StatusCode, String), GetError> {
 }
 
 async fn ask(url: &str) -> Result<(StatusCode, String), String> {
-    let text = |error: &dyn std::error::Error| error.to_string();
-    let uri: Uri = url.parse().map_err(|e| text(&e))?;
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
-    let authority = authority.ok_or("expected http://HOST:PORT")?;
-    let host = authority.host().trim_matches(['[', ']']);
-    let port = authority.port_u16().unwrap_or(80);
-    let socket = TcpStream::connect((host, port)).await.map_err(|e| text(&e))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(socket)).await.map_err(|e| text(&e))?;
-    let driver = tokio::spawn(connection);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path).header(header::HOST, authority.as_str()).body(String::new());
-    let answer = sender.send_request(request.map_err(|e| text(&e))?).await.map_err(|e| text(&e))?;
-    let status = answer.status();
-    let body = read(answer.into_body()).await;
-    driver.abort();
-    Ok((status, body?))
-}
-
-async fn read(mut body: Incoming) -> Result<String, String> {
+    let url = url.parse::<Url>().ok().filter(|url| url.scheme() == "http");
+    let url = url.ok_or("expected http://HOST:PORT")?;
+    use_ring();
+    let client = Client::builder().no_proxy().build().map_err(|error| cause(&error))?;
+    let mut answer = client.get(url).send().await.map_err(|error| cause(&error))?;
     let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let frame = frame.map_err(|error| error.to_string())?;
-        bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    while let Some(chunk) = answer.chunk().await.map_err(|error| cause(&error))? {
+        bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_BODY_BYTES {
             return Err(format!("the answer exceeds {MAX_BODY_BYTES} bytes"));
         }
     }
-    String::from_utf8(bytes).map_err(|_| "the answer is not UTF-8".to_owned())
+    let body = String::from_utf8(bytes).map_err(|_| "the answer is not UTF-8")?;
+    Ok((answer.status(), body))
+}
+
+/// Returns the innermost words of an error: those of the system.
+fn cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 #[cfg(test)]
