@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::body::{self, Body};
 use super::{Page, Room, runbook, session, widgets};
 use crate::clock::now;
-use crate::report::{self, Source, html};
+use crate::report::{self, ReportReader, html};
 
 /// The files of the page: path, type, text.
 const FILES: [(&str, &str, &str); 6] = [
@@ -166,9 +166,9 @@ async fn report_page(room: &Room, channel: &str) -> Response<Body> {
     let Ok(_turn) = room.reports.try_acquire() else {
         return reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "other reports are being made\n");
     };
-    let now = jiff::Timestamp::from_millisecond(now().0).unwrap_or_default();
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let source = Source::new(&room.clients.dynamodb, &room.config.tables);
+    let time = jiff::Timestamp::from_millisecond(now().0).unwrap_or_default();
+    let today = time.to_zoned(TimeZone::UTC).date();
+    let source = ReportReader::new(&room.clients.dynamodb, &room.config.tables);
     let channel = report::channel_id(channel).to_owned();
     let runtime = tokio::runtime::Handle::current();
     // A report folds the rows of a day, which is not work for a thread that serves others.

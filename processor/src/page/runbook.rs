@@ -9,11 +9,13 @@ macro_rules! articles {
 }
 
 /// By the alarm's name without its prefix.
-const ARTICLES: [(&str, &str); 11] = articles![
+const ARTICLES: [(&str, &str); 13] = articles![
     "ChatActivity",
     "EventDeadLetters",
+    "FailedTasks",
     "IngestFrameRate",
     "ProcessorLag",
+    "ProcessorOutboxAge",
     "RejectedRecords",
     "ReportFailed",
     "RetentionGap",
