@@ -8,7 +8,7 @@ use crate::process::{Program, state};
 fn a_worker_that_subscribes_writes_the_rows_of_one_that_polls() {
     let dir = state();
     let (slices, _) = sample::write(dir.path(), 2, 1);
-    let [polled, pushed] = ["polled", "pushed"].map(|name| dir.path().join(name));
+    let [polled, pushed] = ["polled.csv", "pushed.csv"].map(|name| dir.path().join(name));
     let local = Program::new(&["local", "--port", "0", "--state", ":memory:", "--rows-out"]);
     local.arg(&polled).arg("--input").args(&slices).run_to_end();
 

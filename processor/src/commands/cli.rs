@@ -60,8 +60,9 @@ pub struct ConfigArgs {
 }
 
 /// Commands that print their own progress log only what went wrong. The embedded DynamoDB warns of
-/// every refused condition, which is how rows are merged.
-const LITTLE: &str = "warn,dynoxide=error";
+/// every refused condition, which is how rows are merged; the SDK of every place where it found no
+/// credentials or region, which is told in one line of our own.
+const LITTLE: &str = "warn,dynoxide=error,aws_config=error";
 
 impl ConfigArgs {
     /// Returns the filter of the log.
