@@ -436,7 +436,7 @@ fn a_source_without_use_is_told_by_the_exit_code() {
     let (code, error) = local().arg("--input").arg(&file).fails();
     assert_eq!(code, 65, "{error}");
     let (code, error) = replay(&["--from", "2026-03-02T00:00:00Z", "--to", "2026-03-01T00:00:00Z"])
-        .args(&["kinesis:ivs-events", "--rows-out"])
+        .args(&["kinesis:ivs-events", "--endpoint-url", "http://127.0.0.1:1", "--rows-out"])
         .arg(&rows)
         .fails();
     assert_eq!(code, 65, "{error}");

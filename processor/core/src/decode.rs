@@ -139,7 +139,7 @@ pub fn decode<'a>(
     event(flat.kind()?, &flat, text, &Context::from(arrival), limits)
 }
 
-/// Returns a line as text, if it is no longer than allowed.
+/// Returns a line as text, if its length is allowed.
 #[inline(always)]
 fn text<'a>(line: &'a [u8], limits: &DecodeLimits) -> Result<&'a str, Rejection> {
     if let Some(rejection) = too_large(line.len(), limits) {
