@@ -141,9 +141,10 @@ async fn broken(site: &Site, objects: &[(ObjectMeta, Vec<u8>)], out: &Path) {
     let named = format!("s3://archive/{} is damaged at byte {half} ", meta.location);
     assert!(error.contains(&named), "{named:?} is not in:\n{error}");
     assert!(std::fs::read_to_string(out).unwrap().lines().count() > 1, "the rest is processed");
-    for (source, said) in
-        [("s3://archive/nothing", "holds no object"), ("s3://no-such-bucket/a", "no-such-bucket")]
-    {
+    for (source, said) in [
+        ("s3://archive/nothing", "holds nothing that can be read"),
+        ("s3://no-such-bucket/a", "no-such-bucket"),
+    ] {
         let (code, error) = site.program(&["replay", source]).arg("--rows-out").arg(out).fails();
         assert_eq!(code, 1);
         assert!(error.contains(said), "{error}");
