@@ -64,7 +64,7 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
     let minute = ["--from", "2026-03-01T20:02:00Z", "--to", "2026-03-02"];
     assert_eq!(rows(&minute).lines().count(), 2);
     let ndjson = dir.path().join("rows.ndjson");
-    at(&["rows", "--channel", "ch-1", "--out"]).arg(&ndjson).run_to_end();
+    at(&["rows", "--channel", "ch-1"]).arg("--out").arg(&ndjson).run_to_end();
     let text = std::fs::read_to_string(&ndjson).unwrap();
     let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(first["viewers_last"], 7, "{text}");

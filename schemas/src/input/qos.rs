@@ -59,6 +59,17 @@ pub enum LiveMeasure {
     Text(#[schemars(extend("pattern" = r"^-?(0|[1-9]\d{0,8})(\.\d+)?$"))] String),
 }
 
+/// A yes or no, which the sample's API turns into text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum LooseFlag {
+    /// A JSON boolean.
+    Flag(bool),
+    /// Its text.
+    Text(#[schemars(extend("pattern" = r"^(true|false)$"))] String),
+}
+
 /// A latency in seconds, as [`LiveMeasure`] has it in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -82,7 +93,7 @@ pub struct Common {
     /// `web`, `android` or `ios`.
     pub client_platform: Option<String>,
     /// Whether the source is live.
-    pub is_live: Option<bool>,
+    pub is_live: Option<LooseFlag>,
     /// Time of receipt at the API, added in transit.
     pub event_time: Option<Time>,
 }
