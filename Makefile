@@ -18,7 +18,7 @@ setup: ## check what must be installed, and say what is missing
 	@command -v cc >/dev/null || { echo "make: a C compiler is missing (Debian: apt install build-essential)"; exit 1; }
 
 run: setup ## the whole path on this machine: make run ARGS="--for 60s"
-	$(CARGO) run --locked --quiet -p ivs-processor -- local $(ARGS)
+	$(CARGO) run --locked -p ivs-processor -- local $(ARGS)
 
 test: setup ## every test of the workspace, the simulator's 22,000 seeds included
 	SIM_START=$(START) $(CARGO) test --locked --workspace
