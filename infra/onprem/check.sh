@@ -5,6 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 program=${1:-}
+[ -z "$program" ] || program=$(cd "$(dirname "$program")" && pwd)/$(basename "$program")
 
 command -v promtool >/dev/null || { echo "check.sh: promtool is missing (Debian: apt install prometheus)"; exit 1; }
 cd "$here/prometheus"
@@ -12,7 +13,6 @@ promtool check config prometheus.yml
 promtool test rules alerts.test.yml
 if command -v amtool >/dev/null; then amtool check-config ../alertmanager/alertmanager.yml; fi
 [ -n "$program" ] || exit 0
-program=$(cd "$(dirname "$program")" && pwd)/$(basename "$program")
 
 work=$(mktemp -d)
 pids=()

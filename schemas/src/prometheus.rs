@@ -66,7 +66,7 @@ pub fn family(metric: &Metric) -> Option<Family> {
         Unit::Percent => {
             (words.trim_end_matches("_percent").trim_end_matches("_ratio"), "ratio", 0.01)
         }
-        Unit::BitsPerSecond => (words.as_str(), "bits_per_second", 1.0),
+        Unit::BitsPerSecond => (words.as_str(), "bps", 1.0),
     };
     let kind = if metric.statistic == Statistic::Sum { Kind::Counter } else { Kind::Gauge };
     let end = if unit.is_empty() { String::new() } else { format!("_{unit}") };

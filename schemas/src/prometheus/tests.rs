@@ -8,7 +8,7 @@ fn a_family_ends_in_its_base_unit() {
     let name = |metric| family(&metric).unwrap();
     let cases = [
         (m::CURRENT_VIEWERS, "ivs_channel_current_viewers", Kind::Gauge, 1.0),
-        (m::STREAM_BITRATE, "ivs_channel_stream_bitrate_bits_per_second", Kind::Gauge, 1.0),
+        (m::STREAM_BITRATE, "ivs_channel_stream_bitrate_bps", Kind::Gauge, 1.0),
         (m::VIEWER_DROP_PERCENT, "ivs_channel_viewer_drop_ratio", Kind::Gauge, 0.01),
         (m::REBUFFER_RATIO, "ivs_channel_rebuffer_ratio", Kind::Gauge, 0.01),
         (m::STARTUP_TIME, "ivs_channel_startup_time_seconds", Kind::Gauge, 0.001),
