@@ -13,6 +13,7 @@ mod lambda;
 mod metrics;
 mod ops;
 mod process;
+mod readme;
 mod refused;
 mod replay;
 mod resources;

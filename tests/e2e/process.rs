@@ -36,6 +36,12 @@ impl Program {
         Self(command)
     }
 
+    /// Runs it in a folder.
+    pub(crate) fn in_folder(mut self, dir: &Path) -> Self {
+        self.0.current_dir(dir);
+        self
+    }
+
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.0.arg(arg);
         self

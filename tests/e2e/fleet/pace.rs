@@ -9,8 +9,9 @@ use kinesis_fleet::LeaseStore;
 /// Between two probes.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Asks the endpoint for the leases, again and again, and keeps the longest that one round took
-/// beyond the pause before it: a timer and a request, of which every step of a succession consists.
+/// A probe that asks the endpoint for the leases, again and again, and keeps the longest that one
+/// round took beyond the pause before it: a timer and a request, of which every step of a
+/// succession consists.
 pub(crate) struct Pace {
     slowest_ms: Arc<AtomicU64>,
     probing: tokio::task::JoinHandle<()>,
