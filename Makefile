@@ -8,7 +8,7 @@ ROUNDS ?= 3
 THREADS ?= 2
 PEERS := target/peers
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny web sim bench bench-core bench-peers bench-hot independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ test: setup ## every test of the workspace, the simulator's 22,000 seeds include
 page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
 	$(CARGO) test --locked --workspace --test page
 
-check: fmt-check lint test independent page cdk deploy-test onprem ## what CI runs
+check: fmt-check lint doc spelling test independent page cdk deploy-test onprem web ## what CI runs
 
 fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
@@ -34,7 +34,15 @@ fmt-check: ## formatting
 lint: ## clippy, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
 
-deny: ## licences, advisories, bans; installs cargo-deny when it is missing
+doc: setup ## the documentation of every crate, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
+
+SPELLING = target/spelling
+spelling: ## spelling of code and documents; needs Python 3 with venv
+	@test -x $(SPELLING)/bin/typos || { python3 -m venv $(SPELLING) && $(SPELLING)/bin/pip install --quiet typos==1.52.0; }
+	$(SPELLING)/bin/typos
+
+deny: ## licenses, advisories, bans; installs cargo-deny when it is missing
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 
@@ -75,6 +83,10 @@ deploy-test: ## the template on an emulator (ministack, in infra/cdk/.venv); nee
 onprem: setup ## Prometheus, its rules and a worker; needs prometheus with promtool, and Python 3
 	$(CARGO) build --locked --quiet -p ivs-processor
 	infra/onprem/check.sh target/debug/ivs-processor
+
+web: setup ## the reporter for web players, at last against a `local`; needs Node 20+
+	$(CARGO) build --locked --quiet -p ivs-processor
+	clients/web/check.sh target/debug/ivs-processor
 
 synth: ## the CloudFormation template; no network after npm ci, no docker, no credentials
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run synth

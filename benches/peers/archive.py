@@ -4,7 +4,7 @@ The same arguments give the same bytes. DIR/plain, DIR/gzip (level 6) and DIR/zs
 lines in parts of 400,000 records, in arrival order, and DIR/clean the plain ones without those that are no
 JSON. Two hours, 200 channels by Zipf popularity, 1,000 sessions; 66.7 % player telemetry, 32.8 %
 metrics_update, 0.5 % IVS stream events; 1 % exact duplicates within 20 s, 5 % out of order by up to 90 s, one
-line in 10,000 spoilt (cut, no JSON, a comma lost, a comma too many).
+line in 10,000 spoiled (cut, no JSON, a comma lost, a comma too many).
 """
 import argparse
 import bisect
@@ -65,7 +65,7 @@ def lifecycle(rng, channel, session, ms):
             f'"Stream {rng.choice(("Start", "End"))}","channel_name":"c","stream_id":"{session}"}}}}')
 
 
-def spoilt(rng, line):
+def spoiled(rng, line):
     kind = rng.randrange(10)
     if kind < 6:
         return line[:1 + rng.randrange(len(line) - 2)]
@@ -95,7 +95,7 @@ def lines(records, seed):
         make = telemetry if kind < 0.667 else gauge if kind < 0.995 else lifecycle
         line = make(rng, channel, session, ms)
         if make is not lifecycle and rng.random() < 0.0001:
-            yield spoilt(rng, line), False
+            yield spoiled(rng, line), False
             continue
         if make is telemetry:
             recent.append((arrival, line))

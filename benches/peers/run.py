@@ -99,7 +99,7 @@ def main():
         for form, dedupe in cases:
             for name in ("replay", "duckdb", "polars"):
                 if name == "polars" and form != "plain":
-                    continue  # it stops at the first spoilt line, and only the plain files come without
+                    continue  # it stops at the first spoiled line, and only the plain files come without
                 result = once(ours(form, dedupe) if name == "replay" else peer(name, form, dedupe))
                 if result:
                     measured.setdefault((form, dedupe, name), []).append(result)

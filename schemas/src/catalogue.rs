@@ -1,5 +1,5 @@
-//! The metric catalogue: every CloudWatch metric this processor emits, every alarm, and the widgets of
-//! the dashboard.
+//! The metric catalogue: every CloudWatch metric this processor emits, every alarm, and the widgets
+//! of the dashboard.
 //!
 //! CloudWatch does not roll custom metrics up over dimensions, so a metric is sent once per
 //! dimension set listed here. An alarm can only name a metric of this catalogue.
@@ -234,6 +234,14 @@ impl Alarm {
     ///
     /// CloudWatch looks at 10,000 metrics and 500 series of a query at most; the order brings the
     /// worst ones in.
+    ///
+    /// ```
+    /// use ivs_schemas::catalogue::ALARMS;
+    ///
+    /// for alarm in ALARMS.iter().filter(|alarm| alarm.group_by.is_some()) {
+    ///     assert!(alarm.query().is_some_and(|query| query.contains(alarm.metric.name)));
+    /// }
+    /// ```
     #[must_use]
     pub fn query(&self) -> Option<String> {
         let dimension = self.group_by?;

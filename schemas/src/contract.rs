@@ -17,7 +17,7 @@ pub enum Direction {
     Output,
 }
 
-/// The field by which an object is recognised.
+/// The field by which an object is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// This field has this text.
@@ -37,7 +37,7 @@ pub struct Contract {
     pub title: &'static str,
     /// Which way the objects travel.
     pub direction: Direction,
-    /// How the objects are recognised.
+    /// How the objects are recognized.
     pub mark: Mark,
     schema: fn() -> Value,
 }
@@ -63,6 +63,15 @@ impl Contract {
 
 /// Returns the input schema a record belongs to, told by its fields as the decoder does; `None` if
 /// the value is not an object or of no known kind.
+///
+/// ```
+/// use ivs_schemas::contract::contract_of;
+/// use serde_json::json;
+///
+/// let record = json!({ "type": "player_telemetry", "playerId": "p-1" });
+/// assert_eq!(contract_of(&record).map(|contract| contract.name), Some("player-telemetry"));
+/// assert!(contract_of(&json!({ "type": "something else" })).is_none());
+/// ```
 #[must_use]
 pub fn contract_of(record: &Value) -> Option<&'static Contract> {
     let object = record.as_object()?;

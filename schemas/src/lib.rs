@@ -1,4 +1,4 @@
-//! The contract of `ivs-processor`, in one place and without behaviour: what the resources are
+//! The contract of `ivs-processor`, in one place and without behavior: what the resources are
 //! called, what the tables hold, which metrics and alarms exist, what comes in and what goes out.
 //!
 //! The same facts are exported as JSON under `schemas/json/` for everything that is not Rust (the

@@ -48,7 +48,7 @@ fn variants(original: &Value, change: impl Fn(&mut Value)) -> Vec<(String, Value
 }
 
 #[test]
-fn every_sample_is_valid_and_recognised() {
+fn every_sample_is_valid_and_recognized() {
     for contract in CONTRACTS {
         let validator = validator(contract);
         for (path, sample) in samples(contract) {

@@ -29,7 +29,7 @@ pub struct StreamStart {
     pub channel_id: Id,
     /// When it happened.
     pub timestamp: Option<Time>,
-    /// Id of the event, by which repeats are recognised.
+    /// Id of the event, by which repeats are recognized.
     pub event_id: Option<Id>,
     /// The broadcaster.
     pub streamer_user_id: Option<String>,
@@ -52,7 +52,7 @@ pub struct StreamEnd {
     pub channel_id: Id,
     /// When it happened.
     pub timestamp: Option<Time>,
-    /// Id of the event, by which repeats are recognised.
+    /// Id of the event, by which repeats are recognized.
     pub event_id: Option<Id>,
     /// Length of the stream, seconds.
     pub duration: Option<Measure>,
@@ -77,7 +77,7 @@ pub struct MetricsUpdate {
     pub channel_id: Id,
     /// When it was measured.
     pub timestamp: Option<Time>,
-    /// Id of the event, by which repeats are recognised.
+    /// Id of the event, by which repeats are recognized.
     pub event_id: Option<Id>,
     /// Viewers now.
     pub current_viewers: Option<Measure>,

@@ -44,7 +44,7 @@ pub struct ChatLogRecord {
     pub kind: ChatKind,
     /// Version of the log's format.
     pub version: Option<String>,
-    /// The message as clients receive it; only its id, by which repeats are recognised, and a room
+    /// The message as clients receive it; only its id, by which repeats are recognized, and a room
     /// are read.
     pub payload: Option<ChatPayload>,
     /// ARN of the room.

@@ -48,7 +48,7 @@ pub struct PlayerTelemetry {
     pub kind: PlayerTelemetryType,
     /// Version of the producer's format.
     pub schema_version: Option<Measure>,
-    /// Id of the event, by which repeats are recognised.
+    /// Id of the event, by which repeats are recognized.
     pub event_id: Option<Id>,
     /// Id of the session: the IVS `stream_id`.
     pub session_id: Id,
