@@ -1,3 +1,3 @@
-//! Shared ground of the test suites: a seeded generator.
+//! Shared ground of the test suites: the only source of chance in every test.
 
-pub mod rng;
+pub use seeded as rng;

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use ivs_core::epoch::ElapsedMs;
 use kinesis_model::EpochMs;
 
-/// Now, by the system's clock; 0 before 1970.
+/// Returns now, by the system's clock; 0 before 1970.
 #[must_use]
 pub fn now() -> EpochMs {
     let since = wall().duration_since(UNIX_EPOCH).unwrap_or_default();

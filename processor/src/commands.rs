@@ -10,6 +10,7 @@ mod config;
 mod documented;
 mod duration;
 mod examples;
+mod failure;
 #[cfg(feature = "local")]
 mod generate;
 mod health;
@@ -39,6 +40,10 @@ use crate::config::{Config, ConfigError, load};
 use crate::items::pages::ReadError;
 use crate::ops::OpsError;
 use cli::{Cli, Command};
+pub(crate) use failure::DataError;
+#[cfg(feature = "local")]
+pub(crate) use failure::UsageError;
+use failure::usable;
 use ivs_core::report::PeriodError;
 use printable::Printable;
 
@@ -51,7 +56,7 @@ const UNAVAILABLE: u8 = 69;
 /// The exit code when the same may work later (`EX_TEMPFAIL`).
 const LATER: u8 = 75;
 
-/// Returns the program: runs the command line it was given, on a runtime of its own.
+/// Runs the program: the command line it was given, on a runtime of its own.
 ///
 /// Not `async`: a future is compiled where it is polled, so every binary would compile it all anew.
 #[must_use]
@@ -80,8 +85,8 @@ fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
-/// Runs a command: 0 if it did what it was asked to, else as `docs/operations.md` lists them; `audit`
-/// has codes of its own.
+/// Runs a command: 0 if it did what it was asked to, else as `docs/operations.md` lists them;
+/// `audit` has codes of its own.
 async fn run(cli: Cli) -> ExitCode {
     let log_json = cli.config.log_json;
     logging::start(cli.config.log_filter(&cli.command), log_json);
@@ -133,15 +138,15 @@ async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {
         Command::Leases { command } => leases::run(&config, &command).await?,
         Command::Health(args) => health::run(&config, &args).await?,
         Command::Config { command } => config::run(&config, &command)?,
-        Command::Completions(args) => completions::run(&args)?,
-        Command::Man(args) => completions::man(&args)?,
+        Command::Completions(args) => completions::run(&args, Cli::command())?,
+        Command::Man(args) => completions::man(&args, Cli::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns whether a command calls AWS from the beginning, so that it is worth asking first whether
-/// it can. Lambda functions have what they need from Lambda, and a worker looks for everything that it
-/// needs by itself, without this check's short patience with an instance's metadata service.
+/// it can. Lambda functions have what they need from Lambda, and a worker looks for everything that
+/// it needs by itself, without this check's short patience with an instance's metadata service.
 fn needs_aws(command: &Command) -> bool {
     match command {
         Command::Rows(_)
@@ -170,32 +175,6 @@ fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
         eprintln!("ivs-processor: {}", Printable(text));
     }
     ExitCode::from(code)
-}
-
-/// Arguments that do not go together.
-#[cfg(feature = "local")]
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(pub(crate) String);
-
-/// Input of which nothing, or little, could be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct DataError(pub(crate) String);
-
-/// Refuses to call it a success when nine of ten records or more were rejected: it was hardly meant
-/// so.
-fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::Result<()> {
-    let others = read.saturating_sub(rejected);
-    if allow_rejects || rejected == 0 || others.saturating_mul(10) > read {
-        return Ok(());
-    }
-    let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };
-    Err(DataError(format!(
-        "{all} {read} records were rejected, most as {most}: is this the right source? Look at what was \
-         kept of them, or say --allow-rejects"
-    ))
-    .into())
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

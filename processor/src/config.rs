@@ -62,7 +62,8 @@ pub struct Aws {
     pub dynamodb_endpoint_url: String,
     /// Another endpoint for Kinesis alone; empty means the first one.
     pub kinesis_endpoint_url: String,
-    /// Another endpoint for S3 alone; empty means the first one, or what `AWS_ENDPOINT_URL_S3` says.
+    /// Another endpoint for S3 alone; empty means the first one, or what `AWS_ENDPOINT_URL_S3`
+    /// says.
     pub s3_endpoint_url: String,
 }
 
@@ -252,13 +253,14 @@ impl Default for Worker {
 }
 
 impl Worker {
-    /// Bytes for images of rows, a part of the whole.
+    /// Returns the bytes for images of rows, a part of the whole.
     #[must_use]
     pub fn row_cache_bytes(&self) -> usize {
         self.memory_mb * 1_024 * 1_024 / 8
     }
 
-    /// Bytes for what is read, folded and on its way out; the rest is the program's own.
+    /// Returns the bytes for what is read, folded and on its way out; the rest is the program's
+    /// own.
     #[must_use]
     pub fn epochs_bytes(&self) -> u64 {
         self.memory_mb as u64 * 1_024 * 1_024 * 5 / 8
@@ -288,7 +290,8 @@ impl Default for CloudWatch {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outbox {
-    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put there.
+    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put
+    /// there.
     pub patience_ms: u64,
     /// Most megabytes of a worker there; beyond that the oldest are given up, and counted.
     pub max_mb: u64,
@@ -301,7 +304,7 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// Most bytes of a worker there.
+    /// Returns the most bytes that a worker keeps there.
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
         self.max_mb.saturating_mul(1_024 * 1_024)
@@ -355,7 +358,8 @@ pub struct Ops {
     /// Whether the page is served under `/`: what is live, alarms, the fleet, rejected records. It
     /// asks AWS for figures while somebody looks.
     pub page: bool,
-    /// Channels in `/metrics`, those with the most viewers; each is about 20 series. 0 tells of none.
+    /// Channels in `/metrics`, those with the most viewers; each is about 20 series. 0 tells of
+    /// none.
     pub channels: usize,
 }
 

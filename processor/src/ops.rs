@@ -1,28 +1,30 @@
 //! The operations server: what a worker says about itself to who asks over HTTP.
 //!
 //! `/healthz`: the process lives and its loops turn. `/readyz`: it can do its work. `/metrics`:
-//! OpenMetrics or Prometheus text. `/status`: JSON. It serves from before the worker joins its fleet until after it
-//! has left.
+//! OpenMetrics or Prometheus text. `/status`: JSON. It serves from before the worker joins its
+//! fleet until after it has left.
 
 pub mod client;
 mod http;
 pub mod metrics;
 pub mod openmetrics;
+mod phase;
 pub mod probe;
+mod site;
+mod state;
 pub mod status;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
-use kinesis_model::EpochMs;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::clock::now;
-use crate::page::Page;
+pub use phase::Phase;
+pub use site::{Body, Site};
+
 use crate::worker::Watch;
+use state::OpsState;
 
 /// Why the operations server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,48 +45,6 @@ pub enum OpsError {
     },
 }
 
-/// Where the worker stands.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// It is joining its fleet.
-    Starting,
-    /// It works.
-    Running,
-    /// It is leaving: open epochs are committed and leases given back.
-    Draining,
-}
-
-/// The state from which the server answers.
-#[derive(Debug)]
-struct OpsState {
-    started: Instant,
-    started_ms: EpochMs,
-    /// Names by which it may be asked, besides addresses and localhost.
-    hosts: Vec<String>,
-    /// Channels told of in `/metrics`.
-    channels: usize,
-    worker: Mutex<(Phase, Option<Watch>)>,
-    page: OnceLock<Arc<Page>>,
-}
-
-impl OpsState {
-    fn new(channels: usize, hosts: &[String]) -> Self {
-        Self {
-            started: crate::clock::instant(),
-            started_ms: now(),
-            hosts: hosts.to_vec(),
-            channels,
-            worker: Mutex::new((Phase::Starting, None)),
-            page: OnceLock::new(),
-        }
-    }
-
-    fn worker(&self) -> MutexGuard<'_, (Phase, Option<Watch>)> {
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A running operations server. Dropping it ends it and cuts its connections.
 #[derive(Debug)]
 pub struct Ops {
@@ -94,7 +54,8 @@ pub struct Ops {
 }
 
 impl Ops {
-    /// Binds and serves, telling of the `channels` with the most viewers. Call it inside a Tokio runtime.
+    /// Binds and serves, telling of the `channels` with the most viewers. Call it inside a Tokio
+    /// runtime.
     ///
     /// # Errors
     /// See [`OpsError`].
@@ -126,12 +87,12 @@ impl Ops {
     }
 
     /// Serves the page under `/` too, from now on.
-    pub fn serve_page(&self, page: Arc<Page>) {
+    pub fn serve_page(&self, page: Arc<dyn Site>) {
         // A second one would show the same.
         let _is_first = self.state.page.set(page).is_ok();
     }
 
-    /// The worker has joined its fleet.
+    /// Notes that the worker has joined its fleet.
     pub fn running(&self, worker: Watch) {
         if let Some(page) = self.state.page.get() {
             page.running(worker.clone());
@@ -139,7 +100,7 @@ impl Ops {
         *self.state.worker() = (Phase::Running, Some(worker));
     }
 
-    /// The worker is about to leave.
+    /// Notes that the worker is about to leave.
     pub fn draining(&self) {
         if let Some(page) = self.state.page.get() {
             page.draining();

@@ -8,6 +8,7 @@ mod alarms;
 mod answer;
 mod body;
 mod minute;
+mod room;
 mod runbook;
 mod server;
 mod session;
@@ -16,18 +17,18 @@ mod streams;
 mod widgets;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-pub use body::Body;
+pub use room::Headline;
 pub use server::{Server, ServerError, port_or_next};
 
 use crate::cloud::Clients;
 use crate::config::Config;
 use crate::ops::Phase;
-use crate::worker::Watch;
+use room::Room;
 
 /// Reports made at once: each reads the rows of a day.
 const REPORTS_AT_ONCE: usize = 2;
@@ -37,34 +38,6 @@ const REPORTS_AT_ONCE: usize = 2;
 pub struct Page {
     room: Arc<Room>,
     reading: JoinHandle<()>,
-}
-
-/// The state from which every answer is made.
-#[derive(Debug)]
-struct Room {
-    clients: Clients,
-    config: Config,
-    /// Where AWS is, in words.
-    endpoint: String,
-    worker: Mutex<(Phase, Option<Watch>)>,
-    /// The latest snapshot as JSON.
-    snapshots: watch::Sender<Arc<str>>,
-    headlines: watch::Sender<Headline>,
-    watchers: body::Watchers,
-    widgets: tokio::sync::Mutex<widgets::Drawn>,
-    reports: Semaphore,
-}
-
-impl Room {
-    fn worker(&self) -> (Phase, Option<Watch>) {
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Returns whether AWS is an emulator: asking it costs nothing, so that the page asks more
-    /// often.
-    fn is_local(&self) -> bool {
-        crate::cloud::is_plain(&self.config.aws.endpoint_url)
-    }
 }
 
 impl Page {
@@ -91,17 +64,6 @@ impl Page {
         Arc::new(Self { room, reading })
     }
 
-    /// Shows a worker of this process.
-    pub fn running(&self, worker: Watch) {
-        *self.room.worker.lock().unwrap_or_else(PoisonError::into_inner) =
-            (Phase::Running, Some(worker));
-    }
-
-    /// Shows that the worker is about to leave.
-    pub fn draining(&self) {
-        self.room.worker.lock().unwrap_or_else(PoisonError::into_inner).0 = Phase::Draining;
-    }
-
     /// Begins to look on, as a browser does; `None` if too many do.
     #[must_use]
     pub fn headlines(&self) -> Option<Headlines> {
@@ -116,19 +78,6 @@ impl Page {
     pub async fn serve(self: &Arc<Self>, address: SocketAddr) -> Result<Server, ServerError> {
         Server::start(address, Arc::clone(self)).await
     }
-}
-
-/// The page in one line.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Headline {
-    /// Streams that are live.
-    pub streams: usize,
-    /// Their viewers.
-    pub viewers: f64,
-    /// Alarms that fire.
-    pub firing: usize,
-    /// Age of the newest figure; `None` while nothing is live.
-    pub behind_ms: Option<i64>,
 }
 
 /// The headline, kept up to date until this is dropped.

@@ -1,4 +1,4 @@
-//! Reports of channels: read from the tables, analysed by `ivs_core::report`, written as JSON or as
+//! Reports of channels: read from the tables, analyzed by `ivs_core::report`, written as JSON or as
 //! a page.
 
 pub mod html;

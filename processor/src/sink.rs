@@ -1,8 +1,10 @@
 //! Where an epoch's effects go. Each sink answers only when AWS has acknowledged everything (E3);
 //! each is bounded in concurrency, rate and retries.
 
+mod calls;
 pub mod channels;
 mod emit;
+mod error;
 pub mod events;
 mod judged;
 pub mod metrics;
@@ -14,89 +16,18 @@ mod set_aside;
 pub mod stats;
 mod upload;
 
+pub use calls::Rate;
+pub use error::SinkError;
 pub use judged::Judged;
 pub use set_aside::SetAside;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-
-use aws_calls::RetryPolicy;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
 
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config::Config;
-use crate::items::codec::ItemError;
 use crate::sink::stats::Stats;
-
-/// For effects of an epoch: about half a minute, after which the shard's task gives up and whoever
-/// holds the lease next starts the epoch again.
-pub const EFFECT: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 5_000, attempts: 12 };
-
-/// Why an effect did not happen.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SinkError {
-    /// AWS refused, or did not answer in all tries.
-    #[error("{operation} on {target} failed: {reason}")]
-    Aws {
-        /// The API operation.
-        operation: &'static str,
-        /// The table, namespace, bus or object.
-        target: String,
-        /// AWS's words.
-        reason: String,
-    },
-    /// A stored row cannot be read, so nothing can be merged into it.
-    #[error("row {key} of {table} is not ours to merge into: {source}")]
-    Row {
-        /// The table.
-        table: String,
-        /// The row's key.
-        key: String,
-        /// The attribute that is wrong.
-        source: ItemError,
-    },
-    /// DynamoDB will never take the item.
-    #[error("row {key} of {table} is refused: {reason}")]
-    Refused {
-        /// The table.
-        table: String,
-        /// The row's key.
-        key: String,
-        /// DynamoDB's words.
-        reason: String,
-    },
-    /// Others kept writing the row in between.
-    #[error("row {key} of {table} was contended in {tries} tries")]
-    Contended {
-        /// The table.
-        table: String,
-        /// The row's key.
-        key: String,
-        /// How often it was tried.
-        tries: u32,
-    },
-    /// An object could not be stored.
-    #[error("cannot store {path}: {reason}")]
-    Object {
-        /// Its path below the configured URL.
-        path: String,
-        /// The store's words.
-        reason: String,
-    },
-}
-
-impl SinkError {
-    /// Returns whether one row is to blame, and trying again will never help.
-    fn is_the_rows_own(&self) -> bool {
-        matches!(self, Self::Row { .. } | Self::Refused { .. })
-    }
-}
 
 /// All sinks of a process.
 #[derive(Clone, Debug)]
@@ -119,7 +50,7 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Sinks with the configured limits.
+    /// Opens the sinks with the configured limits.
     ///
     /// # Errors
     /// When the archive or the rejects cannot be opened.
@@ -169,39 +100,4 @@ impl Sinks {
             outbox::Services { metrics: self.metrics, events: self.events, objects: self.objects };
         self.outbox.run(services).await;
     }
-}
-
-/// A rate limit shared by all shard tasks; 0 calls a second means none.
-#[derive(Clone, Debug)]
-pub struct Rate(Option<Arc<DefaultDirectRateLimiter>>);
-
-impl Rate {
-    /// Returns a limit of `per_s` cells a second, with a burst of one second's worth.
-    #[must_use]
-    pub fn per_second(per_s: u32) -> Self {
-        let limiter = |per_s| Arc::new(RateLimiter::direct(Quota::per_second(per_s)));
-        Self(NonZeroU32::new(per_s).map(limiter))
-    }
-
-    /// Waits for a cell. Up to 5 ms of jitter keeps tasks that wait together from waking together.
-    pub async fn ready(&self) {
-        if let Some(limiter) = &self.0 {
-            limiter
-                .until_ready_with_jitter(Jitter::up_to(std::time::Duration::from_millis(5)))
-                .await;
-        }
-    }
-}
-
-/// Sends a request until it succeeds, is refused for good, or the tries are used up.
-pub(crate) async fn persist<T, E, F>(
-    stats: &Stats,
-    send: impl FnMut() -> F,
-) -> Result<T, SdkError<E, Response>>
-where
-    F: Future<Output = Result<T, SdkError<E, Response>>>,
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let count = || _ = stats.retries.fetch_add(1, Relaxed);
-    aws_calls::persist(EFFECT, count, send).await
 }

@@ -161,7 +161,7 @@ impl Worker {
         self.fleet.status()
     }
 
-    /// This worker's id.
+    /// Returns this worker's id.
     #[must_use]
     pub fn id(&self) -> &WorkerId {
         self.fleet.worker_id()

@@ -1,8 +1,15 @@
 //! The rules of the house that no compiler checks: the crates that the image links, the length of
-//! files, the openings of comments.
+//! files, who imports whom, how comments begin, where links lead.
 
+mod imports;
+mod links;
+mod prose;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use imports::{Graph, Module};
 
 /// The longest file; the habit is two hundred lines.
 const MAX_LINES: usize = 500;
@@ -60,17 +67,65 @@ fn files_stay_short() {
 
 #[test]
 fn comments_are_read_once() {
-    let clumsy = ["/// What ", "//! What ", " which is no ", " that is no ", " it is no "];
     let mut found = vec![];
     for (path, text) in sources(&[".rs"]) {
-        let comments =
-            text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//"));
-        for (at, line) in comments.filter(|(_, line)| clumsy.iter().any(|word| line.contains(word)))
-        {
-            found.push(format!("{path}:{}: {}", at + 1, line.trim()));
+        let is_product = path.contains("src/") && !path.ends_with("tests.rs");
+        let openings = if is_product { prose::wrong_openings(&text) } else { vec![] };
+        for (line, says) in prose::clumsy(&text).into_iter().chain(openings) {
+            found.push(format!("{path}:{line}: {says}"));
         }
     }
-    assert!(found.is_empty(), "say it plainly:\n{}", found.join("\n"));
+    let rule = "a function begins with a verb in the third person, a type with a noun phrase";
+    assert!(found.is_empty(), "{rule}; say it plainly:\n{}", found.join("\n"));
+}
+
+/// Each crate's folder of sources, and who imports whom in it. Unit tests may import anything.
+fn imports_by_crate() -> BTreeMap<String, Graph> {
+    let mut crates: BTreeMap<String, BTreeMap<Module, String>> = BTreeMap::new();
+    for (path, text) in sources(&[".rs"]) {
+        let Some((folder, file)) = path.split_once("/src/") else { continue };
+        let module = file.trim_end_matches(".rs").split('/').map(str::to_owned);
+        let module: Module = module.filter(|name| name != "lib").collect();
+        let is_test = |name: &String| ["tests", "testing", "main"].contains(&name.as_str());
+        if !module.iter().any(is_test) {
+            crates.entry(folder.to_owned()).or_default().insert(module, text);
+        }
+    }
+    crates.iter().map(|(folder, files)| (folder.clone(), imports::graph(files))).collect()
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let graphs = imports_by_crate();
+    assert!(graphs.len() >= 9, "{:?}", graphs.keys());
+    assert!(graphs["processor"].values().map(std::collections::BTreeSet::len).sum::<usize>() > 500);
+    for (folder, graph) in &graphs {
+        let circles = imports::circles(graph);
+        let names: Vec<Vec<_>> =
+            circles.iter().map(|one| one.iter().map(|file| file.join("/")).collect()).collect();
+        assert!(names.is_empty(), "{folder}: move what both need into a third file: {names:#?}");
+    }
+}
+
+/// The folders of the program: each may use those behind it, as `docs/architecture.md` says.
+const FLOORS: [&str; 12] = [
+    "commands", "page", "ops", "worker", "replay", "producer", "sink", "report", "archive",
+    "items", "cloud", "config",
+];
+
+#[test]
+fn folders_use_only_those_below_them() {
+    let floor =
+        |module: &Module| FLOORS.iter().position(|name| module.first().is_some_and(|f| f == name));
+    let mut found = vec![];
+    for (from, imported) in &imports_by_crate()["processor"] {
+        for to in imported {
+            if floor(from).zip(floor(to)).is_some_and(|(from, to)| to < from) {
+                found.push(format!("{} uses {}", from.join("/"), to.join("/")));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
@@ -80,4 +135,10 @@ fn nothing_is_left_behind() {
         |path: &&str| [".orig", ".rej", ".bak", ".swp"].iter().any(|e| path.ends_with(e));
     let stray: Vec<_> = listed.lines().filter(is_stray).collect();
     assert!(stray.is_empty(), "nobody needs {stray:?}");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let broken = links::broken(&sources(&[".md"]), |path| root().join(path).exists());
+    assert!(broken.is_empty(), "nothing is there:\n{}", broken.join("\n"));
 }

@@ -45,7 +45,7 @@ fn session_number(session_id: &str) -> u64 {
     session_id.trim_start_matches("st-").parse().expect("the world's own session names")
 }
 
-/// Returns what must hold once everything has been read and committed.
+/// Checks what must hold once everything has been read and committed.
 pub(crate) fn at_rest(world: &World) -> Result<(), String> {
     every_row(world)?;
     every_record_counted(world)?;

@@ -2,7 +2,7 @@
 //! expire as `kinesis_fleet` decides, on clocks that disagree, while shards are split and merged.
 //!
 //! The planner and the comparison of shards and leases are the product's own. What the coordinator
-//! does around them (scans, heartbeats, hand-overs, releases) is modelled here, step by step, with
+//! does around them (scans, heartbeats, hand-overs, releases) is modeled here, step by step, with
 //! a fault possible between any two.
 
 mod member;
@@ -151,7 +151,7 @@ impl FleetWorld {
         self.world.log.iter().any(|log| log.parents.contains(&shard))
     }
 
-    /// Returns one step of one worker, chosen by chance.
+    /// Takes one step of one worker, chosen by chance.
     fn step(&mut self, rng: &mut Rng) -> Result<(), String> {
         self.now_ms += rng.below(STEP_MS);
         for (shard, is_resharded) in self.resharded().into_iter().enumerate() {
@@ -177,7 +177,7 @@ impl FleetWorld {
         self.regular(at, rng)
     }
 
-    /// Returns what a worker does when nothing happens to it.
+    /// Does what a worker does when nothing happens to it.
     fn regular(&mut self, at: usize, rng: &mut Rng) -> Result<(), String> {
         let member = &self.members[at];
         let now = member.mono(self.now_ms);

@@ -59,7 +59,7 @@ fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
     Err("liveness: the world does not come to rest".to_owned())
 }
 
-/// Returns one action of one worker, chosen by chance.
+/// Carries out one action of one worker, chosen by chance.
 fn act(
     world: &mut World,
     held: &mut Vec<Holder>,

@@ -76,7 +76,7 @@ impl Memory {
         }
     }
 
-    /// Returns what the machine asked for.
+    /// Notes what the machine asked for.
     pub(crate) fn note(&mut self, effects: &[Effect]) -> Result<(), String> {
         for effect in effects {
             match effect {
@@ -113,7 +113,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Returns each line adds a window or a fact. The summaries of their sessions come on top.
+    /// Checks that each line adds a window or a fact. The summaries of their sessions come on top.
     fn check_rows(&self, rows: &Rows) -> Result<(), String> {
         let count = rows.metrics.len() + rows.timeline.len();
         match self.most_rows {

@@ -197,7 +197,7 @@ impl World {
         self.writers.remove(&worker);
     }
 
-    /// Returns a step of each lane of a worker's row writer.
+    /// Takes a step of each lane of a worker's row writer.
     pub(crate) fn write_step(&mut self, worker: usize, rng: &mut Rng) -> Result<(), String> {
         let Some(mut writers) = self.writers.remove(&worker) else { return Ok(()) };
         let (log, prepared) = (&self.log, &self.prepared);
@@ -212,8 +212,8 @@ impl World {
         metrics.and(summaries)
     }
 
-    /// Creates the leases of a shard's children whose other parents are finished; one that exists is
-    /// left as it is.
+    /// Creates the leases of a shard's children whose other parents are finished; one that exists
+    /// is left as it is.
     pub(crate) fn create_children(&mut self, parent: usize) {
         for child in 0..self.log.len() {
             let parents = &self.log[child].parents;

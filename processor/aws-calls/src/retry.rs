@@ -39,7 +39,8 @@ impl RetryPolicy {
     }
 }
 
-/// A running sequence of waits.
+/// A running sequence of waits, for tries that change something of the caller's: what is left to be
+/// sent, or where to go on. Others use [`retry`].
 #[derive(Debug)]
 pub struct Backoff {
     waits: ExponentialBackoff,
@@ -58,6 +59,35 @@ impl Backoff {
         }
     }
 
+    /// Waits before another try, if that may help and one is left.
+    ///
+    /// ```
+    /// use aws_calls::{Failed, RetryPolicy};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Failed<&'static str>> {
+    /// let mut tries = RetryPolicy { initial_ms: 1, max_ms: 1, attempts: 3 }.start();
+    /// let mut answers = ["throttled", "throttled", "stored"].into_iter();
+    /// let mut attempt = || match answers.next() {
+    ///     Some("stored") => Ok(()),
+    ///     _ => Err(Failed::ForNow("throttled")),
+    /// };
+    /// while let Err(failed) = attempt() {
+    ///     tries.again(failed).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The failure, when it is final.
+    pub async fn again<E>(&mut self, failed: Failed<E>) -> Result<(), Failed<E>> {
+        match failed {
+            Failed::ForNow(_) if self.wait().await => Ok(()),
+            failed => Err(failed),
+        }
+    }
+
     /// Returns how long to wait before the next try; `None` when there is none left.
     pub fn next_wait(&mut self) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
@@ -65,9 +95,55 @@ impl Backoff {
     }
 }
 
+/// Sleeps once, from half to one and a half times `mean_ms`.
+pub async fn pause(mean_ms: u64) {
+    RetryPolicy { initial_ms: mean_ms, max_ms: mean_ms, attempts: 2 }.start().wait().await;
+}
+
+/// A try that failed, and whether another one may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed<E> {
+    /// The next try may succeed. As a final result: the tries are used up.
+    ForNow(E),
+    /// The next try would fail too.
+    ForGood(E),
+}
+
+impl<E> Failed<E> {
+    /// Returns the error alone.
+    pub fn into_error(self) -> E {
+        let (Self::ForNow(error) | Self::ForGood(error)) = self;
+        error
+    }
+}
+
+/// Tries until it succeeds, fails for good, or the policy's tries are used up. What the try is and
+/// which failure is worth another one is the caller's; that a try may have been carried out with
+/// only its answer lost, too.
+///
+/// # Errors
+/// The last failure.
+pub async fn retry<T, E, F>(
+    policy: RetryPolicy,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, Failed<E>>
+where
+    F: Future<Output = Result<T, Failed<E>>>,
+{
+    let mut backoff = policy.start();
+    loop {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(failed) => backoff.again(failed).await?,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const THREE: RetryPolicy = RetryPolicy { initial_ms: 1, max_ms: 2, attempts: 3 };
 
     #[test]
     fn waits_are_bounded_in_number_and_length() {
@@ -77,5 +153,26 @@ mod tests {
         assert_eq!(waits.len(), 5);
         assert!(waits.iter().all(|wait| *wait <= Duration::from_millis(300)), "{waits:?}");
         assert!(waits[0] >= Duration::from_millis(50), "{waits:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_for_now_is_tried_again_as_often_as_allowed() {
+        let mut tries = 0;
+        let result = retry(THREE, || {
+            tries += 1;
+            std::future::ready(Err::<(), _>(Failed::ForNow(tries)))
+        });
+        assert_eq!(result.await, Err(Failed::ForNow(3)));
+    }
+
+    #[tokio::test]
+    async fn a_failure_for_good_ends_it() {
+        let mut tries = 0;
+        let result = retry(THREE, || {
+            tries += 1;
+            let failed = if tries == 2 { Failed::ForGood(tries) } else { Failed::ForNow(0) };
+            std::future::ready(Err::<(), _>(failed))
+        });
+        assert_eq!(result.await, Err(Failed::ForGood(2)));
     }
 }

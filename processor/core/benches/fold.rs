@@ -16,12 +16,12 @@ use ivs_core::window::WindowFold;
 use kinesis_model::EpochMs;
 use serde::Deserialize;
 
-/// Rounds; each runs every contestant once, in turn, so that a noisy neighbour hits all alike.
+/// Rounds; each runs every contestant once, in turn, so that a noisy neighbor hits all alike.
 const ROUNDS: usize = 7;
 /// Ids remembered: far more than the duplicates of the sample need.
 const MAX_IDS: usize = 1 << 20;
 
-/// Folds all lines; returns how many it folded.
+/// A way to fold all lines, which says how many it folded.
 type Contestant = fn(&[Vec<u8>]) -> u64;
 
 fn main() {

@@ -24,6 +24,7 @@ mod flat;
 pub mod frame;
 mod json;
 mod keys;
+mod limits;
 mod number;
 mod qos;
 mod reject;
@@ -36,6 +37,7 @@ pub use fact::{
     AdBreak, AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach, Recording,
     RecordingPhase, StageEvent,
 };
+pub use limits::DecodeLimits;
 pub use reject::{Reason, Rejection};
 
 use fearless_simd::Level;
@@ -45,31 +47,13 @@ use flat::{Flat, Kind};
 use kinesis_model::EpochMs;
 use usual::Habits;
 
-/// The limits of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecodeLimits {
-    /// Longest JSON text, in bytes. Default 10 MiB: the largest record that Kinesis takes.
-    pub max_line_bytes: usize,
-    /// The most that a compressed record may expand to, in bytes. Default 32 MiB.
-    pub max_expanded_bytes: usize,
-    /// How far an event time may be ahead of the arrival time, in milliseconds. Default 5 minutes:
-    /// beyond it the sender's clock is wrong, not slow to be synchronised.
-    pub max_ahead_ms: i64,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self { max_line_bytes: 10 << 20, max_expanded_bytes: 32 << 20, max_ahead_ms: 300_000 }
-    }
-}
-
 /// The context of a record beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context<'c> {
     /// When it arrived: stands in for an event time that the kind may omit, and bounds given ones.
     pub arrival: EpochMs,
-    /// The chat room of a log whose records name none: IVS writes it into the name of the log stream
-    /// or object ([`frame::room_of`]).
+    /// The chat room of a log whose records name none: IVS writes it into the name of the log
+    /// stream or object ([`frame::room_of`]).
     pub room: Option<&'c str>,
 }
 
@@ -79,8 +63,8 @@ impl From<EpochMs> for Context<'_> {
     }
 }
 
-/// Reads lines, one after the other. It learns in which order producers write their members, which
-/// makes it faster and changes no result.
+/// A reader of lines, one after the other. It learns in which order producers write their members,
+/// which makes it faster and changes no result.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     limits: DecodeLimits,
@@ -96,8 +80,8 @@ impl Decoder {
         Self { limits, habits: Habits::new(), level: Level::new() }
     }
 
-    /// Reads one line, or any one JSON text. `arrival` stands in for an event time that the kind may
-    /// omit, and bounds the given ones.
+    /// Reads one line, or any one JSON text. `arrival` stands in for an event time that the kind
+    /// may omit, and bounds the given ones.
     ///
     /// # Errors
     /// A [`Rejection`] with one of the fixed reasons; the line is then to be kept as a reject.

@@ -12,8 +12,8 @@
 //! Records are folded in slices, and the limits are looked at before every record: a batch is never
 //! folded into a full epoch, and a driver can do other things between two slices.
 //!
-//! A machine that resumes must meet the record of its checkpoint, or else the stream no longer holds
-//! all of what followed it: that is a [`Gap`], counted once by the epoch behind it.
+//! A machine that resumes must meet the record of its checkpoint, or else the stream no longer
+//! holds all of what followed it: that is a [`Gap`], counted once by the epoch behind it.
 //!
 //! Invariants kept here, by id: E2 (nothing is written before its prepare succeeded), E3 (the
 //! commit is the last effect), E6 (every record is counted once), E8, E9 (no clock decides how a
@@ -32,12 +32,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 pub use dedupe::{Dedupe, EventId};
-pub use flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
+pub use flight::{Answer, Commit, Effect, Emit, Input, Prepare, PutRows, Store};
 pub use message::{
-    Effect, ElapsedMs, Emission, Ending, Footprint, Input, Objects, ReadFrom, Resume, ShardConfig,
+    ElapsedMs, Emission, Ending, Footprint, Objects, ReadFrom, Rejected, Resume, ShardConfig,
     StoredRows,
 };
-pub use open::Rejected;
 pub use rules::{ForeignRules, LOGIC, Rules};
 
 use crate::decode::{Decoder, Rejection};

@@ -194,7 +194,7 @@ impl FromStr for FixedSum {
     }
 }
 
-/// Serialised as text: a JSON number would lose digits beyond 2^53 in many readers.
+/// Serialized as text: a JSON number would lose digits beyond 2^53 in many readers.
 impl From<Fixed> for String {
     fn from(value: Fixed) -> Self {
         value.to_string()

@@ -3,6 +3,9 @@
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
+/// Milliseconds of a minute.
+pub(crate) const MINUTE_MS: i64 = 60_000;
+
 /// The start of a one-minute window, in seconds since the Unix epoch; a multiple of 60.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
@@ -13,9 +16,16 @@ pub struct Minute(i64);
 impl Minute {
     /// Returns the window that holds `time`. Floors, so times before 1970 fall into the right
     /// minute too.
+    ///
+    /// ```
+    /// use ivs_core::minute::Minute;
+    /// use kinesis_model::EpochMs;
+    ///
+    /// assert_eq!(Minute::of(EpochMs(119_999)).start(), EpochMs(60_000));
+    /// ```
     #[must_use]
     pub fn of(time: EpochMs) -> Self {
-        Self(time.0.div_euclid(60_000) * 60)
+        Self(time.0.div_euclid(MINUTE_MS) * 60)
     }
 
     /// Returns the window's start in epoch seconds, as stored in `metricTimestamp`.

@@ -96,8 +96,8 @@ impl WindowAgg {
         self.players.estimate()
     }
 
-    /// Stalled time over watch time (played and stalled), 0 to 1; `None` if no record tells both
-    /// or there was no watch time.
+    /// Returns stalled time over watch time (played and stalled), 0 to 1; `None` if no record tells
+    /// both or there was no watch time.
     #[must_use]
     pub fn rebuffer_ratio(&self) -> Option<f64> {
         let mut watched = self.playing_ms.sum;

@@ -183,13 +183,13 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         Self { rows: HashMap::new(), unflushed: Vec::new(), images: Images::new(max_image_bytes) }
     }
 
-    /// Rows that are being written or wait for it.
+    /// Returns how many rows are being written or wait for it.
     #[must_use]
     pub fn busy(&self) -> usize {
         self.rows.len()
     }
 
-    /// Bytes of the images kept.
+    /// Returns the bytes of the images kept.
     #[must_use]
     pub fn image_bytes(&self) -> usize {
         self.images.bytes()
@@ -212,7 +212,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         }
     }
 
-    /// The put in flight was acknowledged; `bytes` is the size of the image.
+    /// Notes that the put in flight was acknowledged; `bytes` is the size of the image.
     pub fn stored<E>(&mut self, key: &K, bytes: usize, effects: &mut Vec<Effect<K, A, P, E>>) {
         let (busy, flight) = self.landed(key);
         let refusals = std::mem::take(&mut busy.refusals);
@@ -227,7 +227,8 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         self.go_on(key, effects);
     }
 
-    /// The condition of the put in flight failed; `image` is what is stored, and its size.
+    /// Notes that the condition of the put in flight failed; `image` is what is stored, and its
+    /// size.
     pub fn refused<E>(
         &mut self,
         key: &K,
@@ -253,7 +254,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         }
     }
 
-    /// The wait that was asked for is over.
+    /// Notes that the wait that was asked for is over.
     pub fn wake<E>(&mut self, key: &K, effects: &mut Vec<Effect<K, A, P, E>>) {
         if let Some(busy) = self.rows.get_mut(key) {
             busy.pausing = false;
@@ -261,7 +262,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         }
     }
 
-    /// The put in flight has no other outcome; whether it was carried out is not known. An item
+    /// Notes that the put in flight failed; whether it was carried out is not known. An item
     /// that is refused for good because of what several shards put into it is tried once more by
     /// each of them alone.
     pub fn failed<E: Clone>(

@@ -41,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// Now, in milliseconds since the Unix epoch.
+    /// Returns now, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         match &self.0 {

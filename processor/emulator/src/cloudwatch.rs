@@ -287,7 +287,7 @@ impl CloudWatch {
         map([("AlarmHistoryItems", list(items))])
     }
 
-    /// Returns the state lasts until the next evaluation.
+    /// Sets the state of an alarm, which lasts until the next evaluation.
     fn set_alarm_state(&self, input: &SetAlarmState) -> Result<Cbor, AwsError> {
         let state = State::parse(&input.state_value).ok_or_else(|| {
             let message = format!("`{}` is not a state of an alarm", input.state_value);

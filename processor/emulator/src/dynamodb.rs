@@ -133,8 +133,8 @@ const ITEM_OPERATIONS: [&str; 10] = [
     "TransactWriteItems",
 ];
 
-/// Hands DynamoDB calls that arrived at the endpoint's own listener on to the store, and gives its
-/// ARNs the endpoint's region and account.
+/// A forwarder of DynamoDB calls from the endpoint's own listener to the store, which gives the
+/// store's ARNs the endpoint's region and account.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     client: Client<HttpConnector, Body>,

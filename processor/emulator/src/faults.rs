@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
 use axum::response::Response;
+use seeded::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::Protocol;
@@ -31,6 +32,14 @@ pub enum FaultKind {
 }
 
 /// When something goes wrong, and what. Without `every_nth` and `probability` every call is hit.
+///
+/// ```
+/// use ivs_emulator::{FaultKind, FaultRule};
+///
+/// let rule = r#"{ "service": "kinesis", "operation": "PutRecords", "kind": "throttle", "every_nth": 3 }"#;
+/// let rule: FaultRule = serde_json::from_str(rule).unwrap();
+/// assert_eq!(rule.kind, FaultKind::Throttle);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
@@ -56,7 +65,7 @@ struct Armed {
     rule: FaultRule,
     seen: u64,
     hits: u64,
-    random: u64,
+    random: Rng,
 }
 
 /// The rules in force.
@@ -87,7 +96,7 @@ impl Faults {
         if rules.len() >= MAX_RULES {
             return Err(format!("there are {MAX_RULES} rules already"));
         }
-        rules.push(Armed { random: rule.seed, rule, seen: 0, hits: 0 });
+        rules.push(Armed { random: Rng::new(rule.seed), rule, seen: 0, hits: 0 });
         Ok(())
     }
 
@@ -115,7 +124,7 @@ impl Armed {
         self.seen += 1;
         let hit = match (rule.every_nth, rule.probability) {
             (Some(n), _) => self.seen.is_multiple_of(u64::from(n.get())),
-            (None, Some(probability)) => next_unit(&mut self.random) < probability,
+            (None, Some(probability)) => self.random.unit() < probability,
             (None, None) => true,
         };
         hit.then(|| {
@@ -123,16 +132,6 @@ impl Armed {
             self.rule.kind
         })
     }
-}
-
-/// Returns the next number in 0..1 of SplitMix64 (Steele, Lea, Flood 2014).
-fn next_unit(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let high = u32::try_from((z ^ (z >> 31)) >> 32).expect("a shift by 32 leaves 32 bits");
-    f64::from(high) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// Returns the service's throttling error, in the protocol of the call.

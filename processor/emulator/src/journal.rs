@@ -144,7 +144,7 @@ pub(crate) fn read_frames(
     Ok(sound_bytes)
 }
 
-/// Writes a small document whole: to a neighbour first, then renamed over it. Without a path
+/// Writes a small document whole: to a neighbor first, then renamed over it. Without a path
 /// nothing is kept.
 pub(crate) fn write_json(path: Option<&Path>, document: &impl Serialize) -> io::Result<()> {
     let Some(path) = path else { return Ok(()) };

@@ -4,7 +4,6 @@
 //! ([`log`]) are only ever appended. Every operation holds one stream's lock for the time of a
 //! copy and a write to the file, and never across an await.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -36,7 +35,6 @@ mod tagging;
 mod wire;
 
 use log::Memory;
-use put::Incoming;
 use stream::Stream;
 
 /// Streams and open shards of an endpoint; AWS grants 500 shards by default in most regions.
@@ -162,23 +160,6 @@ impl Kinesis {
             Ok(json) => json_response(json),
             Err(error) => error.json_response(),
         }
-    }
-
-    /// Puts one record into a stream, given its name or ARN; for services in this process.
-    /// Returns the shard's id and the sequence number.
-    pub(crate) fn put(
-        &self,
-        stream: &str,
-        partition_key: &str,
-        data: &[u8],
-    ) -> Result<(String, String), AwsError> {
-        let name = if stream.starts_with("arn:") {
-            wire::stream_name(None, Some(stream))?
-        } else {
-            wire::stream_name(Some(stream), None)?
-        };
-        let record = Incoming::new(Cow::Borrowed(partition_key), None, Cow::Borrowed(data), None)?;
-        self.put_one(name, record)
     }
 
     fn stream(&self, name: &str) -> Result<Arc<Stream>, AwsError> {

@@ -3,7 +3,19 @@
 //! It serves the current AWS SDKs over their own wire protocols, so a program runs against it by
 //! setting `AWS_ENDPOINT_URL` and nothing else. State lives in a folder and survives `kill -9`;
 //! limits, faults and time are under the caller's control.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), ivs_emulator::StartError> {
+//! use ivs_emulator::{Config, Endpoint};
+//!
+//! let endpoint = Endpoint::start(Config::default()).await?;
+//! assert!(endpoint.url().starts_with("http://127.0.0.1:"));
+//! # Ok(())
+//! # }
+//! ```
 
+mod aws_error;
 mod clock;
 mod cloudwatch;
 mod dynamodb;

@@ -31,7 +31,7 @@ fn or_empty<'de, D: serde::Deserializer<'de>>(text: D) -> Result<String, D::Erro
 /// The messages of a watched topic, as they come.
 pub type Notices = mpsc::Receiver<Notice>;
 
-/// Takes deliveries for whoever watches.
+/// The box that takes deliveries for whoever watches.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox(Mutex<Option<mpsc::Sender<Notice>>>);
 

@@ -92,7 +92,7 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     out.push_str(&quick_xml::escape::escape(&*fit));
 }
 
-/// `<name>text</name>`, escaped.
+/// Writes `<name>text</name>`, escaped.
 pub(crate) fn element(name: &str, text: &str) -> String {
     let mut out = format!("<{name}>");
     push_escaped(&mut out, text);

@@ -105,7 +105,7 @@ impl App {
         Ok((arn, self.mailbox.open()))
     }
 
-    /// See [`crate::Endpoint::play_metric`].
+    /// Does what [`crate::Endpoint::play_metric`] says.
     pub(crate) fn play_metric(
         &self,
         metric: (&str, &str),

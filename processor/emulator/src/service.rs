@@ -5,12 +5,12 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::HeaderMap;
 use tokio::task::JoinSet;
 
+pub use crate::aws_error::AwsError;
+pub(crate) use crate::aws_error::json_response;
 use crate::clock::Clock;
 use crate::error::StartError;
 use crate::protocol::Protocol;
@@ -65,7 +65,8 @@ impl ServiceName {
 /// One request to a service.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// From the SigV4 credential scope in `authorization`; unsigned calls are known by their target.
+    /// From the SigV4 credential scope in `authorization`; unsigned calls are known by their
+    /// target.
     pub service: ServiceName,
     /// From `x-amz-target` after the dot, or from the path `/service/X/operation/Y` (rpc-v2-cbor),
     /// or from `Action=` of a form body. Empty if none names one.
@@ -78,24 +79,7 @@ pub struct Call {
     pub body: Bytes,
 }
 
-/// A refusal as AWS words it. Each service writes it in its own wire form.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct AwsError {
-    /// HTTP status: 400 for the caller's errors, 500 for the service's.
-    pub status: u16,
-    /// The error's shape name, for example `ResourceNotFoundException`.
-    pub code: &'static str,
-    /// Text for people.
-    pub message: String,
-}
-
 impl AwsError {
-    /// Returns a caller's error, HTTP 400.
-    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 400, code, message: message.into() }
-    }
-
     /// Returns the error of an operation that the service does not have.
     #[must_use]
     pub fn unknown_operation(call: &Call) -> Self {
@@ -106,24 +90,6 @@ impl AwsError {
         };
         Self::bad_request(code, format!("{service} has no operation `{operation}` here"))
     }
-
-    /// Returns the error in AWS's JSON protocols (1.0 and 1.1 agree on it).
-    #[must_use]
-    pub fn json_response(&self) -> Response {
-        let body = serde_json::json!({"__type": self.code, "message": self.message});
-        let mut response = json_response(body.to_string());
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response
-    }
-}
-
-/// Returns a successful answer in JSON 1.1.
-pub(crate) fn json_response(body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    let json = HeaderValue::from_static("application/x-amz-json-1.1");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
 }
 
 /// The state that all services of one endpoint share.
@@ -153,7 +119,7 @@ impl Shared {
         Ok(Arc::new(Self { clock, region, account, state_dir, _lock: lock, tags, tasks }))
     }
 
-    /// `arn:aws:<service>:<region>:<account>:<resource>`.
+    /// Returns `arn:aws:<service>:<region>:<account>:<resource>`.
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
     }

@@ -1,8 +1,8 @@
 //! SNS: topics, subscriptions and their messages.
 //!
-//! Subscriptions count as confirmed at once. Messages are delivered to `http` endpoints on loopback,
-//! in AWS's envelope; mail and everything beyond this machine is accepted and goes nowhere. The
-//! latest messages of every topic can be read at `GET /_local/sns`.
+//! Subscriptions count as confirmed at once. Messages are delivered to `http` endpoints on
+//! loopback, in AWS's envelope; mail and everything beyond this machine is accepted and goes
+//! nowhere. The latest messages of every topic can be read at `GET /_local/sns`.
 
 mod deliver;
 mod topics;
@@ -17,7 +17,7 @@ use crate::query;
 use crate::query::{Form, element};
 use crate::service::{AwsError, Call, Shared};
 use crate::sns::deliver::Courier;
-use crate::sns::topics::{Message, Topics};
+use crate::sns::topics::{Message, Topics, invalid};
 use crate::tags::{TagSet, Words};
 
 /// SNS's codes.
@@ -35,11 +35,6 @@ pub(crate) struct Sns {
     shared: Arc<Shared>,
     topics: Mutex<Topics>,
     courier: Courier,
-}
-
-fn invalid(message: impl Into<String>) -> AwsError {
-    let message = message.into();
-    AwsError::bad_request("InvalidParameter", format!("Invalid parameter: {message}"))
 }
 
 impl Sns {

@@ -104,7 +104,7 @@ impl Tags {
     }
 }
 
-/// `[{"Key": …, "Value": …}]` as a set; of a repeated key the last value counts.
+/// Reads `[{"Key": …, "Value": …}]` as a set; of a repeated key the last value counts.
 pub(crate) fn from_list(list: Vec<Tag>) -> TagSet {
     list.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect()
 }

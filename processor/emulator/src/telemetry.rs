@@ -178,7 +178,7 @@ fn call(body: Vec<u8>) -> Call {
     }
 }
 
-/// Kinesis's answer in the API's words: 503 if some records are to be sent again.
+/// Puts Kinesis's answer in the API's words: 503 if some records are to be sent again.
 pub(crate) fn reply(status: StatusCode, answer: &[u8]) -> Response {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     if !status.is_success() {

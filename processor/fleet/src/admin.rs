@@ -211,7 +211,7 @@ pub fn silent_owners(before: &[Lease], after: &[Lease]) -> Vec<Finding> {
     silent.collect()
 }
 
-/// Rows that were left out of a reading of the table, as findings.
+/// Returns rows that were left out of a reading of the table, as findings.
 #[must_use]
 pub fn left_out(rows: &[LeftOut]) -> Vec<Finding> {
     let one = |row: &LeftOut| Finding::LeftOut { key: row.key.clone(), why: row.why.clone() };
@@ -241,7 +241,8 @@ const TRIES: usize = 5;
 /// an owner. `initial_time` is the start of [`Checkpoint::AtTimestamp`].
 ///
 /// With `force` a lease that has an owner or a prepared epoch is changed too; the owner finds out
-/// at its next write. Moving a checkpoint back makes the fleet read records again, forward makes it skip some.
+/// at its next write. Moving a checkpoint back makes the fleet read records again, forward makes it
+/// skip some.
 ///
 /// # Errors
 /// See [`StoreError`].

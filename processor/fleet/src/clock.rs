@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub struct MonoMs(pub u64);
 
 impl MonoMs {
-    /// This time plus `ms`, saturating.
+    /// Returns this time plus `ms`, saturating.
     #[must_use]
     pub fn plus(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
@@ -43,19 +43,19 @@ impl Clock {
         })
     }
 
-    /// Tokio's monotonic clock with `wall` as wall time, for tests and simulations.
+    /// Takes Tokio's monotonic clock with `wall` as wall time, for tests and simulations.
     #[must_use]
     pub fn with_wall(wall: impl Fn() -> EpochMs + Send + Sync + 'static) -> Self {
         Self { origin: instant(), wall: Arc::new(wall) }
     }
 
-    /// Monotonic time.
+    /// Returns monotonic time.
     #[must_use]
     pub fn mono(&self) -> MonoMs {
         MonoMs(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Wall time.
+    /// Returns wall time.
     #[must_use]
     pub fn wall(&self) -> EpochMs {
         (self.wall)()

@@ -131,13 +131,13 @@ impl FleetConfig {
         in_range("max_leases", max_leases, 1, u64::MAX)
     }
 
-    /// Between two renewals: a third of the failover time less KCL's 25 ms.
+    /// Returns the time between two renewals: a third of the failover time less KCL's 25 ms.
     #[must_use]
     pub fn renew_interval_ms(&self) -> u64 {
         self.failover_ms / 3 - EPSILON_MS
     }
 
-    /// Returns a lease counts as ours until this long after the last successful write to it was
+    /// Returns how long a lease counts as ours after the last successful write to it was
     /// *sent*. A tenth of the failover time is left for clocks that run at different speeds and for
     /// work that takes a moment to stop.
     #[must_use]
@@ -145,7 +145,7 @@ impl FleetConfig {
         self.failover_ms - self.failover_ms / 10
     }
 
-    /// Between two readings of a lease table with `leases` rows.
+    /// Returns the time between two readings of a lease table with `leases` rows.
     #[must_use]
     pub fn scan_interval_for(&self, leases: usize) -> u64 {
         let extra = u64::try_from(leases).unwrap_or(u64::MAX).saturating_mul(SCAN_MS_PER_LEASE);

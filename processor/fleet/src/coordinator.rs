@@ -12,38 +12,38 @@
 //! `handOverTo` stays equal to `leaseOwner` until the new owner takes the lease. Java workers
 //! ignore the attribute; from them a lease is taken as KCL does it.
 
+mod error;
+mod ground;
 mod held;
 mod parents;
 mod pulse;
 mod renew;
 mod scan;
 mod shard_lease;
+mod shared;
 mod status;
 mod sync_loop;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use kinesis_model::{EpochMs, ShardId};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+pub use error::FleetError;
+pub use ground::Counters;
 pub use pulse::{LoopName, LoopStatus};
 pub use shard_lease::{LeaseNotes, LeaseOutcome, ShardLease};
-pub use status::{Counters, LeasePhase, LeaseStatus};
+pub use status::{LeasePhase, LeaseStatus};
 
-use crate::config::{ConfigError, FleetConfig};
+use crate::config::FleetConfig;
 use crate::lease::{Lease, WorkerId};
-use crate::planner::Observations;
-use crate::store::{LeaseStore, LeftOut, StoreError};
-use crate::sync::listing::{CallError, KinesisShape, StreamShape};
-use held::Held;
-use parents::Listing;
-use pulse::Pulses;
+use crate::store::LeaseStore;
+use crate::sync::listing::{KinesisShape, StreamShape};
+use ground::Ground;
+use shared::Shared;
 
 /// Leases on their way to the application. It is a
 /// [`tokio::sync::mpsc::Receiver`]; it closes when the fleet shuts down.
@@ -51,46 +51,6 @@ pub type Leases = mpsc::Receiver<ShardLease>;
 
 /// Leases waiting for the application: one that is not fetched is held, renewed and idle.
 const HAND_OUT_MAX: usize = 64;
-
-/// Left-out rows that are remembered; a table with more is another application's.
-const LEFT_OUT_MAX: usize = 1_000;
-
-/// The fleet could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// A setting makes no sense.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The lease table cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The stream cannot be described.
-    #[error("stream `{stream}`: {operation} failed: {reason}")]
-    Stream {
-        /// The stream.
-        stream: String,
-        /// The API call.
-        operation: &'static str,
-        /// The service's code and message.
-        reason: String,
-    },
-    /// The leases belong to an earlier stream of the same name: its positions mean nothing here.
-    /// Delete the lease table, or use another one.
-    #[error(
-        "stream `{stream}` was created at {created} ms, but lease table `{table}` belongs to one \
-         created at {leased} ms; delete the table or use another"
-    )]
-    StreamRecreated {
-        /// The stream.
-        stream: String,
-        /// The lease table.
-        table: String,
-        /// Its creation time, epoch milliseconds.
-        created: i64,
-        /// The creation time on a lease, epoch milliseconds.
-        leased: i64,
-    },
-}
 
 /// The result of a shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,25 +86,25 @@ impl Observer {
         self.0.counters.lost()
     }
 
-    /// See [`Fleet::worker_id`].
+    /// Returns [`Fleet::worker_id`].
     #[must_use]
     pub fn worker_id(&self) -> &WorkerId {
         &self.0.config.worker_id
     }
 
-    /// See [`Fleet::status`].
+    /// Returns [`Fleet::status`].
     #[must_use]
     pub fn leases(&self) -> Vec<LeaseStatus> {
         status::of(&self.0)
     }
 
-    /// See [`Fleet::counters`].
+    /// Returns [`Fleet::counters`].
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.0.counters
     }
 
-    /// After how long without a heartbeat a lease may be taken by others.
+    /// Returns after how long without a heartbeat a lease may be taken by others.
     #[must_use]
     pub fn failover_ms(&self) -> u64 {
         self.0.config.failover_ms
@@ -170,77 +130,8 @@ impl Observer {
     /// Returns how the worker's loops are doing.
     #[must_use]
     pub fn loops(&self) -> [LoopStatus; 3] {
-        pulse::of(&self.0)
-    }
-}
-
-/// The state that the loops share.
-#[derive(Debug)]
-struct Shared {
-    config: FleetConfig,
-    store: LeaseStore,
-    stream: Arc<dyn StreamShape>,
-    stream_created: EpochMs,
-    /// How long the stream keeps records, as last described.
-    retention_ms: AtomicU64,
-    /// The shards as last listed.
-    listing: Listing,
-    /// Rows that were left out of a reading of the table, each warned of once.
-    left_out: Mutex<BTreeSet<String>>,
-    /// Leases held, or still in the hands of the application after they were lost.
-    held: Mutex<BTreeMap<ShardId, Arc<Held>>>,
-    /// The table as last read.
-    table: Mutex<Vec<Lease>>,
-    /// Since when its rows look as they do.
-    seen: Mutex<Observations>,
-    counters: Counters,
-    pulses: Pulses,
-    /// Read the table now.
-    wake: Notify,
-    /// A lease left `held`.
-    gone: Notify,
-    /// No more taking.
-    stopping: CancellationToken,
-    /// No more renewing.
-    stopped: CancellationToken,
-}
-
-impl Shared {
-    fn held(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<Held>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn all_held(&self) -> Vec<Arc<Held>> {
-        self.held().values().cloned().collect()
-    }
-
-    fn table(&self) -> MutexGuard<'_, Vec<Lease>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Warns of rows that were left out, once each.
-    fn note_left_out(&self, rows: &[LeftOut]) {
-        let mut known = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        for row in rows {
-            if known.len() < LEFT_OUT_MAX && known.insert(row.key.clone()) {
-                tracing::warn!(
-                    key = row.key,
-                    why = row.why,
-                    "a row of the lease table is left out"
-                );
-            }
-        }
-    }
-
-    /// Forgets a lease: it is released, or lost and not in use any more.
-    fn forget(&self, held: &Arc<Held>) {
-        held.lost.cancel();
-        let mut all = self.held();
-        if all.get(&held.shard).is_some_and(|current| Arc::ptr_eq(current, held)) {
-            all.remove(&held.shard);
-        }
-        drop(all);
-        self.gone.notify_one();
+        let rows = self.0.table().len();
+        self.0.pulses.statuses(&self.0.config, rows)
     }
 }
 
@@ -284,24 +175,8 @@ impl Fleet {
             store.ensure_table().await?;
         }
         let info = sync_loop::check_stream(&config, &*stream, &store).await?;
-        let shared = Arc::new(Shared {
-            store,
-            stream,
-            stream_created: info.created,
-            retention_ms: AtomicU64::new(info.retention_ms),
-            listing: Listing::default(),
-            left_out: Mutex::default(),
-            held: Mutex::default(),
-            table: Mutex::default(),
-            seen: Mutex::default(),
-            counters: Counters::default(),
-            pulses: Pulses::new(config.clock.mono()),
-            wake: Notify::new(),
-            gone: Notify::new(),
-            stopping: CancellationToken::new(),
-            stopped: CancellationToken::new(),
-            config,
-        });
+        let ground = Ground { config, store, stream, counters: Counters::default() };
+        let shared = Arc::new(Shared::new(ground, info));
         sync_loop::sync_at_start(&shared).await?;
         let (sender, leases) = mpsc::channel(HAND_OUT_MAX);
         let mut loops = JoinSet::new();
@@ -329,7 +204,7 @@ impl Fleet {
         Observer(Arc::clone(&self.shared))
     }
 
-    /// This worker's id.
+    /// Returns this worker's id.
     #[must_use]
     pub fn worker_id(&self) -> &WorkerId {
         &self.shared.config.worker_id
@@ -373,8 +248,4 @@ impl Fleet {
         let forced = rest.len();
         ShutdownReport { released: before.len().saturating_sub(forced), forced }
     }
-}
-
-fn stream_error(config: &FleetConfig, (operation, reason): CallError) -> FleetError {
-    FleetError::Stream { stream: config.stream.clone(), operation, reason }
 }

@@ -9,6 +9,31 @@
 //! [`ShardLease::commit`], stops at once when [`ShardLease::lost`] fires, and gives the lease back
 //! with [`ShardLease::release`] or, at the end of the shard, [`ShardLease::finish`].
 //!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use kinesis_fleet::{FleetConfig, FleetError, Record, ReaderSettings, ShardId, consume};
+//!
+//! # async fn example(
+//! #     kinesis: aws_sdk_kinesis::Client,
+//! #     dynamodb: aws_sdk_dynamodb::Client,
+//! # ) -> Result<(), FleetError> {
+//! let config = FleetConfig {
+//!     table: "my-leases".into(),
+//!     stream: "my-stream".into(),
+//!     ..FleetConfig::default()
+//! };
+//! let stop = tokio::time::sleep(Duration::from_secs(60));
+//! let print = |shard: ShardId, records: Vec<Record>| async move {
+//!     println!("{shard}: {} records", records.len());
+//!     Ok::<(), std::convert::Infallible>(())
+//! };
+//! let clients = (kinesis, dynamodb);
+//! consume(config, ReaderSettings::default(), clients, stop, Duration::from_secs(10), print).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Layers: [`planner`] and [`sync`] are pure decisions; [`store`] is the lease table in DynamoDB;
 //! [`coordinator`] drives them; [`source`] reads records and knows nothing of leases.
 

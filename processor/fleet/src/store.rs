@@ -1,15 +1,17 @@
 //! The lease table in DynamoDB, in the shape that KCL 2.x reads and writes.
 //!
 //! Conflicts are outcomes, not errors: losing a lease is ordinary. A write whose answer was lost
-//! is recognised by reading what is stored, so every operation may be retried.
+//! is recognized by reading what is stored, so every operation may be retried.
 
 pub mod attributes;
 pub mod codec;
 mod dynamo;
+mod error;
 pub mod expressions;
 mod rows;
 mod table;
 
+pub use error::StoreError;
 pub use rows::{LeaseRows, Updated};
 
 use std::sync::Arc;
@@ -19,51 +21,9 @@ use aws_sdk_dynamodb::Client;
 use kinesis_model::{HashRange, ShardId};
 
 use crate::lease::{Lease, WorkerId};
-use codec::{CodecError, Item, Row};
+use codec::{Item, Row};
 use dynamo::DynamoRows;
 use expressions::{Change, Update};
-
-/// The lease table could not be read or written. What was written is unknown only for
-/// [`StoreError::Unreachable`].
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Throttled, down or unreachable after all tries.
-    #[error("lease table `{table}`: {operation} failed {attempts} times, last: {last}")]
-    Unreachable {
-        /// The table.
-        table: String,
-        /// The API call.
-        operation: &'static str,
-        /// Tries made.
-        attempts: u32,
-        /// The last failure.
-        last: String,
-    },
-    /// Refused for good, for example missing permission or table.
-    #[error("lease table `{table}`: {operation} was refused: {reason}")]
-    Refused {
-        /// The table.
-        table: String,
-        /// The API call.
-        operation: &'static str,
-        /// The service's code and message.
-        reason: String,
-    },
-    /// A row is not a lease.
-    #[error(transparent)]
-    Row(#[from] CodecError),
-    /// The table holds something else.
-    #[error(
-        "table `{table}` is not a lease table: its key is {key}, and that of a lease table is \
-         `leaseKey`; check fleet.lease_table"
-    )]
-    NotALeaseTable {
-        /// The table.
-        table: String,
-        /// Its key attributes.
-        key: String,
-    },
-}
 
 /// A row that was left out of a reading of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +111,8 @@ impl LeaseStore {
         Self { rows, table: table.into(), incarnation }
     }
 
-    /// Creates the table as KCL does (key `leaseKey`, on-demand) unless it exists, waits until it is
-    /// ACTIVE, and makes sure that it is a lease table.
+    /// Creates the table as KCL does (key `leaseKey`, on-demand) unless it exists, waits until it
+    /// is ACTIVE, and makes sure that it is a lease table.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -300,7 +260,7 @@ impl LeaseStore {
         self.rows.delete(shard.as_str()).await
     }
 
-    /// Returns one conditional write.
+    /// Makes one conditional write.
     async fn write(&self, shard: &ShardId, update: &Update) -> Result<Attempt, StoreError> {
         Ok(match self.rows.update(shard.as_str(), update).await? {
             Updated::Stored(item) => match codec::decode(&item)? {

@@ -156,6 +156,15 @@ fn check(shards: &[ShardInfo]) -> Result<(), Inconsistent> {
 }
 
 /// Returns the parts of the key space that no range holds, in order. Overlaps are fine.
+///
+/// ```
+/// use kinesis_fleet::HashRange;
+/// use kinesis_fleet::sync::holes;
+///
+/// let below = HashRange { start: 0, end: 99 };
+/// let above = HashRange { start: 200, end: u128::MAX };
+/// assert_eq!(holes([above, below]), [HashRange { start: 100, end: 199 }]);
+/// ```
 #[must_use]
 pub fn holes(ranges: impl IntoIterator<Item = HashRange>) -> Vec<HashRange> {
     let mut ranges: Vec<_> = ranges.into_iter().collect();
@@ -277,7 +286,7 @@ impl<'a> View<'a> {
         found
     }
 
-    /// Leases that children nobody has begun wait for in vain.
+    /// Returns the leases that children nobody has begun wait for in vain.
     fn awaited(&self, needed: &Needed<'a>) -> Vec<Awaited> {
         let mut all = BTreeMap::new();
         // Those that start at the tip or at a time were never to wait for older shards.
@@ -336,8 +345,8 @@ impl<'a> View<'a> {
         lease
     }
 
-    /// KCL's rule: finished, all children under way, and no parent lease left (so that a line of
-    /// descent is deleted from its old end).
+    /// Applies KCL's rule: finished, all children under way, and no parent lease left (so that a
+    /// line of descent is deleted from its old end).
     fn is_obsolete(&self, lease: &Lease) -> bool {
         if !lease.is_finished() || lease.parents.iter().any(|p| self.leases.contains_key(p)) {
             return false;

@@ -78,6 +78,15 @@ pub struct UserRecord {
 }
 
 /// Takes an aggregate apart, without copying payloads.
+///
+/// ```
+/// use kinesis_model::kpl::{Aggregate, aggregate, deaggregate};
+///
+/// let data = aggregate(&[("a", None, b"first"), ("b", None, b"second")]).into();
+/// let Aggregate::Records(records) = deaggregate(&data) else { panic!("it is an aggregate") };
+/// assert_eq!((records[1].sub, &records[1].data[..]), (1, &b"second"[..]));
+/// assert_eq!(deaggregate(&"{}".into()), Aggregate::Plain);
+/// ```
 #[must_use]
 pub fn deaggregate(data: &Bytes) -> Aggregate {
     let Some(message) = message(data) else {

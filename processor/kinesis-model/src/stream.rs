@@ -39,6 +39,14 @@ const LOW_LIMIT: u128 = 100_000_000_000_000_000_000_000_000_000_000_000_000;
 ///
 /// Kept as two decimal limbs, so that numeric order is field order: the strings have unequal
 /// lengths and must never be compared as text.
+///
+/// ```
+/// use kinesis_model::SequenceNumber;
+///
+/// let number = |text: &str| text.parse::<SequenceNumber>();
+/// assert!(number("9")? < number("10")?);
+/// # Ok::<(), kinesis_model::SequenceNumberError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SequenceNumber {
     high: u128,

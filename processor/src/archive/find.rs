@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 
+use super::display;
 use super::object::Object;
 use crate::cloud::store_url::StoreUrl;
 use crate::config;
@@ -278,20 +279,6 @@ impl Search {
 /// Returns whether a folder's entry of this name may be an object.
 fn is_archive_name(name: &str) -> bool {
     !name.starts_with('.') && !NO_ARCHIVE.iter().any(|suffix| name.ends_with(suffix))
-}
-
-/// Returns a path as text, bytes that are not UTF-8 as `%XX`, so that two paths are never one text.
-pub(super) fn display(path: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            write!(text, "%{byte:02X}").expect("a text takes everything");
-        }
-    }
-    text
 }
 
 #[cfg(test)]

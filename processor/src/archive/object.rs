@@ -1,4 +1,5 @@
-//! An object of an archive: a file, an object of S3, or what comes over a pipe; plain, gzip or zstd.
+//! An object of an archive: a file, an object of S3, or what comes over a pipe; plain, gzip or
+//! zstd.
 
 use std::fmt;
 use std::fs::File;
@@ -14,7 +15,7 @@ use tokio::runtime::Handle;
 use super::ahead::Ahead;
 use super::format::{self, Format};
 use super::stored::{Counted, Download, Kept};
-use super::{decompress, printable};
+use super::{decompress, display, printable};
 
 /// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is
 /// then read without a stop here.
@@ -87,9 +88,9 @@ pub(crate) struct Text {
 }
 
 impl Object {
-    /// Returns a file.
+    /// Returns the object that a file is.
     pub(super) fn file(absolute: &Path, label: &str, size_bytes: u64) -> Self {
-        let name = Arc::from(format!("file://{}", super::find::display(absolute)));
+        let name = Arc::from(format!("file://{}", display(absolute)));
         Self { name, label: Arc::from(label), size_bytes, at: Location::File(absolute.to_owned()) }
     }
 
@@ -223,7 +224,7 @@ fn take(stream: &Mutex<Option<Box<dyn Read + Send>>>) -> Option<Box<dyn Read + S
 }
 
 impl Text {
-    /// Returns damage here.
+    /// Says that this object is damaged.
     pub(crate) fn damage(&self, reason: impl Into<String>) -> Damage {
         Damage {
             name: Arc::clone(&self.name),

@@ -1,5 +1,6 @@
 //! Text into stretches that are read as records are: lines, or the lines over which a JSON text is
-//! printed. JSON objects one after the other without newlines, as Firehose writes them, are one line.
+//! printed. JSON objects one after the other without newlines, as Firehose writes them, are one
+//! line.
 //!
 //! A line that was cut never takes the next with it.
 
@@ -12,7 +13,7 @@ const MAX_STRETCH_BYTES: usize = 12 << 20;
 /// Read at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Cuts a text into stretches, or where those are too long into runs of whole objects.
+/// A cutter of a text into stretches, or where those are too long into runs of whole objects.
 #[derive(Debug)]
 pub(crate) struct Splitter {
     buffer: Vec<u8>,
@@ -221,7 +222,7 @@ fn object_end(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Hands out a few bytes at a time.
+    /// A source of a few bytes at a time.
     struct Drip<'a>(&'a [u8], usize);
 
     impl Read for Drip<'_> {

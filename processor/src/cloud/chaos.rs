@@ -1,8 +1,8 @@
 //! Faults on purpose, between the SDK's clients and the endpoint. For tests.
 //!
-//! [`FaultyClient`] wraps the HTTP client that the SDK uses. Each call is numbered, and the seed and
-//! its number alone decide what becomes of it, so that a run can be told again as far as its calls
-//! come in the same order.
+//! [`FaultyClient`] wraps the HTTP client that the SDK uses. Each call is numbered, and the seed
+//! and its number alone decide what becomes of it, so that a run can be told again as far as its
+//! calls come in the same order.
 
 mod reply;
 #[cfg(test)]
@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::client::runtime_components::{
     RuntimeComponents, RuntimeComponentsBuilder,
 };
 use aws_smithy_types::config_bag::ConfigBag;
+use seeded::Rng;
 
 use crate::config::Chaos;
 use reply::{Operation, Refusal};
@@ -48,7 +49,7 @@ enum Fate {
     Reset,
 }
 
-/// Decides fates.
+/// The judge of fates.
 #[derive(Debug)]
 struct Plan {
     chaos: Chaos,
@@ -61,9 +62,9 @@ impl Plan {
     }
 
     fn fate(&self, call: u64, operation: &Operation) -> Fate {
-        let mut state = self.chaos.seed ^ call.wrapping_mul(0xd134_2543_de82_ef95);
-        let mut left = draw(&mut state) % 100;
-        let delay = Duration::from_millis(draw(&mut state) % DELAY_MAX_MS);
+        let mut chance = Rng::new(self.chaos.seed ^ seeded::mix(call));
+        let mut left = chance.below(100);
+        let delay = Duration::from_millis(chance.below(DELAY_MAX_MS));
         let kinds = [
             Fate::LostRequest,
             Fate::LostReply,
@@ -78,21 +79,12 @@ impl Plan {
                 Some(rest) => left = rest,
             }
         }
-        let expires = draw(&mut state) % 100 < u64::from(self.chaos.expired_iterators_percent);
+        let expires = chance.chance(u64::from(self.chaos.expired_iterators_percent));
         if expires && operation.is_get_records() {
             return Fate::Refused(Refusal::ExpiredIterator);
         }
         Fate::Spared
     }
-}
-
-/// Returns the next number of SplitMix64 (Steele, Lea, Flood 2014).
-fn draw(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// An HTTP client some of whose calls fail. Its connectors share one count of calls.

@@ -129,7 +129,8 @@ async fn sdk_config(aws: &config::Aws, http: SharedHttpClient) -> SdkConfig {
     loader.load().await
 }
 
-/// Returns the endpoint of all services: the configured one, else what `AWS_ENDPOINT_URL` says; empty is AWS.
+/// Returns the endpoint of all services: the configured one, else what `AWS_ENDPOINT_URL` says;
+/// empty is AWS.
 pub(crate) fn endpoint(aws: &config::Aws) -> String {
     if aws.endpoint_url.is_empty() {
         std::env::var("AWS_ENDPOINT_URL").unwrap_or_default()
@@ -187,7 +188,8 @@ fn is_configured() -> bool {
     has_profiles || is_set(&CREDENTIAL_VARIABLES)
 }
 
-/// Plain HTTP goes to endpoints that were named so; AWS itself is always TLS.
+/// Returns whether an endpoint is plain HTTP, as only those are that were named so; AWS itself is
+/// always TLS.
 pub(crate) fn is_plain(endpoint_url: &str) -> bool {
     endpoint_url.starts_with("http://")
 }

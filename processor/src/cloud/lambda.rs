@@ -15,22 +15,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// Status 200.
+    /// Makes an answer of status 200.
     #[must_use]
     pub fn success(body: &serde_json::Value) -> Self {
         Self { status_code: 200, body: body.to_string() }
     }
 
-    /// Status 400: a request that no retry can mend.
+    /// Makes an answer of status 400: a request that no retry can mend.
     #[must_use]
     pub fn refusal(error: &str) -> Self {
         Self { status_code: 400, body: serde_json::json!({ "error": error }).to_string() }
     }
 }
 
-/// Answers the runtime API until Lambda ends the process. An error of `handle` fails the invocation,
-/// so that Lambda tries again. `handle` gets the request and its id, which stays the same in retries
-/// of an asynchronous invocation.
+/// Answers the runtime API until Lambda ends the process. An error of `handle` fails the
+/// invocation, so that Lambda tries again. `handle` gets the request and its id, which stays the
+/// same in retries of an asynchronous invocation.
 ///
 /// # Errors
 /// When the runtime API is not there, as outside Lambda.

@@ -22,6 +22,15 @@ const STALL: Duration = Duration::from_secs(30);
 const READ_FOR: Duration = Duration::from_secs(6 * 3_600);
 
 /// A store and the prefix below which we work. Cheap to clone.
+///
+/// ```
+/// use ivs_processor::cloud::store_url::StoreUrl;
+/// use ivs_processor::config::Aws;
+///
+/// let bucket = StoreUrl::open("s3://bucket/archive", &Aws::default()).unwrap();
+/// assert_eq!(bucket.path("a/b").as_ref(), "archive/a/b");
+/// assert!(StoreUrl::open("ftp://bucket", &Aws::default()).is_err());
+/// ```
 #[derive(Clone, Debug)]
 pub struct StoreUrl {
     store: Arc<DynObjectStore>,
@@ -40,8 +49,8 @@ pub struct StoreUrlError {
 
 impl StoreUrl {
     /// Opens a URL to write to it. A folder is created when it is missing. S3 has the region and
-    /// the endpoint of the configuration, and else those of the environment or the profile; credentials
-    /// come as those of the SDK do.
+    /// the endpoint of the configuration, and else those of the environment or the profile;
+    /// credentials come as those of the SDK do.
     ///
     /// # Errors
     /// When the scheme is unknown, the folder cannot be created or S3 is not configured.

@@ -5,6 +5,7 @@
 //! such a row must hold exactly what the archive says. A row of which an open epoch was written is
 //! ahead of the archive, and is counted, not judged.
 
+mod args;
 mod expected;
 mod judge;
 mod stored;
@@ -16,27 +17,12 @@ use serde_json::json;
 
 use crate::cloud;
 use crate::config::Config;
-use crate::replay::ReadArgs;
 use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::progress::show_while;
 use crate::replay::units::coverage;
-use clap::Args;
+pub use args::AuditArgs;
 use judge::{Judge, Verdict};
-
-/// `audit`.
-#[derive(Args, Debug)]
-pub struct AuditArgs {
-    /// The worker's archive: files, folders, file:// and s3:// URLs
-    #[arg(value_name = "SOURCE", required = true)]
-    pub sources: Vec<String>,
-    /// Most rows that are printed; all are counted
-    #[arg(long, default_value_t = 20, value_name = "ROWS")]
-    pub limit: u64,
-    /// How it is done.
-    #[command(flatten)]
-    pub how: ReadArgs,
-}
 
 /// Everything that the archive covers is right.
 const RIGHT: u8 = 0;

@@ -4,10 +4,9 @@ use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::cli::Cli;
 use super::examples;
 
 /// `completions`.
@@ -25,24 +24,23 @@ pub struct ManArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Writes the script that completes command lines.
+/// Writes the script that completes lines of `command`.
 ///
 /// # Errors
 /// When standard output cannot be written to.
-pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<()> {
-    let mut command = Cli::command();
+pub(super) fn run(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
     stdout().lock().write_all(&script).context("standard output")
 }
 
-/// Writes manual pages.
+/// Writes the manual pages of `command`.
 ///
 /// # Errors
 /// When a page cannot be written.
-pub(super) fn man(args: &ManArgs) -> anyhow::Result<()> {
-    let command = examples::add_to(Cli::command());
+pub(super) fn man(args: &ManArgs, command: Command) -> anyhow::Result<()> {
+    let command = examples::add_to(command);
     let Some(folder) = &args.out else {
         let page = page(command)?;
         return stdout().lock().write_all(&page).context("standard output");
@@ -60,12 +58,15 @@ fn page(command: Command) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::commands::cli::Cli;
 
     #[test]
     fn each_command_has_a_page_with_its_example() {
         let dir = tempfile::tempdir().unwrap();
-        man(&ManArgs { out: Some(dir.path().to_owned()) }).unwrap();
+        man(&ManArgs { out: Some(dir.path().to_owned()) }, Cli::command()).unwrap();
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert!(read("ivs-processor.1").contains("replay"));
         let daily = read("ivs-processor-report-daily.1");

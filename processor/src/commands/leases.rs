@@ -1,18 +1,21 @@
 //! `leases`: the lease table, as operators see and change it.
 
 mod args;
+mod outcome;
 mod seek;
 mod verify;
 
 use std::time::Duration;
 
-use kinesis_fleet::admin::{self, Changed, stream};
+use kinesis_fleet::admin::{self, stream};
 use kinesis_fleet::store::{Consistency, LeftOut, Rows};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, LeaseStore, ShardId};
 use serde::Serialize;
 
 pub(super) use args::LeasesCommand;
 use args::{FinishArgs, ReleaseArgs};
+pub(super) use outcome::Unread;
+use outcome::{Outcome, report, sorted};
 
 use crate::cloud;
 use crate::cloud::Clients;
@@ -21,11 +24,6 @@ use crate::config::Config;
 
 /// For one request; an operator's machine may be far away.
 const REQUEST: Duration = Duration::from_secs(5);
-
-/// The leases could not be looked at, so nothing is known about them.
-#[derive(Debug, thiserror::Error)]
-#[error("nothing was verified: {0}")]
-pub(super) struct Unread(String);
 
 /// Runs `leases …`.
 ///
@@ -78,11 +76,6 @@ fn say_left_out(rows: &[LeftOut]) {
 /// Returns the lease table of the configuration.
 pub(super) fn store(config: &Config, clients: &Clients) -> LeaseStore {
     LeaseStore::new(&clients.dynamodb, &config.fleet.lease_table, REQUEST)
-}
-
-fn sorted(mut leases: Vec<Lease>) -> Vec<Lease> {
-    leases.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    leases
 }
 
 /// A lease as JSON; names are those of the table's attributes.
@@ -145,49 +138,6 @@ fn table(leases: &[Lease]) -> String {
     render(header, &leases.iter().map(row).collect::<Vec<_>>())
 }
 
-/// The outcome of one lease.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Outcome {
-    shard: String,
-    done: bool,
-    says: String,
-}
-
-impl Outcome {
-    fn of(shard: &ShardId, changed: &Changed, done: &str) -> Self {
-        let says = match changed {
-            Changed::Done(lease) => match &lease.pending {
-                None => format!("{done}, checkpoint {}", lease.checkpoint),
-                Some(to) => format!("{done}; its next owner finishes the epoch up to {to} first"),
-            },
-            Changed::Owned(worker) => {
-                format!("not changed: {worker} holds it; stop that worker, or use --force")
-            }
-            Changed::Prepared(to) => format!(
-                "not changed: an epoch up to {to} is prepared and some rows may hold it; start a \
-                 worker and stop it in order, or use --force"
-            ),
-            Changed::NoLease => "there is no such lease".to_owned(),
-            Changed::Busy => "not changed: it was written by others again and again".to_owned(),
-        };
-        Self { shard: shard.to_string(), done: matches!(changed, Changed::Done(_)), says }
-    }
-}
-
-/// Prints outcomes; an error unless all were done.
-fn report(outcomes: &[Outcome], json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(outcomes)?);
-    } else {
-        outcomes.iter().for_each(|outcome| println!("{}: {}", outcome.shard, outcome.says));
-    }
-    let failed = outcomes.iter().filter(|outcome| !outcome.done).count();
-    let all = count(outcomes.len(), "lease");
-    anyhow::ensure!(failed == 0, "{failed} of {all} not changed");
-    Ok(())
-}
-
 async fn release(store: &LeaseStore, args: &ReleaseArgs) -> anyhow::Result<()> {
     let mut outcomes = Vec::new();
     for shard in &args.shards {
@@ -229,6 +179,7 @@ async fn finish(
 
 #[cfg(test)]
 mod tests {
+    use kinesis_fleet::admin::Changed;
     use kinesis_fleet::{HashRange, WorkerId};
 
     use super::*;

@@ -33,7 +33,7 @@ use clap::Args;
 use super::duration::duration;
 use crate::commands::rows;
 use crate::config::Config;
-use crate::ops::{self, Ops};
+use crate::ops::{self, Ops, Site as _};
 use crate::page::{self, Page, port_or_next};
 use crate::producer::traffic::TrafficArgs;
 use crate::worker::{Worker, drained};
@@ -93,7 +93,7 @@ pub async fn run(mut config: Config, args: LocalArgs) -> anyhow::Result<()> {
         fresh: args.fresh,
         telemetry: Some(Telemetry {
             stream: config.stream.name.clone(),
-            api_key: TELEMETRY_KEY.to_owned(),
+            api_key: report::TELEMETRY_KEY.to_owned(),
         }),
         ..ivs_emulator::Config::default()
     })
@@ -128,9 +128,6 @@ pub async fn run(mut config: Config, args: LocalArgs) -> anyhow::Result<()> {
     endpoint.shutdown().await;
     outcome
 }
-
-/// The key that producers send to the telemetry API of `local`.
-const TELEMETRY_KEY: &str = "local";
 
 /// Where everything is that `local` started.
 struct Site<'a> {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-/// Shows a value with its control characters escaped, line feeds apart: a terminal obeys them, and
+/// A value with its control characters escaped, line feeds apart: a terminal obeys them, and
 /// ids, titles and file names are anybody's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printable<T>(pub(crate) T);

@@ -112,7 +112,7 @@ struct ItemFailure {
     item_identifier: String,
 }
 
-/// Puts events into a stream.
+/// The function that puts events into a stream.
 #[derive(Clone, Debug)]
 pub struct Handler {
     kinesis: Client,
@@ -120,7 +120,7 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Events go into this stream.
+    /// Puts events into this stream.
     #[must_use]
     pub fn new(kinesis: &Client, stream: &str) -> Self {
         Self { kinesis: kinesis.clone(), stream: stream.to_owned() }

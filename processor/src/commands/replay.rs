@@ -1,81 +1,34 @@
 //! `replay`: rows again, into a file ([`rows_out`]) or into the tables ([`apply`]).
 
 mod apply;
+mod args;
 mod eventbridge;
 mod kinesis;
 pub(super) mod rows_out;
 
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use clap::Args;
 use ivs_core::epoch::Counts;
 use serde_json::{Value, json};
+
+pub use args::ReplayArgs;
 
 use super::DataError;
 use crate::cloud;
 use crate::config::Config;
+use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::output::Output;
 use crate::replay::progress::show_while;
-use crate::replay::{ReadArgs, Reading};
 use crate::sink::rows::RowSink;
 use crate::sink::stats::Stats;
 use apply::Apply;
 use rows_out::Format;
-
-/// `replay`.
-#[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("to_where").required(true))]
-pub struct ReplayArgs {
-    /// Files, folders, file:// and s3:// URLs, - for standard input: the worker's own segments, and
-    /// other JSON (plain, gzip, zstd; with or without newlines); or kinesis:STREAM
-    #[arg(value_name = "SOURCE", required_unless_present = "eventbridge_archive")]
-    pub sources: Vec<String>,
-    /// Write the metric rows to this file (.csv, .ndjson, .parquet), and touch no table
-    #[arg(long, group = "to_where", value_name = "FILE")]
-    pub rows_out: Option<PathBuf>,
-    /// Write metric rows and sessions to the tables; rows with other data in them are left alone
-    #[arg(long, group = "to_where")]
-    pub apply: bool,
-    /// Have EventBridge send this archive to its bus again, and follow until all is sent
-    #[arg(
-        long,
-        group = "to_where",
-        value_name = "NAME",
-        requires_all = ["from", "until"],
-        conflicts_with = "sources"
-    )]
-    pub eventbridge_archive: Option<String>,
-    /// From this arrival (of an EventBridge archive: event) time on, RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = super::duration::moment)]
-    pub from: Option<jiff::Timestamp>,
-    /// Until before this time
-    #[arg(long = "to", value_name = "TIME", value_parser = super::duration::moment)]
-    pub until: Option<jiff::Timestamp>,
-    /// Keep rejected records in this NDJSON file
-    #[arg(long, value_name = "FILE")]
-    pub rejects_out: Option<PathBuf>,
-    /// End well even if nine of ten records were rejected
-    #[arg(long)]
-    pub allow_rejects: bool,
-    /// How it is done.
-    #[command(flatten)]
-    pub how: ReadArgs,
-}
-
-impl ReplayArgs {
-    /// Returns whether it calls AWS's services; S3 finds its credentials by itself.
-    pub(super) fn needs_aws(&self) -> bool {
-        self.apply
-            || self.eventbridge_archive.is_some()
-            || self.sources.iter().any(|source| source.starts_with("kinesis:"))
-    }
-}
 
 /// Runs `replay`.
 ///

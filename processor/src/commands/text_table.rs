@@ -1,6 +1,6 @@
 //! Tables for people: columns as wide as their widest cell, two spaces apart.
 
-/// Lines of `rows` under `header`. Numbers, and cells that begin like one, are aligned right.
+/// Sets `rows` under `header`. Numbers, and cells that begin like one, are aligned right.
 pub(crate) fn render<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = header.map(str::len);
     for row in rows {
@@ -42,12 +42,12 @@ pub(crate) fn time(ms: u64) -> String {
     }
 }
 
-/// `1 lease`, `2 leases`.
+/// Counts things in words: `1 lease`, `2 leases`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Returns what is absent is a dash.
+/// Returns a cell's text; what is absent is a dash.
 pub(crate) fn or_dash(cell: Option<impl ToString>) -> String {
     cell.map_or_else(|| "-".to_owned(), |cell| cell.to_string())
 }

@@ -1,5 +1,5 @@
-//! `validate`: which records would be rejected, which stray from their schema, which are suspicious,
-//! and why.
+//! `validate`: which records would be rejected, which stray from their schema, which are
+//! suspicious, and why.
 
 mod check;
 mod warn;
@@ -108,7 +108,7 @@ fn check_all(objects: &[Object], handle: &Handle, mut printer: Printer) -> anyho
     Ok(tally)
 }
 
-/// Prints findings as long as somebody reads them.
+/// A printer of findings, as long as somebody reads them.
 struct Printer {
     out: BufWriter<Stdout>,
     json: bool,

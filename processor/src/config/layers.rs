@@ -49,6 +49,17 @@ pub enum ConfigError {
 
 /// Merges the layers and checks the result.
 ///
+/// ```
+/// use ivs_processor::config::{Layers, load};
+///
+/// let settings = vec!["epoch.interval_ms=5000".to_owned()];
+/// let config = load(&Layers { settings, ..Layers::default() }).unwrap();
+/// assert_eq!(config.epoch.interval_ms, 5_000);
+///
+/// let settings = vec!["epoch.interval=5000".to_owned()];
+/// assert!(load(&Layers { settings, ..Layers::default() }).is_err(), "no setting has that name");
+/// ```
+///
 /// # Errors
 /// Names the layer and the key that is unknown, ill-typed or out of range.
 pub fn load(layers: &Layers) -> Result<Config, ConfigError> {

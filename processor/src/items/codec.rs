@@ -23,17 +23,17 @@ pub struct ItemError {
     pub reason: String,
 }
 
-/// Builds an item.
+/// An item under construction.
 #[derive(Debug, Default)]
 pub struct Writer(Item);
 
 impl Writer {
-    /// N.
+    /// Writes an N.
     pub fn number(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.put(name, AttributeValue::N(value.to_string()))
     }
 
-    /// N, or nothing.
+    /// Writes an N, or nothing.
     pub fn number_if(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
         match value {
             Some(value) => self.number(name, value),
@@ -41,7 +41,7 @@ impl Writer {
         }
     }
 
-    /// S; an empty text is left out, because key attributes of an index may not be empty.
+    /// Writes an S; an empty text is left out, because key attributes of an index may not be empty.
     pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
         if value.is_empty() {
             return self;
@@ -49,7 +49,7 @@ impl Writer {
         self.put(name, AttributeValue::S(value.to_owned()))
     }
 
-    /// M of B with what is there; nothing if there is nothing.
+    /// Writes an M of B with what is there; nothing if there is nothing.
     pub fn blobs(&mut self, name: &str, blobs: &[(&str, Option<Vec<u8>>)]) -> &mut Self {
         let map: HashMap<_, _> = blobs
             .iter()
@@ -64,13 +64,13 @@ impl Writer {
         self.put(name, AttributeValue::M(map))
     }
 
-    /// Returns any value.
+    /// Writes any value.
     pub fn put(&mut self, name: &str, value: AttributeValue) -> &mut Self {
         self.0.insert(name.to_owned(), value);
         self
     }
 
-    /// Returns the bookkeeping of a merged row.
+    /// Writes the bookkeeping of a merged row.
     pub fn row<A>(&mut self, row: &Row<A>) -> &mut Self {
         use ivs_schemas::items::metrics::{APPLIED, SCHEMA_VERSION, VERSION};
         self.put(APPLIED, AttributeValue::B(Blob::new(applied::to_bytes(&row.applied))));
@@ -85,12 +85,12 @@ impl Writer {
     }
 }
 
-/// Reads an item.
+/// An item that is being read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a>(pub &'a Item);
 
 impl<'a> Reader<'a> {
-    /// N, if it is there.
+    /// Reads an N, if it is there.
     ///
     /// # Errors
     /// When the attribute is not an N, or no `T`.
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// N.
+    /// Reads an N.
     ///
     /// # Errors
     /// When the attribute is missing, no N, or no `T`.
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         self.number_if(name)?.ok_or_else(|| error(name, "is missing"))
     }
 
-    /// N, or the default of `T` where it is missing.
+    /// Reads an N, or the default of `T` where it is missing.
     ///
     /// # Errors
     /// When the attribute is not an N, or no `T`.
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         Ok(self.number_if(name)?.unwrap_or_default())
     }
 
-    /// S, empty where it is missing.
+    /// Reads an S, empty where it is missing.
     ///
     /// # Errors
     /// When the attribute is not an S.
@@ -133,7 +133,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Who says so; of rows from before it was written, a player: the least that outweighs a guess.
+    /// Reads who says so; of rows from before it was written, a player: the least that outweighs a
+    /// guess.
     ///
     /// # Errors
     /// When the attribute is not an S, or no word for it.
@@ -177,8 +178,8 @@ impl<'a> Reader<'a> {
         Ok(Row { agg, applied: self.applied()?, version: self.number(VERSION)? })
     }
 
-    /// For each shard the position up to which its records are in the item. Layout 1 had it as a
-    /// map of texts.
+    /// Reads for each shard the position up to which its records are in the item. Layout 1 had it
+    /// as a map of texts.
     ///
     /// # Errors
     /// When it is missing, ill-typed or damaged.

@@ -7,21 +7,22 @@ use crate::config::Tables;
 /// Seconds of a minute.
 const MINUTE_S: i64 = 60;
 
-/// When a row of event time `at_s` expires.
+/// Returns when a row of event time `at_s` expires.
 #[must_use]
 pub fn of_row(at_s: i64, tables: &Tables) -> Option<i64> {
     (tables.ttl_days > 0).then(|| at_s + i64::from(tables.ttl_days) * 86_400)
 }
 
-/// When a fact expires. One that has no time of its own, as a milestone, does not by itself.
+/// Returns when a fact expires. One that has no time of its own, as a milestone, does not by
+/// itself.
 #[must_use]
 pub fn of_fact(fact: &TimelineItem, tables: &Tables) -> Option<i64> {
     let second = fact.second().0.div_euclid(1_000);
     of_row(second, tables).filter(|_| second > 0)
 }
 
-/// When a summary expires: counted from the last that is known of the session. One of which no time
-/// is known does not.
+/// Returns when a summary expires: counted from the last that is known of the session. One of which
+/// no time is known does not.
 #[must_use]
 pub fn of_summary(agg: &SummaryAgg, tables: &Tables) -> Option<i64> {
     let seconds = |at_ms: i64| at_ms.div_euclid(1_000);
@@ -31,8 +32,8 @@ pub fn of_summary(agg: &SummaryAgg, tables: &Tables) -> Option<i64> {
     of_row(last, tables)
 }
 
-/// When a milestone expires that is reached by this summary: no sooner than the summary itself,
-/// which may still move by the longest stream, or what was told would be told again.
+/// Returns when a milestone expires that is reached by this summary: no sooner than the summary
+/// itself, which may still move by the longest stream, or what was told would be told again.
 #[must_use]
 pub fn of_milestone(agg: &SummaryAgg, tables: &Tables) -> Option<i64> {
     of_summary(agg, tables).map(|at_s| at_s + LONGEST_STREAM_MS / 1_000)

@@ -1,28 +1,17 @@
 //! Reading items page by page: of a session, of a channel, or all.
 
 use anyhow::Context as _;
-use aws_calls::{RetryPolicy, code, explain, is_transient};
+use aws_calls::{Pages, RetryPolicy, code, explain, is_transient, persist};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
 use aws_smithy_runtime_api::http::Response;
 use ivs_schemas::items::sessions;
 use ivs_schemas::names::CHANNEL_INDEX;
 
 use super::codec::Item;
-
-/// A page of items, and where the next begins.
-pub(crate) struct Page {
-    pub(crate) items: Vec<Item>,
-    pub(crate) next: Option<Item>,
-}
-
-impl Page {
-    /// Makes the page of an answer.
-    pub(crate) fn new(items: Option<Vec<Item>>, next: Option<Item>) -> Self {
-        Self { items: items.unwrap_or_default(), next }
-    }
-}
 
 /// A table that could not be read, and whether it could be later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,36 +49,66 @@ impl ReadError {
     }
 }
 
-/// Hands out every item of every page. A page that is throttled is asked for again.
+/// Hands out every item that a query finds, page by page.
 ///
 /// # Errors
 /// When a page cannot be read, and those of `each`; the item is named.
-pub(crate) async fn pages<E>(
+pub(crate) async fn query(
+    query: QueryFluentBuilder,
+    each: impl FnMut(&Item) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let table = query.get_table_name().clone().unwrap_or_default();
+    let fetch = |from| {
+        let page = query.clone().set_exclusive_start_key(from).send();
+        async { page.await.map(|page| (page.items, page.last_evaluated_key)) }
+    };
+    hand_out(&table, Pages::new(RetryPolicy::READ, fetch), each).await
+}
+
+/// As [`query`], of a scan.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) async fn scan(
+    scan: ScanFluentBuilder,
+    each: impl FnMut(&Item) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let table = scan.get_table_name().clone().unwrap_or_default();
+    let fetch = |from| {
+        let page = scan.clone().set_exclusive_start_key(from).send();
+        async { page.await.map(|page| (page.items, page.last_evaluated_key)) }
+    };
+    hand_out(&table, Pages::new(RetryPolicy::READ, fetch), each).await
+}
+
+/// Returns whether a query without a filter finds anything.
+///
+/// # Errors
+/// When the table cannot be read.
+pub(crate) async fn is_any(query: QueryFluentBuilder) -> anyhow::Result<bool> {
+    let table = query.get_table_name().clone().unwrap_or_default();
+    let query = query.limit(1);
+    let found = persist(RetryPolicy::READ, || query.clone().send()).await;
+    let found = found.map_err(|error| ReadError::of(&table, &error))?;
+    Ok(found.items.is_some_and(|items| !items.is_empty()))
+}
+
+async fn hand_out<E, F, A>(
     table: &str,
-    fetch: impl AsyncFn(Option<Item>) -> Result<Page, SdkError<E, Response>>,
+    mut pages: Pages<Item, F>,
     mut each: impl FnMut(&Item) -> anyhow::Result<()>,
 ) -> anyhow::Result<()>
 where
+    F: FnMut(Option<Item>) -> A,
+    A: Future<Output = Result<(Option<Vec<Item>>, Option<Item>), SdkError<E, Response>>>,
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let mut from = None;
-    loop {
-        let mut backoff = RetryPolicy::READ.start();
-        let page = loop {
-            match fetch(from.clone()).await {
-                Ok(page) => break page,
-                Err(error) if is_transient(&error) && backoff.wait().await => {}
-                Err(error) => return Err(ReadError::of(table, &error).into()),
-            }
-        };
-        for item in &page.items {
+    while let Some(items) = pages.next().await.map_err(|error| ReadError::of(table, &error))? {
+        for item in items.iter().flatten() {
             each(item).with_context(|| format!("{table}: {}", named(item)))?;
         }
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(()),
-        }
     }
+    Ok(())
 }
 
 /// Names the session of an item, as far as it tells one.
@@ -117,7 +136,7 @@ impl Select<'_> {
     /// Hands out the items: of a session or a channel by a query, else by reading the whole table.
     ///
     /// # Errors
-    /// As [`pages`].
+    /// As [`query`].
     pub(crate) async fn each(
         &self,
         dynamodb: &Client,
@@ -133,7 +152,7 @@ impl Select<'_> {
         let last = if until == i64::MAX { "99999999999".to_owned() } else { last };
         let range = "#time BETWEEN :from AND :last";
         let Some(key) = self.key() else {
-            let scan = dynamodb
+            let all = dynamodb
                 .scan()
                 .table_name(table)
                 .consistent_read(true)
@@ -141,13 +160,9 @@ impl Select<'_> {
                 .expression_attribute_names("#time", self.sort_key)
                 .expression_attribute_values(":from", N(from.to_string()))
                 .expression_attribute_values(":last", N(last));
-            let fetch = async |from| {
-                let page = scan.clone().set_exclusive_start_key(from).send().await;
-                page.map(|page| Page::new(page.items, page.last_evaluated_key))
-            };
-            return pages(table, fetch, each).await;
+            return scan(all, each).await;
         };
-        let mut query = dynamodb
+        let mut found = dynamodb
             .query()
             .table_name(table)
             .set_index_name(key.index.map(str::to_owned))
@@ -158,16 +173,12 @@ impl Select<'_> {
             .expression_attribute_values(":from", N(from.to_string()))
             .expression_attribute_values(":last", N(last));
         if let (Some(_), Some(channel)) = (self.session_id, self.channel_id) {
-            query = query
+            found = found
                 .filter_expression("#channel = :channel")
                 .expression_attribute_names("#channel", sessions::CHANNEL_ID)
                 .expression_attribute_values(":channel", S(channel.to_owned()));
         }
-        let fetch = async |from| {
-            let page = query.clone().set_exclusive_start_key(from).send().await;
-            page.map(|page| Page::new(page.items, page.last_evaluated_key))
-        };
-        pages(table, fetch, each).await
+        query(found, each).await
     }
 
     fn key(&self) -> Option<Key<'_>> {

@@ -214,7 +214,7 @@ impl Scenario {
     }
 
     /// Writes what is left as every next epoch of either shard, and so on until nothing is.
-    /// Returns in how many ways.
+    /// Checks every way in which the rest can be stored; returns how many there are.
     fn check_rest(&self, table: &Table, left: usize, at: u128) -> usize {
         if left == 0 {
             assert_same(&table.contents(), &self.expected);

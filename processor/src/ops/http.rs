@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -16,23 +18,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::OpsState;
 use super::openmetrics::Format;
 use super::probe::{self, Signs};
+use super::site::Body;
+use super::state::OpsState;
 use super::{metrics, status};
-use crate::page::{Body, Page};
 
-/// A probe, a scraper and a few people, and room for those who connect and say nothing. At the limit
-/// the oldest connection goes: who asks is answered within milliseconds.
+/// A probe, a scraper and a few people, and room for those who connect and say nothing. At the
+/// limit the oldest connection goes: who asks is answered within milliseconds.
 const MAX_CONNECTIONS: usize = 128;
 /// hyper's smallest buffer; longer request heads are refused with 431.
 const MAX_HEAD_BYTES: usize = 8_192;
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;
-/// From accepting a connection to its end: slower clients are cut.
+/// From accepting a connection to its end, unless it is a stream: slower clients are cut.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// A stream of the page ends before its connection is cut; browsers connect again by themselves.
-const PAGE_STREAM_LASTS: Duration = Duration::from_secs(8);
+/// A stream of the page ends after this and is asked for again. The page bounds how many there are.
+const PAGE_STREAM_LASTS: Duration = Duration::from_secs(600);
 /// For the request's head alone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -73,6 +75,7 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<OpsState>) {
 
 async fn serve(socket: TcpStream, state: Arc<OpsState>) {
     let here = socket.local_addr().ok();
+    let is_stream = &AtomicBool::new(false);
     let service = service_fn(move |request: Request<Incoming>| {
         let state = Arc::clone(&state);
         async move {
@@ -82,6 +85,7 @@ async fn serve(socket: TcpStream, state: Arc<OpsState>) {
                 let refused = WRONG_HOST.to_owned();
                 reply(StatusCode::MISDIRECTED_REQUEST, TEXT, refused).map(Body::from)
             };
+            is_stream.store(matches!(answer.body(), Body::Events(_)), Relaxed);
             Ok::<_, io::Error>(answer)
         }
     });
@@ -92,7 +96,12 @@ async fn serve(socket: TcpStream, state: Arc<OpsState>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(socket), service);
-    match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+    let mut connection = pin!(connection);
+    let mut ended = tokio::time::timeout(CONNECTION_TIMEOUT, &mut connection).await;
+    if ended.is_err() && is_stream.load(Relaxed) {
+        ended = tokio::time::timeout(PAGE_STREAM_LASTS, connection).await;
+    }
+    match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "an operations connection ended"),
         Err(_) => tracing::debug!("an operations connection took too long and was cut"),
@@ -123,7 +132,7 @@ async fn respond(
 ) -> Response<Body> {
     let path = request.uri().path();
     match (state.page.get(), here) {
-        (Some(page), Some(here)) if Page::has(path) => {
+        (Some(page), Some(here)) if page.has(path) => {
             page.answer(request, here, PAGE_STREAM_LASTS).await
         }
         _ => {
@@ -154,12 +163,12 @@ fn answer(method: &Method, path: &str, accept: Option<&str>, state: &OpsState) -
                     watch.stats().channels.busiest(state.channels, crate::clock::instant())
                 })
                 .unwrap_or_default();
-            let status = status::of(state, phase, worker.as_ref());
+            let status = status::of(state.started, phase, worker.as_ref());
             let text = metrics::render(&status, &channels, format);
             reply(StatusCode::OK, format.content_type(), text)
         }
         "/status" => {
-            let status = status::of(state, phase, worker.as_ref());
+            let status = status::of(state.started, phase, worker.as_ref());
             match serde_json::to_string(&status) {
                 Ok(json) => reply(StatusCode::OK, JSON, json),
                 Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),

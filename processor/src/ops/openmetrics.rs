@@ -17,8 +17,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// Returns the format for the value of a request's `Accept` header: OpenMetrics if it is named, and
-    /// plain text not preferred to it.
+    /// Returns the format for the value of a request's `Accept` header: OpenMetrics if it is named,
+    /// and plain text not preferred to it.
     #[must_use]
     pub fn accepted(accept: Option<&str>) -> Self {
         let weight = |wanted: &str| {
@@ -89,7 +89,7 @@ impl Exposition {
         self.family(name, "info", "", help, "_info")
     }
 
-    /// A count and a sum.
+    /// Writes a count and a sum.
     pub fn summary(&mut self, name: &str, unit: &str, help: &str, count: u64, sum: f64) {
         let Family { text, name, .. } = self.family(name, "summary", unit, help, "");
         writeln!(text, "{name}_count {count}\n{name}_sum {sum}").expect("a text takes everything");
@@ -106,8 +106,8 @@ impl Exposition {
         self.begin(format!("{PREFIX}{name}"), kind, unit, help, suffix)
     }
 
-    /// Writes the metadata. `unit`, if there is one, is the end of the name. Plain text knows neither
-    /// units nor infos, and calls a family by the name of its samples.
+    /// Writes the metadata. `unit`, if there is one, is the end of the name. Plain text knows
+    /// neither units nor infos, and calls a family by the name of its samples.
     fn begin(
         &mut self,
         name: String,

@@ -13,7 +13,8 @@ use crate::worker::{Task, Watch};
 /// does not answer, ends within three minutes.
 const STALLED: Duration = Duration::from_secs(300);
 
-/// Lag and commits of a worker in order stay far below this; a retry of a store takes half a minute.
+/// Lag and commits of a worker in order stay far below this; a retry of a store takes half a
+/// minute.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The signs that a worker shows of itself.
@@ -81,7 +82,7 @@ impl Work {
 }
 
 impl Signs {
-    /// Of a worker, or of none yet.
+    /// Reads the signs of a worker, or of none yet.
     #[must_use]
     pub fn of(phase: Phase, worker: Option<&Watch>) -> Self {
         let tasks = worker.map(Watch::tasks).unwrap_or_default();
@@ -101,8 +102,8 @@ impl Signs {
     }
 }
 
-/// Returns why the process should be replaced; empty while it lives. AWS being away is not a reason: a
-/// new process would meet the same.
+/// Returns why the process should be replaced; empty while it lives. AWS being away is not a
+/// reason: a new process would meet the same.
 #[must_use]
 pub fn stalled(signs: &Signs) -> Vec<String> {
     let mut problems = Vec::new();

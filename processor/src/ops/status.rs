@@ -6,8 +6,8 @@ use kinesis_fleet::{LeaseStatus, LoopStatus};
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
+use super::phase::{Phase, Started};
 use super::probe::{self, Signs};
-use super::{OpsState, Phase};
 use crate::clock::now;
 use crate::sink::stats::{LastError, Snapshot};
 use crate::worker::shard_status::{Failing, Rates, Stage};
@@ -141,15 +141,15 @@ pub struct TaskReport {
 }
 
 /// Returns the status now.
-pub(super) fn of(state: &OpsState, phase: Phase, worker: Option<&Watch>) -> Status {
+pub(super) fn of(started: Started, phase: Phase, worker: Option<&Watch>) -> Status {
     let problems = probe::unready(&Signs::of(phase, worker));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase,
         ready: problems.is_empty(),
         problems,
-        started_ms: state.started_ms,
-        uptime_ms: u64::try_from(state.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        started_ms: started.ms,
+        uptime_ms: u64::try_from(started.at.elapsed().as_millis()).unwrap_or(u64::MAX),
         resident_bytes: resident_bytes(),
         worker: worker.map(worker_status),
     }

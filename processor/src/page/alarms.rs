@@ -6,7 +6,8 @@ use aws_calls::explain;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
 use serde::Serialize;
 
-use super::{Room, runbook};
+use super::room::Room;
+use super::runbook;
 
 /// Every alarm of the catalogue and of CDK begins so.
 const PREFIX: &str = "LiveStreaming-";

@@ -1,18 +1,24 @@
 //! Which path is answered by what.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use ivs_schemas::report::ReportType;
 use jiff::tz::TimeZone;
 
-use super::body::{self, Body};
-use super::{Page, Room, runbook, session, widgets};
+use super::body;
+use super::room::Room;
+use super::{Page, runbook, session, widgets};
 use crate::clock::now;
+use crate::ops::{Body, Phase, Site};
 use crate::report::{self, ReportReader, html};
+use crate::worker::Watch;
 
 /// The files of the page: path, type, text.
 const FILES: [(&str, &str, &str); 6] = [
@@ -38,21 +44,41 @@ const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base
 /// How long `/state.json` waits for a first snapshot.
 const FIRST_SNAPSHOT: Duration = Duration::from_secs(10);
 
-impl Page {
-    /// Returns whether a path is the page's own.
-    #[must_use]
-    pub fn has(path: &str) -> bool {
-        FILES.iter().any(|(own, ..)| *own == path)
-            || matches!(
-                path,
-                "/events" | "/state.json" | "/widgets.json" | "/session.json" | "/report"
-            )
-            || path.starts_with("/runbook/")
+/// Returns whether a path is the page's own.
+pub(super) fn has(path: &str) -> bool {
+    FILES.iter().any(|(own, ..)| *own == path)
+        || matches!(path, "/events" | "/state.json" | "/widgets.json" | "/session.json" | "/report")
+        || path.starts_with("/runbook/")
+}
+
+impl Site for Page {
+    fn has(&self, path: &str) -> bool {
+        has(path)
     }
 
+    fn answer<'a>(
+        &'a self,
+        request: &'a Request<Incoming>,
+        here: SocketAddr,
+        lasting: Duration,
+    ) -> BoxFuture<'a, Response<Body>> {
+        self.respond(request, here, lasting).boxed()
+    }
+
+    fn running(&self, worker: Watch) {
+        *self.room.worker.lock().unwrap_or_else(PoisonError::into_inner) =
+            (Phase::Running, Some(worker));
+    }
+
+    fn draining(&self) {
+        self.room.worker.lock().unwrap_or_else(PoisonError::into_inner).0 = Phase::Draining;
+    }
+}
+
+impl Page {
     /// Answers a request to one of the page's paths. A stream of snapshots ends after `lasting`.
     /// `listen` is where the server listens, by which the request's host is judged.
-    pub async fn answer<B>(
+    pub(super) async fn respond<B>(
         &self,
         request: &Request<B>,
         listen: SocketAddr,

@@ -1,65 +1,18 @@
-//! Answers: whole ones, and streams of snapshots as server-sent events.
+//! Streams of snapshots as server-sent events, and how many look at them.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
 use tokio::sync::{Notify, mpsc, watch};
+
+use crate::ops::Body;
 
 /// Browsers that are sent snapshots at once; more are told to come again.
 const MAX_WATCHERS: usize = 24;
 /// Between two signs of life where nothing else is said.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
-/// The body of an answer.
-#[derive(Debug)]
-pub enum Body {
-    /// All of it; `None` once it was taken.
-    Whole(Option<Bytes>),
-    /// Events as they come.
-    Events(mpsc::Receiver<Bytes>),
-}
-
-impl<T: Into<Bytes>> From<T> for Body {
-    fn from(whole: T) -> Self {
-        Self::Whole(Some(whole.into()))
-    }
-}
-
-impl hyper::body::Body for Body {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Whole(whole) => Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Events(events) => {
-                events.poll_recv(context).map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(whole) => {
-                SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-            Self::Events(_) => SizeHint::default(),
-        }
-    }
-}
 
 /// How many look; reading begins with the first and ends with the last.
 #[derive(Debug, Default)]
@@ -132,6 +85,7 @@ fn event(snapshot: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::pin::Pin;
 
     use hyper::body::Body as _;
 

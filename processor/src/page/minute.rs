@@ -158,13 +158,13 @@ impl Minute {
         self.startup_p95_ms = self.startup_p95_ms.or(open.startup_p95_ms);
     }
 
-    /// Messages a minute: as reported, else as counted.
+    /// Returns messages a minute: as reported, else as counted.
     pub(super) fn chat_per_minute(&self) -> Option<f64> {
         let counted = (self.chat_messages > 0.0).then_some(self.chat_messages);
         self.chat_rate.value().or(counted)
     }
 
-    /// Stalled share of the watch time of some minutes, percent.
+    /// Returns the stalled share of the watch time of some minutes, percent.
     pub(super) fn stalled_percent<'a>(minutes: impl Iterator<Item = &'a Self>) -> Option<f64> {
         let (mut stalled_ms, mut watched_ms) = (0.0, 0.0);
         for minute in minutes {

@@ -85,7 +85,7 @@ impl Block {
     }
 }
 
-/// Returns the few forms of Markdown that the articles have: headings, paragraphs, flat lists,
+/// Renders the few forms of Markdown that the articles have: headings, paragraphs, flat lists,
 /// code, bold and links.
 fn html(text: &str) -> String {
     let (mut out, mut block) = (String::new(), Block::None);

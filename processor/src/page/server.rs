@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::Page;
-use super::body::Body;
+use crate::ops::Body;
 
 /// A few browsers with six connections each; more wait in the system's backlog.
 const MAX_CONNECTIONS: usize = 64;
@@ -77,8 +77,8 @@ impl Drop for Server {
     }
 }
 
-/// Serves at an address or, if its port is taken, at the next free one of the twenty after it, or at
-/// any.
+/// Serves at an address or, if its port is taken, at the next free one of the twenty after it, or
+/// at any.
 ///
 /// # Errors
 /// When it cannot listen for another reason than a port that is taken.
@@ -116,7 +116,7 @@ async fn serve(socket: TcpStream, address: SocketAddr, page: Arc<Page>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let page = Arc::clone(&page);
         async move {
-            let answer: Response<Body> = page.answer(&request, address, STREAM_LASTS).await;
+            let answer: Response<Body> = page.respond(&request, address, STREAM_LASTS).await;
             Ok::<_, io::Error>(answer)
         }
     });

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue::S;
 use ivs_schemas::items::{metrics as rows, sessions};
 use serde_json::{Map, Value, json};
 
-use super::Room;
 use super::minute::{ATTRIBUTES, Minute, MinuteView};
+use super::room::Room;
 use crate::clock::now;
 use crate::items::codec::{Item, Reader};
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 use tokio::time::MissedTickBehavior;
 
 use super::alarms::{AlarmView, Alarms};
+use super::room::{Headline, Room};
 use super::streams::{StreamView, Streams};
-use super::{Headline, Room};
 use crate::clock::now;
 use crate::ops::probe::{self, Signs};
 use crate::ops::status::{self, WorkerStatus};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_calls::explain;
+use aws_calls::{Pages, explain};
 use aws_sdk_cloudwatch::types::{DimensionFilter, RecentlyActive};
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -17,8 +17,8 @@ use ivs_schemas::items::{metrics as rows, sessions};
 use ivs_schemas::names::CHANNEL_INDEX;
 use serde::Serialize;
 
-use super::Room;
 use super::minute::{ATTRIBUTES, Minute};
+use super::room::{Room, WHILE_THEY_LOOK};
 use crate::items::codec::{Item, Reader};
 
 /// Minutes of the trend.
@@ -371,29 +371,27 @@ fn ms(seconds: f64) -> i64 {
 async fn listed_channels(room: &Room) -> Result<Vec<Arc<str>>, String> {
     let mut found = BTreeSet::new();
     for metric in [metrics::CURRENT_VIEWERS, metrics::ACTIVE_PLAYERS] {
-        let mut next = None;
-        loop {
-            let page = room
-                .clients
-                .cloudwatch
-                .list_metrics()
-                .namespace(metric.namespace.as_str())
-                .metric_name(metric.name)
-                .dimensions(DimensionFilter::builder().name(CHANNEL_ID).build())
-                .recently_active(RecentlyActive::Pt3H)
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(|error| {
-                    format!("CloudWatch does not list channels: {}", explain(&error))
-                })?;
-            for metric in page.metrics.unwrap_or_default() {
+        let request = room
+            .clients
+            .cloudwatch
+            .list_metrics()
+            .namespace(metric.namespace.as_str())
+            .metric_name(metric.name)
+            .dimensions(DimensionFilter::builder().name(CHANNEL_ID).build())
+            .recently_active(RecentlyActive::Pt3H);
+        let mut pages = Pages::new(WHILE_THEY_LOOK, |token| {
+            let page = request.clone().set_next_token(token).send();
+            async { page.await.map(|page| (page.metrics, page.next_token)) }
+        });
+        while found.len() < MAX_CHANNELS {
+            let page = pages.next().await;
+            let page = page.map_err(|error| {
+                format!("CloudWatch does not list channels: {}", explain(&error))
+            })?;
+            let Some(metrics) = page else { break };
+            for metric in metrics.into_iter().flatten() {
                 let dimensions = metric.dimensions.unwrap_or_default();
                 found.extend(dimensions.into_iter().filter_map(|d| d.value).map(Arc::from));
-            }
-            next = page.next_token;
-            if next.is_none() || found.len() >= MAX_CHANNELS {
-                break;
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aws_calls::explain;
+use aws_calls::{Pages, explain};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
@@ -12,7 +12,7 @@ use aws_sdk_cloudwatch::types::{
 use ivs_schemas::catalogue::{self, CHANNEL_ID, IVS_CHANNEL, metrics};
 use serde_json::{Value, json};
 
-use super::Room;
+use super::room::{Room, WHILE_THEY_LOOK};
 use crate::clock::now;
 
 /// How long drawn widgets are shown, on AWS and on this machine.
@@ -22,10 +22,6 @@ const MAX_KEPT: usize = 50;
 /// Pages of an answer: the longest, a day of five-minute points, has one.
 const MAX_PAGES: usize = 5;
 const HOUR_S: i64 = 3_600;
-
-/// Widgets that were drawn lately, by channel.
-#[derive(Debug, Default)]
-pub(super) struct Drawn(HashMap<String, (Instant, Arc<str>)>);
 
 /// The figures of the last widget: how hours make a day.
 #[derive(Clone, Copy)]
@@ -201,26 +197,25 @@ async fn data(
     from_s: i64,
     to_s: i64,
 ) -> anyhow::Result<Answer> {
+    let request = room
+        .clients
+        .cloudwatch
+        .get_metric_data()
+        .set_metric_data_queries(Some(queries))
+        .start_time(DateTime::from_secs(from_s))
+        .end_time(DateTime::from_secs(to_s))
+        .scan_by(ScanBy::TimestampAscending);
+    let mut pages = Pages::new(WHILE_THEY_LOOK, |token| {
+        let page = request.clone().set_next_token(token).send();
+        async { page.await.map(|page| (page.metric_data_results, page.next_token)) }
+    });
     let mut answer = Answer::default();
-    let mut next = None;
     for _ in 0..MAX_PAGES {
-        let page = room
-            .clients
-            .cloudwatch
-            .get_metric_data()
-            .set_metric_data_queries(Some(queries.clone()))
-            .start_time(DateTime::from_secs(from_s))
-            .end_time(DateTime::from_secs(to_s))
-            .scan_by(ScanBy::TimestampAscending)
-            .set_next_token(next)
-            .send()
-            .await
+        let page = pages.next().await;
+        let page = page
             .map_err(|error| anyhow::anyhow!("CloudWatch does not answer: {}", explain(&error)))?;
-        page.metric_data_results.unwrap_or_default().into_iter().for_each(|r| answer.add(r));
-        next = page.next_token;
-        if next.is_none() {
-            break;
-        }
+        let Some(results) = page else { break };
+        results.into_iter().flatten().for_each(|result| answer.add(result));
     }
     Ok(answer)
 }

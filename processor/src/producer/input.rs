@@ -110,8 +110,8 @@ pub async fn send(
     Ok(sent)
 }
 
-/// Reads batches on a thread of its own, a few ahead of who takes them; a batch ends with its object.
-/// The handle gives what was damaged.
+/// Reads batches on a thread of its own, a few ahead of who takes them; a batch ends with its
+/// object. The handle gives what was damaged.
 fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<LineBatch>, JoinHandle<Vec<Damage>>) {
     let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
     let (objects, handle) = (Arc::clone(objects), Handle::current());
@@ -161,7 +161,7 @@ async fn send_batch(
     journal.acknowledge(number)
 }
 
-/// Decides record by record what is still to be sent.
+/// The plan that decides record by record what is still to be sent.
 struct Plan {
     past: Past,
     stored: Stored,

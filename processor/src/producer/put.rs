@@ -1,7 +1,6 @@
 //! PutRecords that says of each record whether it was taken.
 
-use aws_calls::RetryPolicy;
-use aws_calls::{explain, is_transient};
+use aws_calls::{Failed, RetryPolicy, explain, is_transient};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
@@ -28,44 +27,47 @@ pub(crate) async fn put(kinesis: &Client, stream: &str, records: &[Outgoing]) ->
     let all: Vec<usize> = (0..records.len()).collect();
     let mut calls: Vec<Vec<usize>> = all.chunks(MAX_RECORDS).map(<[usize]>::to_vec).collect();
     while let Some(mut places) = calls.pop() {
-        let mut backoff = RETRY.start();
-        loop {
-            let left = match call(kinesis, stream, records, &places).await {
-                Ok(left) => left,
-                // One record that is too large refuses the call: halves tell which.
-                Err((_, false)) if places.len() > 1 => {
-                    calls.push(places.split_off(places.len() / 2));
-                    calls.push(places);
-                    break;
-                }
-                Err((reason, is_transient)) => {
-                    let reason = |place| Failure { place, reason: reason.clone() };
-                    let left: Vec<_> = places.iter().copied().map(reason).collect();
-                    if !is_transient {
-                        failures.extend(left);
-                        break;
-                    }
-                    left
-                }
-            };
-            if left.is_empty() || !backoff.wait().await {
-                failures.extend(left);
-                break;
+        match to_end(kinesis, stream, records, &mut places).await {
+            Ok(()) => {}
+            // One record that is too large refuses the call: halves tell which.
+            Err(Failed::ForGood(_)) if places.len() > 1 => {
+                calls.push(places.split_off(places.len() / 2));
+                calls.push(places);
             }
-            places = left.into_iter().map(|failure| failure.place).collect();
+            Err(failed) => failures.extend(failed.into_error()),
         }
     }
     failures
 }
 
-/// Returns one call; returns what it left, or why it was refused as a whole and whether that may
-/// pass.
+/// Puts the records at `places`, in which those are kept that are left.
+async fn to_end(
+    kinesis: &Client,
+    stream: &str,
+    records: &[Outgoing],
+    places: &mut Vec<usize>,
+) -> Result<(), Failed<Vec<Failure>>> {
+    let mut tries = RETRY.start();
+    loop {
+        let left = match call(kinesis, stream, records, places).await {
+            Ok(left) if left.is_empty() => return Ok(()),
+            Ok(left) => Failed::ForNow(left),
+            Err(failed) => failed,
+        };
+        if let Failed::ForNow(left) = &left {
+            *places = left.iter().map(|failure| failure.place).collect();
+        }
+        tries.again(left).await?;
+    }
+}
+
+/// Makes one call; returns the records that it left. When it fails as a whole, all are left.
 async fn call(
     kinesis: &Client,
     stream: &str,
     records: &[Outgoing],
     places: &[usize],
-) -> Result<Vec<Failure>, (String, bool)> {
+) -> Result<Vec<Failure>, Failed<Vec<Failure>>> {
     let entry = |place: &usize| {
         PutRecordsRequestEntry::builder()
             .partition_key(&records[*place].partition_key)
@@ -76,7 +78,15 @@ async fn call(
     };
     let entries = places.iter().map(entry).collect();
     let request = kinesis.put_records().stream_name(stream).set_records(Some(entries));
-    let answer = request.send().await.map_err(|error| (explain(&error), is_transient(&error)))?;
+    let answer = request.send().await.map_err(|error| {
+        let reason = explain(&error);
+        let all = places.iter().map(|place| Failure { place: *place, reason: reason.clone() });
+        if is_transient(&error) {
+            Failed::ForNow(all.collect())
+        } else {
+            Failed::ForGood(all.collect())
+        }
+    })?;
     let results = places.iter().zip(answer.records);
     let left = results.filter_map(|(place, result)| {
         let code = result.error_code?;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aws_calls::RetryPolicy;
-use aws_calls::{explain, is_transient};
+use aws_calls::{Failed, RetryPolicy, explain, is_transient};
+use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use aws_smithy_runtime_api::http::Response;
 
 /// Entries of one PutRecords call: Kinesis's limit.
 pub const MAX_RECORDS: usize = 500;
@@ -55,60 +56,77 @@ pub async fn put_records(
             .expect("key and data are set")
     };
     let mut entries: Vec<_> = records.iter().map(entry).collect();
-    let error = |reason| SendError { operation: "PutRecords", reason };
-    let mut backoff = RETRY.start();
-    loop {
-        let request = kinesis.put_records().stream_name(stream).set_records(Some(entries.clone()));
-        let last = match request.send().await {
-            Ok(answer) => {
-                let results = answer.records;
-                let last = results.iter().find_map(|result| result.error_message.clone());
-                entries = entries
-                    .into_iter()
-                    .zip(results)
-                    .filter(|(_, result)| result.error_code.is_some())
-                    .map(|(entry, _)| entry)
-                    .collect();
-                if entries.is_empty() {
-                    return Ok(());
-                }
-                last.unwrap_or_default()
-            }
-            Err(failed) if is_transient(&failed) => explain(&failed),
-            Err(failed) => return Err(error(explain(&failed))),
+    let mut tries = RETRY.start();
+    while let Err(failed) = call_kinesis(kinesis, stream, &mut entries).await {
+        let Err(last) = tries.again(failed).await else { continue };
+        let reason = match last {
+            Failed::ForNow(last) => format!("{} records left, last: {last}", entries.len()),
+            Failed::ForGood(reason) => reason,
         };
-        if !backoff.wait().await {
-            return Err(error(format!("{} records left, last: {last}", entries.len())));
-        }
+        return Err(SendError { operation: "PutRecords", reason });
+    }
+    Ok(())
+}
+
+/// Makes one call; keeps the entries that were not taken.
+async fn call_kinesis(
+    kinesis: &aws_sdk_kinesis::Client,
+    stream: &str,
+    entries: &mut Vec<PutRecordsRequestEntry>,
+) -> Result<(), Failed<String>> {
+    let request = kinesis.put_records().stream_name(stream).set_records(Some(entries.clone()));
+    let results = request.send().await.map_err(|error| judged(&error))?.records;
+    let last = results.iter().find_map(|result| result.error_message.clone());
+    let mut results = results.into_iter();
+    entries.retain(|_| results.next().is_none_or(|result| result.error_code.is_some()));
+    if entries.is_empty() { Ok(()) } else { Err(Failed::ForNow(last.unwrap_or_default())) }
+}
+
+/// Says whether a call that failed as a whole may be taken later.
+fn judged<E>(error: &SdkError<E, Response>) -> Failed<String>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    if is_transient(error) {
+        Failed::ForNow(explain(error))
+    } else {
+        Failed::ForGood(explain(error))
     }
 }
 
-/// Puts events on a bus, in calls of ten.
+/// Puts events on a bus, in calls of ten; refused entries are sent again.
 ///
 /// # Errors
-/// When EventBridge refuses an entry for good, or entries are left after all tries.
+/// When EventBridge refuses a call for good, or entries are left after all tries.
 pub async fn put_events(
     eventbridge: &aws_sdk_eventbridge::Client,
     entries: Vec<PutEventsRequestEntry>,
 ) -> Result<(), SendError> {
-    for entries in entries.chunks(MAX_EVENTS) {
-        let mut backoff = RETRY.start();
-        loop {
-            let request = eventbridge.put_events().set_entries(Some(entries.to_vec()));
-            let last = match request.send().await {
-                Ok(answer) if answer.failed_entry_count == 0 => break,
-                Ok(answer) => {
-                    let failed = answer.entries.unwrap_or_default();
-                    failed.into_iter().find_map(|entry| entry.error_message).unwrap_or_default()
-                }
-                Err(failed) => explain(&failed),
-            };
-            if !backoff.wait().await {
-                return Err(SendError { operation: "PutEvents", reason: last });
-            }
+    for call in entries.chunks(MAX_EVENTS) {
+        let mut entries = call.to_vec();
+        let mut tries = RETRY.start();
+        while let Err(failed) = call_eventbridge(eventbridge, &mut entries).await {
+            tries.again(failed).await.map_err(|failed| {
+                let reason = failed.into_error();
+                SendError { operation: "PutEvents", reason }
+            })?;
         }
     }
     Ok(())
+}
+
+/// Makes one call; keeps the entries that were not taken.
+async fn call_eventbridge(
+    eventbridge: &aws_sdk_eventbridge::Client,
+    entries: &mut Vec<PutEventsRequestEntry>,
+) -> Result<(), Failed<String>> {
+    let request = eventbridge.put_events().set_entries(Some(entries.clone()));
+    let results = request.send().await.map_err(|error| judged(&error))?.entries;
+    let results = results.unwrap_or_default();
+    let last = results.iter().find_map(|result| result.error_message.clone());
+    let mut results = results.into_iter();
+    entries.retain(|_| results.next().is_none_or(|result| result.error_code.is_some()));
+    if entries.is_empty() { Ok(()) } else { Err(Failed::ForNow(last.unwrap_or_default())) }
 }
 
 /// How long a real-time sender sleeps between two looks at its clock.

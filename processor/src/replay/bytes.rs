@@ -13,7 +13,7 @@ pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend(value.to_le_bytes());
 }
 
-/// Length and bytes.
+/// Writes length and bytes.
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_u64(out, bytes.len() as u64);
     out.extend(bytes);
@@ -76,7 +76,7 @@ pub(super) fn write_window(out: &mut Vec<u8>, agg: &WindowAgg) {
     }
 }
 
-/// Reads from the front; everything is `None` where the bytes end early.
+/// Bytes that are read from the front; everything is `None` where they end early.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Fields in the order of [`write_window`], which is the order of evaluation here.
+/// Reads fields in the order of [`write_window`], which is the order of evaluation here.
 pub(super) fn read_window(from: &mut Reader<'_>) -> Option<WindowAgg> {
     Some(WindowAgg {
         channel_id: Arc::from(from.text()?),

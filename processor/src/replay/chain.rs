@@ -81,7 +81,7 @@ pub(super) fn replay(
     Ok((fold.unit, fold.gaps))
 }
 
-/// Folds what is read of a shard.
+/// The fold of what is read of a shard.
 struct ChainFold<'a> {
     cx: &'a Context,
     chain: &'a Chain,

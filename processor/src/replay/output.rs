@@ -47,7 +47,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Returns nothing yet.
+    /// Returns the output of nothing yet.
     ///
     /// # Errors
     /// When there is no room for temporary files.

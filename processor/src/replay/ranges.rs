@@ -132,7 +132,7 @@ fn minute_s(event: &Event<'_>) -> i64 {
     Minute::of(event.time()).start_s()
 }
 
-/// Reads a range.
+/// The fold of a range.
 pub(crate) struct RangeFold<'a> {
     cx: &'a Context,
     out: &'a mut Output,
@@ -300,7 +300,7 @@ impl<'a> RangeFold<'a> {
     }
 }
 
-/// Returns the events of a stretch.
+/// Reads the events of a stretch.
 #[inline(always)]
 fn each_event(
     decoder: &mut Decoder,

@@ -28,7 +28,7 @@ pub(crate) trait SortEntry: Sized + Send {
     fn memory_bytes(&self) -> usize;
 }
 
-/// Takes entries in any order.
+/// A sorter that takes entries in any order.
 pub(crate) struct Sorter<E> {
     limit_bytes: usize,
     held: Vec<E>,

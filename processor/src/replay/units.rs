@@ -20,7 +20,7 @@ pub(crate) fn coverage(units: &[Unit]) -> Coverage {
     coverage
 }
 
-/// `applied` of a row.
+/// Returns `applied` of a row.
 pub(crate) fn applied(units: &[Unit], stamps: &[Stamp]) -> BTreeMap<ShardId, Position> {
     stamps.iter().map(|stamp| end(units, *stamp)).collect()
 }

@@ -30,7 +30,7 @@ pub struct Request {
     date: Option<String>,
 }
 
-/// Makes reports on request, as JSON and as page.
+/// The function that makes reports on request, as JSON and as page.
 #[derive(Clone, Debug)]
 pub struct Handler {
     source: ReportReader,
@@ -41,7 +41,7 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Reports go below a URL, by the calendar of a zone.
+    /// Makes reports that go below a URL, by the calendar of a zone.
     ///
     /// # Errors
     /// When the URL cannot be used.

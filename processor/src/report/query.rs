@@ -21,8 +21,7 @@ use kinesis_model::EpochMs;
 use super::has_data;
 use crate::config::Tables;
 use crate::items::codec::{Item, Reader};
-use crate::items::pages::{Page, pages};
-use crate::items::{metric, summary};
+use crate::items::{metric, pages, summary};
 
 /// Summaries read at once: a month of a channel has some dozens, each a request of its own.
 const SUMMARIES_IN_FLIGHT: usize = 8;
@@ -115,16 +114,12 @@ impl ReportReader {
             .expression_attribute_names("#e", sessions::ENDED_AT)
             .expression_attribute_names("#c", sessions::CHANNEL_ID)
             .expression_attribute_values(":summary", N(sessions::SUMMARY_TIMESTAMP.to_string()));
-        let fetch = async |from| {
-            let page = scan.clone().set_exclusive_start_key(from).send().await;
-            page.map(|page| Page::new(page.items, page.last_evaluated_key))
-        };
         let mut found = Channels::default();
         let time = |item: &Item, name| -> anyhow::Result<Option<EpochMs>> {
             let seconds: Option<f64> = Reader(item).number_if(name)?;
             Ok(seconds.map(from_seconds))
         };
-        pages(&self.sessions, fetch, |item| {
+        pages::scan(scan, |item| {
             let channel_id = Reader(item).text(sessions::CHANNEL_ID)?;
             let start = time(item, sessions::STARTED_AT)?;
             let (Some(start), false) = (start, channel_id.is_empty()) else { return Ok(()) };
@@ -153,19 +148,8 @@ impl ReportReader {
                 .index_name(CHANNEL_INDEX)
                 .key_condition_expression("#channel = :channel")
                 .expression_attribute_names("#channel", metrics::CHANNEL_ID)
-                .expression_attribute_values(":channel", S(channel_id.to_owned()))
-                .limit(1);
-            let fetch = async |_: Option<Item>| {
-                let page = query.clone().send().await;
-                page.map(|page| Page::new(page.items, None))
-            };
-            let mut is_there = false;
-            pages(table, fetch, |_| {
-                is_there = true;
-                Ok(())
-            })
-            .await?;
-            if is_there {
+                .expression_attribute_values(":channel", S(channel_id.to_owned()));
+            if pages::is_any(query).await? {
                 return Ok(true);
             }
         }
@@ -195,11 +179,7 @@ impl ReportReader {
             .expression_attribute_values(":channel", S(channel_id.to_owned()))
             .expression_attribute_values(":first", N(seconds(period.start()).to_string()))
             .expression_attribute_values(":last", N(last.to_string()));
-        let fetch = async |from| {
-            let page = query.clone().set_exclusive_start_key(from).send().await;
-            page.map(|page| Page::new(page.items, page.last_evaluated_key))
-        };
-        pages(&self.metrics, fetch, |item| {
+        pages::query(query, |item| {
             let (key, row) = metric::decode_agg(item)?;
             fold.add_row(&key, row);
             Ok(())
@@ -230,11 +210,7 @@ impl ReportReader {
             .expression_attribute_values(":channel", S(channel_id.to_owned()))
             .expression_attribute_values(":first", N(first.max(1).to_string()))
             .expression_attribute_values(":last", N(last));
-        let fetch = async |from| {
-            let page = query.clone().set_exclusive_start_key(from).send().await;
-            page.map(|page| Page::new(page.items, page.last_evaluated_key))
-        };
-        pages(&self.sessions, fetch, |item| {
+        pages::query(query, |item| {
             // One more than are kept lets the report say that there were more.
             if ids.len() <= MAX_SESSIONS {
                 ids.insert(Arc::from(Reader(item).text(sessions::SESSION_ID)?));
@@ -259,12 +235,8 @@ impl ReportReader {
             .expression_attribute_names("#time", sessions::TIMESTAMP)
             .expression_attribute_values(":session", S(id.to_string()))
             .expression_attribute_values(":summary", N(sessions::SUMMARY_TIMESTAMP.to_string()));
-        let fetch = async |from| {
-            let page = query.clone().set_exclusive_start_key(from).send().await;
-            page.map(|page| Page::new(page.items, page.last_evaluated_key))
-        };
         let mut found = None;
-        pages(&self.sessions, fetch, |item| {
+        pages::query(query, |item| {
             found = Some(summary::decode_agg(item)?);
             Ok(())
         })

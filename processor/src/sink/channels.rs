@@ -101,7 +101,7 @@ impl Channel {
         }
     }
 
-    /// Viewers as reported, or else players that were heard of.
+    /// Returns the viewers as reported, or else players that were heard of.
     fn viewers(&self, now: Instant) -> u64 {
         let value = |metric: &Metric| self.figures.get(metric.name).and_then(|f| f.value(now));
         let viewers = value(&metrics::CURRENT_VIEWERS).or_else(|| value(&metrics::ACTIVE_PLAYERS));

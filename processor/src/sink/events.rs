@@ -8,7 +8,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use aws_calls::{blames_data, code_blames_data, explain};
+use aws_calls::{Failed, blames_data, code_blames_data, explain};
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use ivs_schemas::domain::DomainEvent;
 use ivs_schemas::names::DOMAIN_SOURCE;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::SinkError;
-use super::patience::{Left, Patience, Refused};
+use super::patience::{Left, Patience, Refused, WITH_PATIENCE};
 use crate::config;
 use crate::sink::stats::Stats;
 
@@ -73,32 +73,22 @@ impl EventSink {
         left
     }
 
-    /// PutEvents answers 200 with errors inside: those entries are sent again.
-    async fn send_entries(&self, mut entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
-        let mut left = Left::default();
-        let mut waits = Patience::waits();
-        let mut error = "EventBridge does not answer".to_owned();
-        while !entries.is_empty() && !patience.is_over() {
-            match self.call(&entries).await {
-                Ok(answers) => error = self.sort(&mut entries, answers, &mut left, patience),
-                Err(Undelivered::Away(reason)) => error = reason,
-                // Which of them is to blame is found out one by one.
-                Err(Undelivered::Refused(reason)) => match entries.len() {
-                    1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
-                    _ => return Box::pin(self.send_singly(entries, patience)).await,
-                },
+    async fn send_entries(&self, entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
+        let last = "EventBridge does not answer".to_owned();
+        let mut sending = Sending { sink: self, patience, entries, left: Left::default(), last };
+        let sent = sending.to_end().await;
+        let Sending { mut entries, mut left, .. } = sending;
+        match sent.map_err(Failed::into_error) {
+            Ok(()) => {}
+            Err(Undelivered::Away(reason)) => {
+                left.error = Some(self.error(reason));
+                left.waiting = entries;
             }
-            if !entries.is_empty() {
-                if !patience.failed() {
-                    break;
-                }
-                self.stats.retries.fetch_add(1, Relaxed);
-                waits.wait().await;
-            }
-        }
-        if !entries.is_empty() {
-            left.error = Some(self.error(error));
-            left.waiting = entries;
+            // Which of them is to blame is found out one by one.
+            Err(Undelivered::Refused(reason)) => match entries.len() {
+                1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
+                _ => left.add(Box::pin(self.send_singly(entries, patience)).await),
+            },
         }
         left
     }
@@ -109,33 +99,6 @@ impl EventSink {
             left.add(self.send_entries(vec![entry], patience).await);
         }
         left
-    }
-
-    /// Keeps in `entries` what was not accepted and may be; returns why.
-    fn sort(
-        &self,
-        entries: &mut Vec<Entry>,
-        answers: Vec<PutEventsResultEntry>,
-        left: &mut Left<Entry>,
-        patience: &Patience,
-    ) -> String {
-        let mut error = String::new();
-        for (entry, answer) in std::mem::take(entries).into_iter().zip(answers) {
-            let Some(code) = answer.error_code else {
-                patience.answered();
-                self.stats.domain_events.fetch_add(1, Relaxed);
-                continue;
-            };
-            let message = answer.error_message.as_deref().unwrap_or("no message");
-            let reason = format!("{code}: {message}");
-            if code_blames_data(&code) {
-                left.refused.push(entry.refused(&reason));
-            } else {
-                error = reason;
-                entries.push(entry);
-            }
-        }
-        error
     }
 
     async fn call(&self, entries: &[Entry]) -> Result<Vec<PutEventsResultEntry>, Undelivered> {
@@ -157,6 +120,68 @@ impl EventSink {
 
     fn error(&self, reason: String) -> SinkError {
         SinkError::Aws { operation: "PutEvents", target: self.bus.to_string(), reason }
+    }
+}
+
+/// The entries of one call while they are being sent.
+struct Sending<'a> {
+    sink: &'a EventSink,
+    patience: &'a Patience,
+    /// The entries that are not accepted yet.
+    entries: Vec<Entry>,
+    left: Left<Entry>,
+    /// Why the last try did not take them all.
+    last: String,
+}
+
+impl Sending<'_> {
+    /// Tries until all are taken, some are refused, or patience is over.
+    async fn to_end(&mut self) -> Result<(), Failed<Undelivered>> {
+        let mut tries = WITH_PATIENCE.start();
+        while let Err(failed) = self.attempt().await {
+            tries.again(failed).await?;
+        }
+        Ok(())
+    }
+
+    /// Tries once. PutEvents answers 200 with errors inside: those entries are sent again.
+    async fn attempt(&mut self) -> Result<(), Failed<Undelivered>> {
+        if self.patience.is_over() {
+            return Err(Failed::ForGood(Undelivered::Away(self.last.clone())));
+        }
+        match self.sink.call(&self.entries).await {
+            Ok(answers) => self.sort(answers),
+            Err(Undelivered::Away(reason)) => self.last = reason,
+            Err(refused) => return Err(Failed::ForGood(refused)),
+        }
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let failed = self.patience.failed(Undelivered::Away(self.last.clone()));
+        if matches!(failed, Failed::ForNow(_)) {
+            self.sink.stats.retries.fetch_add(1, Relaxed);
+        }
+        Err(failed)
+    }
+
+    /// Keeps what was not accepted and may be, and why.
+    fn sort(&mut self, answers: Vec<PutEventsResultEntry>) {
+        self.last.clear();
+        for (entry, answer) in std::mem::take(&mut self.entries).into_iter().zip(answers) {
+            let Some(code) = answer.error_code else {
+                self.patience.answered();
+                self.sink.stats.domain_events.fetch_add(1, Relaxed);
+                continue;
+            };
+            let message = answer.error_message.as_deref().unwrap_or("no message");
+            let reason = format!("{code}: {message}");
+            if code_blames_data(&code) {
+                self.left.refused.push(entry.refused(&reason));
+            } else {
+                self.last = reason;
+                self.entries.push(entry);
+            }
+        }
     }
 }
 

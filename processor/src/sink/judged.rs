@@ -48,14 +48,14 @@ impl Judged {
         is_ours
     }
 
-    /// The epoch has emitted: its claims stand.
+    /// Notes that the epoch has emitted: its claims stand.
     pub fn stand(&self, shard: &ShardId, to: Position) {
         for claim in self.lock().values_mut() {
             claim.stands |= claim.shard == *shard && claim.to == to;
         }
     }
 
-    /// The shard's task is over: what it claimed and did not emit is free again.
+    /// Notes that the shard's task is over: what it claimed and did not emit is free again.
     pub fn free(&self, shard: &ShardId) {
         self.lock().retain(|_, claim| claim.stands || claim.shard != *shard);
     }

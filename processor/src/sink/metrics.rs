@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use aws_calls::{blames_data, explain};
+use aws_calls::{Failed, blames_data, explain};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
 use futures::stream::{self, StreamExt};
@@ -16,7 +16,7 @@ use kinesis_model::EpochMs;
 
 use serde_json::json;
 
-use super::patience::{Left, Patience, Refused};
+use super::patience::{Left, Patience, Refused, WITH_PATIENCE};
 use super::{Rate, SinkError};
 use crate::config;
 use crate::sink::stats::Stats;
@@ -144,29 +144,30 @@ impl MetricSink {
             .put_metric_data()
             .namespace(batch.namespace.as_str())
             .set_metric_data(Some(data));
-        let mut waits = Patience::waits();
-        loop {
+        let sent = aws_calls::retry(WITH_PATIENCE, || async {
             if patience.is_over() {
-                return Err(away("CloudWatch does not answer".to_owned()));
+                return Err(Failed::ForGood(away("CloudWatch does not answer".to_owned())));
             }
             self.rate.ready().await;
             match request.clone().send().await {
                 Ok(_) => {
                     patience.answered();
-                    return Ok(());
+                    Ok(())
                 }
                 Err(error) if blames_data(&error) => {
                     patience.answered();
-                    return Err(Undelivered::Refused(explain(&error)));
+                    Err(Failed::ForGood(Undelivered::Refused(explain(&error))))
                 }
-                Err(error) if patience.failed() => {
-                    self.stats.retries.fetch_add(1, Relaxed);
-                    tracing::debug!(error = explain(&error), "trying again");
-                    waits.wait().await;
+                Err(error) => {
+                    let failed = patience.failed(away(explain(&error)));
+                    if matches!(failed, Failed::ForNow(_)) {
+                        self.stats.retries.fetch_add(1, Relaxed);
+                    }
+                    Err(failed)
                 }
-                Err(error) => return Err(away(explain(&error))),
             }
-        }
+        });
+        sent.await.map_err(Failed::into_error)
     }
 }
 

@@ -14,9 +14,10 @@ use md5::{Digest as _, Md5};
 use object_store::path::Path;
 use serde_json::json;
 
+use super::calls::persist_object;
 use super::patience::Refused;
 use super::upload::{self, Body};
-use super::{EFFECT, SetAside, SinkError, set_aside};
+use super::{SetAside, SinkError, set_aside};
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config;
 use crate::sink::stats::Stats;
@@ -126,27 +127,18 @@ impl ObjectSink {
 
     async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
         let path: Path = url.path(name);
-        let mut backoff = EFFECT.start();
-        loop {
-            match upload::put(url.store(), &path, body).await {
-                Ok(()) => {
-                    self.stats.objects.fetch_add(1, Relaxed);
-                    return Ok(());
-                }
-                Err(_) if backoff.wait().await => {
-                    self.stats.retries.fetch_add(1, Relaxed);
-                }
-                Err(e) => {
-                    let (path, reason) = (path.to_string(), e.to_string());
-                    return Err(SinkError::Object { path, reason });
-                }
-            }
-        }
+        let stored = persist_object(&self.stats, || upload::put(url.store(), &path, body));
+        stored.await.map_err(|error| {
+            let (path, reason) = (path.to_string(), error.to_string());
+            SinkError::Object { path, reason }
+        })?;
+        self.stats.objects.fetch_add(1, Relaxed);
+        Ok(())
     }
 }
 
-/// `<stream>/<shard>/YYYY/MM/DD/HH/<from>-<to>`, the hour that of the epoch's first arrival.
-/// `from` is exclusive and `start` at the beginning of a shard.
+/// Names an epoch's objects: `<stream>/<shard>/YYYY/MM/DD/HH/<from>-<to>`, the hour that of its
+/// first arrival. `from` is exclusive and `start` at the beginning of a shard.
 #[must_use]
 pub fn epoch_name(
     stream: &str,

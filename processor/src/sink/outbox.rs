@@ -21,12 +21,13 @@ use ivs_core::emit::{Datum, DatumBatch, MAX_BATCH_BYTES, MAX_BATCH_DATUMS, OLDES
 use kinesis_model::{EpochMs, Position, ShardId};
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
+use super::SinkError;
+use super::calls::persist_object;
 use super::events::{Entry, EventSink};
 use super::metrics::MetricSink;
 use super::objects::ObjectSink;
 use super::patience::{Left, Patience, Refused};
 use super::stats::Stats;
-use super::{EFFECT, SinkError};
 use crate::clock::now;
 use crate::cloud::store_url::StoreUrl;
 use letter::{Content, Letter, StoredDatum};
@@ -151,8 +152,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes over what waits for any shard that is this worker's, by `is_ours`: what the last owner of
-    /// a finished shard has left behind is nobody else's.
+    /// Takes over what waits for any shard that is this worker's, by `is_ours`: what the last owner
+    /// of a finished shard has left behind is nobody else's.
     ///
     /// # Errors
     /// When the store cannot be listed.
@@ -322,16 +323,10 @@ impl Outbox {
     }
 
     async fn put(&self, name: &str, body: Bytes) -> Result<(), SinkError> {
-        let mut backoff = EFFECT.start();
-        loop {
-            match self.0.url.store().put(&self.0.url.path(name), body.clone().into()).await {
-                Ok(_) => return Ok(()),
-                Err(_) if backoff.wait().await => {
-                    self.0.stats.retries.fetch_add(1, Relaxed);
-                }
-                Err(error) => return Err(failed(name, &error)),
-            }
-        }
+        let (store, path) = (self.0.url.store(), self.0.url.path(name));
+        let put = || store.put(&path, body.clone().into());
+        persist_object(&self.0.stats, put).await.map_err(|error| failed(name, &error))?;
+        Ok(())
     }
 
     async fn read(&self, name: &str) -> Result<Option<Bytes>, SinkError> {
@@ -402,7 +397,7 @@ async fn send_metrics(
     (Outcome { refused, error }, rest)
 }
 
-/// Returns one try of each call.
+/// Returns the patience for one try of each call.
 fn once() -> Patience {
     Patience::of(Duration::ZERO)
 }

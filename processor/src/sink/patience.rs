@@ -3,10 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_calls::{Backoff, RetryPolicy};
+use aws_calls::{Failed, RetryPolicy};
 
-/// Between two tries of one call.
-const TRY_AGAIN: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 1_000, attempts: u32::MAX };
+/// The waits between two tries of one call. It bounds no number: patience bounds the time.
+pub(super) const WITH_PATIENCE: RetryPolicy =
+    RetryPolicy { initial_ms: 50, max_ms: 1_000, attempts: u32::MAX };
 
 /// Patience with a service, shared by calls that go out side by side. It runs from the first
 /// failure that no answer followed, so a slow service is not taken for one that is away.
@@ -17,13 +18,13 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Patience for so long.
+    /// Has patience for so long.
     #[must_use]
     pub fn of(lasts: Duration) -> Self {
         Self { lasts, failing_since: Mutex::default() }
     }
 
-    /// Patience that is over: nothing is even tried.
+    /// Has none: nothing is even tried.
     #[must_use]
     pub fn none() -> Self {
         Self { lasts: Duration::ZERO, failing_since: Mutex::new(Some(crate::clock::instant())) }
@@ -34,22 +35,16 @@ impl Patience {
         *self.lock() = None;
     }
 
-    /// Notes a failure; returns whether it is worth trying again.
-    pub fn failed(&self) -> bool {
+    /// Notes a failure; says whether it is worth trying again.
+    pub fn failed<E>(&self, error: E) -> Failed<E> {
         let since = *self.lock().get_or_insert_with(crate::clock::instant);
-        since.elapsed() < self.lasts
+        if since.elapsed() < self.lasts { Failed::ForNow(error) } else { Failed::ForGood(error) }
     }
 
     /// Returns whether the service was given up.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.lock().is_some_and(|since| since.elapsed() >= self.lasts)
-    }
-
-    /// Waits between two tries.
-    #[must_use]
-    pub fn waits() -> Backoff {
-        TRY_AGAIN.start()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {

@@ -6,6 +6,7 @@ mod facts;
 mod gather;
 mod kind;
 mod replace;
+mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::items::codec::Item;
 use crate::items::{expiry, metric};
 use crate::sink::stats::Stats;
 use kind::{Kept, Merged, Metric, Summary, to_item};
+use shared::Shared;
 use store::{DynamoRows, RowStore};
 use writer::{Landed, Writer};
 
@@ -47,14 +49,6 @@ pub struct RowSink {
     metrics: Writer<Metric>,
     summaries: Writer<Summary>,
     gather: Gather,
-}
-
-/// The state that the writers of both kinds and the facts share.
-#[derive(Clone, Debug)]
-struct Shared {
-    store: Arc<dyn RowStore>,
-    tables: Arc<config::Tables>,
-    stats: Arc<Stats>,
 }
 
 impl RowSink {
@@ -98,7 +92,7 @@ impl RowSink {
     /// Merges a prepared epoch into every row it touches; returns once all hold it.
     ///
     /// # Errors
-    /// When a row cannot be written within the bounds; what was written stays, and is recognised
+    /// When a row cannot be written within the bounds; what was written stays, and is recognized
     /// when the epoch is written again. Others that write the same rows are not a reason.
     pub async fn store(
         &self,

@@ -85,7 +85,7 @@ async fn made(making: JoinHandle<io::Result<()>>) -> io::Result<()> {
     making.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-/// Cuts what is written into parts.
+/// The parts into which a body is cut as it is written.
 struct Parts {
     sender: mpsc::Sender<Bytes>,
     part: BytesMut,

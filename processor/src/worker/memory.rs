@@ -1,8 +1,8 @@
 //! One memory budget for all shards of a worker (E8), however many there are.
 //!
 //! Each shard tells what it holds. When the budget is nearly used up the largest open epoch closes;
-//! what is read next waits until there is room for it. One shard at least may always read, so that a
-//! worker whose budget is too small is slow and not stuck.
+//! what is read next waits until there is room for it. One shard at least may always read, so that
+//! a worker whose budget is too small is slow and not stuck.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -130,7 +130,7 @@ impl Share {
         may
     }
 
-    /// The read brought this much; it waits to be folded.
+    /// Notes that the read brought this much; it waits to be folded.
     pub fn was_read(&self, bytes: u64) {
         self.change(|held| {
             held.reserved = 0;
@@ -138,7 +138,7 @@ impl Share {
         });
     }
 
-    /// So much of what was read is folded, and the machine holds this now.
+    /// Notes that so much of what was read is folded, and that the machine holds this now.
     pub fn folded(&self, bytes: u64, machine: Footprint) {
         self.change(|held| {
             held.unfolded = held.unfolded.saturating_sub(bytes);

@@ -1,6 +1,7 @@
 //! The shell of one shard: a loop that answers the core's effects.
 
 mod execute;
+mod outcome;
 mod reading;
 
 use std::collections::VecDeque;
@@ -9,55 +10,22 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ivs_core::epoch::{Effect, Ending, ForeignRules, Input, ReadFrom, Resume, Shard, ShardConfig};
-use kinesis_fleet::source::{ShardReader, SourceError};
+use ivs_core::epoch::{Effect, Ending, Input, ReadFrom, Resume, Shard, ShardConfig};
+use kinesis_fleet::source::ShardReader;
 use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLease, StartAt};
 use kinesis_model::HashRange;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::clock::elapsed;
-use crate::sink::{SinkError, Sinks};
+use crate::sink::Sinks;
 use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
 use execute::{Answer, Executor};
+pub use outcome::{Ended, TaskError};
 use reading::{Read, Reading, bytes_of};
 
 /// How often the machine is told the time, by which epochs close: the shortest interval allowed.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How a shard's task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The shard is finished; its children may start.
-    ShardEnd,
-    /// Everything folded is committed and the lease is free.
-    HandedOver,
-    /// The lease is free. What was read after its checkpoint is its next owner's to read again, and
-    /// an epoch that was prepared is its to write.
-    LeftOpen,
-    /// Someone else holds the lease, or may: nothing more was written.
-    LeaseLost,
-}
-
-/// Why a shard's task gave up. Its lease lapses, and whoever takes it does the epoch again.
-#[derive(Debug, thiserror::Error)]
-pub enum TaskError {
-    /// An effect did not happen.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The lease table did not answer.
-    #[error("lease: {0}")]
-    Lease(#[from] kinesis_fleet::StoreError),
-    /// The stream could not be read.
-    #[error("stream: {0}")]
-    Source(#[from] SourceError),
-    /// An epoch was prepared by rules that this build does not have.
-    #[error(transparent)]
-    Rules(#[from] ForeignRules),
-    /// The task that reads the stream is gone.
-    #[error("the reader of the shard stopped without an answer: {0}")]
-    ReaderDied(String),
-}
 
 /// Returns where the machine goes on, from what the lease says.
 #[must_use]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::ivs::{About, Detail};
+use seeded::{Rng, mix};
+
+use super::ivs::{About, Detail, ivs_id};
 use super::line::Line;
 use super::plan::{Profile, Step};
-use super::rng::{Rng, mix};
 use super::{GeneratorConfig, Kind, Produced, Route, Sample};
 use crate::incident::Trouble;
 
@@ -65,7 +66,7 @@ pub(super) enum Emission {
 impl Stream {
     pub(super) fn new(rng: &mut Rng, generation: u32) -> Self {
         Self {
-            id: format!("st-{}", rng.id(23)).into(),
+            id: format!("st-{}", ivs_id(rng, 23)).into(),
             generation,
             live_ms: 0,
             on_air: false,
@@ -85,7 +86,7 @@ impl Stream {
 impl Channel {
     /// Returns the channel of this rank, counted from 0; `share_ppm` is its part of all viewers.
     pub(super) fn new(config: &GeneratorConfig, rng: &mut Rng, rank: u32, share_ppm: u64) -> Self {
-        let id = rng.id(12);
+        let id = ivs_id(rng, 12);
         let profile = match rng.below(100) {
             0..=7 => Profile::Flapping,
             8..=24 => Profile::Fragile,
@@ -98,7 +99,7 @@ impl Channel {
             name: format!("channel-{:03}", rank + 1),
             streamer: format!("user-{:04}", rng.below(10_000)),
             audience: (u64::from(config.viewers) * share_ppm / 1_000_000).max(1),
-            salt: rng.next(),
+            salt: rng.next_u64(),
             bitrate_bps: 4_000_000 + rng.below(2_500_000),
             frame_rate: rng.pick(&FRAME_RATES),
             stream: Stream::new(rng, 0),
@@ -106,7 +107,8 @@ impl Channel {
         }
     }
 
-    /// Viewers that would like to watch now: a ramp of a minute, slow waves, and the slump.
+    /// Returns how many viewers would like to watch now: a ramp of a minute, slow waves, and the
+    /// slump.
     pub(super) fn wanted(&self, now_ms: i64) -> u64 {
         let age_ms = (now_ms - self.stream.live_ms).unsigned_abs();
         let ramp_permille = (age_ms / 60).min(1_000);
@@ -172,7 +174,9 @@ impl Channel {
             Step::RecordingEnd(false) => {
                 about.recording("Recording End Failure", "InternalServerException", recorded_ms)
             }
-            Step::AdBreak => about.ad_break(&rng.id(12), rng.pick(&[15, 30, 60]), now_ms + 5_000),
+            Step::AdBreak => {
+                about.ad_break(&ivs_id(rng, 12), rng.pick(&[15, 30, 60]), now_ms + 5_000)
+            }
             Step::AppStart
             | Step::AppEnd
             | Step::SlumpStart

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use ivs_schemas::names;
+use seeded::Rng;
 
 use super::line::Line;
-use super::rng::Rng;
 use super::{BusEvent, GeneratorConfig, Kind, Produced, Route, Sample};
+
+/// Returns `len` random characters of an IVS id.
+pub(super) fn ivs_id(rng: &mut Rng, len: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    (0..len).map(|_| char::from(rng.pick(ALPHABET))).collect()
+}
 
 /// The `detail` of an event, and which kind it is.
 #[derive(Debug)]
@@ -34,7 +40,7 @@ impl About<'_> {
         line.text("channel_name", self.channel_name).text("stream_id", self.stream_id)
     }
 
-    /// Stream State Change; `extra` is the code or reason that some have.
+    /// Makes a Stream State Change; `extra` is the code or reason that some have.
     pub(super) fn state(&self, name: &str, extra: Option<(&str, &str)>) -> Detail {
         let line = self.detail(Line::new().text("event_name", name));
         let line = match extra {
@@ -44,19 +50,19 @@ impl About<'_> {
         Detail::new(Kind::IvsStreamState, names::STREAM_STATE_CHANGE, line)
     }
 
-    /// Stream Health Change.
+    /// Makes a Stream Health Change.
     pub(super) fn health(&self, name: &str) -> Detail {
         let line = self.detail(Line::new().text("event_name", name));
         Detail::new(Kind::IvsStreamHealth, names::STREAM_HEALTH_CHANGE, line)
     }
 
-    /// Limit Breach of the stream.
+    /// Makes a Limit Breach of the stream.
     pub(super) fn breach(&self, name: &str, limit: u64, over: u64, unit: &str) -> Detail {
         let line = self.detail(limit_breach(name, limit, over, unit));
         Detail::new(Kind::IvsLimitBreach, names::LIMIT_BREACH, line)
     }
 
-    /// Recording State Change; `reason` is empty unless it failed.
+    /// Makes a Recording State Change; `reason` is empty unless it failed.
     pub(super) fn recording(&self, status: &str, reason: &str, recorded_ms: u64) -> Detail {
         let line = self
             .detail(Line::new())
@@ -75,7 +81,7 @@ impl About<'_> {
         Detail::new(Kind::IvsRecordingState, names::RECORDING_STATE_CHANGE, line)
     }
 
-    /// Ad Break State Change.
+    /// Makes an Ad Break State Change.
     pub(super) fn ad_break(&self, id: &str, seconds: u64, start_ms: i64) -> Detail {
         let line = self
             .detail(Line::new().text("event_name", "Ad Break Inserted"))
@@ -86,7 +92,7 @@ impl About<'_> {
     }
 }
 
-/// Limit Breach of the account.
+/// Makes a Limit Breach of the account.
 pub(super) fn account_breach(over: u64) -> Detail {
     let line = limit_breach("Concurrent Viewers", 15_000, over, "viewers");
     Detail::new(Kind::IvsLimitBreach, names::LIMIT_BREACH, line)
@@ -123,7 +129,7 @@ pub(super) fn event(
         .raw("detail", &detail.json)
         .finish();
     // As the rules have it: the resource, else an id of the event's own.
-    let partition_key = resource.map_or_else(|| rng.id(16), str::to_owned);
+    let partition_key = resource.map_or_else(|| ivs_id(rng, 16), str::to_owned);
     let bus_event = BusEvent {
         source: config.ivs_source.clone(),
         detail_type: detail.detail_type,

@@ -1,7 +1,7 @@
 //! The delivered traffic, counted in such a way that the stored rows can be checked against it.
 //!
-//! Feed it what was really delivered, once each; repeats and damaged lines count in the totals only,
-//! for they must change no row.
+//! Feed it what was really delivered, once each; repeats and damaged lines count in the totals
+//! only, for they must change no row.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -112,8 +112,18 @@ struct LedgerEntry {
 type Key = (i64, Arc<str>);
 
 /// The ledger. It remembers the latest minutes only, up to a number of windows; what is older is
-/// forgotten whole minutes at a time and no longer checked. Serializes, so that a run can be checked
-/// after the fact.
+/// forgotten whole minutes at a time and no longer checked. Serializes, so that a run can be
+/// checked after the fact.
+///
+/// ```
+/// use ivs_traffic::{Generator, GeneratorConfig, Ledger};
+///
+/// let config = GeneratorConfig { channels: 2, viewers: 10, ..GeneratorConfig::default() };
+/// let mut ledger = Ledger::new(1_000);
+/// Generator::new(config).take(500).for_each(|produced| ledger.record(&produced));
+/// assert_eq!(ledger.totals().records, 500);
+/// assert!(ledger.check(ledger.windows()).is_empty(), "its own rows are right");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "LedgerFile", from = "LedgerFile")]
 pub struct Ledger {

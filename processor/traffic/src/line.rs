@@ -1,6 +1,6 @@
 //! Writes JSON lines. All texts are the generator's own and need no escapes.
 
-use super::rng::Rng;
+use seeded::Rng;
 
 /// A JSON object being written.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Line {
         self
     }
 
-    /// Returns a number given in hundredths, in its shortest form.
+    /// Adds a number given in hundredths, in its shortest form.
     pub(super) fn hundredths(mut self, key: &str, value: u64) -> Self {
         self.key(key);
         push_number(&mut self.0, value / 100);
@@ -51,7 +51,7 @@ impl Line {
         self
     }
 
-    /// Returns a time as RFC 3339 text with milliseconds.
+    /// Adds a time as RFC 3339 text with milliseconds.
     pub(super) fn time(mut self, key: &str, at_ms: i64) -> Self {
         self.key(key);
         self.0.push(b'"');
@@ -62,7 +62,7 @@ impl Line {
         self
     }
 
-    /// Returns a time as RFC 3339 text in whole seconds.
+    /// Adds a time as RFC 3339 text in whole seconds.
     pub(super) fn second(mut self, key: &str, at_ms: i64) -> Self {
         self.key(key);
         self.0.push(b'"');
@@ -71,12 +71,12 @@ impl Line {
         self
     }
 
-    /// Returns a random id in the form of a UUID, version 4.
+    /// Adds a random id in the form of a UUID, version 4.
     pub(super) fn uuid(mut self, key: &str, rng: &mut Rng) -> Self {
         self.key(key);
         self.0.push(b'"');
-        let high = rng.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000;
-        let low = rng.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000;
+        let high = rng.next_u64() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000;
+        let low = rng.next_u64() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000;
         push_hex(&mut self.0, high >> 32, 8);
         self.0.push(b'-');
         push_hex(&mut self.0, high >> 16, 4);
@@ -90,7 +90,7 @@ impl Line {
         self
     }
 
-    /// Returns a list of texts.
+    /// Adds a list of texts.
     pub(super) fn list(mut self, key: &str, values: &[String]) -> Self {
         self.key(key);
         self.0.push(b'[');
@@ -103,7 +103,7 @@ impl Line {
         self
     }
 
-    /// Returns a finished JSON value.
+    /// Adds a finished JSON value.
     pub(super) fn raw(mut self, key: &str, value: &str) -> Self {
         self.key(key);
         self.0.extend_from_slice(value.as_bytes());
@@ -120,7 +120,7 @@ impl Line {
     }
 }
 
-/// `p-` and ten hexadecimal digits.
+/// Makes an id: `p-` and ten hexadecimal digits.
 pub(super) fn player_id(player: u64) -> String {
     let mut id = b"p-".to_vec();
     push_hex(&mut id, player, 10);
@@ -204,7 +204,7 @@ mod tests {
     fn times_agree_with_jiff() {
         let mut rng = Rng::new(3);
         for _ in 0..2_000 {
-            let at_ms = rng.between_ms(0, 4_102_444_799_999);
+            let at_ms = rng.between(0, 4_102_444_799_999);
             let text = Line::new().time("t", at_ms).finish_text();
             let time: jiff::Timestamp = text[6..text.len() - 2].parse().unwrap();
             assert_eq!(time.as_millisecond(), at_ms, "{text}");

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::rng::Rng;
+use seeded::Rng;
+
 use super::{Produced, Sample};
 
 /// How late a line may be.
@@ -49,14 +50,14 @@ impl Outbox {
         let is_report = produced.sample != Sample::Fact;
         let is_late = rng.chance_ppm(self.shares.late);
         if is_late {
-            produced.arrival_ms += rng.between_ms(1, MAX_DELAY_MS);
+            produced.arrival_ms += rng.between(1, MAX_DELAY_MS);
         }
         if is_report && rng.chance_ppm(malformed) {
             damage(rng, &mut produced.line);
             produced.is_malformed = true;
         } else if is_report && rng.chance_ppm(self.shares.duplicate) {
             let mut repetition = Produced { is_duplicate: true, ..produced.clone() };
-            repetition.arrival_ms += rng.between_ms(50, MAX_REPEAT_MS);
+            repetition.arrival_ms += rng.between(50, MAX_REPEAT_MS);
             self.wait(repetition);
         }
         if is_late {

@@ -1,6 +1,6 @@
 //! The life of one stream, drawn in advance.
 
-use super::rng::Rng;
+use seeded::Rng;
 
 /// The character of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +67,11 @@ pub(super) fn life(
     typical_ms: i64,
 ) -> Vec<(i64, Step)> {
     let typical_ms = if profile == Profile::Flapping { typical_ms / 10 } else { typical_ms };
-    let live_ms = from_ms + rng.between_ms(1_000, 4_000);
-    let end_ms = live_ms + rng.between_ms(typical_ms / 2, typical_ms + typical_ms / 2);
+    let live_ms = from_ms + rng.between(1_000, 4_000);
+    let end_ms = live_ms + rng.between(typical_ms / 2, typical_ms + typical_ms / 2);
     let pause_ms = match profile {
-        Profile::Flapping => rng.between_ms(5_000, 30_000),
-        Profile::Steady | Profile::Fragile => rng.between_ms(20_000, 120_000),
+        Profile::Flapping => rng.between(5_000, 30_000),
+        Profile::Steady | Profile::Fragile => rng.between(20_000, 120_000),
     };
     if rng.chance(4) {
         return stillborn(rng, live_ms, pause_ms);
@@ -103,21 +103,21 @@ fn starvations(
     steps: &mut Vec<(i64, Step)>,
 ) {
     let every_ms = if profile == Profile::Fragile { 90_000 } else { 900_000 };
-    let mut at_ms = live_ms + rng.between_ms(10_000, 2 * every_ms);
+    let mut at_ms = live_ms + rng.between(10_000, 2 * every_ms);
     while at_ms < end_ms {
         steps.push((at_ms, Step::StarvationStart));
-        at_ms += rng.between_ms(3_000, 25_000);
+        at_ms += rng.between(3_000, 25_000);
         // A stream that starves to death has no end of starvation: that is normal for IVS.
         if at_ms < end_ms {
             steps.push((at_ms, Step::StarvationEnd));
         }
-        at_ms += rng.between_ms(10_000, 2 * every_ms);
+        at_ms += rng.between(10_000, 2 * every_ms);
     }
 }
 
 fn incidents(rng: &mut Rng, live_ms: i64, end_ms: i64, steps: &mut Vec<(i64, Step)>) {
     let mut sometimes = |percent, step, after: Option<(i64, Step)>| {
-        let drawn_ms = rng.between_ms(live_ms + 1_000, end_ms.max(live_ms + 1_000));
+        let drawn_ms = rng.between(live_ms + 1_000, end_ms.max(live_ms + 1_000));
         if !rng.chance(percent) || drawn_ms >= end_ms {
             return;
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use seeded::{Rng, mix};
+
 use super::channel::Channel;
 use super::line::{Line, player_id};
-use super::rng::{Rng, mix};
 use super::{Kind, Produced, Route, Sample};
 
 const COUNTRIES: [&str; 12] =
@@ -63,14 +64,14 @@ impl Viewer {
     pub(super) fn new(rng: &mut Rng, channel: usize, generation: u32, now_ms: i64) -> Self {
         // Most stay for minutes, a third only takes a look.
         let stay_ms = if rng.chance(33) {
-            rng.between_ms(5_000, 60_000)
+            rng.between(5_000, 60_000)
         } else {
-            rng.between_ms(60_000, 1_800_000)
+            rng.between(60_000, 1_800_000)
         };
         Self {
             channel,
             generation,
-            player: rng.next(),
+            player: rng.next_u64(),
             rendition: rng.pick(&LADDER),
             reported_ms: now_ms,
             leaves_ms: now_ms + stay_ms,
@@ -94,7 +95,7 @@ impl Viewer {
         let elapsed_ms = (now_ms - self.reported_ms).unsigned_abs();
         let is_first = self.reports == 0;
         if now_ms >= self.bad_until_ms && rng.chance(1) {
-            self.bad_until_ms = now_ms + rng.between_ms(15_000, 60_000);
+            self.bad_until_ms = now_ms + rng.between(15_000, 60_000);
         }
         let is_bad = now_ms < self.bad_until_ms || channel.stream.starving;
         let stalled = !is_first && is_bad && rng.chance(60);

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use seeded::{Rng, mix};
+
 use super::channel::{Channel, Emission, Stream};
 use super::ivs;
 use super::outbox::{Outbox, Shares};
 use super::plan::{self, Step};
-use super::rng::{Rng, mix};
 use super::viewer::{Occasion, Viewer};
 use super::{GeneratorConfig, Produced, Sample};
 use crate::incident::Trouble;
@@ -42,9 +43,14 @@ pub(super) struct World {
     outbox: Outbox,
 }
 
+/// Returns the numbers of a seed, far from those of the seeds next to it.
+fn numbers(seed: u64) -> Rng {
+    Rng::new(mix(seed ^ 0x1f5_c0de))
+}
+
 impl World {
     pub(super) fn new(config: GeneratorConfig) -> Self {
-        let mut rng = Rng::new(config.seed);
+        let mut rng = numbers(config.seed);
         let count = config.channels.max(1);
         // Zipf, exponent 1, in integers so that no libm is involved.
         let weight = |rank: u32| 1_000_000_000 / (u64::from(rank) + 1);
@@ -53,7 +59,7 @@ impl World {
             .map(|rank| Channel::new(&config, &mut rng, rank, weight(rank) * 1_000_000 / total))
             .collect();
         // Channels stay from run to run; sessions, players and events are those of one run.
-        let rng = Rng::new(config.seed ^ mix(config.start_ms.cast_unsigned()));
+        let rng = numbers(config.seed ^ mix(config.start_ms.cast_unsigned()));
         let shares = Shares {
             duplicate: config.duplicate_ppm,
             late: config.late_ppm,
@@ -78,10 +84,10 @@ impl World {
         let start_ms = self.config.start_ms;
         for channel in 0..self.channels.len() {
             let spread_ms = if self.rng.chance(70) { 3_000 } else { 90_000 };
-            let at_ms = start_ms + self.rng.between_ms(0, spread_ms);
+            let at_ms = start_ms + self.rng.between(0, spread_ms);
             self.schedule(at_ms, Action::Step { channel, generation: 0, step: Step::Connect });
         }
-        let breach_ms = start_ms + self.rng.between_ms(30_000, ACCOUNT_BREACH_EVERY_MS);
+        let breach_ms = start_ms + self.rng.between(30_000, ACCOUNT_BREACH_EVERY_MS);
         self.schedule(breach_ms, Action::AccountBreach);
     }
 
@@ -137,7 +143,7 @@ impl World {
     fn step(&mut self, now_ms: i64, channel: usize, step: Step) {
         if step == Step::GoLive {
             let generation = self.channels[channel].stream.generation;
-            let first_ms = now_ms + self.rng.between_ms(100, 1_000);
+            let first_ms = now_ms + self.rng.between(100, 1_000);
             self.schedule(first_ms, Action::Gauge { channel, generation });
         }
         let produced = match self.channels[channel].apply(&mut self.rng, now_ms, step) {
@@ -177,8 +183,8 @@ impl World {
         stream.present += joining;
         let generation = stream.generation;
         for _ in 0..joining {
-            let joins_ms = now_ms + self.rng.between_ms(0, interval_ms);
-            let startup_ms = self.rng.between_ms(300, 2_500);
+            let joins_ms = now_ms + self.rng.between(0, interval_ms);
+            let startup_ms = self.rng.between(300, 2_500);
             let viewer = Viewer::new(&mut self.rng, channel, generation, joins_ms);
             let place = self.seat(viewer);
             self.schedule(joins_ms + startup_ms, Action::Report { viewer: place });
@@ -228,7 +234,7 @@ impl World {
         if !leaves {
             let interval_ms = i64::from(self.config.report_interval_ms.max(1));
             let tenth_ms = interval_ms / 10;
-            let next_ms = now_ms + interval_ms + self.rng.between_ms(-tenth_ms, tenth_ms);
+            let next_ms = now_ms + interval_ms + self.rng.between(-tenth_ms, tenth_ms);
             self.schedule(next_ms, Action::Report { viewer: place });
         }
     }
@@ -238,7 +244,7 @@ impl World {
         let produced = ivs::event(&self.config, &mut self.rng, now_ms, None, detail);
         self.outbox.send(&mut self.rng, produced);
         let next_ms =
-            now_ms + self.rng.between_ms(ACCOUNT_BREACH_EVERY_MS / 2, 2 * ACCOUNT_BREACH_EVERY_MS);
+            now_ms + self.rng.between(ACCOUNT_BREACH_EVERY_MS / 2, 2 * ACCOUNT_BREACH_EVERY_MS);
         self.schedule(next_ms, Action::AccountBreach);
     }
 }

@@ -25,7 +25,7 @@ impl FleetWorld {
         member.scan = Some(Scan { rows, begun });
     }
 
-    /// Returns the product's planner, and its actions one by one.
+    /// Runs the product's planner, and its actions one by one.
     pub(super) fn plan_and_act(&mut self, at: usize, rng: &mut Rng) -> Result<(), String> {
         let member = &mut self.members[at];
         let Some(Scan { rows, begun }) = member.scan.take() else { return Ok(()) };
@@ -161,7 +161,7 @@ impl FleetWorld {
         }
     }
 
-    /// A write whose reply was lost is recognised by the next one: the owner is the same and the
+    /// A write whose reply was lost is recognized by the next one: the owner is the same and the
     /// counter one ahead (`LeaseStore::apply`).
     fn adopt_own_write(&mut self, at: usize, shard: usize) {
         let member = &mut self.members[at];
@@ -173,7 +173,7 @@ impl FleetWorld {
         }
     }
 
-    /// Returns one step of the work on a shard.
+    /// Takes one step of the work on a shard.
     pub(super) fn advance(&mut self, at: usize, shard: usize, rng: &mut Rng) -> Result<(), String> {
         self.adopt_own_write(at, shard);
         let member = &mut self.members[at];

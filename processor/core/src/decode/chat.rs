@@ -30,7 +30,7 @@ slots! {
     }
 }
 
-/// `MESSAGE` or `EVENT`.
+/// Reads the type: `MESSAGE` or `EVENT`.
 pub(super) fn message<'a>(line: &'a str, fields: Fields<'_>) -> Result<ChatMessage<'a>, Rejection> {
     let mut slots = Chat::EMPTY;
     slots.fill(line)?;

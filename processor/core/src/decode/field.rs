@@ -9,8 +9,8 @@ use crate::fixed::Fixed;
 use crate::sketch::quantile::MAX_MS;
 use kinesis_model::EpochMs;
 
-/// The longest id, in characters: DynamoDB allows a partition key 2,048 bytes, the ids of IVS and of
-/// players stay below 64, and rows, metrics and caches hold ids by the thousand.
+/// The longest id, in characters: DynamoDB allows a partition key 2,048 bytes, the ids of IVS and
+/// of players stay below 64, and rows, metrics and caches hold ids by the thousand.
 const MAX_ID_CHARS: usize = 256;
 /// So much of another text is kept, in bytes: a few of them fit a DynamoDB item (400 KB) many times
 /// over.
@@ -115,7 +115,7 @@ impl Fields<'_> {
     }
 }
 
-/// Returns the usual case of an id, without the reasons why others are refused.
+/// Reads the usual case of an id, without the reasons why others are refused.
 #[inline(always)]
 fn plain_id(value: Value<'_>) -> Option<&str> {
     match value {
@@ -279,7 +279,7 @@ fn out_of_time(name: &'static str) -> Rejection {
     Rejection::of_field(Reason::OutOfRange, name, detail)
 }
 
-/// `value` is of another type than `expected`, which comes with its article.
+/// Says that `value` is of another type than `expected`, which comes with its article.
 #[cold]
 pub(super) fn ill_typed(name: &'static str, expected: &str, value: Value<'_>) -> Rejection {
     let found = match value {

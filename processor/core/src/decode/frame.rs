@@ -8,37 +8,34 @@
 //!    body that the QoS sample's players post;
 //! 3. else lines.
 //!
-//! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into stretches
-//! that are read as records are.)
+//! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into
+//! stretches that are read as records are.)
 //!
-//! Bytes that cannot be read are refused whole and once: lines side by side that hold no JSON text are one
-//! refusal, up to the line where a whole object begins. A line that was cut short takes nothing of
-//! the next with it. Texts that share a line are read one by one as long as the first is followed by
-//! another; behind the last, garbage is refused by itself. A byte order mark at the beginning is
-//! passed over.
+//! Bytes that cannot be read are refused whole and once: lines side by side that hold no JSON text
+//! are one refusal, up to the line where a whole object begins. A line that was cut short takes
+//! nothing of the next with it. Texts that share a line are read one by one as long as the first is
+//! followed by another; behind the last, garbage is refused by itself. A byte order mark at the
+//! beginning is passed over.
 //!
 //! A record of one object, or of one on each line, is read as fast as if nothing else existed: one
 //! look at its first byte, one search for the newline.
 
 mod container;
 mod cut;
+mod depth;
 mod expand;
 #[cfg(test)]
 mod tests;
 
 pub use container::room_of;
 pub use cut::{is_blank, pieces, record_end};
+pub use depth::Decoded;
 
 use super::flat::Flat;
 use super::json::{self, Fault};
 use super::reject::{Reason, Rejection};
-use super::{Context, Decoder, Event, event, too_large};
-
-/// An event, or why there is none.
-pub type Decoded<'d, 'a> = Result<&'d Event<'a>, &'d Rejection>;
-
-/// Is given every event and every refusal, with its bytes.
-type Each<'e, E> = &'e mut dyn FnMut(&[u8], Decoded<'_, '_>) -> Result<(), E>;
+use super::{Context, Decoder, event, too_large};
+use depth::{Depth, Each};
 
 /// UTF-8's byte order mark.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -259,23 +256,6 @@ impl Decoder {
             Ok(_) => Rejection::of_record(Reason::NotJson, "no JSON text of its own"),
         }
     }
-}
-
-/// The levels that may still be taken apart.
-#[derive(Clone, Copy, Debug)]
-struct Depth {
-    /// How often compressed data may be expanded. Twice at first: CloudWatch Logs compresses what
-    /// it hands to Firehose, which may compress it again.
-    expansions: u8,
-    /// Whether objects are opened that hold records.
-    containers: bool,
-}
-
-impl Depth {
-    /// A record.
-    const RECORD: Self = Self { expansions: 2, containers: true };
-    /// The limits inside a record.
-    const INNER: Self = Self { expansions: 0, containers: false };
 }
 
 /// The stretch of a record's data that is known to be text, so that it is checked once.

@@ -346,7 +346,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Returns the rest of a string from its first escape on.
+    /// Passes over the rest of a string, from its first escape on.
     #[cold]
     fn escapes(&mut self) -> Result<(), Fault> {
         while self.rest.first() == Some(&b'\\') {
@@ -367,8 +367,8 @@ fn is_stop(byte: u8) -> bool {
 
 /// Returns the place of the first byte of `chunk` that ends a plain run.
 ///
-/// Eight bytes a word: a byte's high bit is set where the byte is zero after the subtraction's borrow.
-/// A borrow may set bits of higher bytes only, so the lowest set bit is always right.
+/// Eight bytes a word: a byte's high bit is set where the byte is zero after the subtraction's
+/// borrow. A borrow may set bits of higher bytes only, so the lowest set bit is always right.
 #[inline(always)]
 fn first_stop(chunk: [u8; WORD]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;

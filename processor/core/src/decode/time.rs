@@ -64,7 +64,7 @@ fn in_millis(text: &[u8; 24]) -> Option<EpochMs> {
     is_form.then_some(EpochMs(at + i64::from(millis)))
 }
 
-/// Returns any form.
+/// Reads a time in any form.
 fn any(text: &[u8]) -> Option<EpochMs> {
     let (head, tail) = text.split_first_chunk::<19>()?;
     let [.., b'-', _, _, b'-', _, _, b'T' | b't', _, _, b':', _, _, b':', _, _] = head else {

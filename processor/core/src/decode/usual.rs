@@ -239,7 +239,7 @@ fn digits(line: &Line, at: usize) -> Option<(i64, usize)> {
     }
     // The digits move up to the highest bytes, the last digit's place; zeros follow below.
     let digits = word << (64 - 8 * length);
-    // Neighbours are joined to numbers of two, of four, of eight digits.
+    // Neighbors are joined to numbers of two, of four, of eight digits.
     let pairs = (digits * 10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
     let all = (fours * 10_000).wrapping_add(fours >> 32) & 0xffff_ffff;

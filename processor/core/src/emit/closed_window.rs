@@ -132,21 +132,21 @@ impl ComparedSpan {
         EpochMs(self.start.0 + WINDOW_MS)
     }
 
-    /// Start of the window's last minute, the time of its datum.
+    /// Returns the start of the window's last minute, the time of its datum.
     #[must_use]
     pub fn last_minute(&self) -> EpochMs {
         EpochMs(self.end().0 - 60_000)
     }
 
-    /// Chat messages a minute: the mean of the reported rates, or else the log's count over the
-    /// window's five minutes.
+    /// Returns chat messages a minute: the mean of the reported rates, or else the log's count over
+    /// the window's five minutes.
     #[must_use]
     pub fn chat_per_minute(&self) -> Option<FixedSum> {
         let counted = || FixedSum(i128::from(self.chat_messages) * 1_000_000).mean_fixed(5);
         self.chat_rate.mean().or_else(|| (self.chat_messages > 0).then(counted).flatten())
     }
 
-    /// Stalled time over watch time in percent; `None` without watch time.
+    /// Returns stalled time over watch time in percent; `None` without watch time.
     #[must_use]
     pub fn rebuffer_percent(&self) -> Option<FixedSum> {
         (self.watched_ms.0 > 0)

@@ -24,7 +24,7 @@ use kinesis_model::EpochMs;
 pub const VIEWER_DROP_PERCENT: FixedSum = FixedSum(50_000_000);
 /// Ingest frame rate below which a stream is bad, frames/s: the tutorial's alarm.
 pub const LOW_FRAME_RATE: FixedSum = FixedSum(20_000_000);
-/// Ingest bitrate below which a stream is bad, bits/s: under it even 480p shows artefacts, and the
+/// Ingest bitrate below which a stream is bad, bits/s: under it even 480p shows artifacts, and the
 /// tutorial's quality score gives it less than a quarter of the points.
 pub const LOW_BITRATE_BPS: FixedSum = FixedSum(1_000_000_000_000);
 /// Share of watch time spent rebuffering above which a stream is bad, percent: viewers begin to
@@ -224,8 +224,8 @@ fn judge(issue: QualityIssue, window: &ComparedSpan) -> Option<(FixedSum, FixedS
     }
 }
 
-/// Returns a change from good to bad or back. A first bad window, without one before, is a change
-/// too; a window without samples is none.
+/// Returns the event of a change from good to bad or back. A first bad window, without one before,
+/// is a change too; a window without samples is none.
 fn quality_event(
     issue: QualityIssue,
     previous: &ComparedSpan,

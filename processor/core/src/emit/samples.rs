@@ -52,9 +52,9 @@ impl Samples {
         Some(Self::Statistics { count, sum, min: min.into(), max: max.into() })
     }
 
-    /// Shares in percent, each weighted by the seconds it is a share of: so the average over any
-    /// parts is the share of the whole. `range` has the smallest and the largest; `None` without a
-    /// whole. Exact for times in whole microseconds.
+    /// Returns shares in percent, each weighted by the seconds it is a share of: so the average
+    /// over any parts is the share of the whole. `range` has the smallest and the largest; `None`
+    /// without a whole. Exact for times in whole microseconds.
     pub(super) fn of_shares(
         part_ms: FixedSum,
         whole_ms: FixedSum,
@@ -214,7 +214,7 @@ fn take_one(values: &mut BTreeMap<u32, u64>, value: u32) {
     }
 }
 
-/// Returns the means of at most [`MAX_VALUES`] - 2 groups of neighbours with their counts,
+/// Returns the means of at most [`MAX_VALUES`] - 2 groups of neighbors with their counts,
 /// ascending.
 fn grouped(values: &BTreeMap<u32, u64>) -> Vec<(f64, f64)> {
     /// Groups between the two ends.

@@ -1,13 +1,55 @@
-//! An epoch in flight, as the steps that are still to be done.
+//! An epoch in flight, as the steps that are still to be done, and the messages that carry them.
 //!
 //! Each step is handed to the driver with all that is left of the epoch inside, and the answer to
 //! a step can only be made from the step itself: a driver cannot answer what was not asked.
 
 use std::sync::Arc;
 
-use super::message::{Effect, Emission, Input, Objects, StoredRows};
+use super::message::{ElapsedMs, Emission, Ending, Objects, StoredRows};
 use super::{Counts, Rows, Rules};
-use kinesis_model::{EpochMs, Gap, Position};
+use kinesis_model::{EpochMs, Gap, Position, Record};
+
+/// A message from the driver to the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// The next records of the shard, in order. A first slice of them is folded at once, the rest
+    /// by [`Input::Turn`].
+    Records(Vec<Record>),
+    /// The next slice of the records given; see [`super::Shard::has_backlog`].
+    Turn,
+    /// The records that follow the last one given are gone from the stream: what is given next
+    /// does not continue it.
+    Hole,
+    /// How long the driver has run; closes epochs that are due.
+    Tick(ElapsedMs),
+    /// Memory is short: the open epoch is to close as soon as none is in flight.
+    Close,
+    /// An effect has happened; made by the effect itself.
+    Done(Answer),
+    /// The shard is closed and was read to its end.
+    ShardEnd,
+    /// The stream does not have the shard any more: what was unread of it is lost.
+    Gone,
+    /// Shutdown or a cooperative hand-over: close, commit, release.
+    HandOver,
+}
+
+/// A request of the machine to the driver. Each but the last is answered by its `done`.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write `pendingCheckpoint` on the condition that the lease is ours.
+    Prepare(Prepare),
+    /// Merge the epoch's partials into their rows.
+    PutRows(PutRows),
+    /// Store rejects and archive under names derived from the epoch.
+    Store(Store),
+    /// Send metrics and domain events.
+    Emit(Emit),
+    /// Write `checkpoint` and remove `pendingCheckpoint`.
+    Commit(Commit),
+    /// The machine takes no more input.
+    Finish(Ending),
+}
 
 /// The part of a closed epoch that goes along to its commit.
 #[derive(Debug)]
@@ -108,7 +150,7 @@ impl Prepare {
         &self.tail.gaps
     }
 
-    /// The lease holds `pendingCheckpoint`.
+    /// Answers that the lease holds `pendingCheckpoint`.
     #[must_use]
     pub fn done(self) -> Input {
         let Self { rows, objects, tail, .. } = self;
@@ -117,7 +159,7 @@ impl Prepare {
 }
 
 impl PutRows {
-    /// Every row holds the epoch.
+    /// Answers that every row holds the epoch.
     #[must_use]
     pub fn done(self, stored: StoredRows) -> Input {
         let Self { rows, objects, tail, .. } = self;
@@ -126,7 +168,7 @@ impl PutRows {
 }
 
 impl Store {
-    /// Rejects and archive segment are stored.
+    /// Answers that rejects and archive segment are stored.
     #[must_use]
     pub fn done(self) -> Input {
         let Self { rows, stored, tail, .. } = self;
@@ -135,7 +177,7 @@ impl Store {
 }
 
 impl Emit {
-    /// Metrics and events were acknowledged.
+    /// Answers that metrics and events were acknowledged.
     #[must_use]
     pub fn done(self) -> Input {
         let Self { emission: Emission { counts, to, .. }, gaps, commit_arrival } = self;
@@ -144,7 +186,7 @@ impl Emit {
 }
 
 impl Commit {
-    /// The lease holds the checkpoint.
+    /// Answers that the lease holds the checkpoint.
     #[must_use]
     pub fn done(self) -> Input {
         EpochInFlight::Committed.into()

@@ -1,13 +1,12 @@
-//! The machine's vocabulary: its settings, what it is told, and what it asks for.
+//! The machine's vocabulary: its settings, and what its messages hold.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
-use super::open::Rejected;
 use super::{Counts, Rows};
-use crate::decode::DecodeLimits;
+use crate::decode::{DecodeLimits, Reason, Rejection};
 use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
@@ -17,8 +16,8 @@ use kinesis_model::{EpochMs, HashRange, Position, Record};
 pub struct ShardConfig {
     /// An epoch closes this long after its first record was read, or sooner: see `phase_ms`.
     pub interval_ms: i64,
-    /// Epochs close when the driver's time is a multiple of the interval plus this, so that those of
-    /// one worker close together; `None`: by their own age alone.
+    /// Epochs close when the driver's time is a multiple of the interval plus this, so that those
+    /// of one worker close together; `None`: by their own age alone.
     pub phase_ms: Option<u64>,
     /// Most rows an epoch may touch. The summary of a session of which it only has minutes comes on
     /// top: one for each of its minutes at the very most.
@@ -111,48 +110,6 @@ pub struct Footprint {
     pub ids_bytes: u64,
 }
 
-/// A message from the driver to the machine.
-#[derive(Debug)]
-pub enum Input {
-    /// The next records of the shard, in order. A first slice of them is folded at once, the rest
-    /// by [`Input::Turn`].
-    Records(Vec<Record>),
-    /// The next slice of the records given; see [`super::Shard::has_backlog`].
-    Turn,
-    /// The records that follow the last one given are gone from the stream: what is given next
-    /// does not continue it.
-    Hole,
-    /// How long the driver has run; closes epochs that are due.
-    Tick(ElapsedMs),
-    /// Memory is short: the open epoch is to close as soon as none is in flight.
-    Close,
-    /// An effect has happened; made by the effect itself.
-    Done(Answer),
-    /// The shard is closed and was read to its end.
-    ShardEnd,
-    /// The stream does not have the shard any more: what was unread of it is lost.
-    Gone,
-    /// Shutdown or a cooperative hand-over: close, commit, release.
-    HandOver,
-}
-
-/// A request of the machine to the driver. Each but the last is answered by its `done`.
-#[derive(Debug)]
-pub enum Effect {
-    /// Write `pendingCheckpoint` on the condition that the lease is ours.
-    Prepare(Prepare),
-    /// Merge the epoch's partials into their rows.
-    PutRows(PutRows),
-    /// Store rejects and archive under names derived from the epoch.
-    Store(Store),
-    /// Send metrics and domain events.
-    Emit(Emit),
-    /// Write `checkpoint` and remove `pendingCheckpoint`.
-    Commit(Commit),
-    /// The machine takes no more input.
-    Finish(Ending),
-}
-
 /// The rows as they stand after the epoch was merged into them.
 #[derive(Clone, Debug, Default)]
 pub struct StoredRows {
@@ -182,6 +139,35 @@ pub struct Objects {
     pub segment: Vec<Record>,
     /// The shard's hash keys, which a replay of the segment needs to judge aggregates.
     pub hash_range: Option<HashRange>,
+}
+
+/// A record of which something was refused: kept whole and once, whatever the number of its lines,
+/// so that nothing is lost and what is kept is bounded by what came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it stands in the shard.
+    pub position: Position,
+    /// The producer's partition key.
+    pub partition_key: Arc<str>,
+    /// When it arrived.
+    pub arrival: EpochMs,
+    /// The first refused one among its events and refusals, from 0.
+    pub line: u64,
+    /// Why that was refused.
+    pub rejection: Rejection,
+    /// How many refusals it holds, by reason.
+    pub refused: BTreeMap<Reason, u64>,
+    /// Its bytes, those of accepted lines included: of an aggregate those of the user record, or
+    /// of all of it where it could not be taken apart.
+    pub data: Bytes,
+}
+
+impl Rejected {
+    /// Returns how many of its lines were refused.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.refused.values().sum()
+    }
 }
 
 /// The source of metrics and domain events.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rows};
-use crate::decode::{Context, Decoder, Event, Reason, Rejection};
+use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rejected, Rows};
+use crate::decode::{Context, Decoder, Event, Rejection};
 use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
@@ -18,35 +17,6 @@ const ROW_BYTES: u64 = 3_000;
 const REJECTED_BYTES: u64 = 300;
 /// The memory of a kept record beside its payload.
 const RECORD_BYTES: u64 = 150;
-
-/// A record of which something was refused: kept whole and once, whatever the number of its lines,
-/// so that nothing is lost and what is kept is bounded by what came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Where it stands in the shard.
-    pub position: Position,
-    /// The producer's partition key.
-    pub partition_key: Arc<str>,
-    /// When it arrived.
-    pub arrival: EpochMs,
-    /// The first refused one among its events and refusals, from 0.
-    pub line: u64,
-    /// Why that was refused.
-    pub rejection: Rejection,
-    /// How many refusals it holds, by reason.
-    pub refused: BTreeMap<Reason, u64>,
-    /// Its bytes, those of accepted lines included: of an aggregate those of the user record, or
-    /// of all of it where it could not be taken apart.
-    pub data: Bytes,
-}
-
-impl Rejected {
-    /// Returns how many of its lines were refused.
-    #[must_use]
-    pub fn lines(&self) -> u64 {
-        self.refused.values().sum()
-    }
-}
 
 /// The open epoch.
 #[derive(Debug)]

@@ -49,20 +49,20 @@ impl Bucket {
         }
     }
 
-    /// Stalled time over watch time.
+    /// Returns stalled time over watch time.
     pub(super) fn rebuffer_ratio(&self) -> Option<f64> {
         let mut watched = self.playing_ms;
         watched += self.stalled_ms;
         (!watched.is_zero()).then(|| rounded(self.stalled_ms.to_f64() / watched.to_f64()))
     }
 
-    /// Viewers summed over minutes.
+    /// Returns the viewers, summed over minutes.
     pub(super) fn viewer_minutes(&self) -> Option<f64> {
         (!self.viewers.is_empty()).then(|| self.viewers.sum.to_f64())
     }
 
-    /// Mean chat rate. A minute without a message and without a reported rate is unknown; if there is
-    /// a chat log, it had none.
+    /// Returns the mean chat rate. A minute without a message and without a reported rate is
+    /// unknown; if there is a chat log, it had none.
     pub(super) fn mean_chat_rate(&self, has_chat_log: bool) -> Option<f64> {
         let minutes = if has_chat_log { self.rows } else { self.chat_rate.count };
         self.chat_rate.sum.mean_fixed(minutes).map(FixedSum::to_f64)
@@ -119,7 +119,7 @@ pub(super) fn mean(total: &Total) -> Option<f64> {
     total.mean().map(FixedSum::to_f64)
 }
 
-/// To a millionth: further digits are noise of floating point.
+/// Rounds to a millionth: further digits are noise of floating point.
 pub(super) fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }

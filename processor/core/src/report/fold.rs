@@ -12,12 +12,13 @@ use ivs_schemas::report::{
 use super::bucket::{Bucket, mean, rounded};
 use super::period::Period;
 use super::score;
-use super::session::{Clipped, MINUTE_MS, SessionPart, seconds};
+use super::session::{Clipped, SessionPart, seconds};
 use super::slots::Slots;
 use super::unnamed::Unnamed;
 use crate::decode::is_made_up;
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge as _, Total};
+use crate::minute::MINUTE_MS;
 use crate::session::SummaryAgg;
 use crate::sketch;
 use crate::window::{WindowAgg, WindowKey};

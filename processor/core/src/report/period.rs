@@ -123,7 +123,7 @@ impl Period {
         self.kind
     }
 
-    /// Such as `2026-03-01`, `2026-W09` or `2026-03`.
+    /// Names the period, as `2026-03-01`, `2026-W09` or `2026-03`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -164,7 +164,7 @@ impl Period {
         Timestamp::from_millisecond(time.0).unwrap_or(nearest).to_zoned(self.zone.clone())
     }
 
-    /// RFC 3339 with the zone's offset.
+    /// Formats a time as RFC 3339 with the zone's offset.
     pub(super) fn rfc3339(&self, time: EpochMs) -> String {
         let zoned = self.zoned(time);
         zoned.timestamp().display_with_offset(zoned.offset()).to_string()

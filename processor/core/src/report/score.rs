@@ -79,7 +79,7 @@ pub(super) fn total(parts: &QualityScoreParts) -> Option<f64> {
     Some(rounded(parts.bitrate? + parts.frame_rate? + parts.stability?))
 }
 
-/// 0 to 10 by messages per minute: 0 only if there was none, 1 below one a minute.
+/// Scores messages per minute from 0 to 10: 0 only if there was none, 1 below one a minute.
 pub(super) fn engagement(messages_per_minute: f64) -> u8 {
     let reached = ENGAGEMENT.iter().find(|(from, _)| messages_per_minute >= *from);
     let least = u8::from(messages_per_minute > 0.0);

@@ -8,11 +8,9 @@ use super::score::Spread;
 use super::unnamed::{Unnamed, UnnamedRow};
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
+use crate::minute::MINUTE_MS;
 use crate::session::{self, STALE_MS, SummaryAgg};
 use kinesis_model::EpochMs;
-
-/// Milliseconds of a minute.
-pub(super) const MINUTE_MS: i64 = 60_000;
 
 /// The kept part of a session: its rows of the period, and what its summary says.
 #[derive(Debug, Default)]
@@ -32,7 +30,8 @@ struct Digest {
     start: EpochMs,
     /// As stated.
     ended_at: Option<EpochMs>,
-    /// Up to where it counts: the end. Of a session without one it is for [`Digest::settle`] to say.
+    /// Up to where it counts: the end. Of a session without one it is for [`Digest::settle`] to
+    /// say.
     until: EpochMs,
     /// The end of its last minute with a record.
     heard_until: Option<EpochMs>,
@@ -144,12 +143,12 @@ impl SessionPart {
         self.rows.stalled_ms += row.stalled_ms;
     }
 
-    /// When it began.
+    /// Returns when it began.
     pub(super) fn start(&self) -> Option<EpochMs> {
         self.interval().map(|(start, _)| start)
     }
 
-    /// Until when it counts.
+    /// Returns until when it counts.
     pub(super) fn until(&self) -> Option<EpochMs> {
         self.interval().map(|(_, until)| until)
     }
@@ -190,7 +189,8 @@ impl SessionPart {
         })
     }
 
-    /// Messages of the rows: counted ones, else the reported rates, each standing for its minute.
+    /// Returns the messages of the rows: counted ones, else the reported rates, each standing for
+    /// its minute.
     fn chat_of_rows(&self) -> Option<FixedSum> {
         let counted = self.rows.chat_counted;
         if counted > 0 {

@@ -31,8 +31,8 @@ struct Slot {
 pub(super) struct Slots(Vec<Slot>);
 
 impl Slots {
-    /// Hours by the zone's clock. A change of offset begins a new one, so an hour that the clock
-    /// shows twice is two.
+    /// Divides the period into hours by the zone's clock. A change of offset begins a new one, so
+    /// an hour that the clock shows twice is two.
     pub(super) fn hours(period: &Period) -> Self {
         Self::cut(period, |at| {
             let zoned = period.zoned(at);
@@ -43,7 +43,7 @@ impl Slots {
         })
     }
 
-    /// Equal steps.
+    /// Divides the period into equal steps.
     pub(super) fn steps(period: &Period) -> Self {
         let step_ms = i64::from(step_s(period.kind())) * 1_000;
         Self::cut(period, |at| EpochMs(at.0 + step_ms))
@@ -75,7 +75,7 @@ impl Slots {
         self.0.iter().filter(|slot| slot.bucket.rows > 0).map(hour).collect()
     }
 
-    /// Returns all steps.
+    /// Returns the figures of all steps.
     pub(super) fn series(&self, period: &Period, has_chat_log: bool) -> Series {
         let point = |slot: &Slot| Point {
             start: period.rfc3339(slot.start),

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::bucket::Bucket;
-use super::session::MINUTE_MS;
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
+use crate::minute::MINUTE_MS;
 use kinesis_model::EpochMs;
 
 /// The part of such rows that a session takes.

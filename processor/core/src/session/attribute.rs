@@ -60,7 +60,7 @@ impl Attributes {
         self.0.push((name, AttributeValue::count(value)));
     }
 
-    /// A time in epoch seconds, the unit of the tutorial's times.
+    /// Adds a time in epoch seconds, the unit of the tutorial's times.
     pub(super) fn seconds(&mut self, name: &'static str, time: Option<EpochMs>) {
         self.number(name, time.map(|time| FixedSum(i128::from(time.0) * 1_000)));
     }
@@ -82,7 +82,7 @@ impl Fingerprint {
         Self(Md5::new()).text(domain)
     }
 
-    /// Adds a text; its length goes before it, so that neighbours cannot run together.
+    /// Adds a text; its length goes before it, so that neighbors cannot run together.
     pub(crate) fn text(mut self, text: &str) -> Self {
         self.0.update((text.len() as u64).to_be_bytes());
         self.0.update(text);

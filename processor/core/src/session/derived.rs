@@ -5,17 +5,16 @@ use ivs_schemas::items::sessions::status;
 use super::starvation::{self, Interval, Starvation};
 use super::summary::{Lifecycle, Span, SummaryAgg};
 use crate::fixed::FixedSum;
+use crate::minute::MINUTE_MS;
 use kinesis_model::EpochMs;
 
 /// The longest stream: IVS ends a stream after 48 hours; reconnecting starts another.
 pub const LONGEST_STREAM_MS: i64 = 48 * 3_600_000;
 
 /// How long a live stream may go without telemetry before it looks stale: backends and players
-/// report every few seconds, and the longest usual epoch and outage of a producer fit in many times.
+/// report every few seconds, and the longest usual epoch and outage of a producer fit in many
+/// times.
 pub const STALE_MS: i64 = 10 * MINUTE_MS;
-
-/// Milliseconds of a minute.
-const MINUTE_MS: i64 = 60_000;
 
 /// Where a session stands, by what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +51,8 @@ impl Lifecycle {
 }
 
 impl SummaryAgg {
-    /// Terminal facts win, whatever else is known: a failure over an end, an end over a start.
+    /// Returns the status. Terminal facts win, whatever else is known: a failure over an end, an
+    /// end over a start.
     ///
     /// `Session Ended` alone ends a stream that is known to have been live, and means failure of
     /// one that is not. Telemetry counts as a sign of life, so a lost start does not matter.
@@ -97,17 +97,17 @@ impl SummaryAgg {
         Some(start.map_or(end, |start| end.min(EpochMs(start.0.saturating_add(LONGEST_STREAM_MS)))))
     }
 
-    /// When a session without an end can no longer be live: 48 hours after its start. Its end stays
-    /// unknown.
+    /// Returns when a session without an end can no longer be live: 48 hours after its start. Its
+    /// end stays unknown.
     #[must_use]
     pub fn overdue_at(&self) -> Option<EpochMs> {
         let start = self.started_at().filter(|_| self.ended_at().is_none())?;
         Some(EpochMs(start.0.saturating_add(LONGEST_STREAM_MS)))
     }
 
-    /// From when on a session that looks live is stale, if nothing more of it comes: [`STALE_MS`]
-    /// after its last minute with telemetry, or its start if that is later. One that never had any
-    /// telemetry cannot fall silent; it is stale when it is overdue.
+    /// Returns from when on a session that looks live is stale, if nothing more of it comes:
+    /// [`STALE_MS`] after its last minute with telemetry, or its start if that is later. One that
+    /// never had any telemetry cannot fall silent; it is stale when it is overdue.
     ///
     /// Whether that time has come is for a reader with a clock to say: the fold knows none, so the
     /// same records give the same item.
@@ -159,7 +159,8 @@ impl SummaryAgg {
         self.telemetry.viewers.total.mean()
     }
 
-    /// Minutes watched by all viewers together: mean of the viewer samples × observed minutes.
+    /// Returns the minutes watched by all viewers together: mean of the viewer samples × observed
+    /// minutes.
     ///
     /// Sums and counts merge exactly in any split, and a product of per-minute means would not.
     /// The figure is the time-weighted one as far as samples come at an even rate; reports compute
@@ -170,8 +171,8 @@ impl SummaryAgg {
         per_minute(viewers.sum, viewers.count, self.observed_ms()?)
     }
 
-    /// Chat messages: counted from the chat log; else as reported at the end; else the mean of the
-    /// reported rates × observed minutes, an estimate.
+    /// Returns the chat messages: counted from the chat log; else as reported at the end; else the
+    /// mean of the reported rates × observed minutes, an estimate.
     #[must_use]
     pub fn total_chat_messages(&self) -> Option<FixedSum> {
         let counted = self.telemetry.chat_messages;
@@ -192,8 +193,8 @@ impl SummaryAgg {
         self.telemetry.bitrate.mean().or_else(reported)
     }
 
-    /// Stalled time over watch time of all players, 0 to 1, rounded to a millionth; `None` if no
-    /// record tells both or there was no watch time.
+    /// Returns stalled time over watch time of all players, 0 to 1, rounded to a millionth; `None`
+    /// if no record tells both or there was no watch time.
     #[must_use]
     pub fn rebuffer_ratio(&self) -> Option<FixedSum> {
         let stalled = self.telemetry.watch_buffering_ms.0;
@@ -202,7 +203,7 @@ impl SummaryAgg {
         (watched > 0).then(|| FixedSum((stalled.saturating_mul(1_000_000) + watched / 2) / watched))
     }
 
-    /// When the ingest starved; an interval open at the end of the stream closes there.
+    /// Returns when the ingest starved; an interval open at the end of the stream closes there.
     #[must_use]
     pub fn starvation_intervals(&self) -> Vec<Interval> {
         let facts = &self.lifecycle;
@@ -213,7 +214,7 @@ impl SummaryAgg {
         )
     }
 
-    /// Count and length of [`Self::starvation_intervals`].
+    /// Returns count and length of [`Self::starvation_intervals`].
     #[must_use]
     pub fn starvation(&self) -> Starvation {
         self.starvation_intervals().into_iter().collect()

@@ -11,8 +11,8 @@ use crate::decode::RecordingPhase;
 use crate::fixed::FixedSum;
 
 impl SummaryAgg {
-    /// Status, times, tutorial attributes and totals; what is unknown is absent. The state behind
-    /// them (`facts`, sums, sketch) is stored beside these, and is not among them.
+    /// Returns status, times, tutorial attributes and totals; what is unknown is absent. The state
+    /// behind them (`facts`, sums, sketch) is stored beside these, and is not among them.
     #[must_use]
     pub fn attributes(&self) -> Vec<Attribute> {
         let facts = &self.lifecycle;

@@ -51,7 +51,7 @@ impl<T: Ord> Latest<T> {
 }
 
 impl<T> First<T> {
-    /// When it was stated.
+    /// Returns when it was stated.
     #[must_use]
     pub fn time(&self) -> Option<EpochMs> {
         self.0.as_ref().map(|(time, _)| *time)
@@ -65,7 +65,7 @@ impl<T> First<T> {
 }
 
 impl<T> Latest<T> {
-    /// When it was stated.
+    /// Returns when it was stated.
     #[must_use]
     pub fn time(&self) -> Option<EpochMs> {
         self.0.as_ref().map(|(time, _)| *time)

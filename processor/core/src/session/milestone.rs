@@ -29,7 +29,8 @@ pub enum Milestone {
 impl Milestone {
     const ALL: [Self; 3] = [Self::Started, Self::Ended, Self::Failed];
 
-    /// Sort key × 1,000: between the summary (0) and the timeline, whose items lie after 1970.
+    /// Returns the sort key × 1,000: between the summary (0) and the timeline, whose items lie
+    /// after 1970.
     #[must_use]
     pub const fn sort_key_ms(self) -> i64 {
         match self {
@@ -39,7 +40,7 @@ impl Milestone {
         }
     }
 
-    /// `eventType` of the item.
+    /// Returns the item's `eventType`.
     #[must_use]
     pub const fn event_type(self) -> &'static str {
         match self {

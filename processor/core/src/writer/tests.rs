@@ -99,7 +99,7 @@ fn a_row_that_is_too_large_to_be_remembered_is_still_written() {
 }
 
 #[test]
-fn a_put_whose_reply_was_lost_is_recognised_and_what_was_not_in_it_goes_on() {
+fn a_put_whose_reply_was_lost_is_recognized_and_what_was_not_in_it_goes_on() {
     let (mut writer, mut effects) = new();
     writer.submit("r", partial("a", 10, 1, "a10"));
     writer.flush(&mut effects);

@@ -62,8 +62,8 @@ pub(super) struct Alarms {
 }
 
 impl Alarms {
-    /// `PutMetricAlarm` and `PutCompositeAlarm`: a new alarm begins without data, a replaced one
-    /// keeps its state.
+    /// Answers `PutMetricAlarm` and `PutCompositeAlarm`: a new alarm begins without data, a
+    /// replaced one keeps its state.
     pub(super) fn put(&mut self, spec: AlarmSpec, now_ms: i64) -> Result<(), AwsError> {
         match &spec.alarm_rule {
             Some(rule) => drop(composite::check(&spec.alarm_name, rule)?),

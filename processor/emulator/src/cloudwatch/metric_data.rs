@@ -88,7 +88,7 @@ impl<'a> Queries<'a> {
     }
 }
 
-/// Returns a letter in lower case, then letters, digits and underscores.
+/// Returns whether an id is a letter in lower case, then letters, digits and underscores.
 fn is_id(id: &str) -> bool {
     id.len() <= 255
         && id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -195,7 +195,7 @@ fn bounded(window: Window) -> Result<(), String> {
     Err(format!("{periods} periods are asked for, {DATAPOINTS_MAX} at most are computed"))
 }
 
-/// `GetMetricData`. A page holds the same stretch of points of every series.
+/// Answers `GetMetricData`. A page holds the same stretch of points of every series.
 pub(super) fn get(store: &Store, input: &GetMetricData) -> Result<Cbor, AwsError> {
     let queries = Queries::new(&input.metric_data_queries)?;
     let window = window(input.start_time, input.end_time, queries.period_s)?;

@@ -91,7 +91,7 @@ impl Summary {
             self.values = None;
             return;
         };
-        // Totals are taken from the other summary, where merged neighbours left them exact.
+        // Totals are taken from the other summary, where merged neighbors left them exact.
         let totals = self.totals;
         values.iter().for_each(|(value, count)| self.add(*value, *count));
         self.totals = totals;

@@ -71,7 +71,7 @@ pub(super) fn window(
     Ok(Window { start_s, end_s: end.0.div_euclid(1_000), period_s })
 }
 
-/// Periods are 1, 5, 10, 20 or 30 seconds, or whole minutes up to a day.
+/// Checks a period: 1, 5, 10, 20 or 30 seconds, or whole minutes up to a day.
 pub(super) fn period(period_s: i64) -> Result<(), AwsError> {
     let minutes = period_s % 60 == 0 && (60..=86_400).contains(&period_s);
     if minutes || [1, 5, 10, 20, 30].contains(&period_s) {
@@ -83,7 +83,7 @@ pub(super) fn period(period_s: i64) -> Result<(), AwsError> {
     ))
 }
 
-/// `GetMetricStatistics`.
+/// Answers `GetMetricStatistics`.
 pub(super) fn get(store: &Store, input: &GetMetricStatistics) -> Result<Cbor, AwsError> {
     if input.statistics.is_empty() && input.extended_statistics.is_empty() {
         return Err(AwsError::bad_request(
@@ -140,7 +140,7 @@ fn parse_all(names: &[String]) -> Result<Vec<(String, Stat)>, AwsError> {
     names.iter().map(|name| Ok((name.clone(), stat(name)?))).collect()
 }
 
-/// `ListMetrics`: 500 a page, in the order of namespace, name and dimensions.
+/// Answers `ListMetrics`: 500 a page, in the order of namespace, name and dimensions.
 pub(super) fn list_metrics(
     store: &Store,
     input: &ListMetrics,

@@ -17,7 +17,8 @@ pub(super) fn parse(text: &str) -> Option<f64> {
     Some(time.as_millisecond() as f64 / 1_000.0)
 }
 
-/// `2026-03-01T12:00:07.000Z` for seconds since the epoch; the epoch itself for what has no such form.
+/// Formats seconds since the epoch as `2026-03-01T12:00:07.000Z`; the epoch itself for what has no
+/// such form.
 pub(super) fn rfc3339(seconds: f64) -> String {
     let ms = ms_of_seconds(seconds).unwrap_or_default();
     let time = Timestamp::from_millisecond(ms).unwrap_or_default();

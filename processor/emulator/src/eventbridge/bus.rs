@@ -106,7 +106,7 @@ pub(super) fn too_many(message: impl Into<String>) -> AwsError {
     AwsError::bad_request("LimitExceededException", message)
 }
 
-/// `[.\-_A-Za-z0-9]+`, up to `max` characters.
+/// Checks a name: `[.\-_A-Za-z0-9]+`, up to `max` characters.
 pub(super) fn check_name(name: &str, max: usize) -> Result<(), AwsError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if (1..=max).contains(&name.len()) && name.bytes().all(allowed) {
@@ -290,7 +290,7 @@ impl Buses {
         Ok(json!({}))
     }
 
-    /// A rule that does not exist is deleted already.
+    /// Deletes a rule. One that does not exist is deleted already.
     pub(super) fn delete_rule(&mut self, input: &Selection) -> Result<Value, AwsError> {
         let (_, bus) = self.bus(input.event_bus_name.as_deref())?;
         let name = input.name.as_deref().unwrap_or_default();

@@ -104,12 +104,12 @@ impl Retries {
         due.map(|(number, waiting)| (*number, waiting.delivery.clone())).collect()
     }
 
-    /// A delivery has succeeded.
+    /// Notes that a delivery has succeeded.
     pub(super) fn succeeded(&mut self, number: u64) {
         self.end(number);
     }
 
-    /// A delivery has failed once more.
+    /// Notes that a delivery has failed once more.
     pub(super) fn failed(&mut self, number: u64, now_ms: i64) {
         let Some(waiting) = self.waiting.get_mut(&number) else { return };
         waiting.delivery.retries_left -= 1;
@@ -124,7 +124,7 @@ impl Retries {
         waiting.due_ms = now_ms.saturating_add(waiting.pause_ms);
     }
 
-    /// A delivery can never succeed.
+    /// Notes that a delivery can never succeed.
     pub(super) fn give_up(&mut self, destination: &Destination) {
         self.given_up += 1;
         tracing::warn!(?destination, "an event is given up, there is no dead-letter queue here");

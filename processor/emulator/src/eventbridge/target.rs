@@ -75,7 +75,7 @@ pub(super) struct Origin<'a> {
 }
 
 impl Target {
-    /// Returns whether this target can be delivered to here.
+    /// Checks that this target can be delivered to here.
     pub(super) fn check(&self) -> Result<(), AwsError> {
         let refused = |reason: &str| {
             let message = format!("Target {} is not valid: {reason}", self.id);
@@ -119,7 +119,7 @@ impl Target {
         policy.and_then(|policy| policy.maximum_retry_attempts).unwrap_or(ATTEMPTS_MAX)
     }
 
-    /// For how long a failed delivery is repeated, in seconds.
+    /// Returns for how long a failed delivery is repeated, in seconds.
     pub(super) fn age_s(&self) -> i64 {
         let policy = self.retry_policy.as_ref();
         policy.and_then(|policy| policy.maximum_event_age_in_seconds).unwrap_or(AGE_S_MAX)

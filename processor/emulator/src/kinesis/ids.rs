@@ -29,12 +29,13 @@ pub(super) fn parse_sequence(text: &str) -> Option<(u64, u32)> {
     Some((u64::try_from(place >> 32).ok()?, shard))
 }
 
-/// `shardId-000000000007`.
+/// Names a shard, as `shardId-000000000007`.
 pub(super) fn shard_id(index: u32) -> String {
     format!("shardId-{index:012}")
 }
 
-/// Reads [`shard_id`]'s text back, or a shorter form of it such as `shardId-7`, which AWS takes too.
+/// Reads [`shard_id`]'s text back, or a shorter form of it such as `shardId-7`, which AWS takes
+/// too.
 pub(super) fn parse_shard_id(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("shardId-").filter(|digits| (1..=12).contains(&digits.len()))?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {

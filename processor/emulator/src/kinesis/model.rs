@@ -98,7 +98,7 @@ impl Status {
 pub(super) enum Refusal {
     /// The new starting hash key does not lie well inside an open shard.
     HashKey,
-    /// The two shards are not open neighbours.
+    /// The two shards are not open neighbors.
     NotAdjacent,
 }
 
@@ -200,7 +200,7 @@ impl Meta {
         Ok(())
     }
 
-    /// Merges two open neighbours.
+    /// Merges two open neighbors.
     pub(super) fn merge(&mut self, one: u32, other: u32, now_ms: u64) -> Result<(), Refusal> {
         let open = |index| self.shards.get(&index).filter(|shard| shard.closed.is_none());
         let (Some(a), Some(b)) = (open(one), open(other)) else { return Err(Refusal::NotAdjacent) };
@@ -242,7 +242,7 @@ impl Meta {
         }
     }
 
-    /// `ChildShards` of a closed shard.
+    /// Returns `ChildShards` of a closed shard.
     pub(super) fn children(&self, index: u32) -> Vec<serde_json::Value> {
         let children = self.shards.iter().filter(|(_, shard)| shard.parents.contains(&index));
         children

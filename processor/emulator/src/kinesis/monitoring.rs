@@ -30,7 +30,7 @@ struct Monitoring {
 }
 
 impl Kinesis {
-    /// `EnableEnhancedMonitoring` and `DisableEnhancedMonitoring`.
+    /// Answers `EnableEnhancedMonitoring` and `DisableEnhancedMonitoring`.
     pub(super) fn switch_monitoring(&self, body: &[u8], on: bool) -> Result<String, AwsError> {
         let request: Monitoring = wire::parse(body)?;
         let mut named = BTreeSet::new();

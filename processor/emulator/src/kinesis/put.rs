@@ -73,6 +73,23 @@ enum Outcome {
 }
 
 impl Kinesis {
+    /// Puts one record into a stream, given its name or ARN; for services in this process.
+    /// Returns the shard's id and the sequence number.
+    pub(crate) fn put(
+        &self,
+        stream: &str,
+        partition_key: &str,
+        data: &[u8],
+    ) -> Result<(String, String), AwsError> {
+        let name = if stream.starts_with("arn:") {
+            wire::stream_name(None, Some(stream))?
+        } else {
+            wire::stream_name(Some(stream), None)?
+        };
+        let record = Incoming::new(Cow::Borrowed(partition_key), None, Cow::Borrowed(data), None)?;
+        self.put_one(name, record)
+    }
+
     pub(super) fn put_record(&self, body: &[u8]) -> Result<String, AwsError> {
         let request: PutRecord<'_> = wire::parse(body)?;
         let name =

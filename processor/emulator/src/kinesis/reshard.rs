@@ -115,7 +115,7 @@ impl Kinesis {
             meta.scale(target, now_ms).map_err(|refusal| {
                 let why = match refusal {
                     Refusal::HashKey => "a shard is too narrow to split",
-                    Refusal::NotAdjacent => "no two neighbouring shards are left",
+                    Refusal::NotAdjacent => "no two neighboring shards are left",
                 };
                 wire::invalid_argument(format!("Cannot scale to {target} shards: {why}."))
             })?;

@@ -38,21 +38,21 @@ impl Kinesis {
         Ok((self.stream(name)?.arn.clone(), request))
     }
 
-    /// `AddTagsToStream` and `TagResource`.
+    /// Answers `AddTagsToStream` and `TagResource`.
     pub(super) fn add_tags(&self, body: &[u8]) -> Result<String, AwsError> {
         let (arn, request) = self.tagged(body)?;
         self.shared.tags.add(&arn, request.tags, TAG_WORDS)?;
         Ok("{}".to_owned())
     }
 
-    /// `RemoveTagsFromStream` and `UntagResource`.
+    /// Answers `RemoveTagsFromStream` and `UntagResource`.
     pub(super) fn remove_tags(&self, body: &[u8]) -> Result<String, AwsError> {
         let (arn, request) = self.tagged(body)?;
         self.shared.tags.remove(&arn, &request.tag_keys)?;
         Ok("{}".to_owned())
     }
 
-    /// `ListTagsForStream`: by pages.
+    /// Answers `ListTagsForStream`, by pages.
     pub(super) fn list_tags_for_stream(&self, body: &[u8]) -> Result<String, AwsError> {
         let (arn, request) = self.tagged(body)?;
         let most = wire::bounded("limit", request.limit, 1..=50, 50)?;
@@ -65,7 +65,7 @@ impl Kinesis {
         Ok(json!({ "Tags": tags::to_list(page), "HasMoreTags": more }).to_string())
     }
 
-    /// `ListTagsForResource`.
+    /// Answers `ListTagsForResource`.
     pub(super) fn list_tags_for_resource(&self, body: &[u8]) -> Result<String, AwsError> {
         let (arn, _) = self.tagged(body)?;
         Ok(json!({ "Tags": tags::to_list(self.shared.tags.of(&arn)) }).to_string())

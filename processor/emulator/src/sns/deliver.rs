@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: u32 = 4;
 const RETRY_MS: u64 = 500;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes messages to their subscribers, one after the other.
+/// The bearer of messages to their subscribers, one after the other.
 #[derive(Debug)]
 pub(super) struct Courier {
     queue: mpsc::Sender<Delivery>,

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::invalid;
 use crate::error::StartError;
 use crate::ident;
 use crate::journal;
@@ -88,6 +87,12 @@ fn too_many(code: &'static str, what: &str, max: usize) -> AwsError {
 
 fn encode(message: &Message) -> Vec<u8> {
     serde_json::to_vec(message).expect("a struct of texts and numbers is JSON")
+}
+
+/// Refuses a parameter.
+pub(super) fn invalid(message: impl Into<String>) -> AwsError {
+    let message = message.into();
+    AwsError::bad_request("InvalidParameter", format!("Invalid parameter: {message}"))
 }
 
 impl Topics {

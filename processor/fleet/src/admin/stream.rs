@@ -13,8 +13,7 @@ use super::Finding;
 use crate::lease::{Checkpoint, Lease};
 use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
 use crate::sync::{ShardInfo, has_unfinished_ancestor};
-use aws_calls::RetryPolicy;
-use aws_calls::{code, explain, is_transient};
+use aws_calls::{RetryPolicy, code, explain, persist};
 
 /// An operator waits for the answer: five tries within some ten seconds.
 const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 5 };
@@ -171,19 +170,16 @@ async fn iterator(
     stream: &str,
     lease: &Lease,
 ) -> Result<Option<String>, Unasked> {
-    let mut backoff = RETRY.start();
-    loop {
-        match iterator_request(kinesis, stream, lease).send().await {
-            Ok(output) => return Ok(output.shard_iterator),
-            Err(error) if is_transient(&error) && backoff.wait().await => {}
-            Err(error) => {
-                let reason = explain(&error);
-                return Err(match code(&error) {
-                    Some("ResourceNotFoundException") => Unasked::Gone(reason),
-                    Some("InvalidArgumentException") => Unasked::Foreign(reason),
-                    _ => Unasked::Failed(reason),
-                });
-            }
+    let request = iterator_request(kinesis, stream, lease);
+    match persist(RETRY, || request.clone().send()).await {
+        Ok(output) => Ok(output.shard_iterator),
+        Err(error) => {
+            let reason = explain(&error);
+            Err(match code(&error) {
+                Some("ResourceNotFoundException") => Unasked::Gone(reason),
+                Some("InvalidArgumentException") => Unasked::Foreign(reason),
+                _ => Unasked::Failed(reason),
+            })
         }
     }
 }
@@ -226,15 +222,9 @@ async fn ask_lag(
 ) -> Result<u64, CallError> {
     let iterator = iterator(kinesis, stream, lease).await;
     let iterator = iterator.map_err(|why| ("GetShardIterator", why.reason()))?;
-    let mut backoff = RETRY.start();
-    let output = loop {
-        let request = kinesis.get_records().set_shard_iterator(iterator.clone()).limit(1);
-        match request.send().await {
-            Ok(output) => break output,
-            Err(error) if is_transient(&error) && backoff.wait().await => {}
-            Err(error) => return Err(("GetRecords", explain(&error))),
-        }
-    };
+    let request = kinesis.get_records().set_shard_iterator(iterator).limit(1);
+    let output = persist(RETRY, || request.clone().send()).await;
+    let output = output.map_err(|error| ("GetRecords", explain(&error)))?;
     let behind_ms = u64::try_from(output.millis_behind_latest.unwrap_or(0)).unwrap_or(0);
     let arrived = output.records.first().and_then(|record| record.approximate_arrival_timestamp);
     let age_ms = arrived.and_then(|at| at.to_millis().ok()).map(|at| now.0.saturating_sub(at));

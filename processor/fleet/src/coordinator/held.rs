@@ -7,7 +7,7 @@ use kinesis_model::{EpochMs, ShardId};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::ground::Ground;
 use crate::clock::MonoMs;
 use crate::lease::Lease;
 use crate::store::expressions::Change;
@@ -52,8 +52,8 @@ pub(super) enum HolderWrite {
 
 impl Held {
     /// Returns a lease whose taking was sent at `sent`.
-    pub(super) fn new(row: Lease, sent: MonoMs, shared: &Shared) -> Self {
-        let valid_until = sent.plus(shared.config.safe_hold_ms());
+    pub(super) fn new(row: Lease, sent: MonoMs, ground: &Ground) -> Self {
+        let valid_until = sent.plus(ground.config.safe_hold_ms());
         Self {
             shard: row.key.clone(),
             phase: AtomicU8::new(
@@ -79,7 +79,7 @@ impl Held {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Everything that arrived up to `at` is done.
+    /// Notes that everything that arrived up to `at` is done.
     pub(super) fn note_tip(&self, at: EpochMs) {
         self.tip_seen_ms.fetch_max(at.0, Ordering::AcqRel);
     }
@@ -107,19 +107,19 @@ impl Held {
     }
 
     /// Notes a request in the row: somebody else wants the lease.
-    pub(super) fn notice_request(&self, row: &Lease, shared: &Shared) {
-        let asked = row.hand_over_to.as_ref().is_some_and(|to| *to != shared.config.worker_id);
+    pub(super) fn notice_request(&self, row: &Lease, ground: &Ground) {
+        let asked = row.hand_over_to.as_ref().is_some_and(|to| *to != ground.config.worker_id);
         if asked && !self.hand_over.is_cancelled() {
             tracing::info!(shard = %self.shard, to = ?row.hand_over_to, "lease was asked for");
-            shared.counters.count_hand_over();
+            ground.counters.count_hand_over();
             self.hand_over.cancel();
         }
     }
 
     /// Returns whether the lease cannot have expired by our own clock. Once it can have, it is
     /// lost.
-    pub(super) fn is_surely_ours(&self, shared: &Shared) -> bool {
-        if shared.config.clock.mono() >= self.valid_until() {
+    pub(super) fn is_surely_ours(&self, ground: &Ground) -> bool {
+        if ground.config.clock.mono() >= self.valid_until() {
             self.lost.cancel();
         }
         !self.lost.is_cancelled()
@@ -129,40 +129,40 @@ impl Held {
     /// counts from before the first try is sent.
     pub(super) async fn write(
         &self,
-        shared: &Shared,
+        ground: &Ground,
         row: &mut MutexGuard<'_, Lease>,
         change: &Change,
     ) -> Result<HolderWrite, StoreError> {
-        let sent = shared.config.clock.mono();
-        if !self.is_surely_ours(shared) {
+        let sent = ground.config.clock.mono();
+        if !self.is_surely_ours(ground) {
             return Ok(HolderWrite::Lost);
         }
-        self.write_unchecked(shared, row, change, sent).await
+        self.write_unchecked(ground, row, change, sent).await
     }
 
     /// As [`Held::write`], also when the lease may have expired: its condition is the fence.
     pub(super) async fn write_unchecked(
         &self,
-        shared: &Shared,
+        ground: &Ground,
         row: &mut MutexGuard<'_, Lease>,
         change: &Change,
         sent: MonoMs,
     ) -> Result<HolderWrite, StoreError> {
-        match shared.store.apply(row, change).await? {
+        match ground.store.apply(row, change).await? {
             Write::Done(stored) => {
-                let until = sent.plus(shared.config.safe_hold_ms());
+                let until = sent.plus(ground.config.safe_hold_ms());
                 self.valid_until.fetch_max(until.0, Ordering::AcqRel);
-                self.notice_request(&stored, shared);
+                self.notice_request(&stored, ground);
                 **row = *stored;
                 Ok(HolderWrite::Done)
             }
             Write::Lost(stored) => {
-                if self.is_surely_ours(shared) {
-                    restore(shared, row, stored.as_deref()).await;
+                if self.is_surely_ours(ground) {
+                    restore(ground, row, stored.as_deref()).await;
                 }
                 let owner = stored.and_then(|row| row.owner);
                 tracing::info!(shard = %self.shard, ?owner, "lease lost");
-                shared.counters.count_lost();
+                ground.counters.count_lost();
                 self.lost.cancel();
                 Ok(HolderWrite::Lost)
             }
@@ -173,17 +173,17 @@ impl Held {
 /// Puts a lease back where it stood when its row was deleted under its holder: its records would
 /// be counted again from the beginning, and a prepared epoch would end elsewhere. While the lease
 /// is surely ours no other worker can have read and finished the shard, so nothing is undone.
-async fn restore(shared: &Shared, row: &Lease, stored: Option<&Lease>) {
+async fn restore(ground: &Ground, row: &Lease, stored: Option<&Lease>) {
     if row.is_finished() {
         return;
     }
     let lease = row.unowned();
     let result = match stored {
-        None => shared.store.create(&lease).await.map(|_| ()),
+        None => ground.store.create(&lease).await.map(|_| ()),
         // Another worker's comparison was faster.
         Some(anew) if anew.owner.is_none() && anew.counter < row.counter && !anew.is_begun() => {
             let change = Change::Restore(Box::new(lease));
-            shared.store.apply(anew, &change).await.map(|_| ())
+            ground.store.apply(anew, &change).await.map(|_| ())
         }
         Some(_) => return,
     };
@@ -202,16 +202,16 @@ async fn restore(shared: &Shared, row: &Lease, stored: Option<&Lease>) {
 }
 
 /// Fires `lost` when the lease could have expired, even while a write hangs.
-pub(super) async fn watch(held: Arc<Held>, shared: Arc<Shared>) {
+pub(super) async fn watch(held: Arc<Held>, ground: Arc<Ground>) {
     loop {
         let until = held.valid_until();
         tokio::select! {
             () = held.lost.cancelled() => return,
-            () = shared.config.clock.sleep_until(until) => {}
+            () = ground.config.clock.sleep_until(until) => {}
         }
-        if shared.config.clock.mono() >= held.valid_until() {
+        if ground.config.clock.mono() >= held.valid_until() {
             tracing::warn!(shard = %held.shard, "lease could have expired");
-            shared.counters.count_lost();
+            ground.counters.count_lost();
             held.lost.cancel();
             return;
         }

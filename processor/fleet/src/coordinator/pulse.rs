@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Shared;
 use crate::clock::MonoMs;
+use crate::config::FleetConfig;
 
 /// One of the loops of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,18 +97,17 @@ impl Pulses {
     pub(super) fn new(now: MonoMs) -> Self {
         Self { renew: Pulse::new(now), scan: Pulse::new(now), sync: Pulse::new(now) }
     }
-}
 
-/// Returns all loops now.
-pub(super) fn of(shared: &Shared) -> [LoopStatus; 3] {
-    let (config, pulses) = (&shared.config, &shared.pulses);
-    let now = config.clock.mono();
-    let scan_ms = config.scan_interval_for(shared.table().len());
-    [
-        pulses.renew.status(LoopName::Renew, config.renew_interval_ms(), now),
-        pulses.scan.status(LoopName::Scan, scan_ms, now),
-        pulses.sync.status(LoopName::Sync, config.sync_interval_ms, now),
-    ]
+    /// Returns all loops now; the table has so many rows.
+    pub(super) fn statuses(&self, config: &FleetConfig, rows: usize) -> [LoopStatus; 3] {
+        let now = config.clock.mono();
+        let scan_ms = config.scan_interval_for(rows);
+        [
+            self.renew.status(LoopName::Renew, config.renew_interval_ms(), now),
+            self.scan.status(LoopName::Scan, scan_ms, now),
+            self.sync.status(LoopName::Sync, config.sync_interval_ms, now),
+        ]
+    }
 }
 
 #[cfg(test)]

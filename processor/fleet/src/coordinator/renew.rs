@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::time::MissedTickBehavior;
 
-use super::Shared;
 use super::held::{Held, Phase};
+use super::shared::Shared;
 
 /// Heartbeats under way at once, as KCL's renewal threads.
 const AT_ONCE: usize = 20;
@@ -42,7 +42,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Returns one heartbeat; returns what went wrong.
+/// Sends one heartbeat; returns what went wrong.
 async fn renew(shared: &Shared, held: Arc<Held>) -> Option<String> {
     if held.lost.is_cancelled() {
         // In the hands of the application it stays known until the application lets go, so that

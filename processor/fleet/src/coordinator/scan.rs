@@ -8,7 +8,8 @@ use kinesis_model::ShardId;
 use tokio::sync::mpsc::Sender;
 
 use super::held::{self, Held, Phase};
-use super::{FleetError, ShardLease, Shared, parents};
+use super::shared::Shared;
+use super::{FleetError, ShardLease};
 use crate::clock::MonoMs;
 use crate::lease::{Checkpoint, Lease};
 use crate::planner::{self, Action, Limits, Observations, Snapshot};
@@ -53,7 +54,7 @@ async fn stop_taking(shared: &Arc<Shared>) {
     }
 }
 
-/// Returns one round; returns when the next is due.
+/// Makes one round; returns when the next is due.
 async fn round(
     shared: &Arc<Shared>,
     seen: &mut Observations,
@@ -154,7 +155,7 @@ async fn take(shared: &Arc<Shared>, row: &Lease) -> Result<(), StoreError> {
             shared.counters.count_taken();
             let held = Arc::new(Held::new(*stored, sent, shared));
             shared.held().insert(row.key.clone(), Arc::clone(&held));
-            tokio::spawn(held::watch(held, Arc::clone(shared)));
+            tokio::spawn(held::watch(held, Arc::clone(&shared.ground)));
         }
         Write::Lost(_) => shared.counters.count_conflict(),
     }
@@ -218,7 +219,7 @@ async fn may_start(
     row: &Lease,
 ) -> Result<bool, FleetError> {
     if row.checkpoint == Checkpoint::TrimHorizon {
-        return parents::are_done(shared, rows, &row.parents).await;
+        return shared.listing.are_done(shared, rows, &row.parents).await;
     }
     let unfinished = |parent| rows.get(parent).is_some_and(|lease: &&Lease| !lease.is_finished());
     Ok(!row.parents.iter().any(unfinished))

@@ -9,7 +9,7 @@ use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 use tokio_util::sync::CancellationToken;
 
 use super::held::{Held, HolderWrite, Phase};
-use super::{Shared, parents};
+use super::shared::Shared;
 use crate::lease::{Checkpoint, ChildShard, Lease, ResumePoint};
 use crate::store::StoreError;
 use crate::store::expressions::Change;
@@ -121,9 +121,9 @@ impl ShardLease {
         self.write(&Change::Commit { to, arrival }).await
     }
 
-    /// The shard is read to its end and all is committed: creates the leases of `children`, notes
-    /// them on this lease, and moves its checkpoint to the end of the shard, in this order, so
-    /// that a crash between leaves nothing unread.
+    /// Finishes a shard that is read to its end and committed: creates the leases of `children`,
+    /// notes them on this lease, and moves its checkpoint to the end of the shard, in this order,
+    /// so that a crash between leaves nothing unread.
     ///
     /// The lease of a merged shard is created by whoever finishes the last of its parents.
     ///
@@ -186,13 +186,13 @@ impl ShardLease {
         // The others' own rows are read again, consistently.
         let rows = table.iter().filter(|lease| !others.contains(&lease.key));
         let rows: HashMap<_, _> = rows.map(|lease| (&lease.key, lease)).collect();
-        parents::are_done(&self.shared, &rows, &others).await.unwrap_or_else(|error| {
+        self.shared.listing.are_done(&self.shared, &rows, &others).await.unwrap_or_else(|error| {
             tracing::warn!(shard = %child.shard, %error, "its parents could not be looked up");
             false
         })
     }
 
-    /// A way to note on the lease how the work gets on, for whoever looks at the table and
+    /// Returns a way to note on the lease how the work gets on, for whoever looks at the table and
     /// for the next owner. It outlives this value.
     #[must_use]
     pub fn notes(&self) -> LeaseNotes {
@@ -272,7 +272,8 @@ fn is_complete(row: &Lease, shared: &Shared) -> bool {
     is_complete_at(row, shared.config.clock.wall(), retention_ms)
 }
 
-/// Returns a checkpoint's record that cannot have expired must be met, whatever was seen.
+/// Returns whether all records behind the checkpoint were seen while its own may have expired: one
+/// that cannot have expired must be met, whatever was seen.
 fn is_complete_at(row: &Lease, now: EpochMs, retention_ms: u64) -> bool {
     let is_kept = |at: EpochMs| now.0.abs_diff(at.0) < retention_ms - RETENTION_MARGIN_MS;
     row.tip_seen.is_some_and(is_kept) && !row.checkpoint_arrival.is_some_and(is_kept)

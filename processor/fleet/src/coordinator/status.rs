@@ -1,13 +1,12 @@
 //! The state of a worker as it sees itself.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use kinesis_model::{EpochMs, ShardId};
 
-use super::Shared;
 use super::held::Phase;
+use super::shared::Shared;
 use crate::lease::{Checkpoint, Lease, WorkerId};
 
 /// The relation of a lease to this worker.
@@ -76,90 +75,6 @@ pub struct LeaseStatus {
     pub still_ms: u64,
     /// How long the lease is surely ours without another heartbeat; `None` if it is not.
     pub valid_for_ms: Option<u64>,
-}
-
-/// The deeds of a worker since its start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    taken: AtomicU64,
-    lost: AtomicU64,
-    renewals: AtomicU64,
-    scans: AtomicU64,
-    conflicts: AtomicU64,
-    hand_overs: AtomicU64,
-    requests: AtomicU64,
-}
-
-impl Counters {
-    /// Leases taken.
-    #[must_use]
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    /// Leases lost: taken by others, deleted, or not renewed in time.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    /// Heartbeats stored.
-    #[must_use]
-    pub fn renewals(&self) -> u64 {
-        self.renewals.load(Ordering::Relaxed)
-    }
-
-    /// Readings of the lease table.
-    #[must_use]
-    pub fn scans(&self) -> u64 {
-        self.scans.load(Ordering::Relaxed)
-    }
-
-    /// Takes that another worker won.
-    #[must_use]
-    pub fn conflicts(&self) -> u64 {
-        self.conflicts.load(Ordering::Relaxed)
-    }
-
-    /// Leases that another worker asked for, and that are or were handed over.
-    #[must_use]
-    pub fn hand_overs(&self) -> u64 {
-        self.hand_overs.load(Ordering::Relaxed)
-    }
-
-    /// Leases asked for, of other workers.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn count_taken(&self) {
-        self.taken.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_lost(&self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_renewal(&self) {
-        self.renewals.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_scan(&self) {
-        self.scans.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_conflict(&self) {
-        self.conflicts.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_hand_over(&self) {
-        self.hand_overs.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_request(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// Returns the table as last read, with what is held here as last written.

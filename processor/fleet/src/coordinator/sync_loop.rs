@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{FleetError, Shared, parents, stream_error};
+use super::error::{FleetError, stream_error};
+use super::shared::Shared;
 use crate::clock::MonoMs;
 use crate::config::{FleetConfig, InitialPosition};
 use crate::lease::Lease;
@@ -44,7 +45,7 @@ pub(super) async fn check_stream(
     }
 }
 
-/// Returns the first comparison, whose failure keeps the worker from starting.
+/// Makes the first comparison, whose failure keeps the worker from starting.
 pub(super) async fn sync_at_start(shared: &Shared) -> Result<(), FleetError> {
     sync(shared).await?;
     shared.pulses.sync.beat(shared.config.clock.mono(), None);
@@ -172,7 +173,7 @@ async fn compare(shared: &Shared) -> Result<(SyncPlan, MonoMs), FleetError> {
         let read = config.clock.mono();
         let Rows { leases, left_out } = shared.store.read(Consistency::Strong).await?;
         shared.note_left_out(&left_out);
-        let shards = parents::list(shared).await?;
+        let shards = shared.listing.refresh(shared).await?;
         let now = config.clock.wall();
         match plan_sync(&shards, &leases, config.initial_position, now) {
             Ok(plan) => {

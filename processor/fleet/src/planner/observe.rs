@@ -56,13 +56,14 @@ impl Observations {
         self.rows = rows;
     }
 
-    /// When the counter of a lease was first seen to have the value it has.
+    /// Returns when the counter of a lease was first seen to have the value it has.
     #[must_use]
     pub fn changed(&self, shard: &ShardId) -> Option<MonoMs> {
         self.rows.get(shard).map(|seen| seen.changed)
     }
 
-    /// When the lease expires unless its counter moves; `None` for an unowned or unknown one.
+    /// Returns when the lease expires unless its counter moves; `None` for an unowned or unknown
+    /// one.
     #[must_use]
     pub fn expiry(&self, lease: &Lease, failover_ms: u64) -> Option<MonoMs> {
         let seen = self.rows.get(&lease.key)?;

@@ -29,7 +29,7 @@ impl Continuity {
         Self { owed: position.map(|at| Owed { at, is_delivered: false }) }
     }
 
-    /// The next answer starts at the record that was delivered last.
+    /// Notes that the next answer starts at the record that was delivered last.
     pub(super) fn overlap(&mut self, last: Position) {
         self.owed.get_or_insert(Owed { at: last, is_delivered: true });
     }

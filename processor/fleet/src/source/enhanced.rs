@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::polling::{Answered, PollingReader};
 use super::{Batch, SourceError, children};
 use crate::lease::StartAt;
-use aws_calls::{Backoff, RetryPolicy};
+use aws_calls::{Backoff, Failed, RetryPolicy, retry};
 
 /// A second call within 5 s of a successful one is refused with `ResourceInUseException`.
 const RESUBSCRIBE_GAP: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const SUBSCRIBE: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 5_000, a
 /// Registration takes a few seconds; KCL polls ten times as well.
 const ACTIVE: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 5_000, attempts: 10 };
 
-/// Reads one shard by subscription, or by polling once subscriptions fail for good.
+/// A reader of one shard by subscription, or by polling once subscriptions fail for good.
 #[derive(Debug)]
 pub struct EnhancedReader {
     consumer_arn: String,
@@ -63,7 +63,7 @@ impl EnhancedReader {
         }
     }
 
-    /// See [`super::ShardReader::next`].
+    /// Reads on, as [`super::ShardReader::next`] says.
     ///
     /// # Errors
     /// See [`SourceError`].
@@ -100,7 +100,7 @@ impl EnhancedReader {
         }
     }
 
-    /// See [`super::ShardReader::continuing`].
+    /// Does what [`super::ShardReader::continuing`] says.
     pub(super) fn continue_after(&mut self, after: Option<Position>) {
         self.polling.continue_after(after);
     }
@@ -237,23 +237,16 @@ pub async fn register(client: &Client, stream: &str, name: &str) -> Result<Strin
             return Err(failed("RegisterStreamConsumer", aws_calls::explain(&error)));
         }
     }
-    let mut backoff = ACTIVE.start();
-    loop {
-        let request = client.describe_stream_consumer().stream_arn(&stream_arn);
-        let request = request.consumer_name(name);
-        let last = match request.send().await {
-            Ok(output) => {
-                let consumer = output.consumer_description;
-                let active = consumer.filter(|c| c.consumer_status == ConsumerStatus::Active);
-                match active {
-                    Some(consumer) => return Ok(consumer.consumer_arn),
-                    None => "it is not ACTIVE yet".to_owned(),
-                }
-            }
-            Err(error) => aws_calls::explain(&error),
-        };
-        if !backoff.wait().await {
-            return Err(failed("DescribeStreamConsumer", last));
-        }
+    let request = client.describe_stream_consumer().stream_arn(&stream_arn).consumer_name(name);
+    let active = retry(ACTIVE, || async {
+        let described = request.clone().send().await;
+        let described = described.map_err(|error| Failed::ForNow(aws_calls::explain(&error)))?;
+        let consumer = described.consumer_description;
+        let active = consumer.filter(|c| c.consumer_status == ConsumerStatus::Active);
+        active.ok_or_else(|| Failed::ForNow("it is not ACTIVE yet".to_owned()))
+    });
+    match active.await {
+        Ok(consumer) => Ok(consumer.consumer_arn),
+        Err(reason) => Err(failed("DescribeStreamConsumer", reason.into_error())),
     }
 }

@@ -18,12 +18,12 @@ use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
 use crate::clock::{Clock, MonoMs};
 use crate::lease::StartAt;
-use aws_calls::Backoff;
+use aws_calls::Failed;
 
 /// How long a record that was met again proves that nothing behind it has expired.
 const MET_FOR_MS: u64 = 60_000;
 
-/// Reads one shard with GetRecords.
+/// A reader of one shard with GetRecords.
 #[derive(Debug)]
 pub struct PollingReader {
     pub(super) client: Client,
@@ -103,7 +103,7 @@ impl PollingReader {
         }
     }
 
-    /// See [`super::ShardReader::continuing`].
+    /// Does what [`super::ShardReader::continuing`] says.
     pub(super) fn continue_after(&mut self, after: Option<Position>) {
         self.continuity = Continuity::after(after);
     }
@@ -115,7 +115,7 @@ impl PollingReader {
         self.iterator = None;
     }
 
-    /// See [`super::ShardReader::next`].
+    /// Reads on, as [`super::ShardReader::next`] says.
     ///
     /// # Errors
     /// See [`SourceError`].
@@ -125,28 +125,36 @@ impl PollingReader {
             return Err(SourceError::AfterEnd { stream, shard });
         }
         tokio::time::sleep_until(self.next_poll).await;
-        self.overlap_if_at_risk();
-        let mut backoff = self.settings.retry.start();
+        let mut tries = self.settings.retry.start();
         loop {
-            let iterator = match self.iterator.clone() {
-                Some(iterator) => iterator,
-                None => self.new_iterator(&mut backoff).await?,
-            };
-            self.settings.budgets.call(&self.shard).await;
-            let limit = i32::from(self.settings.max_records);
-            let request = self.client.get_records().shard_iterator(iterator).limit(limit);
-            match request.send().await {
+            match self.ask().await {
                 Ok(output) => return self.accept(output).await,
-                // Five minutes passed, or the endpoint was restarted.
-                Err(error) if aws_calls::code(&error) == Some("ExpiredIteratorException") => {
-                    tracing::debug!(shard = %self.shard, "iterator expired");
-                    self.iterator = None;
-                    self.wait("GetRecords", &error, &mut backoff).await?;
-                    self.overlap_if_at_risk();
-                }
-                Err(error) => self.retry_or_fail("GetRecords", &error, &mut backoff).await?,
+                Err(failed) => tries.again(failed).await.map_err(Failed::into_error)?,
             }
         }
+    }
+
+    /// Asks once, with a new iterator if there is none.
+    async fn ask(&mut self) -> Result<GetRecordsOutput, Failed<SourceError>> {
+        self.overlap_if_at_risk();
+        let iterator = match self.iterator.clone() {
+            Some(iterator) => iterator,
+            None => self.new_iterator().await?,
+        };
+        self.settings.budgets.call(&self.shard).await;
+        let limit = i32::from(self.settings.max_records);
+        let request = self.client.get_records().shard_iterator(iterator).limit(limit);
+        let error = match request.send().await {
+            Ok(output) => return Ok(output),
+            Err(error) => error,
+        };
+        // Five minutes passed, or the endpoint was restarted.
+        if aws_calls::code(&error) == Some("ExpiredIteratorException") {
+            tracing::debug!(shard = %self.shard, "iterator expired");
+            self.iterator = None;
+            return Err(Failed::ForNow(self.unreachable("GetRecords", &error)));
+        }
+        Err(self.judged("GetRecords", &error).await)
     }
 
     /// When what comes next can have expired, reads from the last record delivered instead of
@@ -167,45 +175,41 @@ impl PollingReader {
         }
     }
 
-    async fn new_iterator(&mut self, backoff: &mut Backoff) -> Result<String, SourceError> {
-        loop {
-            let request = self
-                .client
-                .get_shard_iterator()
-                .stream_name(&self.stream)
-                .shard_id(self.shard.as_str());
-            let request = match self.position {
-                StartAt::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
-                StartAt::Latest => request.shard_iterator_type(ShardIteratorType::Latest),
-                StartAt::AtTimestamp(EpochMs(ms)) => request
-                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                    .timestamp(DateTime::from_millis(ms)),
-                StartAt::At(Position { sequence, .. }) => request
-                    .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                    .starting_sequence_number(sequence.to_string()),
-                StartAt::After(Position { sequence, .. }) => request
-                    .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
-                    .starting_sequence_number(sequence.to_string()),
-            };
-            let error = match request.send().await {
-                Ok(output) => {
-                    let iterator = output.shard_iterator;
-                    let iterator =
-                        iterator.ok_or_else(|| self.malformed("no shard iterator".to_owned()))?;
-                    self.iterator = Some(iterator.clone());
-                    return Ok(iterator);
-                }
-                Err(error) => error,
-            };
-            // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
-            let ahead = matches!(self.position, StartAt::AtTimestamp(_))
-                && aws_calls::code(&error) == Some("InvalidArgumentException");
-            if ahead {
-                self.wait("GetShardIterator", &error, backoff).await?;
-            } else {
-                self.retry_or_fail("GetShardIterator", &error, backoff).await?;
+    async fn new_iterator(&mut self) -> Result<String, Failed<SourceError>> {
+        let request = self
+            .client
+            .get_shard_iterator()
+            .stream_name(&self.stream)
+            .shard_id(self.shard.as_str());
+        let request = match self.position {
+            StartAt::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            StartAt::Latest => request.shard_iterator_type(ShardIteratorType::Latest),
+            StartAt::AtTimestamp(EpochMs(ms)) => request
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from_millis(ms)),
+            StartAt::At(Position { sequence, .. }) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(sequence.to_string()),
+            StartAt::After(Position { sequence, .. }) => request
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(sequence.to_string()),
+        };
+        let error = match request.send().await {
+            Ok(output) => {
+                let missing = || Failed::ForGood(self.malformed("no shard iterator".to_owned()));
+                let iterator = output.shard_iterator.ok_or_else(missing)?;
+                self.iterator = Some(iterator.clone());
+                return Ok(iterator);
             }
+            Err(error) => error,
+        };
+        // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
+        let is_ahead = matches!(self.position, StartAt::AtTimestamp(_))
+            && aws_calls::code(&error) == Some("InvalidArgumentException");
+        if is_ahead {
+            return Err(Failed::ForNow(self.unreachable("GetShardIterator", &error)));
         }
+        Err(self.judged("GetShardIterator", &error).await)
     }
 
     /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
@@ -300,56 +304,47 @@ impl PollingReader {
         SourceError::Malformed { stream, shard, problem }
     }
 
-    /// Waits before another try, or says why there is none.
-    async fn retry_or_fail<E>(
-        &self,
-        operation: &'static str,
-        error: &SdkError<E>,
-        backoff: &mut Backoff,
-    ) -> Result<(), SourceError>
+    /// Says whether a failed call is worth another try.
+    async fn judged<E>(&self, operation: &'static str, error: &SdkError<E>) -> Failed<SourceError>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let is_transient = aws_calls::is_transient(error);
+        let (stream, shard) = (self.stream.clone(), self.shard.clone());
         if aws_calls::code(error) == Some("ResourceNotFoundException") {
             // A stream that is not there at all cannot be listed either: that is another error.
-            let Shape { presence, children } = self.list_children().await?;
-            let (stream, shard) = (self.stream.clone(), self.shard.clone());
+            let Shape { presence, children } = match self.list_children().await {
+                Ok(shape) => shape,
+                Err(error) => return Failed::ForGood(error),
+            };
             match presence {
-                Presence::Absent => return Err(SourceError::Gone { stream, shard, children }),
-                // The list of closed shards may be slower than retention.
-                Presence::Closed if !backoff.wait().await => {
-                    return Err(SourceError::Gone { stream, shard, children });
+                Presence::Absent => {
+                    return Failed::ForGood(SourceError::Gone { stream, shard, children });
                 }
-                Presence::Closed => return Ok(()),
+                // The list of closed shards may be slower than retention.
+                Presence::Closed => {
+                    return Failed::ForNow(SourceError::Gone { stream, shard, children });
+                }
                 Presence::Open => {}
             }
         }
-        if is_transient {
-            return self.wait(operation, error, backoff).await;
+        if aws_calls::is_transient(error) {
+            return Failed::ForNow(self.unreachable(operation, error));
         }
-        let (stream, shard) = (self.stream.clone(), self.shard.clone());
-        Err(SourceError::Refused { stream, shard, operation, reason: aws_calls::explain(error) })
+        let reason = aws_calls::explain(error);
+        Failed::ForGood(SourceError::Refused { stream, shard, operation, reason })
     }
 
-    async fn wait<E>(
-        &self,
-        operation: &'static str,
-        error: &SdkError<E>,
-        backoff: &mut Backoff,
-    ) -> Result<(), SourceError>
+    /// Names a failure of which all tries are used up.
+    fn unreachable<E>(&self, operation: &'static str, error: &SdkError<E>) -> SourceError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if backoff.wait().await {
-            return Ok(());
-        }
-        Err(SourceError::Unreachable {
+        SourceError::Unreachable {
             stream: self.stream.clone(),
             shard: self.shard.clone(),
             operation,
             attempts: self.settings.retry.attempts,
             last: aws_calls::explain(error),
-        })
+        }
     }
 }

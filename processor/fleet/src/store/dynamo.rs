@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_calls::RetryPolicy;
+use aws_calls::{Pages, RetryPolicy, persist};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -45,76 +45,59 @@ impl DynamoRows {
     }
 
     async fn get_item(&self, row: &str) -> Result<Option<Item>, StoreError> {
-        let mut backoff = self.retry.start();
-        loop {
-            let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-            match request.key(attributes::LEASE_KEY, key(row)).send().await {
-                Ok(output) => return Ok(output.item),
-                Err(error) => self.retry_or_fail("GetItem", &error, &mut backoff).await?,
-            }
-        }
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key(attributes::LEASE_KEY, key(row));
+        let output = persist(self.retry, || request.clone().send()).await;
+        Ok(output.map_err(|error| self.failed("GetItem", &error))?.item)
     }
 
     async fn scan_all(&self, consistent: bool) -> Result<Vec<Item>, StoreError> {
+        let request = self.client.scan().table_name(&self.table).consistent_read(consistent);
+        let mut pages = Pages::new(self.retry, |from| {
+            let page = request.clone().set_exclusive_start_key(from).send();
+            async { page.await.map(|page| (page.items, page.last_evaluated_key)) }
+        });
         let mut rows = Vec::new();
-        let mut from: Option<Item> = None;
         for _ in 0..SCAN_PAGES_MAX {
-            let mut backoff = self.retry.start();
-            let page = loop {
-                let request = self.client.scan().table_name(&self.table);
-                let request = request.consistent_read(consistent);
-                match request.set_exclusive_start_key(from.clone()).send().await {
-                    Ok(page) => break page,
-                    Err(error) => self.retry_or_fail("Scan", &error, &mut backoff).await?,
-                }
-            };
-            rows.extend(page.items.unwrap_or_default());
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                return Ok(rows);
+            match pages.next().await.map_err(|error| self.failed("Scan", &error))? {
+                Some(page) => rows.extend(page.unwrap_or_default()),
+                None => return Ok(rows),
             }
         }
         Err(self.refused("Scan", format!("more than {SCAN_PAGES_MAX} pages")))
     }
 
     async fn delete_item(&self, row: &str) -> Result<(), StoreError> {
-        let mut backoff = self.retry.start();
-        loop {
-            let request = self.client.delete_item().table_name(&self.table);
-            match request.key(attributes::LEASE_KEY, key(row)).send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => self.retry_or_fail("DeleteItem", &error, &mut backoff).await?,
-            }
-        }
+        let request = self.client.delete_item().table_name(&self.table);
+        let request = request.key(attributes::LEASE_KEY, key(row));
+        let deleted = persist(self.retry, || request.clone().send()).await;
+        deleted.map(|_| ()).map_err(|error| self.failed("DeleteItem", &error))
     }
 
-    /// Returns one conditional `UpdateItem`. A retry after a lost answer may find its own condition
+    /// Makes one conditional `UpdateItem`. A retry after a lost answer may find its own condition
     /// broken by its own first try: the caller decides by the row.
     async fn update_item(&self, row: &str, update: &Update) -> Result<Updated, StoreError> {
         let expressions = Expressions::of(update);
-        let mut backoff = self.retry.start();
-        loop {
-            let request = self.client.update_item().table_name(&self.table);
-            let reply = request
-                .key(attributes::LEASE_KEY, key(row))
-                .update_expression(&expressions.update)
-                .condition_expression(&expressions.condition)
-                .set_expression_attribute_names(Some(expressions.names.clone()))
-                .set_expression_attribute_values(Some(expressions.values.clone()))
-                .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(OnFailure::AllOld)
-                .send()
-                .await;
-            let error = match reply {
-                Ok(output) => return Ok(Updated::Stored(output.attributes.unwrap_or_default())),
-                Err(error) => error,
-            };
-            match refused_item(&error) {
-                Some(Some(item)) => return Ok(Updated::Refused(Some(item.clone()))),
-                // Emulators may leave the old item out.
-                Some(None) => return Ok(Updated::Refused(self.get_item(row).await?)),
-                None => self.retry_or_fail("UpdateItem", &error, &mut backoff).await?,
-            }
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(attributes::LEASE_KEY, key(row))
+            .update_expression(expressions.update)
+            .condition_expression(expressions.condition)
+            .set_expression_attribute_names(Some(expressions.names))
+            .set_expression_attribute_values(Some(expressions.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        let error = match persist(self.retry, || request.clone().send()).await {
+            Ok(output) => return Ok(Updated::Stored(output.attributes.unwrap_or_default())),
+            Err(error) => error,
+        };
+        match refused_item(&error) {
+            Some(Some(item)) => Ok(Updated::Refused(Some(item.clone()))),
+            // Emulators may leave the old item out.
+            Some(None) => Ok(Updated::Refused(self.get_item(row).await?)),
+            None => Err(self.failed("UpdateItem", &error)),
         }
     }
 }

@@ -275,8 +275,8 @@ pub(crate) fn creation(lease: &Lease) -> Update {
     update
 }
 
-/// KCL's metadata update at shard end: children, on condition that the row exists. It does not
-/// raise the counter, so it never disturbs the holder.
+/// Makes KCL's metadata update at shard end: children, on condition that the row exists. It does
+/// not raise the counter, so it never disturbs the holder.
 pub(crate) fn children(set: AttributeValue) -> Update {
     let mut update = Update::default();
     update.require_present(name::LEASE_KEY);
@@ -284,7 +284,7 @@ pub(crate) fn children(set: AttributeValue) -> Update {
     update
 }
 
-/// KCL's metadata update of hash keys, on condition that the row exists and has none.
+/// Makes KCL's metadata update of hash keys, on condition that the row exists and has none.
 pub(crate) fn hash_range(range: HashRange) -> Update {
     let mut update = Update::default();
     update.require_present(name::LEASE_KEY);

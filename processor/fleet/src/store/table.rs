@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::dynamo::DynamoRows;
 use super::{StoreError, attributes};
-use aws_calls::Backoff;
+use aws_calls::persist;
 
 /// A new table is ACTIVE within seconds; KCL gives up after 600 s too.
 const ACTIVE_POLLS_MAX: u32 = 600;
@@ -63,25 +63,20 @@ impl DynamoRows {
 
     /// Returns the table's status and key attributes; `None` if there is no such table.
     async fn describe(&self) -> Result<Option<(TableStatus, Vec<String>)>, StoreError> {
-        let mut backoff = self.retry.start();
-        loop {
-            let reply = self.client.describe_table().table_name(&self.table).send().await;
-            let error = match reply {
-                Ok(output) => {
-                    let Some(table) = output.table else {
-                        return Ok(Some((TableStatus::Creating, Vec::new())));
-                    };
-                    let key = table.key_schema.unwrap_or_default();
-                    let key = key.into_iter().map(|part| part.attribute_name).collect();
-                    return Ok(Some((table.table_status.unwrap_or(TableStatus::Creating), key)));
-                }
-                Err(error) => error,
-            };
-            if aws_calls::code(&error) == Some("ResourceNotFoundException") {
+        let request = self.client.describe_table().table_name(&self.table);
+        let output = match persist(self.retry, || request.clone().send()).await {
+            Ok(output) => output,
+            Err(error) if aws_calls::code(&error) == Some("ResourceNotFoundException") => {
                 return Ok(None);
             }
-            self.retry_or_fail("DescribeTable", &error, &mut backoff).await?;
-        }
+            Err(error) => return Err(self.failed("DescribeTable", &error)),
+        };
+        let Some(table) = output.table else {
+            return Ok(Some((TableStatus::Creating, Vec::new())));
+        };
+        let key = table.key_schema.unwrap_or_default();
+        let key = key.into_iter().map(|part| part.attribute_name).collect();
+        Ok(Some((table.table_status.unwrap_or(TableStatus::Creating), key)))
     }
 
     async fn create_table(&self) -> Result<(), StoreError> {
@@ -97,41 +92,28 @@ impl DynamoRows {
             .billing_mode(BillingMode::PayPerRequest)
             .key_schema(element.build().expect("name and type are set"))
             .attribute_definitions(definition.build().expect("name and type are set"));
-        let mut backoff = self.retry.start();
-        loop {
-            match request.clone().send().await {
-                Ok(_) => return Ok(()),
-                // Another worker was faster.
-                Err(error) if aws_calls::code(&error) == Some("ResourceInUseException") => {
-                    return Ok(());
-                }
-                Err(error) => self.retry_or_fail("CreateTable", &error, &mut backoff).await?,
-            }
+        match persist(self.retry, || request.clone().send()).await {
+            Ok(_) => Ok(()),
+            // Another worker was faster.
+            Err(error) if aws_calls::code(&error) == Some("ResourceInUseException") => Ok(()),
+            Err(error) => Err(self.failed("CreateTable", &error)),
         }
     }
 
-    /// Waits before another try, or says why there is none.
-    pub(super) async fn retry_or_fail<E>(
-        &self,
-        operation: &'static str,
-        error: &SdkError<E>,
-        backoff: &mut Backoff,
-    ) -> Result<(), StoreError>
+    /// Names the failure of a call after all its tries.
+    pub(super) fn failed<E>(&self, operation: &'static str, error: &SdkError<E>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         if !aws_calls::is_transient(error) {
-            return Err(self.refused(operation, aws_calls::explain(error)));
+            return self.refused(operation, aws_calls::explain(error));
         }
-        if backoff.wait().await {
-            return Ok(());
-        }
-        Err(StoreError::Unreachable {
+        StoreError::Unreachable {
             table: self.table.clone(),
             operation,
             attempts: self.retry.attempts,
             last: aws_calls::explain(error),
-        })
+        }
     }
 
     pub(super) fn refused(&self, operation: &'static str, reason: String) -> StoreError {

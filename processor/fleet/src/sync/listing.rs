@@ -9,14 +9,14 @@ use futures::future::BoxFuture;
 use kinesis_model::{EpochMs, HashRange, ShardId};
 
 use super::ShardInfo;
-use aws_calls::RetryPolicy;
+use aws_calls::{Pages, RetryPolicy, persist};
 
 /// The questions of a fleet to its stream, whoever answers: the seam beside
 /// [`crate::store::LeaseRows`].
 ///
-/// [`StreamShape::shards`] must list every shard that still holds records, closed ones too; the list
-/// may contradict itself for a moment while shards are split or merged. Errors name the call that
-/// failed and why, after the retries that may help.
+/// [`StreamShape::shards`] must list every shard that still holds records, closed ones too; the
+/// list may contradict itself for a moment while shards are split or merged. Errors name the call
+/// that failed and why, after the retries that may help.
 pub trait StreamShape: fmt::Debug + Send + Sync {
     /// Returns what the stream says of itself.
     fn info(&self) -> BoxFuture<'_, Result<StreamInfo, CallError>>;
@@ -82,28 +82,23 @@ const CALL: &str = "ListShards";
 
 async fn list_once(client: &Client, stream: &str, retry: RetryPolicy) -> Result<Listed, CallError> {
     let mut shards = Vec::new();
-    let mut token: Option<String> = None;
+    let mut pages = Pages::new(retry, |token: Option<String>| async move {
+        // The name may be given on the first page only.
+        let name = token.is_none().then(|| stream.to_owned());
+        let page = client.list_shards().set_stream_name(name).set_next_token(token).send().await?;
+        Ok((page.shards, page.next_token))
+    });
     for _ in 0..PAGES_MAX {
-        let mut backoff = retry.start();
-        let page = loop {
-            // The name may be given on the first page only.
-            let name = token.is_none().then(|| stream.to_owned());
-            let request = client.list_shards().set_stream_name(name);
-            match request.set_next_token(token.clone()).send().await {
-                Ok(page) => break page,
-                Err(error) if aws_calls::code(&error) == Some("ExpiredNextTokenException") => {
-                    return Ok(Listed::Expired);
-                }
-                Err(error) if aws_calls::is_transient(&error) && backoff.wait().await => {}
-                Err(error) => return Err((CALL, aws_calls::explain(&error))),
+        let page = match pages.next().await {
+            Ok(Some(page)) => page,
+            Ok(None) => return Ok(Listed::Whole(shards)),
+            Err(error) if aws_calls::code(&error) == Some("ExpiredNextTokenException") => {
+                return Ok(Listed::Expired);
             }
+            Err(error) => return Err((CALL, aws_calls::explain(&error))),
         };
-        for shard in page.shards.unwrap_or_default() {
+        for shard in page.unwrap_or_default() {
             shards.push(info(&shard).map_err(|problem| (CALL, problem))?);
-        }
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(Listed::Whole(shards));
         }
     }
     Err((CALL, format!("more than {PAGES_MAX} pages")))
@@ -136,21 +131,16 @@ pub struct StreamInfo {
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// DescribeStreamSummary.
+/// Asks with DescribeStreamSummary.
 pub(crate) async fn stream_info(
     client: &Client,
     stream: &str,
     retry: RetryPolicy,
 ) -> Result<StreamInfo, CallError> {
     const CALL: &str = "DescribeStreamSummary";
-    let mut backoff = retry.start();
-    let output = loop {
-        match client.describe_stream_summary().stream_name(stream).send().await {
-            Ok(output) => break output,
-            Err(error) if aws_calls::is_transient(&error) && backoff.wait().await => {}
-            Err(error) => return Err((CALL, aws_calls::explain(&error))),
-        }
-    };
+    let request = client.describe_stream_summary().stream_name(stream);
+    let output = persist(retry, || request.clone().send()).await;
+    let output = output.map_err(|error| (CALL, aws_calls::explain(&error)))?;
     let Some(summary) = output.stream_description_summary else {
         return Err((CALL, "no description".to_owned()));
     };

@@ -208,7 +208,7 @@ async fn a_deleted_lease_is_lost() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_recognised_as_our_own_write() {
+async fn a_lost_answer_is_recognized_as_our_own_write() {
     let (aws, seen) = with_lease().await;
     let mut lease = seen;
     for change in [

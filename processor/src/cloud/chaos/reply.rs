@@ -36,7 +36,7 @@ impl Operation {
         self.name.starts_with("Kinesis_") && self.name.ends_with(".GetRecords")
     }
 
-    /// Status and error code with which the service refuses.
+    /// Returns status and error code with which the service refuses.
     fn code(&self, refusal: Refusal) -> (u16, &'static str) {
         let is = |prefix| self.name.starts_with(prefix);
         match refusal {

@@ -10,7 +10,7 @@ use ivs_schemas::items::{metrics, sessions};
 use kinesis_model::{Position, ShardId};
 use serde_json::{Value, json};
 
-use super::AuditArgs;
+use super::args::AuditArgs;
 use super::stored::ItemEntry;
 use crate::clock::now;
 use crate::items::codec::Reader;
@@ -49,7 +49,7 @@ impl Verdict {
     }
 }
 
-/// Compares tables and prints what is wrong.
+/// The judge of tables, who prints what is wrong.
 pub(super) struct Judge<'a> {
     coverage: Coverage,
     args: &'a AuditArgs,

@@ -4,16 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use aws_calls::explain;
 use ivs_schemas::items::{metrics, sessions};
 use serde_json::Value;
 
 use crate::items::codec::Item;
 use crate::items::json::to_json;
+use crate::items::pages;
 use crate::replay::progress::Progress;
 use crate::replay::sorter::{Merged, SortEntry, Sorter};
-use crate::sink::persist;
-use crate::sink::stats::Stats;
 
 /// Items that are held in memory while a table is sorted.
 pub(super) const MEMORY_BYTES: usize = 16 << 20;
@@ -83,25 +81,16 @@ pub(super) async fn scan(
     table: &str,
     progress: &Progress,
 ) -> anyhow::Result<Merged<ItemEntry>> {
-    let (mut sorter, mut next, stats) = (Sorter::new(MEMORY_BYTES), None, Stats::default());
-    loop {
-        let request = dynamodb
-            .scan()
-            .table_name(table)
-            .consistent_read(true)
-            .set_exclusive_start_key(next.take());
-        let page = persist(&stats, || request.clone().send()).await;
-        let page = page.map_err(|e| anyhow::anyhow!("cannot read {table}: {}", explain(&e)))?;
-        for item in page.items.unwrap_or_default() {
-            let (session_id, sort_key_ms) = key(&item);
-            sorter.push(ItemEntry::new(session_id, sort_key_ms, &to_json(&item)))?;
-            progress.rows.fetch_add(1, Relaxed);
-        }
-        next = page.last_evaluated_key;
-        if next.is_none() {
-            return Ok(Sorter::merge([sorter])?);
-        }
-    }
+    let mut sorter = Sorter::new(MEMORY_BYTES);
+    let all = dynamodb.scan().table_name(table).consistent_read(true);
+    pages::scan(all, |item| {
+        let (session_id, sort_key_ms) = key(item);
+        sorter.push(ItemEntry::new(session_id, sort_key_ms, &to_json(item)))?;
+        progress.rows.fetch_add(1, Relaxed);
+        Ok(())
+    })
+    .await?;
+    Ok(Sorter::merge([sorter])?)
 }
 
 /// Returns the key of an item of either table; what is not a key of ours is empty and 0.

@@ -5,7 +5,7 @@ use kinesis_fleet::admin::{self, Changed, stream};
 use kinesis_fleet::{Checkpoint, EpochMs, Lease, LeaseStore, ShardId};
 
 use super::args::{SeekArgs, SeekTo};
-use super::{Outcome, report, sorted};
+use super::outcome::{Outcome, report, sorted};
 use crate::clock::now;
 use crate::cloud::Clients;
 use crate::commands::text_table::count;
@@ -64,8 +64,8 @@ pub(super) async fn run(
     report(&outcomes, args.json)
 }
 
-/// Returns the tip is stored as a time, as workers do it: otherwise what arrives before the first
-/// worker would be skipped too.
+/// Returns the checkpoint to store. The tip is stored as a time, as workers do it: otherwise what
+/// arrives before the first worker would be skipped too.
 fn target(to: SeekTo, now: EpochMs) -> anyhow::Result<(Checkpoint, Option<EpochMs>)> {
     Ok(match to {
         SeekTo::TrimHorizon => (Checkpoint::TrimHorizon, None),
@@ -86,7 +86,7 @@ fn refusal(lease: &Lease) -> Option<Outcome> {
     Some(Outcome::of(&lease.key, &changed, ""))
 }
 
-/// Returns where nothing was ever committed nothing is read twice.
+/// Returns which way a lease is moved. Where nothing was ever committed nothing is read twice.
 fn way(lease: &Lease, to: Checkpoint, time: Option<EpochMs>) -> Way {
     let back = match lease.checkpoint {
         Checkpoint::AtTimestamp | Checkpoint::TrimHorizon | Checkpoint::Latest => false,

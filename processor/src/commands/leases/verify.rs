@@ -6,7 +6,7 @@ use kinesis_fleet::LeaseStore;
 use kinesis_fleet::admin::{self, Finding, stream};
 use kinesis_fleet::store::{Consistency, Rows};
 
-use super::Unread;
+use super::outcome::Unread;
 use crate::cloud::Clients;
 use crate::commands::text_table::count;
 use crate::config::Config;

@@ -15,6 +15,9 @@ use crate::ops::Ops;
 use crate::producer::input::Sent;
 use crate::sink::stats::Snapshot;
 
+/// The key that producers send to the telemetry API of `local`.
+pub(super) const TELEMETRY_KEY: &str = "local";
+
 /// Differences that are printed; the rest is only counted.
 const MAX_PRINTED: usize = 10;
 
@@ -35,7 +38,7 @@ pub(super) fn banner(
     println!("stream         {}", config.stream.name);
     println!("tables         {}, {}", config.tables.sessions, config.tables.metrics);
     println!("rejects        {}", config.objects.rejects);
-    println!("telemetry      POST {url}/telemetry   (x-api-key: {})", super::TELEMETRY_KEY);
+    println!("telemetry      POST {url}/telemetry   (x-api-key: {})", TELEMETRY_KEY);
     if let Some(ops) = ops {
         println!("operations     http://{}/status   (/metrics /healthz /readyz)", ops.address());
     }

@@ -53,7 +53,7 @@ impl Applied {
     }
 }
 
-/// Writes recomputed rows.
+/// The writer of recomputed rows.
 pub(crate) struct Apply<'a> {
     sink: &'a RowSink,
     tables: &'a Tables,

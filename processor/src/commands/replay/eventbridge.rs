@@ -10,7 +10,7 @@ use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::{ReplayDestination, ReplayState};
 use serde_json::json;
 
-use super::ReplayArgs;
+use super::args::ReplayArgs;
 use crate::clock::now;
 use crate::cloud;
 use crate::config::Config;

@@ -2,10 +2,12 @@
 
 use anyhow::Context as _;
 use kinesis_fleet::StartAt;
+use kinesis_fleet::admin::stream as admin;
 use kinesis_fleet::source::{ReadBudgets, ReaderSettings, ShardReader};
-use kinesis_model::{EpochMs, HashRange, ShardId};
+use kinesis_fleet::sync::ShardInfo;
+use kinesis_model::EpochMs;
 
-use super::ReplayArgs;
+use super::args::ReplayArgs;
 use crate::replay::context::Context;
 use crate::replay::entry::Stamp;
 use crate::replay::epochs::ShardFold;
@@ -33,12 +35,13 @@ pub(super) async fn read(
         None => StartAt::TrimHorizon,
         Some(from) => StartAt::AtTimestamp(EpochMs(from.as_millisecond())),
     };
-    for (shard, range) in shards(kinesis, stream).await? {
+    let shards = admin::describe(kinesis, stream).await?.shards;
+    for ShardInfo { id: shard, hash_range, .. } in shards {
         let context = || format!("cannot read {shard} of {stream}");
         let settings =
             ReaderSettings { budgets: ReadBudgets::service(), ..ReaderSettings::default() };
         let mut reader = ShardReader::open(kinesis, stream, shard.clone(), from, settings);
-        let mut fold = ShardFold::new(&shard, range, &cx.shard);
+        let mut fold = ShardFold::new(&shard, hash_range, &cx.shard);
         let mut held = 0;
         loop {
             let mut batch = reader.next().await.with_context(context)?;
@@ -61,34 +64,4 @@ pub(super) async fn read(
         }
     }
     Ok(())
-}
-
-async fn shards(
-    kinesis: &aws_sdk_kinesis::Client,
-    stream: &str,
-) -> anyhow::Result<Vec<(ShardId, HashRange)>> {
-    let (mut found, mut next_token) = (Vec::new(), None);
-    loop {
-        let request = match next_token.take() {
-            // With a token AWS wants no stream name beside it.
-            Some(token) => kinesis.list_shards().next_token(token),
-            None => kinesis.list_shards().stream_name(stream),
-        };
-        let page = request.send().await.with_context(|| format!("cannot list {stream}"))?;
-        for shard in page.shards.unwrap_or_default() {
-            let keys = shard.hash_key_range.as_ref();
-            let key = |text: &str| text.parse::<u128>().ok();
-            let range = keys.and_then(|keys| {
-                Some(HashRange {
-                    start: key(&keys.starting_hash_key)?,
-                    end: key(&keys.ending_hash_key)?,
-                })
-            });
-            found.push((ShardId::new(&shard.shard_id), range.unwrap_or(HashRange::ALL)));
-        }
-        next_token = page.next_token;
-        if next_token.is_none() {
-            return Ok(found);
-        }
-    }
 }

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use aws_calls::explain;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivs_schemas::items::{metrics, sessions};
 
 use crate::config::Tables;
 use crate::items::codec::{Item, Reader, size_bytes, write_units};
+use crate::items::pages;
 
 /// Describes every merged row of a session: size, layout, version, and up to where each shard's
 /// records are in it.
@@ -24,25 +24,21 @@ pub(super) async fn session(
     for (table, sort_key) in
         [(&tables.sessions, sessions::TIMESTAMP), (&tables.metrics, metrics::METRIC_TIMESTAMP)]
     {
-        let mut pages = dynamodb
+        let rows = dynamodb
             .query()
             .table_name(table)
             .key_condition_expression("#id = :id")
             .expression_attribute_names("#id", metrics::SESSION_ID)
-            .expression_attribute_values(":id", AttributeValue::S(session_id.to_owned()))
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = pages.next().await {
-            let item =
-                item.map_err(|error| anyhow::anyhow!("cannot read {table}: {}", explain(&error)))?;
-            if item.contains_key(metrics::APPLIED) {
-                let key = item.get(sort_key).and_then(|key| key.as_n().ok());
-                let key = key.map_or("?", String::as_str);
-                describe(&mut text, table, key, &item)
-                    .with_context(|| format!("{table}, {session_id}, {key}"))?;
+            .expression_attribute_values(":id", AttributeValue::S(session_id.to_owned()));
+        pages::query(rows, |item| {
+            if !item.contains_key(metrics::APPLIED) {
+                return Ok(());
             }
-        }
+            let key = item.get(sort_key).and_then(|key| key.as_n().ok());
+            let key = key.map_or("?", String::as_str);
+            describe(&mut text, table, key, item).with_context(|| format!("at {key}"))
+        })
+        .await?;
     }
     anyhow::ensure!(
         !text.is_empty(),

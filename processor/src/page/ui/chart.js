@@ -6,7 +6,7 @@ import { clock, node, short } from './base.js';
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 170;
 const PAD = { top: 8, right: 12, bottom: 22, left: 44 };
-/** Lines are told apart by dashes too, not by colour alone. */
+/** Lines are told apart by dashes too, not by color alone. */
 const DASHES = ['', '6 4', '2 4'];
 
 function shape(name, attributes = {}, text) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Context as _;
 use kinesis_fleet::StartAt;
+use kinesis_fleet::admin::stream as admin;
 use kinesis_fleet::source::{ReadBudgets, ReaderSettings, ShardReader};
 use kinesis_model::{EpochMs, ShardId};
 use md5::{Digest, Md5};
@@ -23,22 +24,11 @@ impl Stored {
         since: EpochMs,
     ) -> anyhow::Result<Self> {
         let mut stored = Self::default();
-        let mut next_token = None;
-        loop {
-            let request = match next_token.take() {
-                // With a token AWS wants no stream name beside it.
-                Some(token) => kinesis.list_shards().next_token(token),
-                None => kinesis.list_shards().stream_name(stream),
-            };
-            let page = request.send().await.context("cannot list the stream's shards")?;
-            for shard in page.shards.unwrap_or_default() {
-                stored.read_shard(kinesis, stream, &ShardId::new(&shard.shard_id), since).await?;
-            }
-            next_token = page.next_token;
-            if next_token.is_none() {
-                return Ok(stored);
-            }
+        let shards = admin::describe(kinesis, stream).await?.shards;
+        for shard in shards {
+            stored.read_shard(kinesis, stream, &shard.id, since).await?;
         }
+        Ok(stored)
     }
 
     async fn read_shard(

@@ -60,10 +60,10 @@ impl Axis {
             },
             ReportType::Monthly => {
                 // A label of the 31st would stick out on the right.
-                let is_labelled = |date: &str| {
+                let is_labeled = |date: &str| {
                     (date.ends_with('1') || date.ends_with('6')) && !date.ends_with("31")
                 };
-                let ticks = days.iter().enumerate().filter(|(_, (_, date))| is_labelled(date));
+                let ticks = days.iter().enumerate().filter(|(_, (_, date))| is_labeled(date));
                 Self {
                     ticks: ticks
                         .map(|(day, (_, date))| (day as f64 + 0.5, named(date, date::day)))

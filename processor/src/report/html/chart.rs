@@ -1,5 +1,5 @@
 //! Charts as inline SVG, one question each: a line with gaps where nothing is known, or bars. No
-//! script, no font, no image; colours are the page's CSS classes.
+//! script, no font, no image; colors are the page's CSS classes.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ pub(super) enum Shape {
 #[derive(Debug)]
 pub(super) struct Chart<'a> {
     pub(super) title: &'static str,
-    /// CSS class that gives the colour.
+    /// CSS class that gives the color.
     pub(super) class: &'static str,
     pub(super) shape: Shape,
     pub(super) values: Vec<Option<f64>>,

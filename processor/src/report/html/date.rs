@@ -29,7 +29,7 @@ pub(super) fn date_of(rfc3339: &str) -> Option<Date> {
     rfc3339.get(..10)?.parse().ok()
 }
 
-/// `20:05` of an RFC 3339 time; Japanese has no zero before the hour.
+/// Returns `20:05` of an RFC 3339 time; Japanese has no zero before the hour.
 pub(super) fn clock(rfc3339: &str, lang: Lang) -> &str {
     let clock = rfc3339.get(11..16).unwrap_or_default();
     match lang {
@@ -99,7 +99,8 @@ pub(super) fn full_moment(rfc3339: &str, lang: Lang) -> String {
     }
 }
 
-/// `Sunday, 1 March 2026`, `23 February – 1 March 2026`, `March 2026`, and in Japanese.
+/// Names a period: `Sunday, 1 March 2026`, `23 February – 1 March 2026`, `March 2026`, and in
+/// Japanese.
 pub(super) fn period(period: &Period, kind: ReportType, lang: Lang) -> String {
     let Some(first) = date_of(&period.start) else { return period.name.clone() };
     match kind {

@@ -38,7 +38,7 @@ pub(super) fn known<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), show)
 }
 
-/// `12,345`, `99.5`, `0.07`: as many decimals as matter.
+/// Formats a number: `12,345`, `99.5`, `0.07`, with as many decimals as matter.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     let text = if size >= 100.0 || value.fract() == 0.0 {
@@ -63,7 +63,7 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
-/// Short, for axes: `1.2k`, `5M`. As exact as the step between two of them needs.
+/// Shortens a number for axes: `1.2k`, `5M`. As exact as the step between two of them needs.
 pub(super) fn short(value: f64, step: f64) -> String {
     for (unit, name) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
         if value >= unit {
@@ -81,7 +81,7 @@ pub(super) fn short(value: f64, step: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Bits per second.
+/// Formats bits per second.
 pub(super) fn bitrate(bps: f64) -> String {
     if bps >= 1e6 {
         format!("{:.2} Mbit/s", bps / 1e6)
@@ -90,7 +90,7 @@ pub(super) fn bitrate(bps: f64) -> String {
     }
 }
 
-/// Frames per second.
+/// Formats frames per second.
 pub(super) fn frame_rate(fps: f64) -> String {
     format!("{} fps", number(fps))
 }
@@ -118,7 +118,8 @@ pub(super) fn duration(seconds: f64, labels: &Labels) -> String {
     format!("{}{}{minutes:02}{}", number(hours), labels.hours, labels.minutes)
 }
 
-/// Hours and minutes where there are hours to be proud of, rounded to hours from 100 on.
+/// Formats a duration: hours and minutes where there are hours to be proud of, rounded to hours
+/// from 100 on.
 pub(super) fn long_time(minutes: f64, labels: &Labels) -> String {
     if minutes >= 6_000.0 {
         format!("{}{}", number((minutes / 60.0).round()), labels.hours.trim_end())

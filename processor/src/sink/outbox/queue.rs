@@ -123,7 +123,7 @@ impl Queue {
         self.bytes = self.waiting.iter().map(|waiting| waiting.bytes).sum();
     }
 
-    /// The oldest of all while there are more bytes than `most`.
+    /// Returns the oldest of all while there are more bytes than `most`.
     pub(super) fn beyond(&self, most: u64) -> Option<Waiting> {
         self.waiting.front().filter(|_| self.bytes > most).cloned()
     }

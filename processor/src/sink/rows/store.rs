@@ -16,7 +16,8 @@ use ivs_core::session::attribute_names;
 use ivs_schemas::items::{metrics, sessions};
 use tokio::sync::Semaphore;
 
-use super::super::{Rate, SinkError, persist};
+use super::super::calls::{Rate, persist};
+use super::super::error::SinkError;
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;

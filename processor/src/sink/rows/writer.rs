@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_calls::RetryPolicy;
 use futures::FutureExt as _;
 use ivs_core::epoch::Rows;
 use ivs_core::merge::Merge as _;
@@ -14,9 +13,10 @@ use ivs_core::writer::{Blame, Effect, How, Part, RowWriter};
 use kinesis_model::{Position, ShardId};
 use tokio::sync::oneshot;
 
+use super::SinkError;
 use super::kind::{Kept, Merged, from_item, to_item};
+use super::shared::Shared;
 use super::store::{Condition, PutOutcome};
-use super::{Shared, SinkError};
 use crate::items::codec::size_bytes;
 
 /// Mean of the first wait for a row that others write too; it doubles with every refusal.
@@ -136,8 +136,7 @@ impl<M: Merged> Writer<M> {
                 tokio::spawn(async move {
                     let doubled = FIRST_WAIT_MS << refusals.saturating_sub(2).min(16);
                     let mean_ms = doubled.min(LONGEST_WAIT_MS);
-                    let wait = RetryPolicy { initial_ms: mean_ms, max_ms: mean_ms, attempts: 2 };
-                    wait.start().wait().await;
+                    aws_calls::pause(mean_ms).await;
                     writer.tell(|machine, asked| machine.wake(&key, asked));
                 });
             }

@@ -9,7 +9,7 @@ use kinesis_fleet::{ChildShard, LeaseOutcome, ShardLease};
 use kinesis_model::ShardId;
 use tokio::sync::Mutex;
 
-use super::{Ended, TaskError};
+use super::outcome::{Ended, TaskError};
 use crate::sink::rows::{Closing, EpochWrite};
 use crate::sink::{SetAside, Sinks};
 use crate::worker::shard_status::{ShardStatus, Stage};
@@ -52,7 +52,7 @@ impl Default for Flight {
     }
 }
 
-/// Carries effects out.
+/// The hand that carries effects out.
 pub(super) struct Executor<'a> {
     pub(super) lease: &'a ShardLease,
     sinks: &'a Sinks,

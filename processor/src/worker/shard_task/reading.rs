@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::TaskError;
+use super::outcome::TaskError;
 use crate::worker::memory::Share;
 
 /// Batches read ahead of the fold. Reading pauses when the machine wants no records (E8), so at

@@ -4,7 +4,7 @@
 //! Firehose that expands them (user guide, "Subscription filters"). The players of the IVS QoS
 //! sample post `{"Records":[{"Data":{…}}]}`, which an API without that sample's template passes on.
 
-use super::{Depth, Each};
+use super::depth::{Depth, Each};
 use crate::decode::fact::{Fact, FactKind, FactOrigin, FactScope};
 use crate::decode::flat::word;
 use crate::decode::json::{self, Value};

@@ -60,7 +60,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 /// Returns a line in which single bytes were overwritten, or the end cut off.
-fn spoilt() -> impl Strategy<Value = Vec<u8>> {
+fn spoiled() -> impl Strategy<Value = Vec<u8>> {
     let byte =
         prop_oneof![select(b"\"\\{}[],:. -+eE019tfn\n\x1f\x7f\x80\xc3".to_vec()), any::<u8>()];
     (line(), vec((any::<Index>(), byte), 0..3), proptest::option::of(any::<Index>())).prop_map(
@@ -82,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn what_was_learned_changes_no_result(lines in vec(spoilt(), 1..12)) {
+    fn what_was_learned_changes_no_result(lines in vec(spoiled(), 1..12)) {
         let limits = DecodeLimits::default();
         let mut decoder = Decoder::new(limits);
         // The second time all names are known.

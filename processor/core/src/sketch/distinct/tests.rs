@@ -30,7 +30,7 @@ fn relative_error(estimate: f64, truth: u64) -> f64 {
 }
 
 #[test]
-fn the_hash_is_the_librarys_for_every_length() {
+fn the_hash_is_that_of_the_library_for_every_length() {
     for length in 1..70 {
         let text = "Grüße, p-0123456789abcdef".repeat(3);
         let text: String = text.chars().take(length).collect();

@@ -103,7 +103,7 @@ fn the_library_reads_every_form_and_agrees() {
         assert_eq!(read.max_value(), values.last().copied().map(f64::from));
         for p in RANKS {
             let value = read.quantile(p).unwrap().unwrap();
-            // It interpolates between neighbours, so one rank off is agreement.
+            // It interpolates between neighbors, so one rank off is agreement.
             let allowed = 0.01 + 1.0 / f64::from(count);
             let error = rank_error(&values, p, value);
             assert!(error <= allowed, "{p} of {count}: {value}, off by {error}");

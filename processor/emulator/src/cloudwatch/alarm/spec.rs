@@ -81,7 +81,7 @@ fn variant<T: for<'de> Deserialize<'de>>(name: &str) -> Option<T> {
 }
 
 impl AlarmSpec {
-    /// Returns whether the definition is one that can be evaluated.
+    /// Checks that the definition is one that can be evaluated.
     pub(in crate::cloudwatch) fn check(&self) -> Result<(), AwsError> {
         if self.alarm_name.is_empty() || self.alarm_name.len() > 255 {
             return Err(refused("AlarmName must have 1 to 255 characters."));
@@ -190,7 +190,7 @@ impl AlarmSpec {
         }
     }
 
-    /// N, at least 1.
+    /// Returns N, at least 1.
     pub(in crate::cloudwatch) fn evaluation_periods(&self) -> i64 {
         self.evaluation_periods.map_or(1, |periods| periods.0)
     }

@@ -214,7 +214,7 @@ fn fill_with(series: &Series, window: Window, filler: impl Fn(i64) -> Option<f64
     series.with(points)
 }
 
-/// On the line between the neighbours, or nothing outside of them.
+/// On the line between the neighbors, or nothing outside of them.
 fn linear(at_s: i64, series: &Series) -> Option<f64> {
     let (before_s, before) = series.points.range(..at_s).next_back()?;
     let (after_s, after) = series.points.range(at_s..).next()?;

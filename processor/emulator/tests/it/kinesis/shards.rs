@@ -146,7 +146,7 @@ async fn a_split_closes_the_parent_and_readers_are_sent_to_the_children() {
 }
 
 #[tokio::test]
-async fn a_merge_joins_neighbours_only() {
+async fn a_merge_joins_neighbors_only() {
     let local = Local::start().await;
     local.create(3).await;
     let refused = local.client.merge_shards().stream_name(STREAM).shard_to_merge(shard_id(0));

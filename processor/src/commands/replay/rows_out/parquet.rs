@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use super::MetricPart;
+use crate::replay::entry::MetricPart;
 
 /// Rows of a group: some 10 MB are held, and readers still share a large file among threads.
 const GROUP_ROWS: usize = 32_768;

@@ -1,0 +1,32 @@
+//! Why a command ends badly, where the exit code depends on it.
+
+/// Arguments that do not go together.
+#[cfg(feature = "local")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Input of which nothing, or little, could be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DataError(pub(crate) String);
+
+/// Refuses to call it a success when nine of ten records or more were rejected: it was hardly meant
+/// so.
+pub(super) fn usable(
+    read: u64,
+    rejected: u64,
+    most: &str,
+    allow_rejects: bool,
+) -> anyhow::Result<()> {
+    let others = read.saturating_sub(rejected);
+    if allow_rejects || rejected == 0 || others.saturating_mul(10) > read {
+        return Ok(());
+    }
+    let all = if rejected == read { "all".to_owned() } else { format!("{rejected} of") };
+    Err(DataError(format!(
+        "{all} {read} records were rejected, most as {most}: is this the right source? Look at what was \
+         kept of them, or say --allow-rejects"
+    ))
+    .into())
+}
