@@ -17,7 +17,7 @@ for _ in $(seq 600); do
   sleep 0.1
 done
 [[ -n $url ]] || { echo "local does not name its telemetry API"; cat "$state/out"; exit 1; }
-node test/live.mjs "$url" local st-web 250
+node live.mjs "$url" local st-web 250
 
 count='const lines = require("fs").readFileSync(0, "utf8").trim().split("\n").filter(Boolean);
   console.log(lines.reduce((sum, line) => sum + JSON.parse(line).player_records, 0))'

@@ -21,7 +21,7 @@ use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::progress::show_while;
 use crate::replay::units::coverage;
-pub use args::AuditArgs;
+pub(super) use args::AuditArgs;
 use judge::{Judge, Verdict};
 
 /// Everything that the archive covers is right.

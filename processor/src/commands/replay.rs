@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use ivs_core::epoch::Counts;
 use serde_json::{Value, json};
 
-pub use args::ReplayArgs;
+pub(super) use args::ReplayArgs;
 
 use super::DataError;
 use crate::cloud;

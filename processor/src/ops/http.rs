@@ -31,10 +31,9 @@ const MAX_CONNECTIONS: usize = 128;
 const MAX_HEAD_BYTES: usize = 8_192;
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;
-/// From accepting a connection to its end, unless it is a stream: slower clients are cut.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// A stream of the page ends after this and is asked for again. The page bounds how many there are.
-const PAGE_STREAM_LASTS: Duration = Duration::from_secs(600);
+/// How long connections last.
+const LIMITS: Limits =
+    Limits { connection: Duration::from_secs(10), stream: Duration::from_secs(600) };
 /// For the request's head alone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -42,6 +41,16 @@ const PATHS: &str = "/healthz\n/readyz\n/metrics\n/status\n";
 const WRONG_HOST: &str = "this name is not known here; use an address, or add it to ops.hosts\n";
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+
+/// How long connections last at most.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// From accepting one to its end: slower clients are cut.
+    connection: Duration,
+    /// One that is sent events lasts this much longer, and is asked for again by the browser. The page
+    /// bounds how many there are.
+    stream: Duration,
+}
 
 /// Accepts connections for ever. Dropping the future cuts them.
 pub(super) async fn accept(listener: TcpListener, state: Arc<OpsState>) {
@@ -61,7 +70,7 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<OpsState>) {
                     {
                         oldest.abort();
                     }
-                    order.push_back(connections.spawn(serve(socket, Arc::clone(&state))));
+                    order.push_back(connections.spawn(serve(socket, Arc::clone(&state), LIMITS)));
                 }
                 Err(error) => {
                     // Out of file handles, most likely: wait for connections to close.
@@ -73,14 +82,14 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<OpsState>) {
     }
 }
 
-async fn serve(socket: TcpStream, state: Arc<OpsState>) {
+async fn serve(socket: TcpStream, state: Arc<OpsState>, limits: Limits) {
     let here = socket.local_addr().ok();
     let is_stream = &AtomicBool::new(false);
     let service = service_fn(move |request: Request<Incoming>| {
         let state = Arc::clone(&state);
         async move {
             let answer = if is_host_allowed(&request, &state.hosts) {
-                respond(&request, here, &state).await
+                respond(&request, here, &state, limits.stream).await
             } else {
                 let refused = WRONG_HOST.to_owned();
                 reply(StatusCode::MISDIRECTED_REQUEST, TEXT, refused).map(Body::from)
@@ -97,9 +106,9 @@ async fn serve(socket: TcpStream, state: Arc<OpsState>) {
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
-    let mut ended = tokio::time::timeout(CONNECTION_TIMEOUT, &mut connection).await;
+    let mut ended = tokio::time::timeout(limits.connection, &mut connection).await;
     if ended.is_err() && is_stream.load(Relaxed) {
-        ended = tokio::time::timeout(PAGE_STREAM_LASTS, connection).await;
+        ended = tokio::time::timeout(limits.stream, connection).await;
     }
     match ended {
         Ok(Ok(())) => {}
@@ -129,12 +138,11 @@ async fn respond(
     request: &Request<Incoming>,
     here: Option<SocketAddr>,
     state: &OpsState,
+    lasting: Duration,
 ) -> Response<Body> {
     let path = request.uri().path();
     match (state.page.get(), here) {
-        (Some(page), Some(here)) if page.has(path) => {
-            page.answer(request, here, PAGE_STREAM_LASTS).await
-        }
+        (Some(page), Some(here)) if page.has(path) => page.answer(request, here, lasting).await,
         _ => {
             let accept = request.headers().get(header::ACCEPT);
             let accept = accept.and_then(|value| value.to_str().ok());
@@ -202,8 +210,12 @@ fn reply(status: StatusCode, content_type: &'static str, body: String) -> Respon
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
+
     use super::*;
-    use crate::ops::Ops;
+    use crate::ops::{Ops, Site};
+    use crate::worker::Watch;
 
     #[tokio::test]
     async fn a_head_without_end_is_refused_and_the_next_client_served() {
@@ -235,6 +247,56 @@ mod tests {
         // The first of them was cut to make room.
         let mut byte = [0; 1];
         assert_eq!(silent[0].read(&mut byte).await.unwrap_or(0), 0);
+    }
+
+    /// A page that sends an event every few milliseconds.
+    #[derive(Debug)]
+    struct Ticking;
+
+    impl Site for Ticking {
+        fn has(&self, path: &str) -> bool {
+            path == "/events"
+        }
+
+        fn answer<'a>(
+            &'a self,
+            _: &'a Request<Incoming>,
+            _: SocketAddr,
+            _: Duration,
+        ) -> BoxFuture<'a, Response<Body>> {
+            let (sender, events) = tokio::sync::mpsc::channel(1);
+            tokio::spawn(async move {
+                while sender.send("data: 1\n\n".into()).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+            std::future::ready(Response::new(Body::Events(events))).boxed()
+        }
+
+        fn running(&self, _: Watch) {}
+
+        fn draining(&self) {}
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_events_outlasts_the_limit_of_a_request() {
+        let state = Arc::new(OpsState::new(1, &[]));
+        state.page.set(Arc::new(Ticking)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits =
+            Limits { connection: Duration::from_millis(100), stream: Duration::from_secs(60) };
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        tokio::spawn(serve(socket, state, limits));
+        client.write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let (mut text, mut bytes) = (String::new(), [0; 1_024]);
+        // More of them than the limit of a request leaves time for.
+        while text.matches("data: 1").count() < 20 {
+            let length = client.read(&mut bytes).await.unwrap();
+            assert_ne!(length, 0, "the stream was cut: {text}");
+            text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+        }
     }
 
     #[test]

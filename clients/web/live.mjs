@@ -1,6 +1,6 @@
 // Sends reports to a running telemetry API and prints how many it took:
 // `node live.mjs http://127.0.0.1:4566/telemetry local SESSION COUNT`.
-import { createReporter } from '../reporter.js';
+import { createReporter } from './reporter.js';
 
 const [url, key, sessionId, count] = process.argv.slice(2);
 let problems = 0;
