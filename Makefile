@@ -8,7 +8,7 @@ ROUNDS ?= 3
 THREADS ?= 2
 PEERS := target/peers
 
-.PHONY: help run test page check fmt-check lint doc spelling deny web sim bench bench-core bench-peers bench-hot independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-hot independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ test: setup ## every test of the workspace, the simulator's 22,000 seeds include
 page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
 	$(CARGO) test --locked --workspace --test page
 
-check: fmt-check lint doc spelling test independent page cdk deploy-test onprem web ## what CI runs
+check: fmt-check lint doc spelling test independent page cdk deploy-test onprem ## what CI runs
 
 fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
@@ -83,10 +83,6 @@ deploy-test: ## the template on an emulator (ministack, in infra/cdk/.venv); nee
 onprem: setup ## Prometheus, its rules and a worker; needs prometheus with promtool, and Python 3
 	$(CARGO) build --locked --quiet -p ivs-processor
 	infra/onprem/check.sh target/debug/ivs-processor
-
-web: setup ## the reporter for web players, at last against a `local`; needs Node 20+
-	$(CARGO) build --locked --quiet -p ivs-processor
-	clients/web/check.sh target/debug/ivs-processor
 
 synth: ## the CloudFormation template; no network after npm ci, no docker, no credentials
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run synth
