@@ -7,6 +7,7 @@ mod breakdowns;
 mod chaos;
 mod layers;
 mod plain;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
+pub use rules::Rules;
 
 /// The whole configuration; every section has defaults.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -51,6 +53,9 @@ pub struct Config {
     pub ops: Ops,
     /// How the program stops.
     pub shutdown: Shutdown,
+    /// When a stream's quality is bad, which is told on the bus. Given ones take the place of the
+    /// default ones.
+    pub rules: Rules,
     /// Faults between the program and its endpoint, for tests.
     pub chaos: Chaos,
 }
@@ -460,6 +465,7 @@ impl Config {
             );
         }
         problems.extend(breakdowns::problems(&self.breakdowns));
+        problems.extend(self.rules.problems());
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems

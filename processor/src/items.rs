@@ -10,4 +10,6 @@ pub mod summary;
 pub mod timeline;
 
 #[cfg(test)]
+mod earlier;
+#[cfg(test)]
 mod tests;

@@ -113,6 +113,8 @@ pub struct Sinks {
     pub outbox: outbox::Outbox,
     /// The closed windows that were judged.
     pub judged: Judged,
+    /// The rules by which closed windows are judged.
+    rules: Arc<[Rule]>,
     patience: Duration,
     /// Their statistics.
     pub stats: Arc<Stats>,
@@ -138,6 +140,7 @@ impl Sinks {
         Ok(Self {
             outbox,
             judged: Judged::default(),
+            rules: config.rules.0.clone().into(),
             patience: Duration::from_millis(config.outbox.patience_ms),
             rows: rows::RowSink::new(
                 clients.dynamodb.clone(),

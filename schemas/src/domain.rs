@@ -148,6 +148,31 @@ pub enum QualityIssue {
     Rebuffering,
     /// The stream exceeds a limit.
     LimitBreach,
+    /// Views cannot start.
+    StartFailures,
+    /// Viewers leave before the picture comes.
+    ExitsBeforeStart,
+    /// Views break off.
+    PlaybackFailures,
+    /// The picture comes late.
+    StartupTime,
+    /// The score of the viewers' experience is low.
+    ExperienceScore,
+}
+
+/// The viewers that a problem hits most: those whose part of it exceeds their part of the audience by
+/// most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MostAffected {
+    /// What tells them apart: `device`, `os`, `country`, `playerVersion`, `cdn` or `rendition`.
+    pub dimension: String,
+    /// Their value of it.
+    pub value: String,
+    /// Their part of the problem (of stalled time, of failed views), percent.
+    pub percent_of_problem: f64,
+    /// Their part of the audience (of watch time, of views), percent.
+    pub percent_of_audience: f64,
 }
 
 /// `Quality Degraded`: the stream got worse.
@@ -166,6 +191,15 @@ pub struct QualityDegraded {
     /// The threshold passed, in the same unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// The rule of the configuration that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much it matters, by that rule: `warning` or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// Who suffers most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_affected: Option<MostAffected>,
 }
 
 /// `Quality Recovered`: the stream is good again.
@@ -181,6 +215,15 @@ pub struct QualityRecovered {
     /// For how long it was bad, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_seconds: Option<f64>,
+    /// The value observed, in the issue's own unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<f64>,
+    /// The rule of the configuration that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much it matters, by that rule: `warning` or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
 }
 
 /// `Viewer Drop`: the audience shrank from one closed five-minute window to the next.

@@ -117,7 +117,7 @@ impl Shard {
         let ours = Rules::of(config);
         let rules = match (resume.pending, &resume.pending_rules) {
             (Some(to), Some(stored)) => Rules::read(stored, to)?,
-            _ => ours,
+            _ => ours.clone(),
         };
         let config = rules.in_config(config);
         Ok(Self {
@@ -446,7 +446,7 @@ impl Shard {
         self.close_soon = false;
         self.flight_bytes = self.open.memory_bytes();
         let closed =
-            std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), self.config.archive));
+            std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), &self.config));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);
         self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
         let (folded, mut objects, gaps) = closed.close(to);

@@ -21,6 +21,7 @@ pub mod fixed;
 pub mod fold;
 pub mod merge;
 pub mod minute;
+pub mod quality;
 pub mod report;
 pub mod row;
 pub mod session;

@@ -40,7 +40,7 @@ pub(super) fn write(item: &mut Writer, agg: &WindowAgg) {
     }
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+fn number(value: FixedSum) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
@@ -60,7 +60,7 @@ fn map(breakdown: &Breakdown) -> HashMap<String, AttributeValue> {
 
 /// Returns the figures in the order of [`names::slice::FIGURES`].
 fn list(slice: &Slice) -> AttributeValue {
-    AttributeValue::L(slice.figures().iter().map(number).collect())
+    AttributeValue::L(slice.figures().into_iter().map(number).collect())
 }
 
 pub(super) fn views(reader: Reader<'_>) -> Result<Views, ItemError> {
@@ -110,4 +110,96 @@ fn slice(figures: &AttributeValue) -> Option<Slice> {
     let number = |value: &AttributeValue| value.as_n().ok()?.parse::<FixedSum>().ok();
     let figures = figures.as_l().ok()?.iter().map(number).collect::<Option<Vec<_>>>()?;
     Slice::of_figures(figures.as_slice().try_into().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use ivs_core::decode::{DecodeLimits, Event, decode};
+    use ivs_core::experience::AllowLists;
+    use ivs_core::row::Row;
+    use ivs_core::window::WindowFold;
+    use kinesis_model::{EpochMs, Position, ShardId};
+
+    use super::*;
+    use crate::items::codec::{Item, size_bytes};
+    use crate::items::metric;
+
+    /// A row of so many players, with every value of every default list and every figure there is.
+    fn full(players: usize) -> (WindowAgg, Item) {
+        let lists = AllowLists::default();
+        let value = |dimension: Dimension, at: usize| {
+            let values = lists.values(dimension);
+            // One more than there are: what is not listed.
+            values.get(at % (values.len() + 1)).map_or("elsewhere", String::as_str)
+        };
+        let events = ["attempt", "start", "failure", "error", "end", "none"];
+        let mut fold = WindowFold::new();
+        for at in 0..players {
+            let [device, os, country, _, cdn, rendition] =
+                Dimension::ALL.map(|dimension| value(dimension, at));
+            let event = events[at % events.len()];
+            let startup = match event {
+                "start" => format!(r#","startupMs":{}"#, 300 + at * 7 % 9_000),
+                _ => String::new(),
+            };
+            let line = format!(
+                r#"{{"type":"player_telemetry","sessionId":"st-7Hq2LmX9pRt4VbN8kZs1WdC","channelId":"Qw3rTy8UiOp1","playerId":"p-{at:010x}","viewId":"v-{at:010x}","timestamp":1750000001000,"state":"PLAYING","viewEvent":"{event}","bitrate":2961985.25,"frameRate":59.94,"droppedFrames":3,"bufferingMs":1234.567891,"playingMs":8765.432109,"latencyMs":{}{startup},"rebufferCount":2,"errorCount":1,"device":"{device}","os":"{os}","country":"{country}","cdn":"{cdn}","resolution":"{rendition}"}}"#,
+                1_000 + at * 13 % 20_000,
+            );
+            let arrival = EpochMs(1_750_000_002_000);
+            match decode(line.as_bytes(), arrival, &DecodeLimits::default()).unwrap() {
+                Event::Player(sample) => fold.add_player(&sample),
+                other => panic!("{other:?}"),
+            }
+        }
+        let (key, agg) = fold.drain().remove(0);
+        let at = Position { sequence: (u128::MAX >> 8).into(), sub: 0 };
+        let applied = (0..4).map(|n| (ShardId::new(&format!("shardId-{n:012}")), at)).collect();
+        let row = Row { agg, applied, version: 9 };
+        let item = metric::encode(&key, &row, Some(1_800_000_000));
+        assert_eq!(metric::decode(&item).unwrap().1, row);
+        (row.agg, item)
+    }
+
+    #[test]
+    fn a_row_with_every_value_of_the_default_lists_is_as_small_as_stated() {
+        let (agg, item) = full(1_000);
+        let whole = size_bytes(&item);
+        assert!(whole <= 24 * 1_024, "{whole} bytes");
+        assert_eq!(agg.breakdown.of(Dimension::PlayerVersion).count(), 0);
+        let slices = agg.breakdown.iter().count();
+        let lists = AllowLists::default();
+        let listed: usize = Dimension::ALL.iter().map(|of| lists.values(*of).len()).sum();
+        assert_eq!(slices, listed + 5, "and the rest of five dimensions");
+        for (name, most) in [(names::BREAKDOWNS, 8 * 1_024), (names::VIEW_SKETCH, 2_400)] {
+            let bytes = size_bytes(&Item::from([(name.to_owned(), item[name].clone())]));
+            assert!(bytes <= most, "{name}: {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn an_altered_breakdown_is_refused() {
+        let (_, good) = full(20);
+        let slice = |value: &str| AttributeValue::N(value.to_owned());
+        let broken = [
+            AttributeValue::N("1".to_owned()),
+            AttributeValue::M([("shoe".to_owned(), AttributeValue::M([].into()))].into()),
+            AttributeValue::M([("os".to_owned(), AttributeValue::L(vec![]))].into()),
+            AttributeValue::M(
+                [(
+                    "os".to_owned(),
+                    AttributeValue::M([("ios".to_owned(), AttributeValue::L(vec![slice("1")]))].into()),
+                )]
+                .into(),
+            ),
+        ];
+        for value in broken {
+            let mut item = good.clone();
+            item.insert(names::BREAKDOWNS.to_owned(), value);
+            assert_eq!(metric::decode(&item).unwrap_err().attribute, names::BREAKDOWNS);
+        }
+        let mut item = good;
+        item.insert(names::VIEW_SKETCH.to_owned(), AttributeValue::S("x".to_owned()));
+        assert_eq!(metric::decode(&item).unwrap_err().attribute, names::VIEW_SKETCH);
+    }
 }

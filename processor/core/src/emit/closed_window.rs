@@ -12,6 +12,7 @@ use crate::experience::Evidence;
 use crate::fixed::FixedSum;
 use crate::merge::{Merge, Total};
 use crate::minute::Minute;
+use crate::quality::Rule;
 use crate::session::SummaryAgg;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
@@ -37,10 +38,6 @@ pub struct ComparedSpan {
     pub start: EpochMs,
     /// Viewers as reported.
     pub viewers: Total,
-    /// Ingest bitrate, bits/s.
-    pub bitrate: Total,
-    /// Ingest frame rate, frames/s.
-    pub frame_rate: Total,
     /// Chat messages a minute as reported.
     pub chat_rate: Total,
     /// Chat messages counted from the log.
@@ -68,11 +65,14 @@ pub fn windows_to_judge<'a>(
     keys.into_iter().filter_map(judged).collect()
 }
 
-/// Returns the minutes whose rows [`ComparedSpan::pair`] needs to judge the window that starts at
-/// `start`: those of the window before, then its own. Half-open.
+/// Returns the minutes whose rows are needed to judge the window that starts at `start`: its own, and
+/// those of the windows before that [`ComparedSpan::pair`] compares and `rules` look back to.
+/// Half-open.
 #[must_use]
-pub fn minutes_needed(start: EpochMs) -> std::ops::Range<Minute> {
-    Minute::of(EpochMs(start.0 - WINDOW_MS))..Minute::of(EpochMs(start.0 + WINDOW_MS))
+pub fn minutes_needed(start: EpochMs, rules: &[Rule]) -> std::ops::Range<Minute> {
+    let look_back = rules.iter().filter(|rule| rule.enabled).map(Rule::look_back).max();
+    let before_ms = i64::from(look_back.unwrap_or(1).max(1)) * WINDOW_MS;
+    Minute::of(EpochMs(start.0 - before_ms))..Minute::of(EpochMs(start.0 + WINDOW_MS))
 }
 
 impl ComparedSpan {
@@ -104,8 +104,6 @@ impl ComparedSpan {
             channel_said_by: SaidBy::default(),
             start,
             viewers: Total::default(),
-            bitrate: Total::default(),
-            frame_rate: Total::default(),
             chat_rate: Total::default(),
             chat_messages: 0,
             seen: Evidence::default(),
@@ -115,8 +113,6 @@ impl ComparedSpan {
     fn add(&mut self, row: &WindowAgg) {
         self.channel_said_by.note(&mut self.channel_id, &row.channel_id, row.channel_said_by);
         self.viewers.merge(&row.viewers.stat.total);
-        self.bitrate.merge(&row.bitrate.total);
-        self.frame_rate.merge(&row.frame_rate.total);
         self.chat_rate.merge(&row.chat_rate.total);
         self.chat_messages.merge(&row.chat_messages);
         self.seen.merge(&row.evidence());
@@ -140,14 +136,6 @@ impl ComparedSpan {
     pub fn chat_per_minute(&self) -> Option<FixedSum> {
         let counted = || FixedSum(i128::from(self.chat_messages) * 1_000_000).mean_fixed(5);
         self.chat_rate.mean().or_else(|| (self.chat_messages > 0).then(counted).flatten())
-    }
-
-    /// Stalled time over watch time in percent; `None` without watch time.
-    #[must_use]
-    pub fn rebuffer_percent(&self) -> Option<FixedSum> {
-        let stalled = self.seen.stalled_ms.0;
-        let watched = self.seen.playing_ms.0.saturating_add(stalled);
-        (watched > 0).then(|| FixedSum(stalled.saturating_mul(100_000_000) / watched))
     }
 }
 

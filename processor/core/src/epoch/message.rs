@@ -37,8 +37,8 @@ pub struct ShardConfig {
     pub archive: bool,
     /// The limits that decode applies.
     pub decode: DecodeLimits,
-    /// What views are broken down by; `None` leaves views and breakdowns out, as releases before 0.3
-    /// did.
+    /// What views are broken down by; `None` leaves views and breakdowns out, as the version of the
+    /// logic before did.
     pub dimensions: Option<Arc<Dimensions>>,
 }
 

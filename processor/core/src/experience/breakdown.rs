@@ -90,7 +90,7 @@ impl Merge for Slice {
 }
 
 /// A slice and whose it is.
-pub type Entry = ((Dimension, Arc<str>), Slice);
+type Entry = ((Dimension, Arc<str>), Slice);
 
 /// The slices of a window, by dimension and value, ascending. A record that does not tell a dimension
 /// is in none of its slices.

@@ -10,17 +10,17 @@ use crate::merge::{Merge, Total};
 /// One, in millionths.
 const ONE: i128 = 1_000_000;
 /// A mean start within this time is a full part, milliseconds.
-pub const GOOD_STARTUP_MS: i128 = 1_000;
+const GOOD_STARTUP_MS: i128 = 1_000;
 /// A mean start of this time or more is worth nothing, milliseconds.
-pub const BAD_STARTUP_MS: i128 = 8_000;
+const BAD_STARTUP_MS: i128 = 8_000;
 /// A share of stalled watch time from which it is worth nothing, millionths: 10 %.
-pub const BAD_STALLS: i128 = 100_000;
+const BAD_STALLS: i128 = 100_000;
 /// A share of failed views from which it is worth nothing, millionths: 10 %.
-pub const BAD_FAILURES: i128 = 100_000;
+const BAD_FAILURES: i128 = 100_000;
 /// A mean bitrate from which it is a full part, bits/s.
-pub const GOOD_BITRATE_BPS: i128 = 3_000_000;
+const GOOD_BITRATE_BPS: i128 = 3_000_000;
 /// The weights of start, stalls, failures and bitrate.
-pub const WEIGHTS: [i128; 4] = [20, 40, 25, 15];
+const WEIGHTS: [i128; 4] = [20, 40, 25, 15];
 
 /// The sums that a score is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

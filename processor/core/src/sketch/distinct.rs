@@ -75,8 +75,6 @@ impl<const LG: u8> Default for Hll<LG> {
 }
 
 impl<const LG: u8> Hll<LG> {
-    /// Base-2 logarithm of the number of registers.
-    pub(super) const LG_REGISTERS: u8 = LG;
     /// Registers of a large sketch, one byte each in memory and half a byte when written.
     pub(super) const REGISTERS: usize = 1 << LG;
     /// Most coupons kept as such: DataSketches turns a set into registers beyond three quarters of

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::sketch::SketchError;
 
+/// Base-2 logarithm of the number of registers of a sketch of players.
+const LG_REGISTERS: u8 = 15;
+
 fn player(n: u64) -> String {
     format!("p-{n:010x}")
 }
@@ -18,7 +21,7 @@ fn of(players: impl Iterator<Item = u64>) -> Distinct {
 
 /// Returns the library's sketch of the same values.
 fn library(players: impl Iterator<Item = u64>) -> HllSketch {
-    let mut sketch = HllSketch::new(Distinct::LG_REGISTERS, HllType::Hll4).unwrap();
+    let mut sketch = HllSketch::new(LG_REGISTERS, HllType::Hll4).unwrap();
     for n in players {
         sketch.update(raw_bytes::from_string(player(n)));
     }
@@ -34,7 +37,7 @@ fn the_hash_is_the_librarys_for_every_length() {
     for length in 1..70 {
         let text = "Grüße, p-0123456789abcdef".repeat(3);
         let text: String = text.chars().take(length).collect();
-        let mut theirs = HllSketch::new(Distinct::LG_REGISTERS, HllType::Hll4).unwrap();
+        let mut theirs = HllSketch::new(LG_REGISTERS, HllType::Hll4).unwrap();
         theirs.update(raw_bytes::from_str(&text));
         let mut ours = Distinct::default();
         ours.insert_all(&mut vec![Coupon::of(&text)]);
@@ -71,7 +74,7 @@ fn the_library_reads_registers_and_agrees() {
 #[test]
 fn the_library_unites_ours_with_its_own() {
     let ours = of(0..6_000);
-    let mut union = HllUnion::new(Distinct::LG_REGISTERS).unwrap();
+    let mut union = HllUnion::new(LG_REGISTERS).unwrap();
     union.update(&HllSketch::deserialize(&ours.to_bytes().unwrap()).unwrap());
     union.update(&library(3_000..20_000));
     let all = union.to_sketch(HllType::Hll8).composite_estimate();
@@ -159,10 +162,33 @@ proptest! {
         head in prop::collection::vec(any::<u8>(), 0..80),
         mode in 0_u8..4,
     ) {
-        let mut bytes = vec![2 + mode, 1, 7, Distinct::LG_REGISTERS, 3, 8, 2, mode];
+        let mut bytes = vec![2 + mode, 1, 7, LG_REGISTERS, 3, 8, 2, mode];
         bytes.extend(head);
         if let Ok(sketch) = Distinct::from_bytes(&bytes) {
             prop_assert_eq!(sketch.to_bytes(), Some(bytes));
         }
     }
+}
+
+#[test]
+fn a_sketch_of_views_is_exact_while_small_and_read_by_the_library_too() {
+    let views = |count: u64| {
+        let mut sketch = ViewSketch::default();
+        sketch.insert_all(&mut (0..count).map(|n| Coupon::of(&player(n))).collect());
+        sketch
+    };
+    for count in [1, 7, 8, 100, 384, 385, 2_000, 50_000] {
+        let ours = views(count);
+        let bytes = ours.to_bytes().unwrap();
+        assert_eq!(ViewSketch::from_bytes(&bytes), Ok(ours.clone()));
+        assert!(bytes.len() <= 40 + 2_048 + 200, "{count}: {}", bytes.len());
+        let read = HllSketch::deserialize(&bytes).unwrap();
+        assert!(relative_error(read.estimate(), count) < 0.06, "{count}: {}", read.estimate());
+        if count <= 384 {
+            assert_eq!(ours.estimate(), count);
+        }
+        assert!(relative_error(ours.estimate() as f64, count) < 0.06, "{count}");
+    }
+    let other = of(0..5).to_bytes().unwrap();
+    assert_eq!(ViewSketch::from_bytes(&other), Err(SketchError::Unsupported("lgK")));
 }
