@@ -131,3 +131,39 @@ fn what_is_wrong_with_a_report_is_named() {
         assert_eq!(reason(line), Reason::NotJson, "{line}");
     }
 }
+
+/// Returns what a window of a player's own reports adds up to. `tests/cmcd` holds the files to the
+/// players.
+fn window_of(body: &str) -> crate::window::WindowAgg {
+    let mut fold = crate::window::WindowFold::new();
+    for sample in read(body) {
+        fold.add_player(&sample.unwrap());
+    }
+    let mut windows = fold.drain();
+    assert_eq!(windows.len(), 1);
+    windows.remove(0).1
+}
+
+#[test]
+fn what_hls_js_reports_is_counted() {
+    let agg = window_of(include_str!("../../../../../tests/cmcd/bodies/hls.js.txt"));
+    assert_eq!((agg.player_records, agg.active_players()), (8, 1));
+    assert_eq!(agg.concurrent_views(), Some(1));
+    assert_eq!((agg.rebuffers.sum.to_string(), agg.player_errors), ("1".to_owned(), 1));
+    let views = agg.views;
+    assert_eq!((views.playback_failures, views.starts, views.known_attempts()), (1, 0, None));
+}
+
+#[test]
+fn what_the_common_media_library_reports_is_counted() {
+    let body = include_str!("../../../../../tests/cmcd/bodies/common-media-library.txt");
+    let agg = window_of(body);
+    assert_eq!((agg.player_records, agg.concurrent_views()), (9, Some(1)));
+    assert_eq!((agg.views.starts, agg.startup.max_ms()), (1, Some(812)));
+    assert_eq!((agg.views.ended, agg.views.events), (1, 2));
+    assert_eq!(agg.buffering_ms.sum.to_string(), "400", "once, though every later report has it");
+    assert_eq!((agg.rebuffers.sum.to_string(), agg.player_errors), ("1".to_owned(), 1));
+    assert_eq!(agg.player_bitrate.max(), number(3_000_000));
+    let cdn: Vec<_> = agg.breakdown.of(crate::experience::Dimension::Cdn).collect();
+    assert_eq!((cdn.len(), &**cdn[0].0, cdn[0].1.records), (1, "ivs", 8));
+}
