@@ -94,7 +94,6 @@ export class ObservabilityStack extends Stack {
 
   private telemetry({ api, keyId }: TelemetryApi): void {
     this.output('TelemetryUrl', 'Players post here', api.urlForPath('/telemetry'));
-    this.output('CmcdUrl', 'Players report by CMCD here', api.urlForPath('/cmcd'));
     this.output('QosUrl', "Players of AWS's QoS sample post here", api.urlForPath('/streams'));
     this.output(
       'TelemetryKeyCommand',

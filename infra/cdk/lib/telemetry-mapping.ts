@@ -106,34 +106,6 @@ export function qosRequest(streamName: string): string {
 }
 
 /**
- * The types that players send CMCD reports as: that of the Common Media Library, of dash.js, and what a
- * page may post without asking first.
- */
-export const CMCD_TYPES = ['application/cmcd', 'text/cmcd', 'text/plain'];
-
-/**
- * A body of CMCD reports as one record, keyed by its first view: a second try meets the first in its
- * shard and is dropped there. Without a view the key is empty, which Kinesis refuses.
- */
-export function cmcdRequest(streamName: string): string {
-  return [
-    "#if($input.body.indexOf('sid=\"') >= 0)",
-    "#set($after = $input.body.split('sid=\"'))",
-    "#set($view = $after[1].split('\"'))",
-    '#end',
-    '{',
-    `  "StreamName": "${streamName}",`,
-    '  "Records": [',
-    '    {',
-    '      "Data": "$util.base64Encode($input.body)",',
-    `      "PartitionKey": "#if($view)${jsonText('$view[0]')}#end"`,
-    '    }',
-    '  ]',
-    '}',
-  ].join('\n');
-}
-
-/**
  * PutRecords answers 200 even when it stored only some: say 503 then, and which ones to send again.
  * Sending all again is safe for events with an id.
  */

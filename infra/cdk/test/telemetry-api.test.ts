@@ -113,34 +113,6 @@ describe.each([
   });
 });
 
-describe('CMCD', () => {
-  const method = propertiesOf(template, 'AWS::ApiGateway::Method').find((each) =>
-    each.at('Integration', 'RequestTemplates', 'application/cmcd').exists(),
-  );
-  const mapped = (type: string, body: string): Json => {
-    const mapping = method?.at('Integration', 'RequestTemplates', type).joined() ?? '';
-    return new Json(JSON.parse(evaluate(mapping, body).body), 'PutRecords');
-  };
-
-  test.each([['application/cmcd'], ['text/cmcd'], ['text/plain']])(
-    'a body of %s is one record as it came, under its first view',
-    (type) => {
-      const body = 'e=ps,sid="v-1",sn=1\ne=t,sid="v-1",sn=2\n';
-      const [record] = mapped(type, body).at('Records').list();
-      expect(record?.at('PartitionKey').value).toBe('v-1');
-      expect(Buffer.from(record?.at('Data').text() ?? '', 'base64').toString('utf8')).toBe(body);
-    },
-  );
-
-  test('a body without a view has no key, which Kinesis refuses', () => {
-    expect(keys(mapped('text/plain', 'nothing of ours'))).toEqual(['']);
-  });
-
-  test('players cannot send a key', () => {
-    expect(method?.at('ApiKeyRequired').value).toBe(false);
-  });
-});
-
 test('each record goes into the stream as it came, under its player', () => {
   const records = samples('player-telemetry');
   const request = putRecords(telemetry, { records });

@@ -14,8 +14,6 @@ export function evaluate(template: string, body: unknown): Mapped {
     input: {
       path: (path: string) => pick(body, path) ?? null,
       json: (path: string) => JSON.stringify(pick(body, path)),
-      // The payload as it came.
-      body: typeof body === 'string' ? body : JSON.stringify(body),
     },
     util: { base64Encode: (value: string) => Buffer.from(value).toString('base64'), escapeJavaScript },
     context: { responseOverride },

@@ -1,6 +1,5 @@
 //! The telemetry API as the CDK stack deploys it: `POST /telemetry` with `{"records": […]}`, and
-//! `POST /streams` with the batches of AWS's QoS sample, keyed, straight into the stream, and so
-//! `POST /cmcd` with reports by CMCD, which players send without a key. API
+//! `POST /streams` with the batches of AWS's QoS sample, keyed, straight into the stream. API
 //! Gateway's answers are given in its own words, so that a producer that works here works there.
 
 use axum::body::Body;
@@ -17,9 +16,6 @@ use crate::service::{Call, ServiceName};
 
 /// API Gateway's limit of a request.
 pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
-/// The types that players send CMCD reports as: that of the Common Media Library, of dash.js, and what
-/// a page may post without asking first.
-const CMCD_TYPES: [&str; 3] = ["application/cmcd", "text/cmcd", "text/plain"];
 /// PutRecords takes no more.
 const RECORDS_MAX: usize = 500;
 /// Characters of an id; two of them and a colon are a partition key, which has 256 at most.
@@ -46,8 +42,6 @@ pub(crate) enum Route {
     Telemetry,
     /// `/streams`: those of AWS's QoS sample.
     Qos,
-    /// `/cmcd`: event reports of players by CMCD, without a key: they cannot be told to send one.
-    Cmcd,
 }
 
 impl Route {
@@ -56,7 +50,6 @@ impl Route {
         match path.strip_prefix("/v1").unwrap_or(path) {
             "/telemetry" => Some(Self::Telemetry),
             "/streams" => Some(Self::Qos),
-            "/cmcd" => Some(Self::Cmcd),
             _ => None,
         }
     }
@@ -101,39 +94,26 @@ impl Telemetry {
         if *method != Method::POST {
             return refuse(403, "Missing Authentication Token");
         }
-        let kind = text("content-type").unwrap_or("application/json");
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        let is_kind = |known: &str| kind.eq_ignore_ascii_case(known);
-        // A producer that is given one address for all may send reports there too.
-        let is_cmcd = route != Route::Qos && CMCD_TYPES.iter().any(|known| is_kind(known));
-        if !is_cmcd && text("x-api-key") != Some(&self.api_key) {
+        if text("x-api-key") != Some(&self.api_key) {
             return refuse(403, "Forbidden");
         }
-        if !is_cmcd && (route == Route::Cmcd || !is_kind("application/json")) {
+        let kind = text("content-type").unwrap_or("application/json");
+        if !kind
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case("application/json")
+        {
             return refuse(415, "Unsupported Media Type");
         }
         if body.len() > BODY_BYTES_MAX {
             return refuse(413, "Request Too Long");
         }
-        let records = if is_cmcd { self.put_reports(body) } else { self.put_records(route, body) };
-        match records {
+        match self.put_records(route, body) {
             Some(body) => Ok(call(body)),
             None => refuse(400, "Invalid request body"),
         }
-    }
-
-    /// Returns the body of PutRecords with a body of CMCD reports as one record, keyed by its first
-    /// view, so that a second try meets the first in its shard; `None` if there is no report.
-    fn put_reports(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(body).ok()?;
-        let (_, after) = text.split_once("sid=\"")?;
-        let (view, _) = after.split_once('"')?;
-        if !(1..=LONG_ID_CHARS_MAX).contains(&view.chars().count()) {
-            return None;
-        }
-        let record = json!({ "Data": BASE64.encode(body), "PartitionKey": view });
-        let call = json!({ "StreamName": self.stream, "Records": [record] });
-        Some(call.to_string().into_bytes())
     }
 
     /// Returns the body of PutRecords; `None` if the batch is not one.
@@ -144,7 +124,6 @@ impl Telemetry {
                 let batch: QosBatch<'_> = serde_json::from_slice(body).ok()?;
                 batch.records.into_iter().map(|entry| entry.data).collect()
             }
-            Route::Cmcd => return None,
         };
         if events.is_empty() || events.len() > RECORDS_MAX {
             return None;
@@ -183,7 +162,6 @@ fn key_of(route: Route, event: &str) -> Option<String> {
             };
             (id("session_id")?, player)
         }
-        Route::Cmcd => return None,
     };
     Some(format!("{session}:{player}"))
 }
@@ -302,32 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn reports_by_cmcd_are_one_record_keyed_by_the_view_and_need_no_key() {
-        let body = "e=ps,sid=\"v-1\",sn=1\ne=t,sid=\"v-1\",sn=2\n";
-        for (route, kind) in [
-            (Route::Cmcd, "application/cmcd"),
-            (Route::Cmcd, "text/cmcd"),
-            (Route::Telemetry, "text/plain; charset=utf-8"),
-        ] {
-            let call = ask_at(route, &[("content-type", kind)], body).unwrap();
-            let call: Value = serde_json::from_slice(&call.body).unwrap();
-            assert_eq!(call["Records"][0]["PartitionKey"], "v-1");
-            let data = BASE64.decode(call["Records"][0]["Data"].as_str().unwrap()).unwrap();
-            assert_eq!(data, body.as_bytes());
-        }
-        assert_eq!(Route::of("/v1/cmcd"), Some(Route::Cmcd));
-    }
-
-    #[test]
     fn what_api_gateway_refuses_is_refused_with_its_status() {
         let good = format!("{{\"records\":[{RECORD}]}}");
         assert_eq!(ask(&[], &good).unwrap_err(), 403);
         let key = ("x-api-key", "k");
-        assert_eq!(ask(&[key, ("content-type", "text/csv")], &good).unwrap_err(), 415);
-        assert_eq!(ask_at(Route::Cmcd, &[key], &good).unwrap_err(), 415);
-        let plain = [("content-type", "text/plain;charset=UTF-8")];
-        assert_eq!(ask(&plain, &good).unwrap_err(), 400, "no report");
-        assert_eq!(ask_at(Route::Qos, &plain, "sid=\"s\"").unwrap_err(), 403);
+        assert_eq!(ask(&[key, ("content-type", "text/plain")], &good).unwrap_err(), 415);
         let many = format!("{{\"records\":[{}]}}", vec![RECORD; 501].join(","));
         let foreign = RECORD.replace("player_telemetry", "other");
         let bad = ["", "{}", "{\"records\":[]}", "{\"records\":[1]}", &many]

@@ -17,8 +17,6 @@ import { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
 import type { StageConfig, TelemetryApiConfig } from '../config.ts';
 import {
-  CMCD_TYPES,
-  cmcdRequest,
   FAILED_REPLY,
   PUT_RECORDS_REPLY,
   QOS_SCHEMA,
@@ -31,12 +29,6 @@ import type { Ingest } from './ingest.ts';
 
 const LOG_POLICY = 'service-role/AmazonAPIGatewayPushToCloudWatchLogs';
 
-const ORIGIN = 'method.response.header.Access-Control-Allow-Origin';
-const METHOD_RESPONSES = ['200', '400', '503'].map((statusCode) => ({
-  statusCode,
-  responseParameters: { [ORIGIN]: true },
-}));
-
 export interface TelemetryApiProps {
   readonly config: StageConfig;
   readonly api: TelemetryApiConfig;
@@ -44,8 +36,8 @@ export interface TelemetryApiProps {
 }
 
 /**
- * `POST /telemetry` with `{"records": [...]}`, `POST /streams` with the batches of AWS's QoS sample, and
- * `POST /cmcd` with reports by CMCD: player telemetry straight into the stream, without code of ours on the way. Keyed by player, so that a
+ * `POST /telemetry` with `{"records": [...]}`, and `POST /streams` with the batches of AWS's QoS sample:
+ * player telemetry straight into the stream, without code of ours on the way. Keyed by player, so that a
  * popular stream does not heat one shard.
  */
 export class TelemetryApi extends Construct {
@@ -64,7 +56,6 @@ export class TelemetryApi extends Construct {
     const role = this.writer(props.ingest);
     this.post(props, role, 'telemetry', TELEMETRY_SCHEMA, telemetryRequest(streamName));
     this.post(props, role, 'streams', QOS_SCHEMA, qosRequest(streamName));
-    this.reports(props, role, cmcdRequest(streamName));
     this.keyId = this.usagePlan(props.api);
     this.acknowledgements();
   }
@@ -119,7 +110,30 @@ export class TelemetryApi extends Construct {
     schema: JsonSchema,
     requestTemplate: string,
   ): void {
-    const integration = this.putRecords(api, role, { 'application/json': requestTemplate });
+    const origin = 'method.response.header.Access-Control-Allow-Origin';
+    // Every answer, or the page's script sees a network error instead of the status.
+    const reply = (statusCode: string, template: string, selectionPattern?: string) => ({
+      statusCode,
+      ...(selectionPattern !== undefined && { selectionPattern }),
+      responseTemplates: { 'application/json': template },
+      responseParameters: { [origin]: `'${api.allowedOrigin}'` },
+    });
+    const integration = new AwsIntegration({
+      service: 'kinesis',
+      action: 'PutRecords',
+      integrationHttpMethod: 'POST',
+      options: {
+        credentialsRole: role,
+        passthroughBehavior: PassthroughBehavior.NEVER,
+        requestParameters: { 'integration.request.header.Content-Type': "'application/x-amz-json-1.1'" },
+        requestTemplates: { 'application/json': requestTemplate },
+        integrationResponses: [
+          reply('200', PUT_RECORDS_REPLY),
+          reply('400', REFUSED_REPLY, '4\\d{2}'),
+          reply('503', FAILED_REPLY, '5\\d{2}'),
+        ],
+      },
+    });
     this.api.root.addResource(path).addMethod('POST', integration, {
       apiKeyRequired: true,
       requestModels: {
@@ -129,46 +143,10 @@ export class TelemetryApi extends Construct {
         }),
       },
       requestValidator: this.validator,
-      methodResponses: METHOD_RESPONSES,
-    });
-  }
-
-  /** Reports by CMCD: players cannot send a key with them, so the stage's throttle alone holds them. */
-  private reports({ api }: TelemetryApiProps, role: Role, requestTemplate: string): void {
-    const templates = Object.fromEntries(CMCD_TYPES.map((type) => [type, requestTemplate]));
-    this.api.root.addResource('cmcd').addMethod('POST', this.putRecords(api, role, templates), {
-      apiKeyRequired: false,
-      methodResponses: METHOD_RESPONSES,
-    });
-  }
-
-  private putRecords(
-    api: TelemetryApiConfig,
-    role: Role,
-    requestTemplates: Record<string, string>,
-  ): AwsIntegration {
-    // Every answer, or the page's script sees a network error instead of the status.
-    const reply = (statusCode: string, template: string, selectionPattern?: string) => ({
-      statusCode,
-      ...(selectionPattern !== undefined && { selectionPattern }),
-      responseTemplates: { 'application/json': template },
-      responseParameters: { [ORIGIN]: `'${api.allowedOrigin}'` },
-    });
-    return new AwsIntegration({
-      service: 'kinesis',
-      action: 'PutRecords',
-      integrationHttpMethod: 'POST',
-      options: {
-        credentialsRole: role,
-        passthroughBehavior: PassthroughBehavior.NEVER,
-        requestParameters: { 'integration.request.header.Content-Type': "'application/x-amz-json-1.1'" },
-        requestTemplates,
-        integrationResponses: [
-          reply('200', PUT_RECORDS_REPLY),
-          reply('400', REFUSED_REPLY, '4\\d{2}'),
-          reply('503', FAILED_REPLY, '5\\d{2}'),
-        ],
-      },
+      methodResponses: ['200', '400', '503'].map((statusCode) => ({
+        statusCode,
+        responseParameters: { [origin]: true },
+      })),
     });
   }
 

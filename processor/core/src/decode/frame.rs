@@ -6,7 +6,7 @@
 //! 2. JSON texts, however each is printed, with or without newlines between them. Two kinds of
 //!    object hold other records ([`container`]): a batch of a CloudWatch Logs subscription and the
 //!    body that the QoS sample's players post;
-//! 3. else lines, of which a CMCD report is one.
+//! 3. else lines.
 //!
 //! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into stretches
 //! that are read as records are.)
@@ -29,8 +29,6 @@ mod tests;
 pub use container::room_of;
 pub use cut::{is_blank, pieces, record_end};
 
-use super::cmcd;
-use super::field::Fields;
 use super::flat::Flat;
 use super::json::{self, Fault};
 use super::reject::{Reason, Rejection};
@@ -205,9 +203,6 @@ impl Decoder {
                     is_first = false;
                 }
                 _ => {
-                    if let Some(length) = self.report(text, context, each)? {
-                        return Ok(at + length + 1);
-                    }
                     let end = refused_end(data, at, valid, found.ok());
                     let is_all = start == 0 && is_first && space(&data[end..]) == data.len() - end;
                     let rejection = self.why_refused(&data[at..end], found, context);
@@ -217,25 +212,6 @@ impl Decoder {
             }
         }
         Ok(at)
-    }
-
-    /// Hands out what the line says that `text` begins with, if it is a CMCD report; its length.
-    fn report<E>(
-        &self,
-        text: &str,
-        context: &Context<'_>,
-        each: Each<'_, E>,
-    ) -> Result<Option<usize>, E> {
-        let line = first_line(text);
-        if line.len() > self.limits.max_line_bytes {
-            return Ok(None);
-        }
-        let Context { arrival, room } = *context;
-        let fields = Fields { record: "a CMCD report", arrival, room, limits: &self.limits };
-        let Some(sample) = cmcd::sample(line, fields) else { return Ok(None) };
-        let decoded = sample.map(Event::Player);
-        each(line.as_bytes(), decoded.as_ref())?;
-        Ok(Some(line.len()))
     }
 
     /// Hands out what a whole value says.
@@ -349,7 +325,7 @@ fn value(text: &str) -> Result<(usize, Behind), Fault> {
 }
 
 /// Returns where a stretch ends that is refused: at the end of a line, with no whole value on the
-/// next, nor a report.
+/// next.
 fn refused_end<'a>(
     data: &'a [u8],
     at: usize,
@@ -364,21 +340,12 @@ fn refused_end<'a>(
         }
         let begins = matches!(data.get(next), Some(b'{' | b'['));
         let is_whole = |behind| behind != Behind::Garbage;
-        let text = valid.at(data, next);
-        if begins && value(text).is_ok_and(|(_, behind)| is_whole(behind)) {
-            break;
-        }
-        if !begins && cmcd::is_report(first_line(text)) {
+        if begins && value(valid.at(data, next)).is_ok_and(|(_, behind)| is_whole(behind)) {
             break;
         }
         end = line_end(data, next);
     }
     end
-}
-
-/// Returns the line that a text begins with.
-fn first_line(text: &str) -> &str {
-    text.split('\n').next().unwrap_or_default()
 }
 
 /// Returns where the line ends that holds `at`: its newline or the end of the data.
