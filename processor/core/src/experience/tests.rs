@@ -29,7 +29,8 @@ fn a_value_is_found_in_any_letter_case_and_else_it_is_other() {
     };
     assert_eq!(value(Dimension::Country, "jp"), Some("JP"));
     assert_eq!(value(Dimension::Country, "uS"), Some("US"));
-    for unknown in ["DE", "OTHER", "", &"x".repeat(33)] {
+    let long = "x".repeat(33);
+    for unknown in ["DE", "OTHER", "", &long] {
         assert_eq!(value(Dimension::Country, unknown), Some(OTHER), "{unknown}");
     }
     assert_eq!(value(Dimension::Cdn, "akamai"), None, "no list");
