@@ -28,6 +28,8 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
 
+use ivs_core::quality::Rule;
+
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config::Config;

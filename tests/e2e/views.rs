@@ -35,8 +35,7 @@ async fn an_hour_of_views_is_counted_exactly_whoever_dies() {
         .start();
     let (url, _endpoint) = endpoint.wait_for_ready();
     let mut workers: Vec<Running> = (0..3).map(|_| worker(&url, dir.path()).start()).collect();
-    let sender =
-        Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(&input).start();
+    let sender = Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(&input).start();
     let rows = dir.path().join("rows.ndjson");
     let mut counted = 0;
     for _ in 0..2 {
@@ -80,10 +79,8 @@ fn read_rows(url: &str, out: &Path) -> BTreeMap<(String, i64), Value> {
 fn parse(text: &str) -> BTreeMap<(String, i64), Value> {
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).unwrap();
-        let key = (
-            row["session_id"].as_str().unwrap().to_owned(),
-            row["window_start"].as_i64().unwrap(),
-        );
+        let key =
+            (row["session_id"].as_str().unwrap().to_owned(), row["window_start"].as_i64().unwrap());
         (key, row)
     };
     text.lines().map(row).collect()
@@ -125,13 +122,8 @@ async fn check_sessions(oracle: &Oracle, url: &str) {
         .filter_expression("#t = :zero")
         .expression_attribute_names("#t", "timestamp")
         .expression_attribute_values(":zero", AttributeValue::N("0".to_owned()));
-    let items: Vec<_> = scan
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<_, _>>()
-        .await
-        .unwrap();
+    let items: Vec<_> =
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap();
     let mut summaries: BTreeMap<String, _> =
         items.into_iter().map(|item| (item["sessionId"].as_s().unwrap().clone(), item)).collect();
     let sessions = oracle.sessions();

@@ -107,7 +107,8 @@ pub const COLUMNS: [Column; 48] = [
 /// `buffering_ms` and those after the quantiles), which are 0.
 #[must_use]
 pub fn cells<'a>(key: &'a WindowKey, agg: &'a WindowAgg) -> [Cell<'a>; COLUMNS.len()] {
-    let WindowAgg { viewers, bitrate, player_bitrate, chat_rate, latency, startup, views, .. } = agg;
+    let WindowAgg { viewers, bitrate, player_bitrate, chat_rate, latency, startup, views, .. } =
+        agg;
     let quantile = |of: &crate::sketch::Quantiles, p| whole(of.quantile_ms(p));
     [
         Cell::Text(Cow::Borrowed(&*key.session_id)),

@@ -445,13 +445,18 @@ impl Shard {
         self.forced = None;
         self.close_soon = false;
         self.flight_bytes = self.open.memory_bytes();
-        let closed =
-            std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), &self.config));
+        let closed = std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), &self.config));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);
         self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
         let (folded, mut objects, gaps) = closed.close(to);
         objects.hash_range = Some(self.range);
-        effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules.clone())));
+        effects.push(Effect::Prepare(Prepare::new(
+            folded,
+            objects,
+            gaps,
+            arrival,
+            self.rules.clone(),
+        )));
     }
 
     fn finish(&mut self, ending: Ending, effects: &mut Vec<Effect>) {

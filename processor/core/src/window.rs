@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::channel::SaidBy;
+use crate::experience::{Breakdown, Evidence, Score, Views, view_time_ms};
 use crate::fixed::FixedSum;
 use crate::merge::{Gauge, Merge, Range, Stat, Total};
-use crate::experience::{Breakdown, Evidence, Score, Views, view_time_ms};
 use crate::minute::Minute;
 use crate::sketch::{Distinct, Quantiles, ViewSketch};
 

@@ -99,7 +99,8 @@ pub(crate) fn breakdown(reader: Reader<'_>) -> Result<Breakdown, ItemError> {
         let dimension = dimension.ok_or_else(|| bad(format!("has `{name}`, no dimension")))?;
         let values = values.as_m().map_err(|_| bad(format!("has `{name}`, which is not a map")))?;
         for (value, figures) in values {
-            let slice = slice(figures).ok_or_else(|| bad(format!("has no figures of `{value}`")))?;
+            let slice =
+                slice(figures).ok_or_else(|| bad(format!("has no figures of `{value}`")))?;
             entries.push(((dimension, Arc::from(value.as_str())), slice));
         }
     }
@@ -188,7 +189,9 @@ mod tests {
             AttributeValue::M(
                 [(
                     "os".to_owned(),
-                    AttributeValue::M([("ios".to_owned(), AttributeValue::L(vec![slice("1")]))].into()),
+                    AttributeValue::M(
+                        [("ios".to_owned(), AttributeValue::L(vec![slice("1")]))].into(),
+                    ),
                 )]
                 .into(),
             ),

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use ivs_core::emit::{
     ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
     closed_window_events, minutes_needed, rule_events, session_datums, session_events,
-    stored_datums,
-    window_datums, windows_to_judge,
+    stored_datums, window_datums, windows_to_judge,
 };
 use ivs_core::epoch::Emission;
 use ivs_core::session::SummaryAgg;

@@ -339,9 +339,8 @@ fn views_come_to_every_end_there_is() {
             lives.entry(view.to_owned()).or_default().push(told);
         }
     }
-    let count = |ending: &str| {
-        lives.values().filter(|life| life.iter().any(|told| told == ending)).count()
-    };
+    let count =
+        |ending: &str| lives.values().filter(|life| life.iter().any(|told| told == ending)).count();
     for ending in ["failuretechnical", "failurebusiness", "error", "end", "end-"] {
         assert!(count(ending) > 0, "{ending} of {}", lives.len());
     }

@@ -150,7 +150,6 @@ impl Viewer {
         let rendition = if is_bad { LADDER[LADDER.len() - 1] } else { self.rendition };
         let state = match occasion {
             Occasion::Leaving => "ENDED",
-            Occasion::Regular if is_first => "PLAYING",
             Occasion::Regular if stalled => "BUFFERING",
             Occasion::Regular => "PLAYING",
         };
@@ -236,13 +235,7 @@ impl Viewer {
     }
 
     /// Keyed by player, so that one popular channel does not heat one shard.
-    fn produced(
-        &self,
-        channel: &Channel,
-        now_ms: i64,
-        line: Vec<u8>,
-        told: Told,
-    ) -> Produced {
+    fn produced(&self, channel: &Channel, now_ms: i64, line: Vec<u8>, told: Told) -> Produced {
         Produced {
             line,
             partition_key: player_id(self.player),

@@ -212,9 +212,8 @@ impl Tally {
 
     /// The score by the words of `docs/metrics.md`.
     pub(super) fn score(&self) -> Option<f64> {
-        let straight = |value: f64, good: f64, bad: f64| {
-            ((bad - value) / (bad - good)).clamp(0.0, 1.0)
-        };
+        let straight =
+            |value: f64, good: f64, bad: f64| ((bad - value) / (bad - good)).clamp(0.0, 1.0);
         let mean = |values: &[u64]| {
             let sum: u64 = values.iter().sum();
             (!values.is_empty()).then(|| sum as f64 / values.len() as f64)

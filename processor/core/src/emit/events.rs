@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use ivs_schemas::domain::{
-    AccountLimitBreached, ChatSpike, DomainEvent, MostAffected, QualityDegraded, QualityIssue, QualityRecovered,
-    RealTimeFailure, RealTimeIssue, SessionEnded, SessionFailed, SessionStarted, SessionSummary,
-    Subject, ViewerDrop,
+    AccountLimitBreached, ChatSpike, DomainEvent, MostAffected, QualityDegraded, QualityIssue,
+    QualityRecovered, RealTimeFailure, RealTimeIssue, SessionEnded, SessionFailed, SessionStarted,
+    SessionSummary, Subject, ViewerDrop,
 };
 use ivs_schemas::items::sessions::event_type;
 use jiff::Timestamp;

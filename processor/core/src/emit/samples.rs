@@ -55,7 +55,8 @@ impl Samples {
     /// Single events, a sample of 1 each; `None` of none.
     pub(super) fn of_events(events: u64) -> Option<Self> {
         let one = whole(1);
-        let all = || Self::Statistics { count: whole(events), sum: whole(events), min: one, max: one };
+        let all =
+            || Self::Statistics { count: whole(events), sum: whole(events), min: one, max: one };
         (events > 0).then(all)
     }
 

@@ -9,9 +9,9 @@ use ivs_schemas::domain::{DomainEvent, QualityIssue, RealTimeIssue};
 use proptest::prelude::*;
 
 use super::*;
-use crate::quality::default_rules;
 use crate::decode::{FactKind, Gauge, PlayerSample, PlayerState};
 use crate::fixed::FixedSum;
+use crate::quality::default_rules;
 use crate::session::testing::{app_end, app_start, at, breach, fact, number};
 use crate::session::{SessionFold, SummaryAgg, TimelineItem, milestones};
 use crate::window::{WindowAgg, WindowFold, WindowKey};

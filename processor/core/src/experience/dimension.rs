@@ -32,14 +32,8 @@ impl Dimension {
     /// How many there are.
     pub const COUNT: usize = 6;
     /// All of them, in order.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Device,
-        Self::Os,
-        Self::Country,
-        Self::PlayerVersion,
-        Self::Cdn,
-        Self::Rendition,
-    ];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Device, Self::Os, Self::Country, Self::PlayerVersion, Self::Cdn, Self::Rendition];
 
     /// Returns its name in rows and reports.
     #[must_use]
@@ -169,7 +163,8 @@ impl Dimensions {
         let mut values: Vec<(Dimension, Arc<str>)> = Vec::new();
         for dimension in Dimension::ALL {
             let listed = lists.values(dimension);
-            let is_own = |value: &&str| !value.eq_ignore_ascii_case(OTHER) && lowered(value).is_some();
+            let is_own =
+                |value: &&str| !value.eq_ignore_ascii_case(OTHER) && lowered(value).is_some();
             let mut own: Vec<&str> = listed.iter().map(String::as_str).filter(is_own).collect();
             own.sort_by_key(|value| value.to_ascii_lowercase());
             own.dedup_by(|a, b| a.eq_ignore_ascii_case(b));

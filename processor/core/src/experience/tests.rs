@@ -43,7 +43,8 @@ fn a_value_is_found_in_any_letter_case_and_else_it_is_other() {
 
 #[test]
 fn figures_come_back_and_broken_ones_do_not() {
-    let slice = Slice { records: 3, failures: 1, playing_ms: FixedSum(1_500_000), ..Slice::default() };
+    let slice =
+        Slice { records: 3, failures: 1, playing_ms: FixedSum(1_500_000), ..Slice::default() };
     assert_eq!(Slice::of_figures(&slice.figures()), Some(slice));
     let mut figures = slice.figures();
     figures[0] = FixedSum(1);

@@ -133,7 +133,9 @@ pub enum RuleError {
     #[error("two rules are called `{0}`: events tell them apart by name, so give one another")]
     Repeated(String),
     /// The minutes are no windows.
-    #[error("rule `{0}`: minutes is {1}, and windows are of five minutes: write 5, 10, 15 up to 60")]
+    #[error(
+        "rule `{0}`: minutes is {1}, and windows are of five minutes: write 5, 10, 15 up to 60"
+    )]
     Minutes(String, u32),
     /// The persistence cannot be met.
     #[error("rule `{0}`: {1} bad of {2} judgements cannot be: bad is 1 or more and at most of")]
@@ -236,11 +238,7 @@ impl Rule {
             Side::Above => (value > threshold, value <= recover),
             Side::Below => (value < threshold, value >= recover),
         };
-        if is_bad {
-            Some(true)
-        } else {
-            is_good.then_some(false)
-        }
+        if is_bad { Some(true) } else { is_good.then_some(false) }
     }
 
     /// Returns the smallest audience that is judged.

@@ -175,11 +175,7 @@ impl Spans {
             bad += u32::from(judgement == Some(true));
             good += u32::from(judgement == Some(false));
         }
-        if bad >= rule.bad {
-            Some(true)
-        } else {
-            (good >= rule.bad).then_some(false)
-        }
+        if bad >= rule.bad { Some(true) } else { (good >= rule.bad).then_some(false) }
     }
 
     fn judgement(&self, rule: &Rule, at: i64) -> Option<bool> {

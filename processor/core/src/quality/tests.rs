@@ -128,7 +128,8 @@ fn a_rule_that_cannot_be_followed_says_why() {
 #[test]
 fn figures_below_their_threshold_and_of_views_are_judged_too() {
     let at = |row: WindowAgg| -> Rows {
-        (0..2).flat_map(|w| (0..5).map(move |m| (w, m)))
+        (0..2)
+            .flat_map(|w| (0..5).map(move |m| (w, m)))
             .map(|(w, m)| (key(100 + w, m), row.clone()))
             .collect()
     };
@@ -179,7 +180,10 @@ fn who_suffers_most_is_named_and_never_the_rest() {
     .collect();
     let found = largest_excess(Figure::Rebuffering, &breakdown).unwrap();
     assert_eq!((found.dimension, &*found.value), (Dimension::Country, "BR"));
-    assert_eq!((found.of_problem.to_string(), found.of_audience.to_string()), ("0.5".into(), "0.05".into()));
+    assert_eq!(
+        (found.of_problem.to_string(), found.of_audience.to_string()),
+        ("0.5".into(), "0.05".into())
+    );
     assert_eq!(largest_excess(Figure::FrameRate, &breakdown), None);
     assert_eq!(largest_excess(Figure::StartFailures, &breakdown), None, "nobody failed");
     let even: Breakdown = [slice(Dimension::Os, "ios", 90, 10)].into_iter().collect();

@@ -139,7 +139,9 @@ fn decode<const LG: u8>(bytes: &[u8]) -> Result<Hll<LG>, SketchError> {
 }
 
 fn decode_coupons<const LG: u8>(
-    reader: &mut Reader<'_>, count: usize) -> Result<State, SketchError> {
+    reader: &mut Reader<'_>,
+    count: usize,
+) -> Result<State, SketchError> {
     if count == 0 || count > Hll::<LG>::MAX_COUPONS {
         return Err(SketchError::Invalid("coupon count"));
     }
@@ -154,7 +156,9 @@ fn decode_coupons<const LG: u8>(
 }
 
 fn decode_registers<const LG: u8>(
-    reader: &mut Reader<'_>, floor: u8) -> Result<State, SketchError> {
+    reader: &mut Reader<'_>,
+    floor: u8,
+) -> Result<State, SketchError> {
     let derived_bytes = 3 * size_of::<f64>() + size_of::<u32>();
     reader.slice(derived_bytes)?;
     let exceptions = reader.count()?;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::{WindowAgg, WindowKey};
-use crate::experience::{Dimensions, SliceSlots};
 use crate::channel::SaidBy;
 use crate::decode::{ChatMessage, Gauge, PlayerSample};
+use crate::experience::{Dimensions, SliceSlots};
 use crate::fixed::Fixed;
 use crate::merge::{Merge, Range};
 use crate::minute::Minute;

@@ -187,10 +187,7 @@ fn texts_are_borrowed_unless_they_have_escapes() {
 fn the_records_of_the_qos_sample() {
     let common = r#""user_id":"u","session_id":"p-9","client_platform":"web","is_live":true"#;
     let qos = |rest: &str| format!(r#"{{{common},"channel_watched":"chan",{rest}}}"#);
-    let base = || PlayerSample {
-        view_id: Some("p-9".into()),
-        ..sample("qos:chan", "chan", "p-9")
-    };
+    let base = || PlayerSample { view_id: Some("p-9".into()), ..sample("qos:chan", "chan", "p-9") };
     let started = Some(ViewEvent::Start);
     let cases = [
         (
@@ -262,11 +259,7 @@ fn the_records_of_the_qos_sample() {
         ),
         (
             r#""metric_type":"STOP","end_playback_position_sec":"12","event_time":1748779200000"#,
-            PlayerSample {
-                state: PlayerState::Ended,
-                view_event: Some(ViewEvent::End),
-                ..base()
-            },
+            PlayerSample { state: PlayerState::Ended, view_event: Some(ViewEvent::End), ..base() },
         ),
         (
             r#""metric_type":"QUALITY_CHANGED","client_platform":"ios","to_rendition_name":"480p""#,
