@@ -24,6 +24,8 @@ pub use set_aside::SetAside;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivs_core::quality::Rule;
+
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
 use crate::config::Config;
@@ -44,6 +46,8 @@ pub struct Sinks {
     pub outbox: outbox::Outbox,
     /// The closed windows that were judged.
     pub judged: Judged,
+    /// The rules by which closed windows are judged.
+    rules: Arc<[Rule]>,
     patience: Duration,
     /// Their statistics.
     pub stats: Arc<Stats>,
@@ -69,6 +73,7 @@ impl Sinks {
         Ok(Self {
             outbox,
             judged: Judged::default(),
+            rules: config.rules.0.clone().into(),
             patience: Duration::from_millis(config.outbox.patience_ms),
             rows: rows::RowSink::new(
                 clients.dynamodb.clone(),

@@ -18,6 +18,7 @@ mod refused;
 mod replay;
 mod resources;
 mod runtime_api;
+mod views;
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{Counts, Rows};
 use crate::decode::{DecodeLimits, Reason, Rejection};
+use crate::experience::Dimensions;
 use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
@@ -35,6 +36,9 @@ pub struct ShardConfig {
     pub archive: bool,
     /// The limits that decode applies.
     pub decode: DecodeLimits,
+    /// What views are broken down by; `None` leaves views and breakdowns out, as the version of the
+    /// logic before did.
+    pub dimensions: Option<Arc<Dimensions>>,
 }
 
 impl ShardConfig {
@@ -61,6 +65,7 @@ impl Default for ShardConfig {
             dedupe_max_ids: 1_000_000,
             archive: false,
             decode: DecodeLimits::default(),
+            dimensions: Some(Dimensions::shared()),
         }
     }
 }
