@@ -3,6 +3,7 @@
 //! Unknown keys are refused wherever they come from, so that a typing error never becomes a
 //! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
 
+mod breakdowns;
 mod chaos;
 mod layers;
 mod plain;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 
 use ivs_core::decode::DecodeLimits;
 use ivs_core::epoch::ShardConfig;
+use ivs_core::experience::AllowLists;
 use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
@@ -32,6 +34,9 @@ pub struct Config {
     pub worker: Worker,
     /// When epochs close, and what counts as a duplicate.
     pub epoch: Epoch,
+    /// The values of each dimension that rows are broken down by; the rest is `other`. An empty list
+    /// leaves its dimension out.
+    pub breakdowns: AllowLists,
     /// The two tables.
     pub tables: Tables,
     /// CloudWatch.
@@ -454,6 +459,7 @@ impl Config {
                 &format!("{key} is `{url}`: write http://HOST:PORT or https://HOST"),
             );
         }
+        problems.extend(breakdowns::problems(&self.breakdowns));
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems
@@ -471,6 +477,7 @@ pub(crate) fn shard_config(config: &Config) -> ShardConfig {
         dedupe_horizon_ms: epoch.dedupe_horizon_ms,
         archive: !config.objects.archive.is_empty(),
         decode: DecodeLimits { max_ahead_ms: epoch.max_ahead_ms, ..DecodeLimits::default() },
+        dimensions: Some(breakdowns::dimensions(&config.breakdowns)),
         ..ShardConfig::default()
     }
 }

@@ -82,6 +82,33 @@ pub struct SessionSummary {
     /// Rebuffering as a share of watch time, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuffer_ratio: Option<f64>,
+    /// Play requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_attempts: Option<u64>,
+    /// Views that started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_starts: Option<u64>,
+    /// Views that could not start because something broke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_failures_technical: Option<u64>,
+    /// Views that could not start, and should not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_failures_business: Option<u64>,
+    /// Play requests that neither started nor failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exits_before_start: Option<u64>,
+    /// Views that broke off after their start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playback_failures: Option<u64>,
+    /// Views that ended otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views_ended: Option<u64>,
+    /// Time with the picture on, milliseconds over all views.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_time_ms: Option<f64>,
+    /// Score of the viewers' experience, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experience_score: Option<f64>,
     /// How often the ingest starved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starvation_count: Option<u64>,

@@ -30,8 +30,11 @@ mod reject;
 mod slots;
 mod time;
 mod usual;
+mod view;
 
-pub use event::{ChatMessage, Event, Gauge, PlayerSample, PlayerState, is_made_up};
+pub use event::{
+    ChatMessage, Event, Gauge, Labels, PlayerSample, PlayerState, ViewEvent, is_made_up,
+};
 pub use fact::{
     AdBreak, AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach, Recording,
     RecordingPhase, StageEvent,

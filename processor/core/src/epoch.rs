@@ -119,7 +119,7 @@ impl Shard {
             (Some(to), Some(stored)) => Rules::read(stored, to)?,
             _ => ours,
         };
-        let config = rules.into_config(config);
+        let config = rules.in_config(config);
         Ok(Self {
             forced: resume.pending,
             reopens: rules != ours,
@@ -130,7 +130,7 @@ impl Shard {
             waiting: VecDeque::new(),
             decoder: Decoder::new(config.decode),
             dedupe: Dedupe::new(config.dedupe_horizon_ms, config.dedupe_max_ids),
-            open: OpenEpoch::after(resume.checkpoint, config.archive),
+            open: OpenEpoch::after(resume.checkpoint, &config),
             flight: None,
             flight_bytes: 0,
             ending: None,
@@ -451,7 +451,7 @@ impl Shard {
         self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
         let (folded, mut objects, gaps) = closed.close(to);
         objects.hash_range = Some(self.range);
-        effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules)));
+        effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules.clone())));
     }
 
     fn finish(&mut self, ending: Ending, effects: &mut Vec<Effect>) {

@@ -16,6 +16,7 @@ pub mod csv;
 pub mod decode;
 pub mod emit;
 pub mod epoch;
+pub mod experience;
 pub mod fixed;
 pub mod fold;
 pub mod merge;

@@ -24,7 +24,7 @@ mod world;
 
 use std::sync::Arc;
 
-pub use ledger::{Ledger, Mismatch, StoredWindow, Totals, Window};
+pub use ledger::{Ledger, Mismatch, StoredWindow, Totals, Views, Window};
 use world::World;
 
 /// The settings of a generator.
@@ -134,6 +134,36 @@ pub struct BusEvent {
     pub time_ms: i64,
 }
 
+/// What a player's report tells of its view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewEvent {
+    /// The play request.
+    Attempt,
+    /// The first frame.
+    Start,
+    /// It could not start.
+    FailureTechnical,
+    /// It was not to start.
+    FailureBusiness,
+    /// It broke off.
+    Error,
+    /// It is over.
+    End,
+    /// It is over before it began.
+    ExitBeforeStart,
+}
+
+/// What a player's report tells, as far as the ledger counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// `bufferingMs`.
+    pub buffering_ms: u64,
+    /// `playingMs`.
+    pub playing_ms: Option<u64>,
+    /// `viewEvent`, with what goes with it.
+    pub event: Option<ViewEvent>,
+}
+
 /// The content of a line, as far as the ledger counts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sample {
@@ -148,8 +178,8 @@ pub enum Sample {
     Player {
         /// Session.
         session_id: Arc<str>,
-        /// `bufferingMs`.
-        buffering_ms: u64,
+        /// What it tells.
+        told: Told,
     },
     /// Something that happened; it belongs to no minute.
     Fact,

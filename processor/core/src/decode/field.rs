@@ -284,7 +284,7 @@ fn out_of_time(name: &'static str) -> Rejection {
 pub(super) fn ill_typed(name: &'static str, expected: &str, value: Value<'_>) -> Rejection {
     let found = match value {
         Value::Null => "null".to_owned(),
-        Value::Bool => "a boolean".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
         Value::Number(Some(number)) => format!("the number {number}"),
         Value::Number(None) => "a huge number".to_owned(),
         Value::Text(text) => format!("the string {}", excerpt(&text.get())),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::channel::SaidBy;
+use crate::experience::Evidence;
 use crate::fixed::FixedSum;
 use crate::merge::{Merge, Total};
 use crate::minute::Minute;
@@ -44,10 +45,8 @@ pub struct ComparedSpan {
     pub chat_rate: Total,
     /// Chat messages counted from the log.
     pub chat_messages: u64,
-    /// Time that players stalled, of records that tell played time too, milliseconds.
-    pub stalled_ms: FixedSum,
-    /// Time that players played or stalled, milliseconds.
-    pub watched_ms: FixedSum,
+    /// What viewers saw.
+    pub seen: Evidence,
 }
 
 /// Returns the window that holds `time`, by its start.
@@ -109,8 +108,7 @@ impl ComparedSpan {
             frame_rate: Total::default(),
             chat_rate: Total::default(),
             chat_messages: 0,
-            stalled_ms: FixedSum::ZERO,
-            watched_ms: FixedSum::ZERO,
+            seen: Evidence::default(),
         }
     }
 
@@ -121,9 +119,7 @@ impl ComparedSpan {
         self.frame_rate.merge(&row.frame_rate.total);
         self.chat_rate.merge(&row.chat_rate.total);
         self.chat_messages.merge(&row.chat_messages);
-        self.stalled_ms += row.watch_buffering_ms;
-        self.watched_ms += row.playing_ms.sum;
-        self.watched_ms += row.watch_buffering_ms;
+        self.seen.merge(&row.evidence());
     }
 
     /// Returns the end of the window, exclusive.
@@ -149,8 +145,9 @@ impl ComparedSpan {
     /// Stalled time over watch time in percent; `None` without watch time.
     #[must_use]
     pub fn rebuffer_percent(&self) -> Option<FixedSum> {
-        (self.watched_ms.0 > 0)
-            .then(|| FixedSum(self.stalled_ms.0.saturating_mul(100_000_000) / self.watched_ms.0))
+        let stalled = self.seen.stalled_ms.0;
+        let watched = self.seen.playing_ms.0.saturating_add(stalled);
+        (watched > 0).then(|| FixedSum(stalled.saturating_mul(100_000_000) / watched))
     }
 }
 

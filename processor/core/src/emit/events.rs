@@ -155,6 +155,7 @@ fn session_summary(summary: &SummaryAgg) -> SessionSummary {
     let seconds = |time: EpochMs| time.0.div_euclid(1_000);
     let starvation = summary.starvation();
     let players = &summary.telemetry.players;
+    let views = &summary.views.views;
     SessionSummary {
         started_at: summary.started_at().map(seconds),
         ended_at: summary.ended_at().map(seconds),
@@ -165,6 +166,15 @@ fn session_summary(summary: &SummaryAgg) -> SessionSummary {
         total_chat_messages: summary.total_chat_messages().map(FixedSum::to_f64),
         avg_bitrate: summary.avg_bitrate_bps().map(FixedSum::to_f64),
         rebuffer_ratio: summary.rebuffer_ratio().map(FixedSum::to_f64),
+        view_attempts: views.known_attempts(),
+        view_starts: views.known(views.starts),
+        start_failures_technical: views.known(views.start_failures_technical),
+        start_failures_business: views.known(views.start_failures_business),
+        exits_before_start: summary.exits_before_start(),
+        playback_failures: views.known(views.playback_failures),
+        views_ended: views.known(views.ended),
+        view_time_ms: summary.view_time_ms().map(FixedSum::to_f64),
+        experience_score: summary.score().map(|score| score.score.to_f64()),
         starvation_count: Some(starvation.count),
         starvation_seconds: Some(FixedSum(i128::from(starvation.closed_ms) * 1_000).to_f64()),
     }

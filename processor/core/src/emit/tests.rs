@@ -52,6 +52,9 @@ fn player(channel: &str, time: EpochMs, player: i64, latency_ms: i64) -> PlayerS
         startup_ms: None,
         error_code: None,
         error_count: number(latency_ms % 4),
+        view_id: None,
+        view_event: None,
+        labels: Default::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::flight::{Answer, Commit, Emit, Prepare, PutRows, Store};
 use super::open::Rejected;
 use super::{Counts, Rows};
 use crate::decode::DecodeLimits;
+use crate::experience::Dimensions;
 use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
@@ -36,6 +37,9 @@ pub struct ShardConfig {
     pub archive: bool,
     /// The limits that decode applies.
     pub decode: DecodeLimits,
+    /// What views are broken down by; `None` leaves views and breakdowns out, as releases before 0.3
+    /// did.
+    pub dimensions: Option<Arc<Dimensions>>,
 }
 
 impl ShardConfig {
@@ -62,6 +66,7 @@ impl Default for ShardConfig {
             dedupe_max_ids: 1_000_000,
             archive: false,
             decode: DecodeLimits::default(),
+            dimensions: Some(Dimensions::shared()),
         }
     }
 }

@@ -1,17 +1,23 @@
 //! The rules by which an epoch is made: a prepared one is closed by the rules that began it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::ShardConfig;
 use crate::decode::DecodeLimits;
+use crate::experience::{AllowLists, Dimensions};
 
 /// The version of what decoding, folding and merging make of a record. Raise it with every change
 /// by which the same records give other rows, other duplicates or other rejects.
-pub const LOGIC: u32 = 2;
+pub const LOGIC: u32 = 3;
+/// The version before, which made the same of records except views and breakdowns: an epoch of it is
+/// closed without them.
+const WITHOUT_VIEWS: u32 = 2;
 
 /// The rules on which the rows of an epoch depend besides its records. Stored beside the pending
 /// checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rules {
     /// See [`LOGIC`].
@@ -26,6 +32,10 @@ pub struct Rules {
     pub max_expanded_bytes: usize,
     /// See [`DecodeLimits::max_ahead_ms`].
     pub max_ahead_ms: i64,
+    /// What views are broken down by; `None` stands for the default lists of this version, so that
+    /// a lease stays small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breakdowns: Option<AllowLists>,
 }
 
 /// An epoch was prepared by rules that this build cannot follow.
@@ -64,19 +74,22 @@ impl Rules {
     pub fn of(config: &ShardConfig) -> Self {
         // Taken apart, so that a new limit of decode must be thought of here.
         let DecodeLimits { max_line_bytes, max_expanded_bytes, max_ahead_ms } = config.decode;
+        let lists = config.dimensions.as_ref().map(|dimensions| dimensions.lists());
         Self {
-            logic: LOGIC,
+            logic: if lists.is_some() { LOGIC } else { WITHOUT_VIEWS },
             dedupe_horizon_ms: config.dedupe_horizon_ms,
             dedupe_max_ids: config.dedupe_max_ids,
             max_line_bytes,
             max_expanded_bytes,
             max_ahead_ms,
+            breakdowns: lists.filter(|lists| **lists != AllowLists::default()).cloned(),
         }
     }
 
     /// Returns the configuration with these rules in it.
-    pub(super) fn into_config(self, config: &ShardConfig) -> ShardConfig {
+    pub(super) fn in_config(&self, config: &ShardConfig) -> ShardConfig {
         ShardConfig {
+            dimensions: (self.logic != WITHOUT_VIEWS).then(|| self.dimensions(config)),
             dedupe_horizon_ms: self.dedupe_horizon_ms,
             dedupe_max_ids: self.dedupe_max_ids,
             decode: DecodeLimits {
@@ -88,10 +101,17 @@ impl Rules {
         }
     }
 
+    /// Returns the dimensions of these rules, those of the configuration if they are the same.
+    fn dimensions(&self, config: &ShardConfig) -> Arc<Dimensions> {
+        let lists = self.breakdowns.clone().unwrap_or_default();
+        let ours = config.dimensions.as_ref().filter(|ours| *ours.lists() == lists);
+        ours.map_or_else(|| Arc::new(Dimensions::new(lists)), Arc::clone)
+    }
+
     /// Returns the rules as stored: a small JSON object.
     #[must_use]
-    pub fn to_bytes(self) -> Vec<u8> {
-        serde_json::to_vec(&self).expect("numbers are JSON")
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and texts are JSON")
     }
 
     /// Reads the stored rules of the epoch that ends at `to`.
@@ -99,14 +119,14 @@ impl Rules {
         let rules: Self = serde_json::from_slice(stored).map_err(|error| {
             // A newer version may say more than this one knows; its number comes first.
             match logic_of(stored) {
-                Some(theirs) if theirs != LOGIC => {
+                Some(theirs) if theirs != LOGIC && theirs != WITHOUT_VIEWS => {
                     ForeignRules::Logic { to: to.to_string(), theirs }
                 }
                 _ => ForeignRules::Unreadable { to: to.to_string(), problem: error.to_string() },
             }
         })?;
         match rules.logic {
-            LOGIC => Ok(rules),
+            LOGIC | WITHOUT_VIEWS => Ok(rules),
             theirs => Err(ForeignRules::Logic { to: to.to_string(), theirs }),
         }
     }

@@ -18,7 +18,7 @@ fn of(players: impl Iterator<Item = u64>) -> Distinct {
 
 /// Returns the library's sketch of the same values.
 fn library(players: impl Iterator<Item = u64>) -> HllSketch {
-    let mut sketch = HllSketch::new(LG_REGISTERS, HllType::Hll4).unwrap();
+    let mut sketch = HllSketch::new(Distinct::LG_REGISTERS, HllType::Hll4).unwrap();
     for n in players {
         sketch.update(raw_bytes::from_string(player(n)));
     }
@@ -34,7 +34,7 @@ fn the_hash_is_the_librarys_for_every_length() {
     for length in 1..70 {
         let text = "Grüße, p-0123456789abcdef".repeat(3);
         let text: String = text.chars().take(length).collect();
-        let mut theirs = HllSketch::new(LG_REGISTERS, HllType::Hll4).unwrap();
+        let mut theirs = HllSketch::new(Distinct::LG_REGISTERS, HllType::Hll4).unwrap();
         theirs.update(raw_bytes::from_str(&text));
         let mut ours = Distinct::default();
         ours.insert_all(&mut vec![Coupon::of(&text)]);
@@ -44,7 +44,7 @@ fn the_hash_is_the_librarys_for_every_length() {
 
 #[test]
 fn the_library_reads_small_sets_and_agrees() {
-    for count in [1, 2, 7, 8, 24, 25, 100, 1_000, 3_000, MAX_COUPONS as u64] {
+    for count in [1, 2, 7, 8, 24, 25, 100, 1_000, 3_000, Distinct::MAX_COUPONS as u64] {
         let ours = of(0..count);
         assert_eq!(ours.estimate(), count);
         let read = HllSketch::deserialize(&ours.to_bytes().unwrap()).unwrap();
@@ -71,7 +71,7 @@ fn the_library_reads_registers_and_agrees() {
 #[test]
 fn the_library_unites_ours_with_its_own() {
     let ours = of(0..6_000);
-    let mut union = HllUnion::new(LG_REGISTERS).unwrap();
+    let mut union = HllUnion::new(Distinct::LG_REGISTERS).unwrap();
     union.update(&HllSketch::deserialize(&ours.to_bytes().unwrap()).unwrap());
     union.update(&library(3_000..20_000));
     let all = union.to_sketch(HllType::Hll8).composite_estimate();
@@ -159,7 +159,7 @@ proptest! {
         head in prop::collection::vec(any::<u8>(), 0..80),
         mode in 0_u8..4,
     ) {
-        let mut bytes = vec![2 + mode, 1, 7, LG_REGISTERS, 3, 8, 2, mode];
+        let mut bytes = vec![2 + mode, 1, 7, Distinct::LG_REGISTERS, 3, 8, 2, mode];
         bytes.extend(head);
         if let Ok(sketch) = Distinct::from_bytes(&bytes) {
             prop_assert_eq!(sketch.to_bytes(), Some(bytes));
