@@ -23,7 +23,10 @@ run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 test: setup ## every test of the workspace, the simulator's 22,000 seeds included
 	SIM_START=$(START) $(CARGO) test --locked --workspace
 
-page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
+PLAYERS = target/players
+page: setup ## pages in headless Chromium, which must be there (Debian: apt install chromium); needs Node
+	@test -d $(PLAYERS)/node_modules/hls.js || \
+	  npm install --no-audit --no-fund --silent --prefix $(PLAYERS) hls.js@1.7.4
 	$(CARGO) test --locked --workspace --test page
 
 check: fmt-check lint test independent page web cdk deploy-test onprem ## what CI runs

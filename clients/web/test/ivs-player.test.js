@@ -112,7 +112,7 @@ test('a report has what the schema requires and nothing that it does not know', 
   const { player, told } = watch();
   player.enter(SDK.PlayerState.PLAYING);
   for (const event of told) {
-    for (const name of SCHEMA.required) assert.ok(name in event, name);
+    for (const name of [...SCHEMA.required, 'eventId']) assert.ok(name in event, name);
     for (const name of Object.keys(event)) assert.ok(name in SCHEMA.properties, name);
   }
   assert.equal('latencyMs' in told[0], false, 'latency is not known before the picture');
