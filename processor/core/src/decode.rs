@@ -12,10 +12,12 @@
 //! | IVS Chat log | `event_timestamp`, `type` `MESSAGE` or `EVENT` | [`Event::Chat`] |
 //! | IVS QoS sample | `metric_type` `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED`, `STOP` | [`Event::Player`] |
 //! | IVS QoS sample | any other `metric_type` | [`Event::Fact`], counted and no more |
+//! | CMCD | a line that is no JSON text and has `sid`, or a query with it | [`Event::Player`] |
 //! | player telemetry | `type` `player_telemetry` | [`Event::Player`] |
 
 mod application;
 mod chat;
+mod cmcd;
 mod envelope;
 mod event;
 mod fact;

@@ -57,6 +57,12 @@ impl<'a> Text<'a> {
         Self { raw, escaped: false }
     }
 
+    /// Returns a string that may have escapes.
+    #[inline(always)]
+    pub(super) fn of_raw(raw: &'a str) -> Self {
+        Self { raw, escaped: raw.contains('\\') }
+    }
+
     /// Returns the text if it has no escapes.
     #[inline(always)]
     pub(super) fn plain(self) -> Option<&'a str> {
