@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod commands;
+mod crowd;
 mod domain;
 mod enhanced;
 mod fleet;
@@ -16,7 +17,9 @@ mod process;
 mod refused;
 mod replay;
 mod resources;
+mod rolling;
 mod runtime_api;
+mod trimmed;
 
 use std::time::Duration;
 
