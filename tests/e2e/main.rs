@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod commands;
-mod crowd;
 mod domain;
 mod enhanced;
 mod fleet;
@@ -19,7 +18,6 @@ mod replay;
 mod resources;
 mod rolling;
 mod runtime_api;
-mod trimmed;
 
 use std::time::Duration;
 
