@@ -110,7 +110,7 @@ impl BufRead for Download {
             match self.chunks.blocking_recv() {
                 None => break,
                 Some(piece) => {
-                    self.current = piece.map_err(|error| io::Error::other(in_words(&error)))?
+                    self.current = piece.map_err(|error| io::Error::other(in_words(&error)))?;
                 }
             }
         }
