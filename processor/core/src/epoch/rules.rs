@@ -44,7 +44,7 @@ pub enum ForeignRules {
     /// Another version of the program prepared it.
     #[error(
         "the epoch up to {to} was prepared by version {theirs} of the processing rules and this \
-         worker has version {LOGIC}, which could count its records differently: let a worker of \
+         worker has version {ours}, which could count its records differently: let a worker of \
          the other release take the shard, it commits the epoch within seconds, or give the \
          epoch up with `leases seek`"
     )]
@@ -53,6 +53,8 @@ pub enum ForeignRules {
         to: String,
         /// The version on the lease.
         theirs: u32,
+        /// The version of this worker.
+        ours: u32,
     },
     /// The lease's words about it cannot be read.
     #[error(
@@ -76,7 +78,7 @@ impl Rules {
         let DecodeLimits { max_line_bytes, max_expanded_bytes, max_ahead_ms } = config.decode;
         let lists = config.dimensions.as_ref().map(|dimensions| dimensions.lists());
         Self {
-            logic: if lists.is_some() { LOGIC } else { WITHOUT_VIEWS },
+            logic: if lists.is_some() { config.logic } else { WITHOUT_VIEWS },
             dedupe_horizon_ms: config.dedupe_horizon_ms,
             dedupe_max_ids: config.dedupe_max_ids,
             max_line_bytes,
@@ -90,6 +92,7 @@ impl Rules {
     pub(super) fn in_config(&self, config: &ShardConfig) -> ShardConfig {
         ShardConfig {
             dimensions: (self.logic != WITHOUT_VIEWS).then(|| self.dimensions(config)),
+            logic: self.logic,
             dedupe_horizon_ms: self.dedupe_horizon_ms,
             dedupe_max_ids: self.dedupe_max_ids,
             decode: DecodeLimits {
@@ -114,22 +117,31 @@ impl Rules {
         serde_json::to_vec(self).expect("numbers and texts are JSON")
     }
 
-    /// Reads the stored rules of the epoch that ends at `to`.
-    pub(super) fn read(stored: &[u8], to: super::Position) -> Result<Self, ForeignRules> {
+    /// Reads the stored rules of the epoch that ends at `to`, for a worker of the version `ours`.
+    pub(super) fn read(
+        stored: &[u8],
+        to: super::Position,
+        ours: u32,
+    ) -> Result<Self, ForeignRules> {
         let rules: Self = serde_json::from_slice(stored).map_err(|error| {
             // A newer version may say more than this one knows; its number comes first.
             match logic_of(stored) {
-                Some(theirs) if theirs != LOGIC && theirs != WITHOUT_VIEWS => {
-                    ForeignRules::Logic { to: to.to_string(), theirs }
+                Some(theirs) if !can_follow(ours, theirs) => {
+                    ForeignRules::Logic { to: to.to_string(), theirs, ours }
                 }
                 _ => ForeignRules::Unreadable { to: to.to_string(), problem: error.to_string() },
             }
         })?;
         match rules.logic {
-            LOGIC | WITHOUT_VIEWS => Ok(rules),
-            theirs => Err(ForeignRules::Logic { to: to.to_string(), theirs }),
+            theirs if can_follow(ours, theirs) => Ok(rules),
+            theirs => Err(ForeignRules::Logic { to: to.to_string(), theirs, ours }),
         }
     }
+}
+
+/// Returns whether a worker of the version `ours` can close an epoch of the version `theirs`.
+fn can_follow(ours: u32, theirs: u32) -> bool {
+    theirs == ours || (ours == LOGIC && theirs == WITHOUT_VIEWS)
 }
 
 fn logic_of(stored: &[u8]) -> Option<u32> {
