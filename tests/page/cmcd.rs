@@ -14,10 +14,8 @@ use crate::devtools::Tab;
 use crate::process::{PATIENCE, Program, state};
 
 /// What `make page` installs.
-const HLS_JS: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../target/players/node_modules/hls.js/dist/hls.min.js"
-);
+const HLS_JS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/players/node_modules/hls.js/dist/hls.min.js");
 
 const PAGE: &str = r#"<!doctype html><title>Player</title><video muted></video>
 <script src="/hls.js"></script>
@@ -32,7 +30,8 @@ hls.attachMedia(video);
 video.play();
 </script>"#;
 
-const STREAM: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\nlevel.m3u8\n";
+const STREAM: &str =
+    "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\nlevel.m3u8\n";
 
 const LEVEL: &str = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.997,\n0.aac\n\
                      #EXTINF:1.997,\n1.aac\n#EXTINF:1.997,\n2.aac\n#EXT-X-ENDLIST\n";

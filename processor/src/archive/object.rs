@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 
 use super::ahead::Ahead;
 use super::decompress;
+use super::display;
 use super::format::{self, Format};
 use super::stored::{Counted, Download, Kept};
-use super::display;
 use crate::printable::OneLine;
 
 /// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is

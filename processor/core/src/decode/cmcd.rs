@@ -45,12 +45,8 @@ pub(super) fn read(
     }
     let (logged_at, text) = text(line)?;
     let report = Report::read(&text)?;
-    let fields = Fields {
-        record: "a CMCD report",
-        arrival: context.arrival,
-        room: context.room,
-        limits,
-    };
+    let fields =
+        Fields { record: "a CMCD report", arrival: context.arrival, room: context.room, limits };
     Some(event(&report, logged_at, fields))
 }
 

@@ -190,7 +190,8 @@ impl Decoder {
         while at < data.len() {
             let text = valid.at(data, at);
             let found = value(text);
-            if found.is_err() && is_first
+            if found.is_err()
+                && is_first
                 && let Some((line, report)) = self.cmcd(data, at, context)
             {
                 each(line, report.as_ref())?;

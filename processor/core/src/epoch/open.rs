@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 
 use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rejected, Rows, ShardConfig};
-use crate::decode::{Context, Decoder, Event, Reason, Rejection};
+use crate::decode::{Context, Decoder, Event, Rejection};
 use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::bucket::Bucket;
-use crate::fixed::FixedSum;
 use crate::experience::Evidence;
 use crate::merge::Merge as _;
 use crate::minute::MINUTE_MS;

@@ -58,9 +58,8 @@ impl<'a> Report<'a> {
 
 /// Returns a key and what follows it.
 fn key(text: &str) -> Option<(&str, &str)> {
-    let is_key = |byte: &u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(byte)
-    };
+    let is_key =
+        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(byte);
     let length = text.bytes().take_while(is_key).count();
     let starts = text.bytes().next()?.is_ascii_lowercase();
     starts.then(|| text.split_at(length))
