@@ -168,13 +168,14 @@ pub(crate) enum ViewTold {
 impl ViewTold {
     /// Half of the records tell nothing.
     pub(crate) fn of(id: u64) -> Option<Self> {
-        [Self::Attempt, Self::Start, Self::Failure, Self::Exit].get((id % 8) as usize).copied()
+        let all = [Self::Attempt, Self::Start, Self::Failure, Self::Exit];
+        usize::try_from(id % 8).ok().and_then(|at| all.get(at)).copied()
     }
 }
 
 /// One country that is listed, one that is not, and none.
 pub(crate) fn country(id: u64) -> Option<&'static str> {
-    ["JP", "AQ"].get((id % 3) as usize).copied()
+    usize::try_from(id % 3).ok().and_then(|at| ["JP", "AQ"].get(at)).copied()
 }
 
 /// Returns a line's bytes.

@@ -64,9 +64,9 @@ fn sample(session: u8, time: i64, player: u16, latency: Option<i64>) -> PlayerSa
         error_code: (time % 3 == 0).then_some("ErrorNetwork".into()),
         error_count: None,
         view_id: (time % 4 != 0).then(|| format!("v-{}", player / 2).into()),
-        view_event: VIEW_EVENTS.get(time.rem_euclid(11) as usize).copied(),
+        view_event: VIEW_EVENTS.get(place(time, 11)).copied(),
         labels: [
-            DEVICES.get(time.rem_euclid(5) as usize).map(|device| (*device).into()),
+            DEVICES.get(place(time, 5)).map(|device| (*device).into()),
             None,
             (time % 3 == 0).then_some("jp".into()),
             Some("1.2.3".into()),
@@ -74,6 +74,11 @@ fn sample(session: u8, time: i64, player: u16, latency: Option<i64>) -> PlayerSa
             None,
         ],
     }
+}
+
+/// Returns one of so many places.
+fn place(time: i64, places: i64) -> usize {
+    usize::try_from(time.rem_euclid(places)).unwrap()
 }
 
 const VIEW_EVENTS: [ViewEvent; 7] = [

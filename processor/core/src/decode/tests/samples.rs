@@ -183,11 +183,20 @@ fn texts_are_borrowed_unless_they_have_escapes() {
     assert_eq!(sample.player_id, Cow::<str>::Owned("p".to_owned()));
 }
 
+/// Returns a sample of a player of the QoS sample in which only the ids are set.
+fn qos_base() -> PlayerSample<'static> {
+    PlayerSample { view_id: Some("p-9".into()), ..sample("qos:chan", "chan", "p-9") }
+}
+
+fn assert_qos(members: &str, expected: PlayerSample<'_>) {
+    let common = r#""user_id":"u","session_id":"p-9","client_platform":"web","is_live":true"#;
+    let line = format!(r#"{{{common},"channel_watched":"chan",{members}}}"#);
+    assert_eq!(read(&line), Ok(Event::Player(expected)), "{members}");
+}
+
 #[test]
 fn the_records_of_the_qos_sample() {
-    let common = r#""user_id":"u","session_id":"p-9","client_platform":"web","is_live":true"#;
-    let qos = |rest: &str| format!(r#"{{{common},"channel_watched":"chan",{rest}}}"#);
-    let base = || PlayerSample { view_id: Some("p-9".into()), ..sample("qos:chan", "chan", "p-9") };
+    let base = qos_base;
     let started = Some(ViewEvent::Start);
     let cases = [
         (
@@ -217,28 +226,6 @@ fn the_records_of_the_qos_sample() {
                 r#""CloudFront-Is-Desktop-Viewer":false,"CloudFront-Viewer-Country":"JP""#
             ),
             PlayerSample { labels: labels("mobile", "JP", ""), ..base() },
-        ),
-        (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-1"#, base()),
-        (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":"-1""#, base()),
-        (
-            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-1","live_latency_ms":null"#,
-            base(),
-        ),
-        (
-            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"3""#,
-            PlayerSample { latency_ms: some("3000"), ..base() },
-        ),
-        (
-            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":3,"live_latency_ms":"2750""#,
-            PlayerSample { latency_ms: some("2750"), ..base() },
-        ),
-        (
-            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-250,"error_count":1"#,
-            PlayerSample { latency_below_zero: true, error_count: some("1"), ..base() },
-        ),
-        (
-            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-0.5""#,
-            PlayerSample { latency_below_zero: true, ..base() },
         ),
         // Clients repeat the time to the first frame in every summary, or say 0.
         (r#""metric_type":"PLAYBACK_SUMMARY","startup_latency_ms":812"#, base()),
@@ -270,7 +257,39 @@ fn the_records_of_the_qos_sample() {
         ),
     ];
     for (members, expected) in cases {
-        assert_eq!(read(&qos(members)), Ok(Event::Player(expected)), "{members}");
+        assert_qos(members, expected);
+    }
+}
+
+#[test]
+fn the_latencies_of_the_qos_sample() {
+    let base = qos_base;
+    let cases = [
+        (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-1"#, base()),
+        (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":"-1""#, base()),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-1","live_latency_ms":null"#,
+            base(),
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"3""#,
+            PlayerSample { latency_ms: some("3000"), ..base() },
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":3,"live_latency_ms":"2750""#,
+            PlayerSample { latency_ms: some("2750"), ..base() },
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-250,"error_count":1"#,
+            PlayerSample { latency_below_zero: true, error_count: some("1"), ..base() },
+        ),
+        (
+            r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-0.5""#,
+            PlayerSample { latency_below_zero: true, ..base() },
+        ),
+    ];
+    for (members, expected) in cases {
+        assert_qos(members, expected);
     }
 }
 
