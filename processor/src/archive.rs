@@ -11,7 +11,6 @@ pub(crate) mod segment;
 pub(crate) mod split;
 mod stored;
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -26,17 +25,4 @@ fn display(path: &Path) -> String {
         }
     }
     text
-}
-
-/// Returns a text without control characters, which a terminal would obey: names of files and what
-/// stands in them come from anybody.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = |one: char| match one.is_control() {
-        true => one.escape_default().to_string(),
-        false => one.to_string(),
-    };
-    Cow::Owned(text.chars().map(escaped).collect())
 }

@@ -18,7 +18,6 @@ mod leases;
 #[cfg(feature = "local")]
 pub mod local;
 mod logging;
-pub(crate) mod printable;
 pub mod record;
 mod replay;
 mod report;
@@ -39,13 +38,13 @@ use crate::cloud;
 use crate::config::{Config, ConfigError, load};
 use crate::items::pages::ReadError;
 use crate::ops::OpsError;
+use crate::printable::{self, Printable};
 use cli::{Cli, Command};
 pub(crate) use failure::DataError;
 #[cfg(feature = "local")]
 pub(crate) use failure::UsageError;
 use failure::usable;
 use ivs_core::report::PeriodError;
-use printable::Printable;
 
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -170,7 +169,8 @@ fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
         let fields = json!({ "message": text, "exitCode": code });
         let now = crate::clock::now();
         let time = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().to_string();
-        eprintln!("{}", json!({ "timestamp": time, "level": "ERROR", "fields": fields }));
+        let line = json!({ "timestamp": time, "level": "ERROR", "fields": fields });
+        eprintln!("{}", printable::json(&line).unwrap_or_default());
     } else {
         eprintln!("ivs-processor: {}", Printable(text));
     }

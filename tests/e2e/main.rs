@@ -17,6 +17,7 @@ mod readme;
 mod refused;
 mod replay;
 mod resources;
+mod rolling;
 mod runtime_api;
 
 use std::time::Duration;

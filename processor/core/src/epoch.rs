@@ -34,10 +34,10 @@ use bytes::Bytes;
 pub use dedupe::{Dedupe, EventId};
 pub use flight::{Answer, Commit, Effect, Emit, Input, Prepare, PutRows, Store};
 pub use message::{
-    ElapsedMs, Emission, Ending, Footprint, Objects, ReadFrom, Rejected, Resume, ShardConfig,
-    StoredRows,
+    ElapsedMs, Emission, Ending, Footprint, LOGIC, Objects, ReadFrom, Rejected, Resume,
+    ShardConfig, StoredRows,
 };
-pub use rules::{ForeignRules, LOGIC, Rules};
+pub use rules::{ForeignRules, Rules};
 
 use crate::decode::{Decoder, Rejection};
 pub use crate::fold::{Counts, Rows};
@@ -115,7 +115,7 @@ impl Shard {
     ) -> Result<Self, ForeignRules> {
         let ours = Rules::of(config);
         let rules = match (resume.pending, &resume.pending_rules) {
-            (Some(to), Some(stored)) => Rules::read(stored, to)?,
+            (Some(to), Some(stored)) => Rules::read(stored, to, ours.logic)?,
             _ => ours,
         };
         let config = rules.into_config(config);
@@ -450,6 +450,7 @@ impl Shard {
         self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
         let (folded, mut objects, gaps) = closed.close(to);
         objects.hash_range = Some(self.range);
+        objects.first_arrival = self.flight.unwrap_or_default();
         effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules)));
     }
 

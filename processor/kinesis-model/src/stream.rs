@@ -47,7 +47,7 @@ const LOW_LIMIT: u128 = 100_000_000_000_000_000_000_000_000_000_000_000_000;
 /// assert!(number("9")? < number("10")?);
 /// # Ok::<(), kinesis_model::SequenceNumberError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SequenceNumber {
     high: u128,
     low: u128,
@@ -104,6 +104,13 @@ impl SequenceNumber {
 impl From<u128> for SequenceNumber {
     fn from(value: u128) -> Self {
         Self { high: value / LOW_LIMIT, low: value % LOW_LIMIT }
+    }
+}
+
+impl fmt::Debug for SequenceNumber {
+    /// As Kinesis writes it: logs show it, and people look for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

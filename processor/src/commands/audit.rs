@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::cloud;
 use crate::config::Config;
+use crate::printable::{OneLine, Printable};
 use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::progress::show_while;
@@ -36,7 +37,7 @@ pub(crate) async fn run(config: &Config, args: &AuditArgs) -> ExitCode {
     match compare(config, args).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("ivs-processor: {error:#}");
+            eprintln!("ivs-processor: {}", Printable(format!("{error:#}")));
             ExitCode::from(UNPROVEN)
         }
     }
@@ -63,7 +64,7 @@ async fn compare(config: &Config, args: &AuditArgs) -> anyhow::Result<u8> {
     };
     let (verdict, incomplete) = show_while(progress, args.how.json, comparing).await?;
     for problem in &incomplete {
-        eprintln!("ivs-processor: {problem}");
+        eprintln!("ivs-processor: {}", OneLine(problem));
     }
     report(&verdict, incomplete.len(), args, progress.rows.load(Relaxed));
     Ok(match (verdict.is_right(), incomplete.is_empty()) {

@@ -30,3 +30,17 @@ pub(super) fn usable(
     ))
     .into())
 }
+
+/// Refuses to call it a success when a part of the input was left out; each was named before.
+#[cfg(feature = "local")]
+pub(super) fn all_sent(sent: &crate::producer::input::Sent) -> anyhow::Result<()> {
+    let damaged = sent.problems.len();
+    anyhow::ensure!(damaged == 0, "{damaged} objects could not be read to their ends");
+    match sent.too_large {
+        0 => Ok(()),
+        records => Err(DataError(format!(
+            "{records} records are larger than the stream takes and were left out; the rest was sent"
+        ))
+        .into()),
+    }
+}

@@ -21,6 +21,7 @@ pub(super) use args::ReplayArgs;
 use super::DataError;
 use crate::cloud;
 use crate::config::Config;
+use crate::printable::OneLine;
 use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::output::Output;
@@ -108,7 +109,7 @@ fn problems(computed: &Computed) -> anyhow::Result<()> {
         eprintln!("ivs-processor: {damage}");
     }
     for gap in &computed.gaps {
-        eprintln!("ivs-processor: {gap}");
+        eprintln!("ivs-processor: {}", OneLine(gap));
     }
     let (damaged, gaps) = (computed.damages.len(), computed.gaps.len());
     anyhow::ensure!(

@@ -11,9 +11,16 @@ use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
 
+/// The version of what decoding, folding and merging make of a record. Raise it with every change
+/// by which the same records give other rows, other duplicates or other rejects.
+pub const LOGIC: u32 = 2;
+
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
+    /// The version of the processing rules that epochs are prepared under: [`LOGIC`], if this is
+    /// not to pose as another release.
+    pub logic: u32,
     /// An epoch closes this long after its first record was read, or sooner: see `phase_ms`.
     pub interval_ms: i64,
     /// Epochs close when the driver's time is a multiple of the interval plus this, so that those
@@ -52,6 +59,7 @@ impl ShardConfig {
 impl Default for ShardConfig {
     fn default() -> Self {
         Self {
+            logic: LOGIC,
             interval_ms: 60_000,
             phase_ms: None,
             max_rows: 20_000,
@@ -130,8 +138,8 @@ pub struct Objects {
     pub from: Option<Position>,
     /// The epoch's end.
     pub to: Position,
-    /// Arrival of the epoch's first record: names the archive folder, so that a second write of
-    /// the same epoch is the same write.
+    /// Arrival of the epoch's first record, or of the last one before an epoch without any: names the
+    /// archive folder, so that a second write of the same epoch is the same write.
     pub first_arrival: EpochMs,
     /// Records of which something was refused, in order.
     pub rejected: Vec<Rejected>,
@@ -139,6 +147,9 @@ pub struct Objects {
     pub segment: Vec<Record>,
     /// The shard's hash keys, which a replay of the segment needs to judge aggregates.
     pub hash_range: Option<HashRange>,
+    /// Whatever the shard held after the epoch's end is gone unread, and the shard with it: no later
+    /// segment will show that hole.
+    pub end_is_lost: bool,
 }
 
 /// A record of which something was refused: kept whole and once, whatever the number of its lines,

@@ -1,5 +1,7 @@
 //! Why a fleet does not start.
 
+use aws_sdk_kinesis::primitives::DateTime;
+
 use crate::config::{ConfigError, FleetConfig};
 use crate::store::StoreError;
 use crate::sync::listing::CallError;
@@ -26,8 +28,10 @@ pub enum FleetError {
     /// The leases belong to an earlier stream of the same name: its positions mean nothing here.
     /// Delete the lease table, or use another one.
     #[error(
-        "stream `{stream}` was created at {created} ms, but lease table `{table}` belongs to one \
-         created at {leased} ms; delete the table or use another"
+        "stream `{stream}` was created at {}, but lease table `{table}` belongs to one created at {}; \
+         delete the table or use another",
+        DateTime::from_millis(*.created),
+        DateTime::from_millis(*.leased)
     )]
     StreamRecreated {
         /// The stream.

@@ -5,6 +5,7 @@ use kinesis_fleet::{Lease, ShardId};
 use serde::Serialize;
 
 use crate::commands::text_table::count;
+use crate::printable::{self, OneLine};
 
 /// The leases could not be looked at, so nothing is known about them.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +51,11 @@ impl Outcome {
 /// Prints outcomes; an error unless all were done.
 pub(super) fn report(outcomes: &[Outcome], json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(outcomes)?);
+        println!("{}", printable::json(&outcomes)?);
     } else {
-        outcomes.iter().for_each(|outcome| println!("{}: {}", outcome.shard, outcome.says));
+        for Outcome { shard, says, .. } in outcomes {
+            println!("{}: {}", OneLine(shard), OneLine(says));
+        }
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.done).count();
     let all = count(outcomes.len(), "lease");
