@@ -5,11 +5,11 @@ use std::fmt::{self, Display, Write};
 
 use serde::Serialize;
 
-/// Shows a text of several lines with what a terminal would obey escaped, line feeds apart.
+/// A text of several lines, shown with what a terminal would obey escaped, line feeds apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printable<T>(pub(crate) T);
 
-/// Shows a text that belongs on one line: line feeds are escaped too, or it could pretend to be
+/// A text that belongs on one line: line feeds are escaped too, or it could pretend to be
 /// a line of ours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OneLine<T>(pub(crate) T);

@@ -34,10 +34,10 @@ use bytes::Bytes;
 pub use dedupe::{Dedupe, EventId};
 pub use flight::{Answer, Commit, Effect, Emit, Input, Prepare, PutRows, Store};
 pub use message::{
-    ElapsedMs, Emission, Ending, Footprint, Objects, ReadFrom, Rejected, Resume, ShardConfig,
-    StoredRows,
+    ElapsedMs, Emission, Ending, Footprint, LOGIC, Objects, ReadFrom, Rejected, Resume,
+    ShardConfig, StoredRows,
 };
-pub use rules::{ForeignRules, LOGIC, Rules};
+pub use rules::{ForeignRules, Rules};
 
 use crate::decode::{Decoder, Rejection};
 pub use crate::fold::{Counts, Rows};

@@ -60,12 +60,12 @@ pub(crate) fn chains(objects: Vec<Object>) -> (Vec<Chain>, Vec<Object>) {
     (chains.into_iter().map(chain).collect(), foreign)
 }
 
-/// What the name of an object of ours says.
+/// The meaning of an object's name.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     /// The records after a position, up to one.
     Segment(Option<Position>, Position),
-    /// What came behind all segments is lost.
+    /// The records behind all segments are lost.
     LostEnd,
 }
 

@@ -31,7 +31,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     let lines = text.lines().map(|line| line.split(" # ").next().unwrap_or_default());
     inline
         .chain(lines)
-        .map(|code| code.split_whitespace().collect::<Vec<_>>())
+        .map(|code| code.split_whitespace().filter(|word| *word != "&").collect::<Vec<_>>())
         .filter(|words| words.first() == Some(&"ivs-processor") && words.len() > 1)
         .map(|words| words.into_iter().map(value_of).collect())
         .collect()

@@ -190,7 +190,7 @@ async fn work(
     }
     match ledger {
         None => {
-            super::all_sent(&sent)?;
+            super::failure::all_sent(&sent)?;
             let most = snapshot.rejected_by_reason.iter().max_by_key(|(_, count)| *count);
             let most = most.map_or("", |(reason, _)| reason.as_str());
             super::usable(snapshot.read, snapshot.rejected, most, args.allow_rejects)

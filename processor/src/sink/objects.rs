@@ -245,7 +245,7 @@ mod tests {
         );
     }
 
-    /// What the reader of archives knows as such.
+    /// The reader of archives knows it as such.
     #[tokio::test]
     async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
         let dir = tempfile::tempdir().unwrap();

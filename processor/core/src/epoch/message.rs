@@ -12,10 +12,14 @@ use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
 
+/// The version of what decoding, folding and merging make of a record. Raise it with every change
+/// by which the same records give other rows, other duplicates or other rejects.
+pub const LOGIC: u32 = 3;
+
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
-    /// The version of the processing rules that epochs are prepared under: [`super::LOGIC`], if this is
+    /// The version of the processing rules that epochs are prepared under: [`LOGIC`], if this is
     /// not to pose as another release.
     pub logic: u32,
     /// An epoch closes this long after its first record was read, or sooner: see `phase_ms`.
@@ -59,7 +63,7 @@ impl ShardConfig {
 impl Default for ShardConfig {
     fn default() -> Self {
         Self {
-            logic: super::LOGIC,
+            logic: LOGIC,
             interval_ms: 60_000,
             phase_ms: None,
             max_rows: 20_000,

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ShardConfig;
+use super::message::{LOGIC, ShardConfig};
 use crate::decode::DecodeLimits;
 use crate::experience::{AllowLists, Dimensions};
+use kinesis_model::Position;
 
-/// The version of what decoding, folding and merging make of a record. Raise it with every change
-/// by which the same records give other rows, other duplicates or other rejects.
-pub const LOGIC: u32 = 3;
-/// The version before, which made the same of records except views and breakdowns: an epoch of it is
-/// closed without them.
+/// The version before [`LOGIC`], which made the same of records except views and breakdowns: an epoch
+/// of it is closed without them.
 const WITHOUT_VIEWS: u32 = 2;
 
 /// The rules on which the rows of an epoch depend besides its records. Stored beside the pending
@@ -20,7 +18,7 @@ const WITHOUT_VIEWS: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rules {
-    /// See [`LOGIC`].
+    /// See [`super::LOGIC`].
     pub logic: u32,
     /// See [`ShardConfig::dedupe_horizon_ms`].
     pub dedupe_horizon_ms: i64,
@@ -118,11 +116,7 @@ impl Rules {
     }
 
     /// Reads the stored rules of the epoch that ends at `to`, for a worker of the version `ours`.
-    pub(super) fn read(
-        stored: &[u8],
-        to: super::Position,
-        ours: u32,
-    ) -> Result<Self, ForeignRules> {
+    pub(super) fn read(stored: &[u8], to: Position, ours: u32) -> Result<Self, ForeignRules> {
         let rules: Self = serde_json::from_slice(stored).map_err(|error| {
             // A newer version may say more than this one knows; its number comes first.
             match logic_of(stored) {

@@ -163,7 +163,7 @@ async fn an_aggregate_is_put_as_its_user_records_each_with_its_own_keys() {
     world.endpoint.shutdown().await;
 }
 
-/// What a worker reads as several events is several here, with ids and keys that a second delivery
+/// Several events for a worker are several here, with ids and keys that a second delivery
 /// has again; what it would refuse is left to it, whole.
 #[tokio::test]
 async fn a_record_is_taken_apart_as_a_worker_would_do_it() {
@@ -232,7 +232,7 @@ async fn log_events_of_a_subscription_are_put_with_their_room() {
     assert_eq!(stored[0].0, "m1", "its key is its own");
     assert!(stored[0].1.contains(r#""room_id":"r""#), "{}", stored[0].1);
     assert_eq!(stored[1].1, "junk");
-    // Nothing is lost that is no batch: a worker says so and keeps it.
+    // Anything but a batch is kept too: a worker refuses it and says so.
     let none = json!({ "awslogs": { "data": "bm8=" } });
     assert_eq!(world.ask(none).await.unwrap()["statusCode"], 200);
     assert_eq!(world.stored().await.len(), 3);

@@ -95,7 +95,7 @@ struct Put<M: Merged> {
     parts: usize,
 }
 
-/// Puts that wait for a task. An epoch may ask for tens of thousands at once: each is made into an item
+/// The puts that wait for a task. An epoch may ask for tens of thousands at once: each is made into an item
 /// when its turn has come, or they would take a gigabyte (E8).
 #[derive(Debug)]
 struct Puts<M: Merged> {

@@ -1,4 +1,4 @@
-//! What a record is does not hang on how it is packed: alone, compressed, in an aggregate, in a batch
+//! A record is the same however it is packed: alone, compressed, in an aggregate, in a batch
 //! of log events, printed, among others.
 
 use std::io::Write as _;
