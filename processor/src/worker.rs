@@ -90,7 +90,7 @@ pub struct Outside {
     pub leases: LeaseStore,
     /// The stream, which is polled.
     pub stream: Arc<dyn ShardCalls>,
-    /// What epochs are written to.
+    /// Where epochs are written to.
     pub sinks: Backends,
 }
 

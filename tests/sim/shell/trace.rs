@@ -1,4 +1,4 @@
-//! What the workers say of their epochs: the lines that `check-trace` reads, taken as they are made.
+//! The lines that workers log of their epochs, which `check-trace` reads, taken as they are made.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
