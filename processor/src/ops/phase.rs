@@ -1,6 +1,6 @@
 //! Where a process stands in its life.
 
-use std::time::Instant;
+use crate::clock::Instant;
 
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! The state from which every answer of the page is made.
 
+use crate::clock::Instant;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use aws_calls::RetryPolicy;
 use tokio::sync::{Semaphore, watch};

@@ -14,13 +14,12 @@ use md5::{Digest as _, Md5};
 use object_store::path::Path;
 use serde_json::json;
 
-use super::calls::persist_object;
 use super::patience::Refused;
+use super::tries::persist_object;
 use super::upload::{self, Body};
 use super::{SetAside, SinkError, set_aside};
 use crate::archive::segment::LOST_END;
-use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config;
+use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
@@ -36,22 +35,15 @@ pub struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Opens the configured URLs.
-    ///
-    /// # Errors
-    /// Names the URL that cannot be used.
-    pub fn open(
-        objects: &config::Objects,
-        aws: &config::Aws,
+    /// Returns a sink that keeps rejects, and segments if there is an archive.
+    #[must_use]
+    pub fn new(
+        rejects: StoreUrl,
+        archive: Option<StoreUrl>,
         stream: &str,
         stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
-        let archive = match objects.archive.as_str() {
-            "" => None,
-            url => Some(StoreUrl::open(url, aws)?),
-        };
-        let rejects = StoreUrl::open(&objects.rejects, aws)?;
-        Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
+    ) -> Self {
+        Self { stream: Arc::from(stream), rejects, archive, stats }
     }
 
     /// Stores what an epoch leaves beside its rows. Each object is made while it is stored.
@@ -62,25 +54,29 @@ impl ObjectSink {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
             self.stats.note_rejects(shard, &objects.rejected);
+            let bytes = objects.rejected.iter().map(|record| record.data.len()).sum();
             let (shard, objects) = (shard.clone(), Arc::clone(objects));
             let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
-            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && !objects.segment.is_empty()
         {
+            let bytes = objects.segment.iter().map(|record| record.data.len()).sum();
             let objects = Arc::clone(objects);
             let body: Body =
                 Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
-            self.put(archive, &format!("{name}.ndjson.zst"), &body).await?;
+            self.put(archive, &format!("{name}.ndjson.zst"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && objects.end_is_lost
         {
             let name = lost_end_name(&self.stream, shard, objects.first_arrival, objects.to);
             let line = json!({ "shardId": shard.as_str(), "lostAfter": objects.to.to_string() });
+            let line = line.to_string();
+            let line_bytes = line.len();
             let body: Body = Arc::new(move |out| writeln!(out, "{line}"));
-            self.put(archive, &name, &body).await?;
+            self.put(archive, &name, &body, line_bytes).await?;
         }
         Ok(())
     }
@@ -100,8 +96,9 @@ impl ObjectSink {
         }
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         let body = set_aside::body(shard, objects.to, rows);
+        let bytes = body.len();
         let body: Body = Arc::new(move |out| out.write_all(&body));
-        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body, bytes).await
     }
 
     /// Keeps what a service will never take, of the epoch that ends at `epoch`.
@@ -130,13 +127,21 @@ impl ObjectSink {
         let print = u128::from_be_bytes(print);
         let hour = hour(at);
         let name = format!("{}/{shard}/{hour}/{epoch}.{print:032x}.refused.ndjson", self.stream);
+        let bytes = lines.len();
         let body: Body = Arc::new(move |out| out.write_all(lines.as_bytes()));
-        self.put(&self.rejects, &name, &body).await
+        self.put(&self.rejects, &name, &body, bytes).await
     }
 
-    async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        url: &StoreUrl,
+        name: &str,
+        body: &Body,
+        about_bytes: usize,
+    ) -> Result<(), SinkError> {
         let path: Path = url.path(name);
-        let stored = persist_object(&self.stats, || upload::put(url.store(), &path, body));
+        let stored =
+            persist_object(&self.stats, || upload::put(url.store(), &path, body, about_bytes));
         stored.await.map_err(|error| {
             let (path, reason) = (path.to_string(), error.to_string());
             SinkError::Object { path, reason }

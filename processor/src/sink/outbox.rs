@@ -22,12 +22,12 @@ use kinesis_model::{EpochMs, Position, ShardId};
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
 use super::SinkError;
-use super::calls::persist_object;
 use super::events::{Entry, EventSink};
 use super::metrics::MetricSink;
 use super::objects::ObjectSink;
 use super::patience::{Left, Patience, Refused};
 use super::stats::Stats;
+use super::tries::persist_object;
 use crate::clock::now;
 use crate::cloud::store_error::in_words;
 use crate::cloud::store_url::StoreUrl;
