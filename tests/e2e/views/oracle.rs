@@ -128,7 +128,7 @@ impl Tally {
             let Some(value) = record[member].as_str() else { continue };
             let listed = countries.iter().find(|country| country.eq_ignore_ascii_case(value));
             let value = match (dimension, listed) {
-                ("country", Some(listed)) => listed,
+                ("country", Some(listed)) => *listed,
                 ("country", None) => "other",
                 _ => value,
             };
@@ -204,7 +204,7 @@ impl Tally {
                 "stalledMs": slice.stalled_ms,
                 "stalls": slice.stalls,
             });
-            dimensions.entry(dimension).or_default().push((value.clone(), figures));
+            dimensions.entry(*dimension).or_default().push((value.clone(), figures));
         }
         let named = |(name, values): (&str, Vec<_>)| (name.to_owned(), object(values));
         object(dimensions.into_iter().map(named))
