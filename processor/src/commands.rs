@@ -44,8 +44,6 @@ use cli::{Cli, Command};
 pub(crate) use failure::DataError;
 #[cfg(feature = "local")]
 pub(crate) use failure::UsageError;
-#[cfg(feature = "local")]
-use failure::all_sent;
 use failure::usable;
 use ivs_core::report::PeriodError;
 

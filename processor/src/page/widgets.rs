@@ -13,7 +13,7 @@ use ivs_schemas::catalogue::{self, CHANNEL_ID, IVS_CHANNEL, metrics};
 use serde_json::{Value, json};
 
 use super::room::{Room, WHILE_THEY_LOOK};
-use crate::clock::{Instant, now};
+use crate::clock::now;
 
 /// How long drawn widgets are shown, on AWS and on this machine.
 const PACES: [Duration; 2] = [Duration::from_secs(15), Duration::from_millis(1_900)];

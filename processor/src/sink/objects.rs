@@ -255,13 +255,14 @@ mod tests {
     async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
         let dir = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("file://{}/{name}", dir.path().display());
-        let config = config::Objects { rejects: url("r"), archive: url("a") };
-        let sink = ObjectSink::open(&config, &config::Aws::default(), "s", Arc::default()).unwrap();
+        let aws = crate::config::Aws::default();
+        let open = |name: &str| StoreUrl::open(&url(name), &aws).unwrap();
+        let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
         let first_arrival = EpochMs(1_772_366_407_000);
         let objects =
             Objects { to: at(9, 4), first_arrival, end_is_lost: true, ..Objects::default() };
         sink.store(&ShardId::new("shardId-0"), &Arc::new(objects)).await.unwrap();
-        let found = crate::archive::find::find(&[url("a")], &config::Aws::default()).await.unwrap();
+        let found = crate::archive::find::find(&[url("a")], &aws).await.unwrap();
         let (chains, foreign) = crate::archive::segment::chains(found.objects);
         assert!(foreign.is_empty(), "{foreign:?}");
         let [chain] = &chains[..] else { panic!("{chains:?}") };
