@@ -18,6 +18,7 @@ mod replay;
 mod resources;
 mod rolling;
 mod runtime_api;
+mod trimmed;
 
 use std::time::Duration;
 
