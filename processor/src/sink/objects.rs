@@ -18,8 +18,7 @@ use super::patience::Refused;
 use super::upload::{self, Body};
 use super::{EFFECT, SetAside, SinkError, set_aside};
 use crate::archive::segment::LOST_END;
-use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config;
+use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
@@ -35,22 +34,15 @@ pub struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Opens the configured URLs.
-    ///
-    /// # Errors
-    /// Names the URL that cannot be used.
-    pub fn open(
-        objects: &config::Objects,
-        aws: &config::Aws,
+    /// Returns a sink that keeps rejects, and segments if there is an archive.
+    #[must_use]
+    pub fn new(
+        rejects: StoreUrl,
+        archive: Option<StoreUrl>,
         stream: &str,
         stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
-        let archive = match objects.archive.as_str() {
-            "" => None,
-            url => Some(StoreUrl::open(url, aws)?),
-        };
-        let rejects = StoreUrl::open(&objects.rejects, aws)?;
-        Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
+    ) -> Self {
+        Self { stream: Arc::from(stream), rejects, archive, stats }
     }
 
     /// Stores what an epoch leaves beside its rows. Each object is made while it is stored.
@@ -61,17 +53,19 @@ impl ObjectSink {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
             self.stats.note_rejects(shard, &objects.rejected);
+            let bytes = objects.rejected.iter().map(|record| record.data.len()).sum();
             let (shard, objects) = (shard.clone(), Arc::clone(objects));
             let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
-            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && !objects.segment.is_empty()
         {
+            let bytes = objects.segment.iter().map(|record| record.data.len()).sum();
             let objects = Arc::clone(objects);
             let body: Body =
                 Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
-            self.put(archive, &format!("{name}.ndjson.zst"), &body).await?;
+            self.put(archive, &format!("{name}.ndjson.zst"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && objects.end_is_lost
@@ -79,7 +73,7 @@ impl ObjectSink {
             let name = lost_end_name(&self.stream, shard, objects.first_arrival, objects.to);
             let line = json!({ "shardId": shard.as_str(), "lostAfter": objects.to.to_string() });
             let body: Body = Arc::new(move |out| writeln!(out, "{line}"));
-            self.put(archive, &name, &body).await?;
+            self.put(archive, &name, &body, 0).await?;
         }
         Ok(())
     }
@@ -99,8 +93,9 @@ impl ObjectSink {
         }
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         let body = set_aside::body(shard, objects.to, rows);
+        let bytes = body.len();
         let body: Body = Arc::new(move |out| out.write_all(&body));
-        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body, bytes).await
     }
 
     /// Keeps what a service will never take, of the epoch that ends at `epoch`.
@@ -129,15 +124,22 @@ impl ObjectSink {
         let print = u128::from_be_bytes(print);
         let hour = hour(at);
         let name = format!("{}/{shard}/{hour}/{epoch}.{print:032x}.refused.ndjson", self.stream);
+        let bytes = lines.len();
         let body: Body = Arc::new(move |out| out.write_all(lines.as_bytes()));
-        self.put(&self.rejects, &name, &body).await
+        self.put(&self.rejects, &name, &body, bytes).await
     }
 
-    async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        url: &StoreUrl,
+        name: &str,
+        body: &Body,
+        about_bytes: usize,
+    ) -> Result<(), SinkError> {
         let path: Path = url.path(name);
         let mut backoff = EFFECT.start();
         loop {
-            match upload::put(url.store(), &path, body).await {
+            match upload::put(url.store(), &path, body, about_bytes).await {
                 Ok(()) => {
                     self.stats.objects.fetch_add(1, Relaxed);
                     return Ok(());
@@ -234,6 +236,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config;
 
     fn at(sequence: u128, sub: u64) -> Position {
         Position { sequence: sequence.into(), sub }
@@ -258,8 +261,8 @@ mod tests {
     async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
         let dir = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("file://{}/{name}", dir.path().display());
-        let config = config::Objects { rejects: url("r"), archive: url("a") };
-        let sink = ObjectSink::open(&config, &config::Aws::default(), "s", Arc::default()).unwrap();
+        let open = |name: &str| StoreUrl::open(&url(name), &config::Aws::default()).unwrap();
+        let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
         let first_arrival = EpochMs(1_772_366_407_000);
         let objects =
             Objects { to: at(9, 4), first_arrival, end_is_lost: true, ..Objects::default() };
