@@ -19,6 +19,7 @@ mod replay;
 mod resources;
 mod rolling;
 mod runtime_api;
+mod trimmed;
 mod views;
 
 use std::time::Duration;

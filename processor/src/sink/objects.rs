@@ -231,6 +231,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config;
 
     fn at(sequence: u128, sub: u64) -> Position {
         Position { sequence: sequence.into(), sub }
