@@ -256,7 +256,7 @@ mod tests {
     async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
         let dir = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("file://{}/{name}", dir.path().display());
-        let aws = crate::config::Aws::default();
+        let aws = config::Aws::default();
         let open = |name: &str| StoreUrl::open(&url(name), &aws).unwrap();
         let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
         let first_arrival = EpochMs(1_772_366_407_000);
