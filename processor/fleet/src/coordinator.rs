@@ -28,7 +28,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_kinesis::config::retry::RetryConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -41,7 +40,7 @@ pub use status::{LeasePhase, LeaseStatus};
 use crate::config::FleetConfig;
 use crate::lease::{Lease, WorkerId};
 use crate::store::LeaseStore;
-use crate::sync::listing::{KinesisShape, StreamShape};
+use crate::sync::listing::{KinesisStream, StreamShape};
 use ground::Ground;
 use shared::Shared;
 
@@ -150,15 +149,9 @@ impl Fleet {
         // Three tries must fit into what is left of a lease after a missed heartbeat.
         let request = Duration::from_millis((config.failover_ms / 8).clamp(100, 5_000));
         let store = LeaseStore::new(&dynamodb, &config.table, request);
-        let client = kinesis
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(aws_calls::bounded(Duration::from_secs(10)))
-            .build();
-        let client = aws_sdk_kinesis::Client::from_conf(client);
-        let (stream, retry) = (config.stream.clone(), sync_loop::RETRY);
-        Self::start_over(config, store, Arc::new(KinesisShape { client, stream, retry })).await
+        let request = Duration::from_secs(10);
+        let stream = KinesisStream::new(&kinesis, &config.stream, sync_loop::RETRY, request);
+        Self::start_over(config, store, Arc::new(stream)).await
     }
 
     /// As [`Fleet::start`], with leases and stream kept by whoever the caller likes.

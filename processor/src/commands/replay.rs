@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use ivs_core::epoch::Counts;
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 pub(super) use args::ReplayArgs;
 
 use super::DataError;
+use crate::clock::Instant;
 use crate::cloud;
 use crate::config::Config;
 use crate::printable::OneLine;

@@ -1,6 +1,6 @@
 //! The alarms as CloudWatch has them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::explain;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::room::Room;
 use super::runbook;
+use crate::clock::Instant;
 
 /// Every alarm of the catalogue and of CDK begins so.
 const PREFIX: &str = "LiveStreaming-";

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use aws_calls::RetryPolicy;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::Watchers;
+use crate::clock::Instant;
 use crate::cloud::Clients;
 use crate::config::Config;
 use crate::ops::Phase;

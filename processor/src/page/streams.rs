@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::{Pages, explain};
 use aws_sdk_cloudwatch::types::{DimensionFilter, RecentlyActive};
@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::minute::{ATTRIBUTES, Minute};
 use super::room::{Room, WHILE_THEY_LOOK};
+use crate::clock::Instant;
 use crate::items::codec::{Item, Reader};
 
 /// Minutes of the trend.

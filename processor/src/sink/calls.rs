@@ -1,80 +1,135 @@
-//! How a sink calls AWS: as often as allowed, and again while that may help.
+//! The seams below the senders: CloudWatch and EventBridge, whoever plays them.
 
-use std::num::NonZeroU32;
+use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
-use aws_calls::{Failed, RetryPolicy};
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
+use aws_calls::{blames_data, explain};
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ivs_core::emit::{Datum, DatumBatch, DatumValue};
+use ivs_schemas::names::DOMAIN_SOURCE;
 
-use super::stats::Stats;
+use super::entry::Entry;
 
-/// For effects of an epoch: about half a minute, after which the shard's task gives up and whoever
-/// holds the lease next starts the epoch again.
-const EFFECT: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 5_000, attempts: 12 };
+/// PutMetricData, called once; tries are the sink's.
+///
+/// An implementor takes a call whole or not at all. After [`NotTaken::Away`] it may have been taken
+/// all the same.
+pub trait MetricCalls: Debug + Send + Sync {
+    /// Sends one call.
+    fn put<'a>(&'a self, batch: &'a DatumBatch) -> BoxFuture<'a, Result<(), NotTaken>>;
+}
 
-/// A rate limit shared by all shard tasks; 0 calls a second means none.
-#[derive(Clone, Debug)]
-pub struct Rate(Option<Arc<DefaultDirectRateLimiter>>);
+/// PutEvents, called once; tries are the sink's.
+///
+/// An implementor answers for each entry by itself, in their order. After [`NotTaken::Away`] any of
+/// them may have been taken all the same.
+pub trait EventCalls: Debug + Send + Sync {
+    /// Sends the entries of one call.
+    fn put<'a>(&'a self, entries: &'a [Entry])
+    -> BoxFuture<'a, Result<Vec<EntryAnswer>, NotTaken>>;
+}
 
-impl Rate {
-    /// Returns a limit of `per_s` cells a second, with a burst of one second's worth.
-    #[must_use]
-    pub fn per_second(per_s: u32) -> Self {
-        let limiter = |per_s| Arc::new(RateLimiter::direct(Quota::per_second(per_s)));
-        Self(NonZeroU32::new(per_s).map(limiter))
-    }
+/// The answer to one entry; an error with the service's code and message.
+pub type EntryAnswer = Result<(), (String, String)>;
 
-    /// Waits for a cell. Up to 5 ms of jitter keeps tasks that wait together from waking together.
-    pub async fn ready(&self) {
-        if let Some(limiter) = &self.0 {
-            limiter
-                .until_ready_with_jitter(Jitter::up_to(std::time::Duration::from_millis(5)))
-                .await;
+/// Why a call was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// The service does not answer, or answers nobody: later.
+    Away(String),
+    /// For what it carries: never.
+    Refused(String),
+}
+
+/// CloudWatch itself.
+#[derive(Debug)]
+pub(super) struct CloudWatch(pub(super) aws_sdk_cloudwatch::Client);
+
+impl MetricCalls for CloudWatch {
+    fn put<'a>(&'a self, batch: &'a DatumBatch) -> BoxFuture<'a, Result<(), NotTaken>> {
+        let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
+        let request = self.0.put_metric_data().namespace(batch.namespace.as_str());
+        let request = request.set_metric_data(Some(data));
+        async move {
+            match request.send().await {
+                Ok(_) => Ok(()),
+                Err(error) if blames_data(&error) => Err(NotTaken::Refused(explain(&error))),
+                Err(error) => Err(NotTaken::Away(explain(&error))),
+            }
         }
+        .boxed()
     }
 }
 
-/// Sends a request until it succeeds, is refused for good, or the tries are used up. Tries after
-/// the first are counted.
-pub(super) async fn persist<T, E, F>(
-    stats: &Stats,
-    mut send: impl FnMut() -> F,
-) -> Result<T, SdkError<E, Response>>
-where
-    F: Future<Output = Result<T, SdkError<E, Response>>>,
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let mut is_again = false;
-    let counted = || {
-        count_again(stats, &mut is_again);
-        send()
-    };
-    aws_calls::persist(EFFECT, counted).await
+/// A bus of EventBridge.
+#[derive(Debug)]
+pub(super) struct EventBus {
+    pub(super) eventbridge: aws_sdk_eventbridge::Client,
+    pub(super) bus: Arc<str>,
 }
 
-/// As [`persist`], for an object store: any failure may pass.
-pub(super) async fn persist_object<T, E, F>(
-    stats: &Stats,
-    mut send: impl FnMut() -> F,
-) -> Result<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-{
-    let mut is_again = false;
-    let counted = || {
-        count_again(stats, &mut is_again);
-        let sent = send();
-        async { sent.await.map_err(Failed::ForNow) }
-    };
-    aws_calls::retry(EFFECT, counted).await.map_err(Failed::into_error)
-}
-
-fn count_again(stats: &Stats, is_again: &mut bool) {
-    if std::mem::replace(is_again, true) {
-        stats.retries.fetch_add(1, Relaxed);
+impl EventCalls for EventBus {
+    fn put<'a>(
+        &'a self,
+        entries: &'a [Entry],
+    ) -> BoxFuture<'a, Result<Vec<EntryAnswer>, NotTaken>> {
+        let entries = entries.iter().map(|entry| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(&*self.bus)
+                .source(DOMAIN_SOURCE)
+                .detail_type(entry.detail_type())
+                .detail(entry.detail())
+                .build()
+        });
+        let request = self.eventbridge.put_events().set_entries(Some(entries.collect()));
+        async move {
+            let answer = match request.send().await {
+                Ok(answer) => answer.entries.unwrap_or_default(),
+                Err(error) if blames_data(&error) => {
+                    return Err(NotTaken::Refused(explain(&error)));
+                }
+                Err(error) => return Err(NotTaken::Away(explain(&error))),
+            };
+            let each = answer.into_iter().map(|entry| match entry.error_code {
+                None => Ok(()),
+                Some(code) => {
+                    Err((code, entry.error_message.unwrap_or_else(|| "no message".to_owned())))
+                }
+            });
+            Ok(each.collect())
+        }
+        .boxed()
     }
+}
+
+fn to_sdk(datum: &Datum) -> MetricDatum {
+    let dimension = datum
+        .series
+        .dimension()
+        .map(|(name, value)| Dimension::builder().name(name).value(value).build());
+    let builder = MetricDatum::builder()
+        .metric_name(datum.metric.name)
+        .timestamp(DateTime::from_millis(datum.time.0))
+        .unit(StandardUnit::from(datum.metric.unit.as_str()))
+        .set_dimensions(dimension.map(|d| vec![d]));
+    match &datum.value {
+        DatumValue::Single(value) => builder.value(*value),
+        DatumValue::Distribution(values) => {
+            let (values, counts) = values.iter().copied().unzip();
+            builder.set_values(Some(values)).set_counts(Some(counts))
+        }
+        DatumValue::Statistics { count, sum, min, max } => builder.statistic_values(
+            StatisticSet::builder()
+                .sample_count(*count)
+                .sum(*sum)
+                .minimum(*min)
+                .maximum(*max)
+                .build(),
+        ),
+    }
+    .build()
 }

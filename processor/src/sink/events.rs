@@ -8,15 +8,14 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use aws_calls::{Failed, blames_data, code_blames_data, explain};
-use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
+use aws_calls::{Failed, code_blames_data};
 use ivs_schemas::domain::DomainEvent;
-use ivs_schemas::names::DOMAIN_SOURCE;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+
+pub use super::entry::Entry;
 
 use super::SinkError;
-use super::patience::{Left, Patience, Refused, WITH_PATIENCE};
+use super::calls::{EntryAnswer, EventBus, EventCalls, NotTaken};
+use super::patience::{Left, Patience, WITH_PATIENCE};
 use crate::config;
 use crate::sink::stats::Stats;
 
@@ -29,7 +28,7 @@ const MAX_CALL_BYTES: usize = 256 * 1024;
 /// The event sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventSink {
-    eventbridge: aws_sdk_eventbridge::Client,
+    calls: Arc<dyn EventCalls>,
     enabled: bool,
     bus: Arc<str>,
     stats: Arc<Stats>,
@@ -43,7 +42,14 @@ impl EventSink {
         config: &config::Events,
         stats: Arc<Stats>,
     ) -> Self {
-        Self { eventbridge, enabled: config.enabled, bus: Arc::from(config.bus.as_str()), stats }
+        let bus = Arc::from(config.bus.as_str());
+        Self::over(Arc::new(EventBus { eventbridge, bus }), config, stats)
+    }
+
+    /// Returns a sender to whoever plays the configured bus.
+    #[must_use]
+    pub fn over(calls: Arc<dyn EventCalls>, config: &config::Events, stats: Arc<Stats>) -> Self {
+        Self { calls, enabled: config.enabled, bus: Arc::from(config.bus.as_str()), stats }
     }
 
     /// Returns the entries of events, in their order.
@@ -80,12 +86,12 @@ impl EventSink {
         let Sending { mut entries, mut left, .. } = sending;
         match sent.map_err(Failed::into_error) {
             Ok(()) => {}
-            Err(Undelivered::Away(reason)) => {
+            Err(NotTaken::Away(reason)) => {
                 left.error = Some(self.error(reason));
                 left.waiting = entries;
             }
             // Which of them is to blame is found out one by one.
-            Err(Undelivered::Refused(reason)) => match entries.len() {
+            Err(NotTaken::Refused(reason)) => match entries.len() {
                 1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
                 _ => left.add(Box::pin(self.send_singly(entries, patience)).await),
             },
@@ -99,23 +105,6 @@ impl EventSink {
             left.add(self.send_entries(vec![entry], patience).await);
         }
         left
-    }
-
-    async fn call(&self, entries: &[Entry]) -> Result<Vec<PutEventsResultEntry>, Undelivered> {
-        let entries = entries.iter().map(|entry| {
-            PutEventsRequestEntry::builder()
-                .event_bus_name(&*self.bus)
-                .source(DOMAIN_SOURCE)
-                .detail_type(&entry.detail_type)
-                .detail(&entry.detail)
-                .build()
-        });
-        let request = self.eventbridge.put_events().set_entries(Some(entries.collect()));
-        match request.send().await {
-            Ok(answer) => Ok(answer.entries.unwrap_or_default()),
-            Err(error) if blames_data(&error) => Err(Undelivered::Refused(explain(&error))),
-            Err(error) => Err(Undelivered::Away(explain(&error))),
-        }
     }
 
     fn error(&self, reason: String) -> SinkError {
@@ -136,7 +125,7 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Tries until all are taken, some are refused, or patience is over.
-    async fn to_end(&mut self) -> Result<(), Failed<Undelivered>> {
+    async fn to_end(&mut self) -> Result<(), Failed<NotTaken>> {
         let mut tries = WITH_PATIENCE.start();
         while let Err(failed) = self.attempt().await {
             tries.again(failed).await?;
@@ -145,19 +134,19 @@ impl Sending<'_> {
     }
 
     /// Tries once. PutEvents answers 200 with errors inside: those entries are sent again.
-    async fn attempt(&mut self) -> Result<(), Failed<Undelivered>> {
+    async fn attempt(&mut self) -> Result<(), Failed<NotTaken>> {
         if self.patience.is_over() {
-            return Err(Failed::ForGood(Undelivered::Away(self.last.clone())));
+            return Err(Failed::ForGood(NotTaken::Away(self.last.clone())));
         }
-        match self.sink.call(&self.entries).await {
+        match self.sink.calls.put(&self.entries).await {
             Ok(answers) => self.sort(answers),
-            Err(Undelivered::Away(reason)) => self.last = reason,
+            Err(NotTaken::Away(reason)) => self.last = reason,
             Err(refused) => return Err(Failed::ForGood(refused)),
         }
         if self.entries.is_empty() {
             return Ok(());
         }
-        let failed = self.patience.failed(Undelivered::Away(self.last.clone()));
+        let failed = self.patience.failed(NotTaken::Away(self.last.clone()));
         if matches!(failed, Failed::ForNow(_)) {
             self.sink.stats.retries.fetch_add(1, Relaxed);
         }
@@ -165,15 +154,14 @@ impl Sending<'_> {
     }
 
     /// Keeps what was not accepted and may be, and why.
-    fn sort(&mut self, answers: Vec<PutEventsResultEntry>) {
+    fn sort(&mut self, answers: Vec<EntryAnswer>) {
         self.last.clear();
         for (entry, answer) in std::mem::take(&mut self.entries).into_iter().zip(answers) {
-            let Some(code) = answer.error_code else {
+            let Err((code, message)) = answer else {
                 self.patience.answered();
                 self.sink.stats.domain_events.fetch_add(1, Relaxed);
                 continue;
             };
-            let message = answer.error_message.as_deref().unwrap_or("no message");
             let reason = format!("{code}: {message}");
             if code_blames_data(&code) {
                 self.left.refused.push(entry.refused(&reason));
@@ -182,36 +170,6 @@ impl Sending<'_> {
                 self.entries.push(entry);
             }
         }
-    }
-}
-
-/// Why a call was not taken.
-enum Undelivered {
-    /// The service does not answer, or answers nobody: later.
-    Away(String),
-    /// For what it carries: never.
-    Refused(String),
-}
-
-/// A domain event as the bus takes it.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    detail_type: String,
-    detail: String,
-}
-
-impl Entry {
-    /// Returns the size as EventBridge counts it.
-    fn bytes(&self) -> usize {
-        DOMAIN_SOURCE.len() + self.detail_type.len() + self.detail.len()
-    }
-
-    fn refused(self, reason: &str) -> Refused {
-        tracing::error!(detail_type = self.detail_type, reason, "domain event refused");
-        let detail = serde_json::from_str(&self.detail).unwrap_or(Value::String(self.detail));
-        let what = json!({ "detailType": self.detail_type, "detail": detail });
-        Refused { what, reason: reason.to_owned() }
     }
 }
 

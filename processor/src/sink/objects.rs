@@ -14,15 +14,16 @@ use md5::{Digest as _, Md5};
 use object_store::path::Path;
 use serde_json::json;
 
-use super::calls::persist_object;
 use super::patience::Refused;
+use super::retry::persist_object;
 use super::upload::{self, Body};
 use super::{SetAside, SinkError, set_aside};
 use crate::archive::segment::LOST_END;
-use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config;
+use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
+/// About the size of the object that says what is lost: ids and positions.
+const LOST_BYTES: usize = 256;
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -36,22 +37,15 @@ pub struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Opens the configured URLs.
-    ///
-    /// # Errors
-    /// Names the URL that cannot be used.
-    pub fn open(
-        objects: &config::Objects,
-        aws: &config::Aws,
+    /// Returns a sink that keeps rejects, and segments if there is an archive.
+    #[must_use]
+    pub fn new(
+        rejects: StoreUrl,
+        archive: Option<StoreUrl>,
         stream: &str,
         stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
-        let archive = match objects.archive.as_str() {
-            "" => None,
-            url => Some(StoreUrl::open(url, aws)?),
-        };
-        let rejects = StoreUrl::open(&objects.rejects, aws)?;
-        Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
+    ) -> Self {
+        Self { stream: Arc::from(stream), rejects, archive, stats }
     }
 
     /// Stores what an epoch leaves beside its rows. Each object is made while it is stored.
@@ -62,17 +56,19 @@ impl ObjectSink {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
             self.stats.note_rejects(shard, &objects.rejected);
+            let bytes = objects.rejected.iter().map(|record| record.data.len()).sum();
             let (shard, objects) = (shard.clone(), Arc::clone(objects));
             let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
-            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && !objects.segment.is_empty()
         {
+            let bytes = objects.segment.iter().map(|record| record.data.len()).sum();
             let objects = Arc::clone(objects);
             let body: Body =
                 Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
-            self.put(archive, &format!("{name}.ndjson.zst"), &body).await?;
+            self.put(archive, &format!("{name}.ndjson.zst"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && objects.end_is_lost
@@ -80,7 +76,7 @@ impl ObjectSink {
             let name = lost_end_name(&self.stream, shard, objects.first_arrival, objects.to);
             let line = json!({ "shardId": shard.as_str(), "lostAfter": objects.to.to_string() });
             let body: Body = Arc::new(move |out| writeln!(out, "{line}"));
-            self.put(archive, &name, &body).await?;
+            self.put(archive, &name, &body, LOST_BYTES).await?;
         }
         Ok(())
     }
@@ -100,8 +96,9 @@ impl ObjectSink {
         }
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         let body = set_aside::body(shard, objects.to, rows);
+        let bytes = body.len();
         let body: Body = Arc::new(move |out| out.write_all(&body));
-        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body, bytes).await
     }
 
     /// Keeps what a service will never take, of the epoch that ends at `epoch`.
@@ -130,13 +127,21 @@ impl ObjectSink {
         let print = u128::from_be_bytes(print);
         let hour = hour(at);
         let name = format!("{}/{shard}/{hour}/{epoch}.{print:032x}.refused.ndjson", self.stream);
+        let bytes = lines.len();
         let body: Body = Arc::new(move |out| out.write_all(lines.as_bytes()));
-        self.put(&self.rejects, &name, &body).await
+        self.put(&self.rejects, &name, &body, bytes).await
     }
 
-    async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        url: &StoreUrl,
+        name: &str,
+        body: &Body,
+        about_bytes: usize,
+    ) -> Result<(), SinkError> {
         let path: Path = url.path(name);
-        let stored = persist_object(&self.stats, || upload::put(url.store(), &path, body));
+        let stored =
+            persist_object(&self.stats, || upload::put(url.store(), &path, body, about_bytes));
         stored.await.map_err(|error| {
             let (path, reason) = (path.to_string(), error.to_string());
             SinkError::Object { path, reason }
@@ -226,6 +231,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config::Aws;
 
     fn at(sequence: u128, sub: u64) -> Position {
         Position { sequence: sequence.into(), sub }
@@ -250,13 +256,13 @@ mod tests {
     async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
         let dir = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("file://{}/{name}", dir.path().display());
-        let config = config::Objects { rejects: url("r"), archive: url("a") };
-        let sink = ObjectSink::open(&config, &config::Aws::default(), "s", Arc::default()).unwrap();
+        let open = |name: &str| StoreUrl::open(&url(name), &Aws::default()).unwrap();
+        let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
         let first_arrival = EpochMs(1_772_366_407_000);
         let objects =
             Objects { to: at(9, 4), first_arrival, end_is_lost: true, ..Objects::default() };
         sink.store(&ShardId::new("shardId-0"), &Arc::new(objects)).await.unwrap();
-        let found = crate::archive::find::find(&[url("a")], &config::Aws::default()).await.unwrap();
+        let found = crate::archive::find::find(&[url("a")], &Aws::default()).await.unwrap();
         let (chains, foreign) = crate::archive::segment::chains(found.objects);
         assert!(foreign.is_empty(), "{foreign:?}");
         let [chain] = &chains[..] else { panic!("{chains:?}") };

@@ -22,11 +22,11 @@ use kinesis_model::{EpochMs, Position, ShardId};
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
 use super::SinkError;
-use super::calls::persist_object;
 use super::events::{Entry, EventSink};
 use super::metrics::MetricSink;
 use super::objects::ObjectSink;
 use super::patience::{Left, Patience, Refused};
+use super::retry::persist_object;
 use super::stats::Stats;
 use crate::clock::now;
 use crate::cloud::store_error::in_words;

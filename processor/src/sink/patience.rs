@@ -1,9 +1,11 @@
 //! How long a sender goes on with a service that does not answer.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::{Failed, RetryPolicy};
+
+use crate::clock::Instant;
 
 /// The waits between two tries of one call. It bounds no number: patience bounds the time.
 pub(super) const WITH_PATIENCE: RetryPolicy =

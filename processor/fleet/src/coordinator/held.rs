@@ -206,6 +206,7 @@ pub(super) async fn watch(held: Arc<Held>, ground: Arc<Ground>) {
     loop {
         let until = held.valid_until();
         tokio::select! {
+            biased;
             () = held.lost.cancelled() => return,
             () = ground.config.clock.sleep_until(until) => {}
         }

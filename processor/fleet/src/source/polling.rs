@@ -3,16 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
-use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::ShardIteratorType;
-use aws_smithy_types::retry::RetryConfig;
-use bytes::Bytes;
 use kinesis_model::{EpochMs, Gap, Position, Record, ShardId};
 use tokio::time::Instant;
 
+use super::calls::{CallFailed, ShardCalls, ShardPage, Why};
 use super::children::{self, Presence, Shape};
 use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
@@ -26,7 +20,7 @@ const MET_FOR_MS: u64 = 60_000;
 /// A reader of one shard with GetRecords.
 #[derive(Debug)]
 pub struct PollingReader {
-    pub(super) client: Client,
+    calls: Arc<dyn ShardCalls>,
     pub(super) stream: String,
     pub(super) shard: ShardId,
     settings: ReaderSettings,
@@ -70,25 +64,17 @@ impl Answered {
 }
 
 impl PollingReader {
-    /// Returns a reader that has not made a call yet. The SDK's own retries are off: they would
-    /// count twice against the shard's budget.
+    /// Returns a reader that has not made a call yet.
     #[must_use]
     pub fn new(
-        client: &Client,
+        calls: Arc<dyn ShardCalls>,
         stream: &str,
         shard: ShardId,
         start: StartAt,
         settings: ReaderSettings,
     ) -> Self {
-        let timeout = Duration::from_millis(settings.request_timeout_ms);
-        let config = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(aws_calls::bounded(timeout))
-            .build();
         Self {
-            client: Client::from_conf(config),
+            calls,
             stream: stream.to_owned(),
             shard,
             settings,
@@ -135,26 +121,24 @@ impl PollingReader {
     }
 
     /// Asks once, with a new iterator if there is none.
-    async fn ask(&mut self) -> Result<GetRecordsOutput, Failed<SourceError>> {
+    async fn ask(&mut self) -> Result<ShardPage, Failed<SourceError>> {
         self.overlap_if_at_risk();
         let iterator = match self.iterator.clone() {
             Some(iterator) => iterator,
             None => self.new_iterator().await?,
         };
         self.settings.budgets.call(&self.shard).await;
-        let limit = i32::from(self.settings.max_records);
-        let request = self.client.get_records().shard_iterator(iterator).limit(limit);
-        let error = match request.send().await {
-            Ok(output) => return Ok(output),
+        let error = match self.calls.records(&iterator, self.settings.max_records).await {
+            Ok(page) => return Ok(page),
             Err(error) => error,
         };
         // Five minutes passed, or the endpoint was restarted.
-        if aws_calls::code(&error) == Some("ExpiredIteratorException") {
+        if error.why == Why::Expired {
             tracing::debug!(shard = %self.shard, "iterator expired");
             self.iterator = None;
-            return Err(Failed::ForNow(self.unreachable("GetRecords", &error)));
+            return Err(Failed::ForNow(self.unreachable("GetRecords", error)));
         }
-        Err(self.judged("GetRecords", &error).await)
+        Err(self.judged("GetRecords", error).await)
     }
 
     /// When what comes next can have expired, reads from the last record delivered instead of
@@ -176,54 +160,30 @@ impl PollingReader {
     }
 
     async fn new_iterator(&mut self) -> Result<String, Failed<SourceError>> {
-        let request = self
-            .client
-            .get_shard_iterator()
-            .stream_name(&self.stream)
-            .shard_id(self.shard.as_str());
-        let request = match self.position {
-            StartAt::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            StartAt::Latest => request.shard_iterator_type(ShardIteratorType::Latest),
-            StartAt::AtTimestamp(EpochMs(ms)) => request
-                .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                .timestamp(DateTime::from_millis(ms)),
-            StartAt::At(Position { sequence, .. }) => request
-                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                .starting_sequence_number(sequence.to_string()),
-            StartAt::After(Position { sequence, .. }) => request
-                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
-                .starting_sequence_number(sequence.to_string()),
-        };
-        let error = match request.send().await {
-            Ok(output) => {
-                let missing = || Failed::ForGood(self.malformed("no shard iterator".to_owned()));
-                let iterator = output.shard_iterator.ok_or_else(missing)?;
+        let error = match self.calls.iterator(&self.shard, self.position).await {
+            Ok(iterator) => {
                 self.iterator = Some(iterator.clone());
                 return Ok(iterator);
             }
             Err(error) => error,
         };
         // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
-        let is_ahead = matches!(self.position, StartAt::AtTimestamp(_))
-            && aws_calls::code(&error) == Some("InvalidArgumentException");
+        let is_ahead =
+            matches!(self.position, StartAt::AtTimestamp(_)) && error.why == Why::BadPosition;
         if is_ahead {
-            return Err(Failed::ForNow(self.unreachable("GetShardIterator", &error)));
+            return Err(Failed::ForNow(self.unreachable("GetShardIterator", error)));
         }
-        Err(self.judged("GetShardIterator", &error).await)
+        Err(self.judged("GetShardIterator", error).await)
     }
 
     /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
     /// point where the call may be dropped.
-    async fn accept(&mut self, output: GetRecordsOutput) -> Result<Batch, SourceError> {
-        let mut records = self.records(output.records)?;
+    async fn accept(&mut self, page: ShardPage) -> Result<Batch, SourceError> {
+        let ShardPage { mut records, millis_behind, next, children } = page;
         let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
         self.settings.budgets.received(&self.shard, u64::try_from(bytes).unwrap_or(u64::MAX));
-        let millis_behind = output.millis_behind_latest.unwrap_or_default();
-        let millis_behind = u64::try_from(millis_behind).unwrap_or_default();
         let mut end = None;
-        if output.next_shard_iterator.is_none() {
-            let children = children::from_api(output.child_shards.unwrap_or_default())
-                .map_err(|problem| self.malformed(problem))?;
+        if next.is_none() {
             end = Some(match children.is_empty() {
                 false => children,
                 // An answer without children says nothing: ask for them.
@@ -238,7 +198,7 @@ impl PollingReader {
             self.delivered(Position { sequence: last.sequence, sub: u64::MAX });
         }
         self.answered = Some(Answered::now(&self.settings.clock, millis_behind));
-        self.iterator = output.next_shard_iterator;
+        self.iterator = next;
         self.ended = end.is_some();
         // Behind the tip there is more: the budget alone paces. At the tip, wait.
         let idle = if millis_behind > 0 { 0 } else { self.settings.poll_idle_ms };
@@ -264,39 +224,15 @@ impl PollingReader {
         &self.settings.clock
     }
 
-    pub(super) fn records(
-        &self,
-        records: Vec<aws_sdk_kinesis::types::Record>,
-    ) -> Result<Vec<Record>, SourceError> {
-        let convert = |record: aws_sdk_kinesis::types::Record| {
-            let sequence = record.sequence_number.parse();
-            let sequence =
-                sequence.map_err(|e: kinesis_model::SequenceNumberError| e.to_string())?;
-            let arrival = record.approximate_arrival_timestamp;
-            let arrival =
-                arrival.ok_or_else(|| format!("record {sequence} has no arrival time"))?;
-            let arrival = arrival.to_millis().map_err(|error| error.to_string())?;
-            Ok(Record {
-                sequence,
-                // The API model has it optional; every record of a shard carries one.
-                partition_key: Arc::from(record.partition_key.unwrap_or_default()),
-                arrival: EpochMs(arrival),
-                data: Bytes::from(record.data.into_inner()),
-            })
-        };
-        let records: Result<_, String> = records.into_iter().map(convert).collect();
-        records.map_err(|problem| self.malformed(problem))
-    }
-
     pub(super) async fn list_children(&self) -> Result<Shape, SourceError> {
-        children::of_shard(&self.client, &self.stream, &self.shard, self.settings.retry)
-            .await
-            .map_err(|(operation, reason)| SourceError::Refused {
+        children::of_shard(&*self.calls, &self.shard).await.map_err(|(operation, reason)| {
+            SourceError::Refused {
                 stream: self.stream.clone(),
                 shard: self.shard.clone(),
                 operation,
                 reason,
-            })
+            }
+        })
     }
 
     pub(super) fn malformed(&self, problem: String) -> SourceError {
@@ -305,46 +241,42 @@ impl PollingReader {
     }
 
     /// Says whether a failed call is worth another try.
-    async fn judged<E>(&self, operation: &'static str, error: &SdkError<E>) -> Failed<SourceError>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
+    async fn judged(&self, operation: &'static str, error: CallFailed) -> Failed<SourceError> {
         let (stream, shard) = (self.stream.clone(), self.shard.clone());
-        if aws_calls::code(error) == Some("ResourceNotFoundException") {
+        match error.why {
+            Why::Passing => return Failed::ForNow(self.unreachable(operation, error)),
+            Why::Malformed => return Failed::ForGood(self.malformed(error.reason)),
             // A stream that is not there at all cannot be listed either: that is another error.
-            let Shape { presence, children } = match self.list_children().await {
-                Ok(shape) => shape,
-                Err(error) => return Failed::ForGood(error),
-            };
-            match presence {
-                Presence::Absent => {
-                    return Failed::ForGood(SourceError::Gone { stream, shard, children });
+            Why::Absent => {
+                let Shape { presence, children } = match self.list_children().await {
+                    Ok(shape) => shape,
+                    Err(error) => return Failed::ForGood(error),
+                };
+                match presence {
+                    Presence::Absent => {
+                        return Failed::ForGood(SourceError::Gone { stream, shard, children });
+                    }
+                    // The list of closed shards may be slower than retention.
+                    Presence::Closed => {
+                        return Failed::ForNow(SourceError::Gone { stream, shard, children });
+                    }
+                    Presence::Open => {}
                 }
-                // The list of closed shards may be slower than retention.
-                Presence::Closed => {
-                    return Failed::ForNow(SourceError::Gone { stream, shard, children });
-                }
-                Presence::Open => {}
             }
+            Why::Expired | Why::BadPosition | Why::Refused => {}
         }
-        if aws_calls::is_transient(error) {
-            return Failed::ForNow(self.unreachable(operation, error));
-        }
-        let reason = aws_calls::explain(error);
+        let reason = error.reason;
         Failed::ForGood(SourceError::Refused { stream, shard, operation, reason })
     }
 
     /// Names a failure of which all tries are used up.
-    fn unreachable<E>(&self, operation: &'static str, error: &SdkError<E>) -> SourceError
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
+    fn unreachable(&self, operation: &'static str, error: CallFailed) -> SourceError {
         SourceError::Unreachable {
             stream: self.stream.clone(),
             shard: self.shard.clone(),
             operation,
             attempts: self.settings.retry.attempts,
-            last: aws_calls::explain(error),
+            last: error.reason,
         }
     }
 }
