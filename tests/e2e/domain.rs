@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aws_sdk_cloudwatch::types::Datapoint;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
@@ -124,7 +125,7 @@ async fn a_start_that_eventbridge_sends_again_is_told_and_counted_once() {
     let sums = sums.namespace(STREAMS_STARTED.namespace.as_str()).metric_name(STREAMS_STARTED.name);
     let sums = sums.start_time(at(-3_600)).end_time(at(3_600)).period(60);
     let sums = sums.statistics(aws_sdk_cloudwatch::types::Statistic::Sum).send().await.unwrap();
-    let sums: Vec<_> = sums.datapoints().iter().filter_map(|point| point.sum()).collect();
+    let sums: Vec<_> = sums.datapoints().iter().filter_map(Datapoint::sum).collect();
     assert_eq!(sums, [1.0]);
 }
 

@@ -19,6 +19,7 @@ mod replay;
 mod resources;
 mod rolling;
 mod runtime_api;
+mod trimmed;
 
 use std::time::Duration;
 
