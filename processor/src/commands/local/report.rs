@@ -39,7 +39,7 @@ pub(super) fn banner(
     println!("stream         {}", config.stream.name);
     println!("tables         {}, {}", config.tables.sessions, config.tables.metrics);
     println!("rejects        {}", config.objects.rejects);
-    println!("telemetry      POST {url}/telemetry   (x-api-key: {})", TELEMETRY_KEY);
+    println!("telemetry      POST {url}/telemetry   (x-api-key: {TELEMETRY_KEY})");
     if let Some(ops) = ops {
         println!("operations     http://{}/status   (/metrics /healthz /readyz)", ops.address());
     }
