@@ -4,6 +4,7 @@
 pub mod calls;
 pub mod channels;
 mod emit;
+mod entry;
 mod error;
 pub mod events;
 mod judged;
@@ -11,16 +12,16 @@ pub mod metrics;
 pub mod objects;
 pub mod outbox;
 pub mod patience;
+mod retry;
 pub mod rows;
 mod set_aside;
 pub mod stats;
-mod tries;
 mod upload;
 
 pub use error::SinkError;
 pub use judged::Judged;
+pub use retry::Rate;
 pub use set_aside::SetAside;
-pub use tries::Rate;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,11 +1,9 @@
 //! Where a process stands in its life.
 
-use crate::clock::Instant;
-
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::now;
+use crate::clock::{Instant, now};
 
 /// Where the worker stands.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]

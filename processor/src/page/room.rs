@@ -8,6 +8,7 @@ use aws_calls::RetryPolicy;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::Watchers;
+use crate::clock::Instant;
 use crate::cloud::Clients;
 use crate::config::Config;
 use crate::ops::Phase;

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use ivs_core::emit::{Datum, DatumBatch, DatumValue};
 use ivs_schemas::names::DOMAIN_SOURCE;
 
-use super::events::Entry;
+use super::entry::Entry;
 
 /// PutMetricData, called once; tries are the sink's.
 ///

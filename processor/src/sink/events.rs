@@ -10,13 +10,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use aws_calls::{Failed, code_blames_data};
 use ivs_schemas::domain::DomainEvent;
-use ivs_schemas::names::DOMAIN_SOURCE;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+
+pub use super::entry::Entry;
 
 use super::SinkError;
 use super::calls::{EntryAnswer, EventBus, EventCalls, NotTaken};
-use super::patience::{Left, Patience, Refused, WITH_PATIENCE};
+use super::patience::{Left, Patience, WITH_PATIENCE};
 use crate::config;
 use crate::sink::stats::Stats;
 
@@ -83,7 +82,7 @@ impl EventSink {
     async fn send_entries(&self, entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
         let last = "EventBridge does not answer".to_owned();
         let mut sending = Sending { sink: self, patience, entries, left: Left::default(), last };
-        let sent = sending.finish().await;
+        let sent = sending.to_end().await;
         let Sending { mut entries, mut left, .. } = sending;
         match sent.map_err(Failed::into_error) {
             Ok(()) => {}
@@ -126,7 +125,7 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Tries until all are taken, some are refused, or patience is over.
-    async fn finish(&mut self) -> Result<(), Failed<NotTaken>> {
+    async fn to_end(&mut self) -> Result<(), Failed<NotTaken>> {
         let mut tries = WITH_PATIENCE.start();
         while let Err(failed) = self.attempt().await {
             tries.again(failed).await?;
@@ -171,40 +170,6 @@ impl Sending<'_> {
                 self.entries.push(entry);
             }
         }
-    }
-}
-
-/// A domain event as the bus takes it.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    detail_type: String,
-    detail: String,
-}
-
-impl Entry {
-    /// Returns the name of the event's kind.
-    #[must_use]
-    pub fn detail_type(&self) -> &str {
-        &self.detail_type
-    }
-
-    /// Returns the event as JSON.
-    #[must_use]
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    /// Returns the size as EventBridge counts it.
-    fn bytes(&self) -> usize {
-        DOMAIN_SOURCE.len() + self.detail_type.len() + self.detail.len()
-    }
-
-    fn refused(self, reason: &str) -> Refused {
-        tracing::error!(detail_type = self.detail_type, reason, "domain event refused");
-        let detail = serde_json::from_str(&self.detail).unwrap_or(Value::String(self.detail));
-        let what = json!({ "detailType": self.detail_type, "detail": detail });
-        Refused { what, reason: reason.to_owned() }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::lease::{Checkpoint, Lease, StartAt};
 use crate::source::{CallFailed, ShardCalls, Why};
 use crate::sync::listing::{CREATION_TOLERANCE_MS, CallError, KinesisStream, StreamShape as _};
 use crate::sync::{ShardInfo, has_unfinished_ancestor};
-use aws_calls::RetryPolicy;
+use aws_calls::{Failed, RetryPolicy, retry};
 
 /// An operator waits for the answer: five tries within some ten seconds.
 const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 5 };
@@ -164,13 +164,8 @@ async fn iterator(calls: &dyn ShardCalls, lease: &Lease) -> Result<String, CallF
         (Checkpoint::AtTimestamp, None) | (Checkpoint::TrimHorizon, _) => StartAt::TrimHorizon,
         (Checkpoint::Latest | Checkpoint::ShardEnd, _) => StartAt::Latest,
     };
-    let mut backoff = RETRY.start();
-    loop {
-        match calls.iterator(&lease.key, start).await {
-            Err(error) if error.why == Why::Passing && backoff.wait().await => {}
-            answer => return answer,
-        }
-    }
+    let ask = || async { calls.iterator(&lease.key, start).await.map_err(CallFailed::judged) };
+    retry(RETRY, ask).await.map_err(Failed::into_error)
 }
 
 /// How long a lag may take: one GetShardIterator and one GetRecords.
@@ -205,14 +200,9 @@ pub async fn lag_ms(
 async fn ask_lag(calls: &dyn ShardCalls, lease: &Lease, now: EpochMs) -> Result<u64, CallError> {
     let iterator = iterator(calls, lease).await;
     let iterator = iterator.map_err(|error| ("GetShardIterator", error.reason))?;
-    let mut backoff = RETRY.start();
-    let page = loop {
-        match calls.records(&iterator, 1).await {
-            Ok(page) => break page,
-            Err(error) if error.why == Why::Passing && backoff.wait().await => {}
-            Err(error) => return Err(("GetRecords", error.reason)),
-        }
-    };
+    let ask = || async { calls.records(&iterator, 1).await.map_err(CallFailed::judged) };
+    let page = retry(RETRY, ask).await.map_err(Failed::into_error);
+    let page = page.map_err(|error| ("GetRecords", error.reason))?;
     let age_ms = page.records.first().map(|record| now.0.saturating_sub(record.arrival.0));
     let age_ms = age_ms.map_or(0, |age_ms| u64::try_from(age_ms).unwrap_or(0));
     Ok(age_ms.max(page.millis_behind))

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use aws_calls::Failed;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::DateTime;
@@ -88,6 +89,11 @@ impl CallFailed {
             _ => Why::Refused,
         };
         Self { why, reason: aws_calls::explain(error) }
+    }
+
+    /// Says whether another try may help.
+    pub(crate) fn judged(self) -> Failed<Self> {
+        if self.why == Why::Passing { Failed::ForNow(self) } else { Failed::ForGood(self) }
     }
 
     fn malformed(reason: String) -> Self {

@@ -12,7 +12,7 @@ use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
 use crate::clock::{Clock, MonoMs};
 use crate::lease::StartAt;
-use aws_calls::Backoff;
+use aws_calls::Failed;
 
 /// How long a record that was met again proves that nothing behind it has expired.
 const MET_FOR_MS: u64 = 60_000;
@@ -89,7 +89,7 @@ impl PollingReader {
         }
     }
 
-    /// See [`super::ShardReader::continuing`].
+    /// Does what [`super::ShardReader::continuing`] says.
     pub(super) fn continue_after(&mut self, after: Option<Position>) {
         self.continuity = Continuity::after(after);
     }
@@ -101,7 +101,7 @@ impl PollingReader {
         self.iterator = None;
     }
 
-    /// See [`super::ShardReader::next`].
+    /// Reads on, as [`super::ShardReader::next`] says.
     ///
     /// # Errors
     /// See [`SourceError`].
@@ -111,26 +111,34 @@ impl PollingReader {
             return Err(SourceError::AfterEnd { stream, shard });
         }
         tokio::time::sleep_until(self.next_poll).await;
-        self.overlap_if_at_risk();
-        let mut backoff = self.settings.retry.start();
+        let mut tries = self.settings.retry.start();
         loop {
-            let iterator = match self.iterator.clone() {
-                Some(iterator) => iterator,
-                None => self.new_iterator(&mut backoff).await?,
-            };
-            self.settings.budgets.call(&self.shard).await;
-            match self.calls.records(&iterator, self.settings.max_records).await {
-                Ok(page) => return self.accept(page).await,
-                // Five minutes passed, or the endpoint was restarted.
-                Err(error) if error.why == Why::Expired => {
-                    tracing::debug!(shard = %self.shard, "iterator expired");
-                    self.iterator = None;
-                    self.wait("GetRecords", &error, &mut backoff).await?;
-                    self.overlap_if_at_risk();
-                }
-                Err(error) => self.retry_or_fail("GetRecords", &error, &mut backoff).await?,
+            match self.ask().await {
+                Ok(output) => return self.accept(output).await,
+                Err(failed) => tries.again(failed).await.map_err(Failed::into_error)?,
             }
         }
+    }
+
+    /// Asks once, with a new iterator if there is none.
+    async fn ask(&mut self) -> Result<ShardPage, Failed<SourceError>> {
+        self.overlap_if_at_risk();
+        let iterator = match self.iterator.clone() {
+            Some(iterator) => iterator,
+            None => self.new_iterator().await?,
+        };
+        self.settings.budgets.call(&self.shard).await;
+        let error = match self.calls.records(&iterator, self.settings.max_records).await {
+            Ok(page) => return Ok(page),
+            Err(error) => error,
+        };
+        // Five minutes passed, or the endpoint was restarted.
+        if error.why == Why::Expired {
+            tracing::debug!(shard = %self.shard, "iterator expired");
+            self.iterator = None;
+            return Err(Failed::ForNow(self.unreachable("GetRecords", error)));
+        }
+        Err(self.judged("GetRecords", error).await)
     }
 
     /// When what comes next can have expired, reads from the last record delivered instead of
@@ -151,24 +159,21 @@ impl PollingReader {
         }
     }
 
-    async fn new_iterator(&mut self, backoff: &mut Backoff) -> Result<String, SourceError> {
-        loop {
-            let error = match self.calls.iterator(&self.shard, self.position).await {
-                Ok(iterator) => {
-                    self.iterator = Some(iterator.clone());
-                    return Ok(iterator);
-                }
-                Err(error) => error,
-            };
-            // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
-            let ahead =
-                matches!(self.position, StartAt::AtTimestamp(_)) && error.why == Why::BadPosition;
-            if ahead {
-                self.wait("GetShardIterator", &error, backoff).await?;
-            } else {
-                self.retry_or_fail("GetShardIterator", &error, backoff).await?;
+    async fn new_iterator(&mut self) -> Result<String, Failed<SourceError>> {
+        let error = match self.calls.iterator(&self.shard, self.position).await {
+            Ok(iterator) => {
+                self.iterator = Some(iterator.clone());
+                return Ok(iterator);
             }
+            Err(error) => error,
+        };
+        // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
+        let is_ahead =
+            matches!(self.position, StartAt::AtTimestamp(_)) && error.why == Why::BadPosition;
+        if is_ahead {
+            return Err(Failed::ForNow(self.unreachable("GetShardIterator", error)));
         }
+        Err(self.judged("GetShardIterator", error).await)
     }
 
     /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
@@ -235,50 +240,43 @@ impl PollingReader {
         SourceError::Malformed { stream, shard, problem }
     }
 
-    /// Waits before another try, or says why there is none.
-    async fn retry_or_fail(
-        &self,
-        operation: &'static str,
-        error: &CallFailed,
-        backoff: &mut Backoff,
-    ) -> Result<(), SourceError> {
+    /// Says whether a failed call is worth another try.
+    async fn judged(&self, operation: &'static str, error: CallFailed) -> Failed<SourceError> {
         let (stream, shard) = (self.stream.clone(), self.shard.clone());
         match error.why {
-            Why::Passing => return self.wait(operation, error, backoff).await,
-            Why::Malformed => return Err(self.malformed(error.reason.clone())),
+            Why::Passing => return Failed::ForNow(self.unreachable(operation, error)),
+            Why::Malformed => return Failed::ForGood(self.malformed(error.reason)),
             // A stream that is not there at all cannot be listed either: that is another error.
             Why::Absent => {
-                let Shape { presence, children } = self.list_children().await?;
+                let Shape { presence, children } = match self.list_children().await {
+                    Ok(shape) => shape,
+                    Err(error) => return Failed::ForGood(error),
+                };
                 match presence {
-                    Presence::Absent => return Err(SourceError::Gone { stream, shard, children }),
-                    // The list of closed shards may be slower than retention.
-                    Presence::Closed if !backoff.wait().await => {
-                        return Err(SourceError::Gone { stream, shard, children });
+                    Presence::Absent => {
+                        return Failed::ForGood(SourceError::Gone { stream, shard, children });
                     }
-                    Presence::Closed => return Ok(()),
+                    // The list of closed shards may be slower than retention.
+                    Presence::Closed => {
+                        return Failed::ForNow(SourceError::Gone { stream, shard, children });
+                    }
                     Presence::Open => {}
                 }
             }
             Why::Expired | Why::BadPosition | Why::Refused => {}
         }
-        Err(SourceError::Refused { stream, shard, operation, reason: error.reason.clone() })
+        let reason = error.reason;
+        Failed::ForGood(SourceError::Refused { stream, shard, operation, reason })
     }
 
-    async fn wait(
-        &self,
-        operation: &'static str,
-        error: &CallFailed,
-        backoff: &mut Backoff,
-    ) -> Result<(), SourceError> {
-        if backoff.wait().await {
-            return Ok(());
-        }
-        Err(SourceError::Unreachable {
+    /// Names a failure of which all tries are used up.
+    fn unreachable(&self, operation: &'static str, error: CallFailed) -> SourceError {
+        SourceError::Unreachable {
             stream: self.stream.clone(),
             shard: self.shard.clone(),
             operation,
             attempts: self.settings.retry.attempts,
-            last: error.reason.clone(),
-        })
+            last: error.reason,
+        }
     }
 }

@@ -5,7 +5,7 @@ use ivs_schemas::catalogue::{METRICS, Metric};
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
-use crate::sink::events::Entry;
+use crate::sink::entry::Entry;
 
 /// Layout of the object.
 const VERSION: u32 = 1;

@@ -11,7 +11,7 @@ use kinesis_model::{Position, ShardId};
 pub(super) struct Trace<'a>(pub(super) &'a ShardLease);
 
 impl Trace<'_> {
-    /// The owner begins here.
+    /// Notes that the owner begins here.
     pub(super) fn started(&self, resume: &Resume) {
         let (shard, holder) = self.of();
         let text = |at: Option<Position>| at.map(|at| at.to_string());
@@ -19,26 +19,26 @@ impl Trace<'_> {
         tracing::debug!(%shard, holder, checkpoint, pending, "started");
     }
 
-    /// The lease knows the epoch's end.
+    /// Notes that the lease knows the epoch's end.
     pub(super) fn prepared(&self, to: Position) {
         let (shard, holder) = self.of();
         tracing::debug!(%shard, holder, %to, "prepared");
     }
 
-    /// All rows hold the epoch.
+    /// Notes that all rows hold the epoch.
     pub(super) fn written(&self, to: Position, rows: u64) {
         let (shard, holder) = self.of();
         tracing::debug!(%shard, holder, %to, rows, "written");
     }
 
-    /// Rejects and segment of the epoch are kept.
+    /// Notes that rejects and segment of the epoch are kept.
     pub(super) fn stored(&self, objects: &Objects) {
         let (shard, holder) = self.of();
         let from = objects.from.map(|at| at.to_string());
         tracing::debug!(%shard, holder, to = %objects.to, from, "stored");
     }
 
-    /// Metrics and events are acknowledged, or in the outbox. Every committed epoch has this line,
+    /// Notes that metrics and events are acknowledged, or in the outbox. Every committed epoch has this line,
     /// whatever crashes. One that is written again has the same figures again.
     pub(super) fn emitted(&self, emission: &Emission) {
         let (shard, holder) = self.of();
@@ -48,14 +48,14 @@ impl Trace<'_> {
         tracing::debug!(%shard, holder, %to, read, accepted, duplicate, rejected, late, "emitted");
     }
 
-    /// The checkpoint has moved.
+    /// Notes that the checkpoint has moved.
     pub(super) fn committed(&self, step: &Commit) {
         let (shard, holder) = self.of();
         let (to, gaps) = (step.to, step.counts.retention_gaps);
         tracing::debug!(%shard, holder, %to, gaps, "committed");
     }
 
-    /// The shard is done; its children may be read.
+    /// Notes that the shard is done; its children may be read.
     pub(super) fn finished(&self, children: &[ChildShard], outcome: LeaseOutcome) {
         let (shard, holder) = self.of();
         let children: Vec<&str> = children.iter().map(|child| child.shard.as_str()).collect();
