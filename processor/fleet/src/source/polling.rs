@@ -13,6 +13,7 @@ use bytes::Bytes;
 use kinesis_model::{EpochMs, Gap, Position, Record, ShardId};
 use tokio::time::Instant;
 
+use super::answer::InPlace;
 use super::children::{self, Presence, Shape};
 use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
@@ -135,8 +136,9 @@ impl PollingReader {
             self.settings.budgets.call(&self.shard).await;
             let limit = i32::from(self.settings.max_records);
             let request = self.client.get_records().shard_iterator(iterator).limit(limit);
-            match request.send().await {
-                Ok(output) => return self.accept(output).await,
+            let in_place = InPlace::default();
+            match request.customize().interceptor(in_place.clone()).send().await {
+                Ok(output) => return self.accept(output, in_place.take()).await,
                 // Five minutes passed, or the endpoint was restarted.
                 Err(error) if aws_calls::code(&error) == Some("ExpiredIteratorException") => {
                     tracing::debug!(shard = %self.shard, "iterator expired");
@@ -210,8 +212,15 @@ impl PollingReader {
 
     /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
     /// point where the call may be dropped.
-    async fn accept(&mut self, output: GetRecordsOutput) -> Result<Batch, SourceError> {
-        let mut records = self.records(output.records)?;
+    async fn accept(
+        &mut self,
+        output: GetRecordsOutput,
+        in_place: Option<Vec<Record>>,
+    ) -> Result<Batch, SourceError> {
+        let mut records = match in_place {
+            Some(records) => records,
+            None => self.records(output.records)?,
+        };
         let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
         self.settings.budgets.received(&self.shard, u64::try_from(bytes).unwrap_or(u64::MAX));
         let millis_behind = output.millis_behind_latest.unwrap_or_default();
