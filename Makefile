@@ -11,8 +11,10 @@ PROFILE ?= release
 PEERS := target/peers
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
+# One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
+FEATURES := --features ivs-tests/simulated-time
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-online bench-growth bench-hot independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-online bench-growth bench-hot mutants independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,11 +26,11 @@ setup: ## check what must be installed, and say what is missing
 run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 	$(CARGO) run --locked -p ivs-processor -- local $(ARGS)
 
-test: setup ## every test of the workspace, the simulator's 22,000 seeds included
-	SIM_START=$(START) $(CARGO) test --locked --workspace
+test: setup ## every test of the workspace, the simulators' 24,000 seeds included
+	SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES)
 
 page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
-	$(CARGO) test --locked --workspace --test page
+	$(CARGO) test --locked --workspace $(FEATURES) --test page
 
 check: fmt-check lint test independent page cdk deploy-test onprem ## what CI runs
 
@@ -36,14 +38,17 @@ fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
 
 lint: ## clippy, warnings are errors
-	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
+	$(CARGO) clippy --locked --workspace $(FEATURES) --all-targets --test page --test independent -- -D warnings
 
 deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 
-sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 START=anything
-	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
+sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
+	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES) --test sim -- every_seed --nocapture
+
+mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
+	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
 
 bench: ## all figures of speed in one table, each next to a peer in the same run
 	@mkdir -p target && rm -f $(BENCH_FIGURES)
@@ -84,7 +89,7 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
-	$(CARGO) test --locked --workspace --test independent
+	$(CARGO) test --locked --workspace $(FEATURES) --test independent
 
 cdk: ## types, lints, tests and rules of the CDK app
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm run lint && npm test

@@ -2,6 +2,7 @@
 
 mod audit;
 mod channels;
+pub mod check_trace;
 pub mod cli;
 mod closed_pipe;
 mod completions;
@@ -131,6 +132,7 @@ async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => validate::run(&config, &args).await?,
         Command::Status(args) => status::run(&config, &args).await?,
         Command::Leases { command } => leases::run(&config, &command).await?,
+        Command::CheckTrace(args) => check_trace::run(&args)?,
         Command::Health(args) => health::run(&config, &args).await?,
         Command::Config { command } => config::run(&config, &command)?,
         Command::Completions(args) => completions::run(&args)?,

@@ -13,14 +13,13 @@ pub mod status;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::clock::now;
+use crate::clock::{Instant, now};
 use crate::page::Page;
 use crate::worker::Watch;
 

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -17,6 +16,7 @@ use ivs_core::epoch::Counts;
 use serde_json::{Value, json};
 
 use super::DataError;
+use crate::clock::Instant;
 use crate::cloud;
 use crate::config::Config;
 use crate::replay::context::Computed;

@@ -123,9 +123,9 @@ async fn look(config: &Config) -> anyhow::Result<FleetReport> {
     let before = store.list().await?;
     let described = stream::describe(&clients.kinesis, name).await?;
     let now = now();
-    let ask = |lease: Lease| {
-        let kinesis = &clients.kinesis;
-        async move { (lease.key.clone(), stream::lag_ms(kinesis, name, &lease, now).await) }
+    let calls = &stream::calls(&clients.kinesis, name);
+    let ask = |lease: Lease| async move {
+        (lease.key.clone(), stream::lag_ms(calls, name, &lease, now).await)
     };
     let lags: BTreeMap<ShardId, _> =
         futures::stream::iter(before.clone()).map(ask).buffer_unordered(AT_ONCE).collect().await;

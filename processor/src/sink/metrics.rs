@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use aws_calls::{blames_data, explain};
-use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
 use futures::stream::{self, StreamExt};
 use ivs_core::emit::{
-    Bisected, Datum, DatumBatch, DatumValue, MAX_BATCH_BYTES, Timeliness, batches,
-    too_old_or_ahead, validate,
+    Bisected, Datum, DatumBatch, MAX_BATCH_BYTES, Timeliness, batches, too_old_or_ahead, validate,
 };
 use kinesis_model::EpochMs;
 
 use serde_json::json;
 
+use super::calls::{CloudWatch, MetricCalls, NotTaken};
 use super::patience::{Left, Patience, Refused};
 use super::{Rate, SinkError};
 use crate::config;
@@ -31,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
-    cloudwatch: aws_sdk_cloudwatch::Client,
+    calls: Arc<dyn MetricCalls>,
     enabled: bool,
     /// Of a call, unless more are to be sent than a second's calls carry.
     max_datums: usize,
@@ -48,8 +45,18 @@ impl MetricSink {
         config: &config::CloudWatch,
         stats: Arc<Stats>,
     ) -> Self {
+        Self::over(Arc::new(CloudWatch(cloudwatch)), config, stats)
+    }
+
+    /// Returns a sender to whoever plays CloudWatch.
+    #[must_use]
+    pub fn over(
+        calls: Arc<dyn MetricCalls>,
+        config: &config::CloudWatch,
+        stats: Arc<Stats>,
+    ) -> Self {
         Self {
-            cloudwatch,
+            calls,
             enabled: config.enabled,
             max_datums: config.metrics_batch,
             calls_per_s: config.calls_per_s.max(1) as usize,
@@ -116,12 +123,14 @@ impl MetricSink {
                     self.stats.metric_calls.fetch_add(1, Relaxed);
                     self.stats.datums.fetch_add(batch.datums.len() as u64, Relaxed);
                 }
-                Err(Undelivered::Away(error)) => {
+                Err(NotTaken::Away(reason)) => {
+                    let target = batch.namespace.as_str().to_owned();
+                    let error = SinkError::Aws { operation: "PutMetricData", target, reason };
                     left.error = Some(error);
                     left.waiting.push(batch);
                     left.waiting.extend(waiting.drain(..).rev());
                 }
-                Err(Undelivered::Refused(reason)) => match batch.bisect() {
+                Err(NotTaken::Refused(reason)) => match batch.bisect() {
                     Bisected::Halves(first, second) => waiting.extend([second, first]),
                     Bisected::Culprit(datum) => {
                         tracing::warn!(metric = datum.metric.name, reason, "datum refused");
@@ -140,77 +149,27 @@ impl MetricSink {
         left
     }
 
-    async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), Undelivered> {
-        let away = |reason: String| {
-            let target = batch.namespace.as_str().to_owned();
-            Undelivered::Away(SinkError::Aws { operation: "PutMetricData", target, reason })
-        };
-        let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
-        let request = self
-            .cloudwatch
-            .put_metric_data()
-            .namespace(batch.namespace.as_str())
-            .set_metric_data(Some(data));
+    async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), NotTaken> {
         let mut waits = Patience::waits();
         loop {
             if patience.is_over() {
-                return Err(away("CloudWatch does not answer".to_owned()));
+                return Err(NotTaken::Away("CloudWatch does not answer".to_owned()));
             }
             self.rate.ready().await;
-            match request.clone().send().await {
-                Ok(_) => {
-                    patience.answered();
-                    return Ok(());
-                }
-                Err(error) if blames_data(&error) => {
-                    patience.answered();
-                    return Err(Undelivered::Refused(explain(&error)));
-                }
-                Err(error) if patience.failed() => {
+            match self.calls.put(batch).await {
+                Err(NotTaken::Away(error)) if patience.failed() => {
                     self.stats.retries.fetch_add(1, Relaxed);
-                    tracing::debug!(error = explain(&error), "trying again");
+                    tracing::debug!(error, "trying again");
                     waits.wait().await;
                 }
-                Err(error) => return Err(away(explain(&error))),
+                Err(away @ NotTaken::Away(_)) => return Err(away),
+                answer => {
+                    patience.answered();
+                    return answer;
+                }
             }
         }
     }
-}
-
-/// Why a call was not taken.
-enum Undelivered {
-    /// The service does not answer, or answers nobody: later.
-    Away(SinkError),
-    /// For what it carries: never.
-    Refused(String),
-}
-
-fn to_sdk(datum: &Datum) -> MetricDatum {
-    let dimension = datum
-        .series
-        .dimension()
-        .map(|(name, value)| Dimension::builder().name(name).value(value).build());
-    let builder = MetricDatum::builder()
-        .metric_name(datum.metric.name)
-        .timestamp(DateTime::from_millis(datum.time.0))
-        .unit(StandardUnit::from(datum.metric.unit.as_str()))
-        .set_dimensions(dimension.map(|d| vec![d]));
-    match &datum.value {
-        DatumValue::Single(value) => builder.value(*value),
-        DatumValue::Distribution(values) => {
-            let (values, counts) = values.iter().copied().unzip();
-            builder.set_values(Some(values)).set_counts(Some(counts))
-        }
-        DatumValue::Statistics { count, sum, min, max } => builder.statistic_values(
-            StatisticSet::builder()
-                .sample_count(*count)
-                .sum(*sum)
-                .minimum(*min)
-                .maximum(*max)
-                .build(),
-        ),
-    }
-    .build()
 }
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ use serde_json::json;
 use super::patience::Refused;
 use super::upload::{self, Body};
 use super::{EFFECT, SetAside, SinkError, set_aside};
-use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config;
+use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
@@ -34,22 +33,15 @@ pub struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Opens the configured URLs.
-    ///
-    /// # Errors
-    /// Names the URL that cannot be used.
-    pub fn open(
-        objects: &config::Objects,
-        aws: &config::Aws,
+    /// Returns a sink that keeps rejects, and segments if there is an archive.
+    #[must_use]
+    pub fn new(
+        rejects: StoreUrl,
+        archive: Option<StoreUrl>,
         stream: &str,
         stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
-        let archive = match objects.archive.as_str() {
-            "" => None,
-            url => Some(StoreUrl::open(url, aws)?),
-        };
-        let rejects = StoreUrl::open(&objects.rejects, aws)?;
-        Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
+    ) -> Self {
+        Self { stream: Arc::from(stream), rejects, archive, stats }
     }
 
     /// Stores what an epoch leaves beside its rows. Each object is made while it is stored.
@@ -60,17 +52,19 @@ impl ObjectSink {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
             self.stats.note_rejects(shard, &objects.rejected);
+            let bytes = objects.rejected.iter().map(|record| record.data.len()).sum();
             let (shard, objects) = (shard.clone(), Arc::clone(objects));
             let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
-            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && !objects.segment.is_empty()
         {
+            let bytes = objects.segment.iter().map(|record| record.data.len()).sum();
             let objects = Arc::clone(objects);
             let body: Body =
                 Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
-            self.put(archive, &format!("{name}.ndjson.zst"), &body).await?;
+            self.put(archive, &format!("{name}.ndjson.zst"), &body, bytes).await?;
         }
         Ok(())
     }
@@ -90,8 +84,9 @@ impl ObjectSink {
         }
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         let body = set_aside::body(shard, objects.to, rows);
+        let bytes = body.len();
         let body: Body = Arc::new(move |out| out.write_all(&body));
-        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body, bytes).await
     }
 
     /// Keeps what a service will never take, of the epoch that ends at `epoch`.
@@ -120,15 +115,22 @@ impl ObjectSink {
         let print = u128::from_be_bytes(print);
         let hour = hour(at);
         let name = format!("{}/{shard}/{hour}/{epoch}.{print:032x}.refused.ndjson", self.stream);
+        let bytes = lines.len();
         let body: Body = Arc::new(move |out| out.write_all(lines.as_bytes()));
-        self.put(&self.rejects, &name, &body).await
+        self.put(&self.rejects, &name, &body, bytes).await
     }
 
-    async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        url: &StoreUrl,
+        name: &str,
+        body: &Body,
+        about_bytes: usize,
+    ) -> Result<(), SinkError> {
         let path: Path = url.path(name);
         let mut backoff = EFFECT.start();
         loop {
-            match upload::put(url.store(), &path, body).await {
+            match upload::put(url.store(), &path, body, about_bytes).await {
                 Ok(()) => {
                     self.stats.objects.fetch_add(1, Relaxed);
                     return Ok(());

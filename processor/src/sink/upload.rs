@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 /// Bytes of one part. S3 takes 5 MiB at least, and 10,000 parts.
 const PART_BYTES: usize = 8 << 20;
 
+/// A body of about so many bytes is made on the spot: handing it to a thread would cost more.
+const ON_THE_SPOT_BYTES: usize = 64 << 10;
+
 /// A body, written to whoever wants it; called again when the upload is tried again, and then it
 /// must write the same.
 pub(super) type Body = Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync>;
@@ -27,13 +30,21 @@ pub(super) enum UploadError {
     Body(#[from] io::Error),
 }
 
-/// Makes `body` on a thread of its own and stores it: in one request if it is small, else in parts.
-/// About three parts are in memory at a time. An object is there whole or not at all.
+/// Makes `body`, of `about_bytes`, and stores it: in one request if it is small, else in parts, and
+/// on a thread of its own unless it is tiny. About three parts are in memory at a time. An object is
+/// there whole or not at all.
 pub(super) async fn put(
     store: &DynObjectStore,
     path: &Path,
     body: &Body,
+    about_bytes: usize,
 ) -> Result<(), UploadError> {
+    if about_bytes <= ON_THE_SPOT_BYTES {
+        let mut made = Vec::new();
+        body(&mut made)?;
+        store.put(path, made.into()).await?;
+        return Ok(());
+    }
     let (sender, mut parts) = mpsc::channel(1);
     let body = Arc::clone(body);
     let making = tokio::task::spawn_blocking(move || {
@@ -125,9 +136,9 @@ mod tests {
 
     use super::*;
 
-    async fn stored(body: Body) -> Result<Bytes, UploadError> {
+    async fn stored(body: Body, about_bytes: usize) -> Result<Bytes, UploadError> {
         let (store, path) = (InMemory::new(), Path::from("a/b"));
-        put(&store, &path, &body).await?;
+        put(&store, &path, &body, about_bytes).await?;
         Ok(store.get(&path).await?.bytes().await?)
     }
 
@@ -140,7 +151,9 @@ mod tests {
                     out.write_all(&digit[..(bytes - at).min(1_000)])
                 })
             });
-            let stored = stored(body).await.unwrap();
+            let on_the_spot = stored(Arc::clone(&body), 0).await.unwrap();
+            let stored = stored(body, usize::MAX).await.unwrap();
+            assert_eq!(on_the_spot, stored);
             assert_eq!(stored.len(), bytes);
             assert!(
                 (0..bytes)
@@ -152,13 +165,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_cannot_be_made_leaves_no_object() {
-        for good_parts in [0, 3] {
+        for (good_parts, about_bytes) in [(0, 0), (0, usize::MAX), (3, usize::MAX)] {
             let (store, path) = (InMemory::new(), Path::from("a/b"));
             let body: Body = Arc::new(move |out: &mut dyn Write| {
                 out.write_all(&vec![1; good_parts * PART_BYTES])?;
                 Err(io::Error::other("out of ink"))
             });
-            let error = put(&store, &path, &body).await.unwrap_err();
+            let error = put(&store, &path, &body, about_bytes).await.unwrap_err();
             assert!(error.to_string().contains("out of ink"), "{error}");
             assert!(store.get(&path).await.is_err());
         }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ivs_emulator::{Notice, Notices};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::clock::Instant;
 use crate::page::{Headlines, Page};
 use crate::worker::Worker;
 
@@ -56,10 +57,7 @@ impl<'a> Live<'a> {
     pub(super) async fn show_while<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let pace = PACES[usize::from(!self.is_terminal)];
-        let mut every = tokio::time::interval_at(
-            tokio::time::Instant::from_std(crate::clock::instant()) + pace,
-            pace,
-        );
+        let mut every = tokio::time::interval_at(crate::clock::instant() + pace, pace);
         let mut before = crate::clock::instant();
         loop {
             tokio::select! {
