@@ -1,7 +1,9 @@
 //! Epochs that close before their interval is over: rows are wanted soon after a shard was taken, and
 //! as soon as a backlog was read to its end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// The first epoch of a shard that was taken closes this long after its first records were read.
 const FIRST_AFTER: Duration = Duration::from_secs(2);
