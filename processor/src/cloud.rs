@@ -6,6 +6,7 @@ pub mod chaos;
 mod clients;
 pub mod lambda;
 mod s3_profile;
+pub(crate) mod store_error;
 pub mod store_url;
 
 #[cfg(test)]

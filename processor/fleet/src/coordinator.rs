@@ -26,6 +26,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_kinesis::primitives::DateTime;
 use kinesis_model::{EpochMs, ShardId};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -76,8 +77,10 @@ pub enum FleetError {
     /// The leases belong to an earlier stream of the same name: its positions mean nothing here.
     /// Delete the lease table, or use another one.
     #[error(
-        "stream `{stream}` was created at {created} ms, but lease table `{table}` belongs to one \
-         created at {leased} ms; delete the table or use another"
+        "stream `{stream}` was created at {}, but lease table `{table}` belongs to one created at {}; \
+         delete the table or use another",
+        DateTime::from_millis(*.created),
+        DateTime::from_millis(*.leased)
     )]
     StreamRecreated {
         /// The stream.

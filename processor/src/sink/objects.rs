@@ -17,6 +17,7 @@ use serde_json::json;
 use super::patience::Refused;
 use super::upload::{self, Body};
 use super::{EFFECT, SetAside, SinkError, set_aside};
+use crate::archive::segment::LOST_END;
 use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
@@ -65,6 +66,14 @@ impl ObjectSink {
             let body: Body =
                 Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
             self.put(archive, &format!("{name}.ndjson.zst"), &body, bytes).await?;
+        }
+        if let Some(archive) = &self.archive
+            && objects.end_is_lost
+        {
+            let name = lost_end_name(&self.stream, shard, objects.first_arrival, objects.to);
+            let line = json!({ "shardId": shard.as_str(), "lostAfter": objects.to.to_string() });
+            let body: Body = Arc::new(move |out| writeln!(out, "{line}"));
+            self.put(archive, &name, &body, 0).await?;
         }
         Ok(())
     }
@@ -163,6 +172,12 @@ pub fn epoch_name(
     format!("{stream}/{shard}/{hour}/{from}-{}", flat(to))
 }
 
+/// `<stream>/<shard>/YYYY/MM/DD/HH/<to>-end.gap.json`: what the shard held behind `to` is lost.
+fn lost_end_name(stream: &str, shard: &ShardId, at: EpochMs, to: Position) -> String {
+    let to = to.to_string().replace('/', ".");
+    format!("{stream}/{shard}/{}/{to}{LOST_END}", hour(at))
+}
+
 /// `YYYY/MM/DD/HH` of a time, UTC.
 fn hour(at: EpochMs) -> String {
     let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
@@ -221,6 +236,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config;
 
     fn at(sequence: u128, sub: u64) -> Position {
         Position { sequence: sequence.into(), sub }
@@ -238,6 +254,26 @@ mod tests {
             epoch_name("s", &shard, first, Some(at(9, 0)), at(12, 4)),
             "s/shardId-000000000003/2026/03/01/12/9-12.4"
         );
+    }
+
+    /// What the reader of archives knows as such.
+    #[tokio::test]
+    async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = |name: &str| format!("file://{}/{name}", dir.path().display());
+        let open = |name: &str| StoreUrl::open(&url(name), &config::Aws::default()).unwrap();
+        let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
+        let first_arrival = EpochMs(1_772_366_407_000);
+        let objects =
+            Objects { to: at(9, 4), first_arrival, end_is_lost: true, ..Objects::default() };
+        sink.store(&ShardId::new("shardId-0"), &Arc::new(objects)).await.unwrap();
+        let found = crate::archive::find::find(&[url("a")], &config::Aws::default()).await.unwrap();
+        let (chains, foreign) = crate::archive::segment::chains(found.objects);
+        assert!(foreign.is_empty(), "{foreign:?}");
+        let [chain] = &chains[..] else { panic!("{chains:?}") };
+        assert!(chain.end_is_lost && chain.segments.is_empty());
+        let path = "a/s/shardId-0/2026/03/01/12/9.4-end.gap.json";
+        assert!(dir.path().join(path).exists());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use object_store::{DynObjectStore, MultipartUpload, ObjectStoreExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cloud::store_error::in_words;
+
 /// Bytes of one part. S3 takes 5 MiB at least, and 10,000 parts.
 const PART_BYTES: usize = 8 << 20;
 
@@ -23,7 +25,7 @@ pub(super) type Body = Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Syn
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UploadError {
     /// The store did not take it.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Store(#[from] object_store::Error),
     /// It could not be made.
     #[error("it could not be made: {0}")]

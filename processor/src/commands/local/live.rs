@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Instant;
 use crate::page::{Headlines, Page};
+use crate::printable::Printable;
 use crate::worker::Worker;
 
 /// How often the line is written on a terminal, and elsewhere.
@@ -88,7 +89,7 @@ impl<'a> Live<'a> {
     /// Prints a line of its own, above the one that is written anew.
     fn say(&mut self, text: &str) {
         self.clear();
-        println!("{text}");
+        println!("{}", Printable(text));
     }
 
     fn clear(&mut self) {

@@ -176,6 +176,7 @@ impl<'a> Executor<'a> {
             duration_ms: u64::try_from(flight.prepared.elapsed().as_millis()).unwrap_or(u64::MAX),
             recovered: self.lease.resume_point().pending == Some(emission.to),
             time: emission.arrival,
+            now: crate::clock::now(),
         })
     }
 
