@@ -127,6 +127,10 @@ impl<M: Merged> Writer<M> {
                 let writer = self.clone();
                 tokio::spawn(async move { writer.put(key, row, seen, parts).await });
             }
+            Effect::Read { key } => {
+                let writer = self.clone();
+                tokio::spawn(async move { writer.read(&key).await });
+            }
             Effect::Wait { key, refusals } => {
                 if refusals % MANY_REFUSALS == 0 {
                     let table = M::table(&self.0.shared.tables);
@@ -155,6 +159,25 @@ impl<M: Merged> Writer<M> {
         self.0.shared.stats.partials_waiting.fetch_sub(1, Relaxed);
         // Nobody listens if the shard was given up: its next owner will find the row as it is.
         drop(part.answer.send(landed));
+    }
+
+    /// Tells the machine what is stored. A row that cannot be read, or is none of ours, is put as if
+    /// it had not been asked for: the answer to that says what is wrong.
+    async fn read(&self, key: &M::Key) {
+        let tables = &self.0.shared.tables;
+        let get = self.0.shared.store.get(M::table(tables), M::item_key(key));
+        let image = match AssertUnwindSafe(get).catch_unwind().await {
+            Ok(Ok(None)) => Some(None),
+            Ok(Ok(Some(item))) => {
+                let bytes = size_bytes(&item) * IMAGE_FACTOR;
+                from_item::<M>(key, item, tables).ok().map(|row| Some((row, bytes)))
+            }
+            Ok(Err(_)) | Err(_) => None,
+        };
+        self.tell(|machine, asked| match image {
+            Some(image) => machine.read(key, image, asked),
+            None => machine.unread(key, asked),
+        });
     }
 
     async fn put(&self, key: M::Key, row: Arc<Row<Kept<M::Agg>>>, seen: Option<u64>, parts: usize) {
