@@ -8,7 +8,7 @@ ROUNDS ?= 3
 THREADS ?= 2
 PEERS := target/peers
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot bench-memory independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,8 +54,12 @@ bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORD
 	$(PEERS)/bin/python benches/peers/run.py --replay target/release/ivs-processor --work $(PEERS) \
 		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
+# Both count and weigh, they do not time: the profile of the tests will do, and is built already.
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
-	$(CARGO) test --locked --release -p ivs-tests --test hot
+	$(CARGO) test --locked --workspace --test hot
+
+bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
+	$(CARGO) test --locked --workspace --test memory
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node

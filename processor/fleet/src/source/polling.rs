@@ -23,6 +23,9 @@ use aws_calls::Backoff;
 /// How long a record that was met again proves that nothing behind it has expired.
 const MET_FOR_MS: u64 = 60_000;
 
+/// The size of a record while none was seen.
+const UNKNOWN_RECORD_BYTES: u64 = 1_024;
+
 /// Reads one shard with GetRecords.
 #[derive(Debug)]
 pub struct PollingReader {
@@ -42,6 +45,10 @@ pub struct PollingReader {
     is_met: bool,
     next_poll: Instant,
     ended: bool,
+    /// About the most that the next call may bring.
+    most_bytes: u64,
+    /// Of the records of the last answer that had any.
+    mean_bytes: u64,
 }
 
 /// When an answer came, and how far behind the tip it ended.
@@ -100,7 +107,21 @@ impl PollingReader {
             is_met: false,
             next_poll: crate::clock::instant(),
             ended: false,
+            most_bytes: u64::MAX,
+            mean_bytes: UNKNOWN_RECORD_BYTES,
         }
+    }
+
+    /// See [`super::ShardReader::expect_at_most`].
+    pub(super) fn expect_at_most(&mut self, bytes: u64) {
+        self.most_bytes = bytes;
+    }
+
+    /// Returns how many records the next call asks for: a call is limited by their number alone.
+    fn limit(&self) -> i32 {
+        let most = u64::from(self.settings.max_records);
+        let wanted = (self.most_bytes / self.mean_bytes).clamp(1, most);
+        i32::try_from(wanted).unwrap_or(i32::MAX)
     }
 
     /// See [`super::ShardReader::continuing`].
@@ -133,8 +154,7 @@ impl PollingReader {
                 None => self.new_iterator(&mut backoff).await?,
             };
             self.settings.budgets.call(&self.shard).await;
-            let limit = i32::from(self.settings.max_records);
-            let request = self.client.get_records().shard_iterator(iterator).limit(limit);
+            let request = self.client.get_records().shard_iterator(iterator).limit(self.limit());
             match request.send().await {
                 Ok(output) => return self.accept(output).await,
                 // Five minutes passed, or the endpoint was restarted.
@@ -213,7 +233,11 @@ impl PollingReader {
     async fn accept(&mut self, output: GetRecordsOutput) -> Result<Batch, SourceError> {
         let mut records = self.records(output.records)?;
         let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
-        self.settings.budgets.received(&self.shard, u64::try_from(bytes).unwrap_or(u64::MAX));
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.settings.budgets.received(&self.shard, bytes);
+        if let Some(mean_bytes) = bytes.checked_div(records.len() as u64) {
+            self.mean_bytes = mean_bytes.max(1);
+        }
         let millis_behind = output.millis_behind_latest.unwrap_or_default();
         let millis_behind = u64::try_from(millis_behind).unwrap_or_default();
         let mut end = None;
