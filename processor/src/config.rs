@@ -5,6 +5,7 @@
 
 mod chaos;
 mod layers;
+mod metrics;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
+pub use metrics::{Metrics, SendAs};
 
 /// The whole configuration; every section has defaults.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -36,6 +38,8 @@ pub struct Config {
     pub tables: Tables,
     /// CloudWatch.
     pub cloudwatch: CloudWatch,
+    /// Which way metrics leave.
+    pub metrics: Metrics,
     /// Domain events.
     pub events: Events,
     /// The output that waits for CloudWatch and the bus.
@@ -271,9 +275,9 @@ impl Worker {
 pub struct CloudWatch {
     /// Whether metrics are sent.
     pub enabled: bool,
-    /// Datums in one PutMetricData call, at most 1,000.
+    /// Datums in one call, at most 1,000.
     pub metrics_batch: usize,
-    /// PutMetricData calls a second; AWS allows 500 per region to start with.
+    /// Calls a second; AWS allows 500 PutMetricData calls per region to start with.
     pub calls_per_s: u32,
 }
 
@@ -454,6 +458,7 @@ impl Config {
                 &format!("{key} is `{url}`: write http://HOST:PORT or https://HOST"),
             );
         }
+        problems.extend(self.metrics.problems());
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems

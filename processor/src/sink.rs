@@ -7,6 +7,7 @@ pub mod events;
 mod judged;
 pub mod metrics;
 pub mod objects;
+mod otlp;
 pub mod outbox;
 pub mod patience;
 pub mod rows;
@@ -15,6 +16,7 @@ pub mod stats;
 mod upload;
 
 pub use judged::Judged;
+pub use otlp::OtlpError;
 pub use set_aside::SetAside;
 
 use std::num::NonZeroU32;
@@ -30,7 +32,7 @@ use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
 
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config::Config;
+use crate::config::{Config, SendAs};
 use crate::items::codec::ItemError;
 use crate::sink::stats::Stats;
 
@@ -98,6 +100,17 @@ impl SinkError {
     }
 }
 
+/// Why the sinks cannot be set up as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Archive or rejects cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreUrlError),
+    /// Metrics cannot be sent as OTLP.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
+}
+
 /// All sinks of a process.
 #[derive(Clone, Debug)]
 pub struct Sinks {
@@ -105,7 +118,7 @@ pub struct Sinks {
     pub rows: rows::RowSink,
     /// Rejects and archive.
     pub objects: objects::ObjectSink,
-    /// CloudWatch.
+    /// CloudWatch, or a receiver of OTLP.
     pub metrics: metrics::MetricSink,
     /// The domain bus.
     pub events: events::EventSink,
@@ -122,12 +135,8 @@ impl Sinks {
     /// Sinks with the configured limits.
     ///
     /// # Errors
-    /// When the archive or the rejects cannot be opened.
-    pub fn new(
-        config: &Config,
-        clients: &Clients,
-        stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
+    /// See [`SetupError`].
+    pub fn new(config: &Config, clients: &Clients, stats: Arc<Stats>) -> Result<Self, SetupError> {
         let share = || Arc::clone(&stats);
         let outbox = outbox::Outbox::new(
             StoreUrl::open(&config.objects.rejects, &config.aws)?,
@@ -135,6 +144,10 @@ impl Sinks {
             config.outbox.max_bytes(),
             share(),
         );
+        let route = match config.metrics.send_as {
+            SendAs::PutMetricData => metrics::Route::PutMetricData(clients.cloudwatch.clone()),
+            SendAs::Otlp => metrics::Route::Otlp(otlp::Otlp::new(&config.metrics, &config.aws)?),
+        };
         Ok(Self {
             outbox,
             judged: Judged::default(),
@@ -151,11 +164,7 @@ impl Sinks {
                 &config.stream.name,
                 share(),
             )?,
-            metrics: metrics::MetricSink::new(
-                clients.cloudwatch.clone(),
-                &config.cloudwatch,
-                share(),
-            ),
+            metrics: metrics::MetricSink::new(route, &config.cloudwatch, share()),
             events: events::EventSink::new(clients.eventbridge.clone(), &config.events, share()),
             stats,
         })

@@ -1,5 +1,7 @@
-//! CloudWatch: validated datums, 20 a call, bisected when a call is refused.
+//! Metrics: validated datums, 20 a call, bisected when a call is refused. They go to CloudWatch as it
+//! has them, or as OTLP to whoever takes that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use kinesis_model::EpochMs;
 
 use serde_json::json;
 
+use super::otlp::{Answer, Otlp, Partial};
 use super::patience::{Left, Patience, Refused};
 use super::{Rate, SinkError};
 use crate::config;
@@ -30,23 +33,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
-    cloudwatch: aws_sdk_cloudwatch::Client,
+    route: Route,
     enabled: bool,
     max_datums: usize,
     rate: Rate,
     stats: Arc<Stats>,
 }
 
+/// The service that takes the datums.
+#[derive(Clone, Debug)]
+pub(super) enum Route {
+    /// CloudWatch, by PutMetricData.
+    PutMetricData(aws_sdk_cloudwatch::Client),
+    /// A receiver of OTLP.
+    Otlp(Otlp),
+}
+
 impl MetricSink {
     /// Returns a sender with the configured batch size and rate.
     #[must_use]
-    pub fn new(
-        cloudwatch: aws_sdk_cloudwatch::Client,
-        config: &config::CloudWatch,
-        stats: Arc<Stats>,
-    ) -> Self {
+    pub(super) fn new(route: Route, config: &config::CloudWatch, stats: Arc<Stats>) -> Self {
         Self {
-            cloudwatch,
+            route,
             enabled: config.enabled,
             max_datums: config.metrics_batch,
             rate: Rate::per_second(config.calls_per_s),
@@ -105,9 +113,12 @@ impl MetricSink {
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
             match self.deliver(&batch, patience).await {
-                Ok(()) => {
+                Ok(partial) => {
+                    let (all, rejected) =
+                        (batch.datums.len() as u64, partial.as_ref().map_or(0, |p| p.points));
                     self.stats.metric_calls.fetch_add(1, Relaxed);
-                    self.stats.datums.fetch_add(batch.datums.len() as u64, Relaxed);
+                    self.stats.datums.fetch_add(all.saturating_sub(rejected), Relaxed);
+                    left.refused.extend(partial.map(|partial| self.partial(&batch, partial)));
                 }
                 Err(Undelivered::Away(error)) => {
                     left.error = Some(error);
@@ -133,40 +144,72 @@ impl MetricSink {
         left
     }
 
-    async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), Undelivered> {
+    /// Counts points that were refused among others that were taken. Which they are is not said, and
+    /// the call may not be sent again, so its outline is what is kept.
+    fn partial(&self, batch: &DatumBatch, partial: Partial) -> Refused {
+        let Partial { points, reason } = partial;
+        tracing::warn!(points, of = batch.datums.len(), reason, "points refused");
+        self.stats.datums_dropped.fetch_add(points, Relaxed);
+        let names: BTreeSet<&str> = batch.datums.iter().map(|datum| datum.metric.name).collect();
+        let what = json!({
+            "points": points,
+            "of": batch.datums.len(),
+            "namespace": batch.namespace.as_str(),
+            "metrics": names,
+        });
+        Refused { what, reason }
+    }
+
+    async fn deliver(
+        &self,
+        batch: &DatumBatch,
+        patience: &Patience,
+    ) -> Result<Option<Partial>, Undelivered> {
         let away = |reason: String| {
-            let target = batch.namespace.as_str().to_owned();
-            Undelivered::Away(SinkError::Aws { operation: "PutMetricData", target, reason })
+            let (operation, target) = match &self.route {
+                Route::PutMetricData(_) => ("PutMetricData", batch.namespace.as_str()),
+                Route::Otlp(otlp) => ("OTLP", otlp.url()),
+            };
+            Undelivered::Away(SinkError::Aws { operation, target: target.to_owned(), reason })
         };
-        let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
-        let request = self
-            .cloudwatch
-            .put_metric_data()
-            .namespace(batch.namespace.as_str())
-            .set_metric_data(Some(data));
         let mut waits = Patience::waits();
         loop {
             if patience.is_over() {
-                return Err(away("CloudWatch does not answer".to_owned()));
+                return Err(away("it does not answer".to_owned()));
             }
             self.rate.ready().await;
-            match request.clone().send().await {
-                Ok(_) => {
+            let answer = match &self.route {
+                Route::PutMetricData(cloudwatch) => put_metric_data(cloudwatch, batch).await,
+                Route::Otlp(otlp) => otlp.send(batch).await,
+            };
+            match answer {
+                Answer::Taken(partial) => {
                     patience.answered();
-                    return Ok(());
+                    return Ok(partial);
                 }
-                Err(error) if blames_data(&error) => {
+                Answer::Refused(reason) => {
                     patience.answered();
-                    return Err(Undelivered::Refused(explain(&error)));
+                    return Err(Undelivered::Refused(reason));
                 }
-                Err(error) if patience.failed() => {
+                Answer::Failed(error) if patience.failed() => {
                     self.stats.retries.fetch_add(1, Relaxed);
-                    tracing::debug!(error = explain(&error), "trying again");
+                    tracing::debug!(error, "trying again");
                     waits.wait().await;
                 }
-                Err(error) => return Err(away(explain(&error))),
+                Answer::Failed(error) => return Err(away(error)),
             }
         }
+    }
+}
+
+/// Makes one PutMetricData call.
+async fn put_metric_data(cloudwatch: &aws_sdk_cloudwatch::Client, batch: &DatumBatch) -> Answer {
+    let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
+    let request = cloudwatch.put_metric_data().namespace(batch.namespace.as_str());
+    match request.set_metric_data(Some(data)).send().await {
+        Ok(_) => Answer::Taken(None),
+        Err(error) if blames_data(&error) => Answer::Refused(explain(&error)),
+        Err(error) => Answer::Failed(explain(&error)),
     }
 }
 

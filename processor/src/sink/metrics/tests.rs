@@ -72,7 +72,7 @@ async fn world(settings: config::CloudWatch) -> World {
     let counted = client.config().to_builder().interceptor(calls.clone()).build();
     let counted = aws_sdk_cloudwatch::Client::from_conf(counted);
     let stats = Arc::new(Stats::default());
-    let sink = MetricSink::new(counted, &settings, Arc::clone(&stats));
+    let sink = MetricSink::new(Route::PutMetricData(counted), &settings, Arc::clone(&stats));
     World { _endpoint: endpoint, client, sink, stats, calls }
 }
 
