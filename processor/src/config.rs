@@ -292,7 +292,8 @@ impl Default for CloudWatch {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outbox {
-    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put there.
+    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put there. The
+    /// first rows of an outage come later by so much.
     pub patience_ms: u64,
     /// Most megabytes of a worker there; beyond that the oldest are given up, and counted.
     pub max_mb: u64,
@@ -300,7 +301,7 @@ pub struct Outbox {
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { patience_ms: 3_000, max_mb: 1_024 }
+        Self { patience_ms: 1_500, max_mb: 1_024 }
     }
 }
 

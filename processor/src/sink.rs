@@ -155,7 +155,7 @@ impl Sinks {
             rows: rows::RowSink::new(
                 clients.dynamodb.clone(),
                 &config.tables,
-                config.worker.row_cache_bytes(),
+                (config.worker.row_cache_bytes(), config.epoch.interval_ms.unsigned_abs()),
                 share(),
             ),
             objects: objects::ObjectSink::open(

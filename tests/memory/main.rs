@@ -42,7 +42,9 @@ async fn main() {
     let shard_bytes = usize::try_from(number("MEMORY_SHARD_KB", 2_048)).unwrap() << 10;
     let dir = state();
     let (url, _endpoint) =
-        Program::new(&["local", "--endpoint-only", "--port", "0", "--state", ":memory:"])
+        // Two gigabytes of records are more than the endpoint keeps in memory.
+        Program::new(&["local", "--endpoint-only", "--port", "0", "--state"])
+            .arg(dir.path().join("state"))
             .args(&["--shards".to_owned(), shards.to_string()])
             .start()
             .wait_for_ready();

@@ -48,6 +48,7 @@ impl Signer {
             .map(str::to_owned)
             .or_else(|| (!aws.region.is_empty()).then(|| aws.region.clone()))
             .or_else(super::region_variable)
+            .or_else(|| is_plain(url).then(|| ivs_schemas::names::LOCAL_REGION.to_owned()))
             .or_else(region_of_profile)
             .ok_or("no AWS region: set AWS_REGION, or aws.region in the configuration")?;
         let is_local = is_plain(url) && std::env::var_os("AWS_ACCESS_KEY_ID").is_none();

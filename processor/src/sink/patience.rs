@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use aws_calls::{Backoff, RetryPolicy};
 
-/// Between two tries of one call.
-const TRY_AGAIN: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 1_000, attempts: u32::MAX };
+/// Between two tries of one call; short beside patience, which ends with a try.
+const TRY_AGAIN: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 300, attempts: u32::MAX };
 
 /// Patience with a service, shared by calls that go out side by side. It runs from the first
 /// failure that no answer followed, so a slow service is not taken for one that is away.

@@ -5,6 +5,7 @@ mod epoch_write;
 mod facts;
 mod gather;
 mod kind;
+mod phase;
 mod replace;
 mod store;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use writer::{Landed, Writer};
 
 pub use epoch_write::EpochWrite;
 pub use gather::{Closing, Gather};
+pub use phase::Phase;
 pub use replace::Replaced;
 
 /// Longest wait for the other shards of a tick.
@@ -55,29 +57,31 @@ struct Shared {
     store: Arc<dyn RowStore>,
     tables: Arc<config::Tables>,
     stats: Arc<Stats>,
+    phase: Phase,
 }
 
 impl RowSink {
-    /// Returns a writer with the configured limits.
+    /// Returns a writer that keeps so many bytes of images, for epochs of that interval.
     #[must_use]
     pub fn new(
         dynamodb: aws_sdk_dynamodb::Client,
         tables: &config::Tables,
-        cache_bytes: usize,
+        (cache_bytes, interval_ms): (usize, u64),
         stats: Arc<Stats>,
     ) -> Self {
         let store = Arc::new(DynamoRows::new(dynamodb, tables, Arc::clone(&stats)));
-        Self::over(store, tables, cache_bytes, stats)
+        Self::over(store, tables, (cache_bytes, interval_ms), stats)
     }
 
     /// Returns a writer into any store.
     fn over(
         store: Arc<dyn RowStore>,
         tables: &config::Tables,
-        cache_bytes: usize,
+        (cache_bytes, interval_ms): (usize, u64),
         stats: Arc<Stats>,
     ) -> Self {
-        let shared = Shared { store, tables: Arc::new(tables.clone()), stats };
+        let (tables, phase) = (Arc::new(tables.clone()), Phase::new(interval_ms));
+        let shared = Shared { store, tables, stats, phase };
         // Windows are many and touched for a minute or two, summaries few and for hours.
         let half = cache_bytes / 2;
         Self {
@@ -86,6 +90,12 @@ impl RowSink {
             gather: Gather::new(Duration::from_millis(GATHER_MS)),
             shared,
         }
+    }
+
+    /// Returns when the epochs of this worker close.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.shared.phase
     }
 
     /// Announces an epoch that is about to be prepared: others of this process wait a moment for

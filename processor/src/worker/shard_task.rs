@@ -15,7 +15,6 @@ use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLeas
 use kinesis_model::HashRange;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::clock::elapsed;
 use crate::sink::{SinkError, Sinks};
 use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
@@ -220,7 +219,7 @@ impl<'a> ShardTask<'a> {
     }
 
     async fn drive(mut self) -> Result<Stop, TaskError> {
-        self.shard.step(Input::Tick(elapsed()), &mut self.effects);
+        self.shard.step(Input::Tick(self.executor.time()), &mut self.effects);
         loop {
             if let Some(stop) = self.begin_next().await? {
                 return Ok(stop);
@@ -294,7 +293,7 @@ impl<'a> ShardTask<'a> {
                 self.reading.stop();
                 Event::Input(Input::HandOver)
             }
-            _ = self.tick.tick() => Event::Input(Input::Tick(elapsed())),
+            _ = self.tick.tick() => Event::Input(Input::Tick(self.executor.time())),
             // Between two slices the thread is somebody else's, a heartbeat's for example.
             () = tokio::task::yield_now(), if self.shard.has_backlog() => {
                 Event::Input(Input::Turn)

@@ -67,7 +67,10 @@ async fn an_outage_of_the_bus_alone_delays_events_and_neither_rows_nor_metrics()
     assert!(consumer.received().await.is_empty(), "nothing could be told");
 
     workers.iter_mut().for_each(Running::kill_9);
+    let dead = world.readback.owners().await;
     let workers = world.start(&[]).await;
+    until("the shards are taken over", async || world.readback.owners().await.is_disjoint(&dead))
+        .await;
     world.rows_go_on(PROBES / 2..PROBES).await;
     world.until_stored(0).await;
     assert!(consumer.received().await.is_empty(), "the bus is still away");

@@ -83,7 +83,7 @@ impl RowStore for Table {
 
 fn sink(table: &Arc<Table>) -> RowSink {
     let store: Arc<dyn RowStore> = Arc::clone(table) as _;
-    RowSink::over(store, &config::Tables::default(), 1 << 20, Arc::default())
+    RowSink::over(store, &config::Tables::default(), (1 << 20, 1_000), Arc::default())
 }
 
 /// Returns the partials of one report of a player in the first minute of a session.

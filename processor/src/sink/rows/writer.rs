@@ -190,6 +190,7 @@ impl<M: Merged> Writer<M> {
             }
             Ok(Ok(Outcome::Refused(image))) => {
                 self.0.shared.stats.conflicts.fetch_add(1, Relaxed);
+                self.0.shared.phase.collided(crate::clock::elapsed());
                 return self.tell(|machine, asked| machine.refused(&key, image, asked));
             }
             Ok(Err(error)) => error,
