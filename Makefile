@@ -7,8 +7,10 @@ RECORDS ?= 1000000
 ROUNDS ?= 3
 THREADS ?= 2
 PEERS := target/peers
+# One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
+FEATURES := --features ivs-tests/simulated-time
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot bench-memory independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot bench-memory mutants independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,11 +22,11 @@ setup: ## check what must be installed, and say what is missing
 run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 	$(CARGO) run --locked -p ivs-processor -- local $(ARGS)
 
-test: setup ## every test of the workspace, the simulator's 22,000 seeds included
-	SIM_START=$(START) $(CARGO) test --locked --workspace
+test: setup ## every test of the workspace, the simulators' 24,000 seeds included
+	SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES)
 
 page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
-	$(CARGO) test --locked --workspace --test page
+	$(CARGO) test --locked --workspace $(FEATURES) --test page
 
 check: fmt-check lint test independent page cdk deploy-test onprem ## what CI runs
 
@@ -32,14 +34,17 @@ fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
 
 lint: ## clippy, warnings are errors
-	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
+	$(CARGO) clippy --locked --workspace $(FEATURES) --all-targets --test page --test independent -- -D warnings
 
 deny: ## licences, advisories, bans; installs cargo-deny when it is missing
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 
-sim: setup ## more seeds, a tenth as many of the fleet: make sim SEEDS=10000000 START=anything
-	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked -p ivs-tests --test sim -- every_seed --nocapture
+sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
+	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES) --test sim -- every_seed --nocapture
+
+mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
+	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
 
 bench: bench-core bench-peers ## all figures of speed, each next to a peer in the same run
 
@@ -56,10 +61,10 @@ bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORD
 
 # Both count and weigh, they do not time: the profile of the tests will do, and is built already.
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
-	$(CARGO) test --locked --workspace --test hot
+	$(CARGO) test --locked --workspace $(FEATURES) --test hot
 
 bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
-	$(CARGO) test --locked --workspace --test memory
+	$(CARGO) test --locked --workspace $(FEATURES) --test memory
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
@@ -67,7 +72,7 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
-	$(CARGO) test --locked --workspace --test independent
+	$(CARGO) test --locked --workspace $(FEATURES) --test independent
 
 cdk: ## types, lints, tests and rules of the CDK app
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm run lint && npm test

@@ -10,18 +10,3 @@ pub(crate) mod records;
 pub(crate) mod segment;
 pub(crate) mod split;
 mod stored;
-
-use std::borrow::Cow;
-
-/// Returns a text without control characters, which a terminal would obey: names of files and what
-/// stands in them come from anybody.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = |one: char| match one.is_control() {
-        true => one.escape_default().to_string(),
-        false => one.to_string(),
-    };
-    Cow::Owned(text.chars().map(escaped).collect())
-}

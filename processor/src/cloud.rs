@@ -7,6 +7,7 @@ mod clients;
 pub mod lambda;
 mod s3_profile;
 mod sign;
+pub(crate) mod store_error;
 pub mod store_url;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod channels;
+pub mod check_trace;
 pub mod cli;
 mod closed_pipe;
 mod completions;
@@ -17,7 +18,6 @@ mod leases;
 #[cfg(feature = "local")]
 pub mod local;
 mod logging;
-pub(crate) mod printable;
 pub mod record;
 mod replay;
 mod report;
@@ -38,9 +38,9 @@ use crate::cloud;
 use crate::config::{Config, ConfigError, load};
 use crate::items::pages::ReadError;
 use crate::ops::OpsError;
+use crate::printable::{self, Printable};
 use cli::{Cli, Command};
 use ivs_core::report::PeriodError;
-use printable::Printable;
 
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -131,6 +131,7 @@ async fn started(config: Config, command: Command) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => validate::run(&config, &args).await?,
         Command::Status(args) => status::run(&config, &args).await?,
         Command::Leases { command } => leases::run(&config, &command).await?,
+        Command::CheckTrace(args) => check_trace::run(&args)?,
         Command::Health(args) => health::run(&config, &args).await?,
         Command::Config { command } => config::run(&config, &command)?,
         Command::Completions(args) => completions::run(&args)?,
@@ -165,7 +166,8 @@ fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
         let fields = json!({ "message": text, "exitCode": code });
         let now = crate::clock::now();
         let time = jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().to_string();
-        eprintln!("{}", json!({ "timestamp": time, "level": "ERROR", "fields": fields }));
+        let line = json!({ "timestamp": time, "level": "ERROR", "fields": fields });
+        eprintln!("{}", printable::json(&line).unwrap_or_default());
     } else {
         eprintln!("ivs-processor: {}", Printable(text));
     }
@@ -196,6 +198,20 @@ fn usable(read: u64, rejected: u64, most: &str, allow_rejects: bool) -> anyhow::
          kept of them, or say --allow-rejects"
     ))
     .into())
+}
+
+/// Refuses to call it a success when a part of the input was left out; each was named before.
+#[cfg(feature = "local")]
+fn all_sent(sent: &crate::producer::input::Sent) -> anyhow::Result<()> {
+    let damaged = sent.problems.len();
+    anyhow::ensure!(damaged == 0, "{damaged} objects could not be read to their ends");
+    match sent.too_large {
+        0 => Ok(()),
+        records => Err(DataError(format!(
+            "{records} records are larger than the stream takes and were left out; the rest was sent"
+        ))
+        .into()),
+    }
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -13,7 +13,7 @@ mod tests;
 use std::net::SocketAddr;
 
 use ivs_core::decode::DecodeLimits;
-use ivs_core::epoch::ShardConfig;
+use ivs_core::epoch::{LOGIC, ShardConfig};
 use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
@@ -470,6 +470,7 @@ impl Config {
 pub(crate) fn shard_config(config: &Config) -> ShardConfig {
     let epoch = &config.epoch;
     ShardConfig {
+        logic: if config.chaos.logic > 0 { config.chaos.logic } else { LOGIC },
         interval_ms: epoch.interval_ms,
         max_rows: epoch.max_rows,
         max_records: epoch.max_records,

@@ -10,6 +10,7 @@ pub mod config;
 pub mod items;
 pub mod ops;
 pub mod page;
+mod printable;
 pub mod producer;
 mod replay;
 pub mod report;

@@ -13,14 +13,13 @@ pub mod status;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::clock::now;
+use crate::clock::{Instant, now};
 use crate::page::Page;
 use crate::worker::Watch;
 
@@ -32,14 +31,15 @@ pub enum OpsError {
     Setting(String),
     /// The port is taken or the address is not this machine's.
     #[error(
-        "the operations server cannot listen on {address}: {source}; choose another address with \
-         ops.listen, port 0 for any free one, or turn it off with an empty one"
+        "the operations server cannot listen on {address}: {}; choose another address with \
+         ops.listen, port 0 for any free one, or turn it off with an empty one",
+        .reason.kind()
     )]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// The system's answer.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -111,7 +111,7 @@ impl Ops {
         channels: usize,
         hosts: &[String],
     ) -> Result<Self, OpsError> {
-        let refused = |source| OpsError::Listen { address, source };
+        let refused = |reason| OpsError::Listen { address, reason };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let state = Arc::new(OpsState::new(channels, hosts));
@@ -173,8 +173,8 @@ pub async fn start(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError>
 /// See [`OpsError`].
 pub async fn start_anywhere(config: &crate::config::Ops) -> Result<Option<Ops>, OpsError> {
     match start(config).await {
-        Err(OpsError::Listen { address, source })
-            if source.kind() == std::io::ErrorKind::AddrInUse =>
+        Err(OpsError::Listen { address, reason })
+            if reason.kind() == std::io::ErrorKind::AddrInUse =>
         {
             let free = SocketAddr::new(address.ip(), 0);
             let ops = Ops::start_as(free, config.channels, &config.hosts).await?;

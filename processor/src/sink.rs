@@ -1,6 +1,7 @@
 //! Where an epoch's effects go. Each sink answers only when AWS has acknowledged everything (E3);
 //! each is bounded in concurrency, rate and retries.
 
+pub mod calls;
 pub mod channels;
 mod emit;
 pub mod events;
@@ -131,43 +132,77 @@ pub struct Sinks {
     pub stats: Arc<Stats>,
 }
 
+/// The services behind the sinks, each behind its seam.
+#[derive(Clone, Debug)]
+pub struct Backends {
+    /// The two tables.
+    pub rows: Arc<dyn rows::RowStore>,
+    /// CloudWatch.
+    pub metrics: Arc<dyn calls::MetricCalls>,
+    /// The domain bus.
+    pub events: Arc<dyn calls::EventCalls>,
+    /// Rejects, and beside them the outbox.
+    pub rejects: StoreUrl,
+    /// Archive segments, if they are wanted.
+    pub archive: Option<StoreUrl>,
+}
+
+impl Backends {
+    /// Returns AWS's own.
+    ///
+    /// # Errors
+    /// See [`SetupError`].
+    pub fn aws(config: &Config, clients: &Clients, stats: &Arc<Stats>) -> Result<Self, SetupError> {
+        let open = |url: &str| StoreUrl::open(url, &config.aws);
+        let archive = Some(config.objects.archive.as_str()).filter(|url| !url.is_empty());
+        let metrics: Arc<dyn calls::MetricCalls> = match config.metrics.send_as {
+            SendAs::PutMetricData => Arc::new(calls::CloudWatch(clients.cloudwatch.clone())),
+            SendAs::Otlp => Arc::new(otlp::Otlp::new(&config.metrics, &config.aws)?),
+        };
+        Ok(Self {
+            rows: rows::dynamo_rows(clients.dynamodb.clone(), &config.tables, Arc::clone(stats)),
+            metrics,
+            events: Arc::new(calls::EventBus {
+                eventbridge: clients.eventbridge.clone(),
+                bus: Arc::from(config.events.bus.as_str()),
+            }),
+            rejects: open(&config.objects.rejects)?,
+            archive: archive.map(open).transpose()?,
+        })
+    }
+}
+
 impl Sinks {
     /// Sinks with the configured limits.
     ///
     /// # Errors
     /// See [`SetupError`].
     pub fn new(config: &Config, clients: &Clients, stats: Arc<Stats>) -> Result<Self, SetupError> {
+        let backends = Backends::aws(config, clients, &stats)?;
+        Ok(Self::over(config, backends, stats))
+    }
+
+    /// Sinks with the configured limits into any services.
+    #[must_use]
+    pub fn over(config: &Config, backends: Backends, stats: Arc<Stats>) -> Self {
+        let Backends { rows, metrics, events, rejects, archive } = backends;
         let share = || Arc::clone(&stats);
-        let outbox = outbox::Outbox::new(
-            StoreUrl::open(&config.objects.rejects, &config.aws)?,
-            &config.stream.name,
-            config.outbox.max_bytes(),
-            share(),
-        );
-        let route = match config.metrics.send_as {
-            SendAs::PutMetricData => metrics::Route::PutMetricData(clients.cloudwatch.clone()),
-            SendAs::Otlp => metrics::Route::Otlp(otlp::Otlp::new(&config.metrics, &config.aws)?),
-        };
-        Ok(Self {
-            outbox,
+        let (stream, max_bytes) = (&config.stream.name, config.outbox.max_bytes());
+        Self {
+            outbox: outbox::Outbox::new(rejects.clone(), stream, max_bytes, share()),
             judged: Judged::default(),
             patience: Duration::from_millis(config.outbox.patience_ms),
-            rows: rows::RowSink::new(
-                clients.dynamodb.clone(),
+            rows: rows::RowSink::over(
+                rows,
                 &config.tables,
                 (config.worker.row_cache_bytes(), config.epoch.interval_ms.unsigned_abs()),
                 share(),
             ),
-            objects: objects::ObjectSink::open(
-                &config.objects,
-                &config.aws,
-                &config.stream.name,
-                share(),
-            )?,
-            metrics: metrics::MetricSink::new(route, &config.cloudwatch, share()),
-            events: events::EventSink::new(clients.eventbridge.clone(), &config.events, share()),
+            objects: objects::ObjectSink::new(rejects, archive, stream, share()),
+            metrics: metrics::MetricSink::over(metrics, &config.cloudwatch, share()),
+            events: events::EventSink::over(events, &config.events, share()),
             stats,
-        })
+        }
     }
 }
 

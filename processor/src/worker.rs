@@ -15,13 +15,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kinesis_fleet::source::{Consumer, ReadBudgets, ReaderSettings, ShardReader, enhanced};
+use kinesis_fleet::admin::stream;
+use kinesis_fleet::clock::Clock;
+use kinesis_fleet::source::{
+    Consumer, ReadBudgets, ReaderSettings, ShardCalls, ShardReader, enhanced,
+};
 use kinesis_fleet::{
-    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus, Leases,
-    Observer, ShardLease, ShutdownReport, WorkerId,
+    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus,
+    LeaseStore, Leases, Observer, ShardLease, ShutdownReport, StartAt, WorkerId,
 };
 use kinesis_model::ShardId;
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 
 pub use drained::{NotDrained, drained};
 pub use lag::ShardLag;
@@ -32,7 +37,7 @@ use crate::cloud::Clients;
 use crate::config::{self, Config, shard_config};
 use crate::sink::outbox::Outbox;
 use crate::sink::stats::Stats;
-use crate::sink::{SetupError, Sinks};
+use crate::sink::{Backends, SetupError, Sinks};
 use lag::LagBook;
 use memory::Budget;
 use shard_status::{Failing, ShardStatus, Shards, View};
@@ -64,23 +69,35 @@ pub struct Worker {
     fleet: Fleet,
     shards: Arc<Shards>,
     stats: Arc<Stats>,
-    tasks: tokio::task::JoinHandle<()>,
-    heartbeat: tokio::task::JoinHandle<()>,
+    tasks: AbortOnDropHandle<()>,
+    heartbeat: AbortOnDropHandle<()>,
     lags: LagBook,
-    asking: tokio::task::JoinHandle<()>,
+    asking: AbortOnDropHandle<()>,
     interval: Duration,
-    outbox: tokio::task::JoinHandle<()>,
+    outbox: AbortOnDropHandle<()>,
     stream: Arc<str>,
     lease_table: Arc<str>,
+}
+
+/// Opens a reader of a shard.
+type OpenReader = Box<dyn Fn(ShardId, StartAt) -> ShardReader + Send + Sync>;
+
+/// The services of AWS that a worker uses, whoever plays them.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The lease table.
+    pub leases: LeaseStore,
+    /// The stream, which is polled.
+    pub stream: Arc<dyn ShardCalls>,
+    /// Where epochs are written to.
+    pub sinks: Backends,
 }
 
 /// The state that every shard task of a worker needs.
 struct Shared {
     config: Config,
-    clients: Clients,
     sinks: Sinks,
-    consumer: Consumer,
-    reader: ReaderSettings,
+    open: OpenReader,
     shards: Arc<Shards>,
     worker: WorkerId,
     memory: Budget,
@@ -94,19 +111,50 @@ impl Worker {
     pub async fn start(config: &Config, clients: &Clients) -> Result<Self, WorkerError> {
         preflight::check(config, clients).await?;
         let stats = Arc::new(Stats::default());
-        let sinks = Sinks::new(config, clients, Arc::clone(&stats))?;
-        let fleet = fleet_config(config);
-        let (fleet, leases) =
-            Fleet::start(fleet, clients.kinesis.clone(), clients.dynamodb.clone()).await?;
+        let sinks = Sinks::new(config, clients, stats)?;
+        let (kinesis, dynamodb) = (clients.kinesis.clone(), clients.dynamodb.clone());
+        let fleet = Fleet::start(fleet_config(config), kinesis, dynamodb).await?;
+        let consumer = consumer(config, clients).await;
+        let settings = reader_settings(&config.stream);
+        let (kinesis, name) = (clients.kinesis.clone(), config.stream.name.clone());
+        let open = move |shard, start| {
+            ShardReader::open_with(&kinesis, &name, shard, start, settings.clone(), &consumer)
+        };
+        let calls = Arc::new(stream::calls(&clients.kinesis, &config.stream.name));
+        Ok(Self::run(config, fleet, calls, sinks, Box::new(open)))
+    }
+
+    /// As [`Worker::start`], with services that whoever the caller likes plays, and without a look
+    /// at them beforehand.
+    ///
+    /// # Errors
+    /// See [`FleetError`].
+    pub async fn start_over(config: &Config, outside: Outside) -> Result<Self, FleetError> {
+        let Outside { leases, stream, sinks } = outside;
+        let sinks = Sinks::over(config, sinks, Arc::new(Stats::default()));
+        let shape = Arc::clone(&stream);
+        let fleet = Fleet::start_over(fleet_config(config), leases, shape).await?;
+        let settings = reader_settings(&config.stream);
+        let (calls, name) = (Arc::clone(&stream), config.stream.name.clone());
+        let open = move |shard, start| {
+            ShardReader::over(Arc::clone(&calls), &name, shard, start, settings.clone())
+        };
+        Ok(Self::run(config, fleet, stream, sinks, Box::new(open)))
+    }
+
+    /// Starts the tasks of a worker that has joined its fleet.
+    fn run(
+        config: &Config,
+        (fleet, leases): (Fleet, Leases),
+        calls: Arc<dyn ShardCalls>,
+        sinks: Sinks,
+        open: OpenReader,
+    ) -> Self {
+        let stats = Arc::clone(&sinks.stats);
         let (shards, lags) = (Arc::new(Shards::default()), LagBook::default());
         let stream: Arc<str> = Arc::from(config.stream.name.as_str());
-        let asking = tokio::spawn(lag::run(
-            clients.kinesis.clone(),
-            Arc::clone(&stream),
-            fleet.observer(),
-            lags.clone(),
-        ));
-        let heartbeat = tokio::spawn(heartbeat::run(
+        let asking = spawn(lag::run(calls, Arc::clone(&stream), fleet.observer(), lags.clone()));
+        let heartbeat = spawn(heartbeat::run(
             sinks.metrics.clone(),
             Arc::clone(&stats),
             fleet.observer(),
@@ -115,25 +163,23 @@ impl Worker {
         let outbox = {
             let sending = sinks.clone().run_outbox();
             let sweeping = sweep_outbox(sinks.outbox.clone(), fleet.observer());
-            tokio::spawn(async {
+            spawn(async {
                 tokio::join!(sending, sweeping);
             })
         };
         let shared = Arc::new(Shared {
-            consumer: consumer(config, clients).await,
-            reader: reader_settings(&config.stream),
+            open,
             config: config.clone(),
-            clients: clients.clone(),
             sinks,
             shards: Arc::clone(&shards),
             worker: fleet.worker_id().clone(),
             memory: Budget::new(config.worker.epochs_bytes()),
         });
-        let tasks = tokio::spawn(run_leases(shared, leases));
+        let tasks = spawn(run_leases(shared, leases));
         let lease_table = Arc::from(config.fleet.lease_table.as_str());
         let interval_ms = u64::try_from(config.epoch.interval_ms).unwrap_or(0);
         let interval = Duration::from_millis(interval_ms);
-        Ok(Self {
+        Self {
             fleet,
             shards,
             stats,
@@ -145,7 +191,7 @@ impl Worker {
             interval,
             stream,
             lease_table,
-        })
+        }
     }
 
     /// Returns what has been done so far.
@@ -208,6 +254,11 @@ impl Worker {
     }
 }
 
+/// Runs a task that ends with its handle.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}
+
 /// Runs a task for every lease that arrives, until the fleet shuts down.
 async fn run_leases(shared: Arc<Shared>, mut leases: Leases) {
     let mut tasks = JoinSet::new();
@@ -263,16 +314,7 @@ fn fail(shared: &Shared, shard: &ShardId, status: &ShardStatus, error: String) {
 async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
     let (shard, point) = (lease.shard().clone(), lease.resume_point());
     let status = shared.shards.begin(&shard, point.position());
-    let open = |start| {
-        ShardReader::open_with(
-            &shared.clients.kinesis,
-            &shared.config.stream.name,
-            shard.clone(),
-            start,
-            shared.reader.clone(),
-            &shared.consumer,
-        )
-    };
+    let open = |start| (shared.open)(shard.clone(), start);
     let hand_over = Duration::from_millis(shared.config.fleet.hand_over_ms);
     let mut config = shard_config(&shared.config);
     config.phase_ms = Some(phase_ms(&shared.worker, config.interval_ms));
@@ -281,6 +323,7 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
     let (memory, sinks) = (&shared.memory, &shared.sinks);
     let work = shard_task::run(lease, open, config, memory, sinks, Arc::clone(&status));
     let ended = tokio::select! {
+        biased;
         ended = work => ended,
         () = note_tips(&notes, &status) => return,
     };
@@ -315,10 +358,7 @@ async fn note_tips(notes: &LeaseNotes, status: &ShardStatus) {
 /// Looks for what nobody else will send: objects of finished shards whose last owner is gone. The
 /// first of the fleet's workers takes them.
 async fn sweep_outbox(outbox: Outbox, fleet: Observer) {
-    let mut every = tokio::time::interval_at(
-        tokio::time::Instant::from_std(crate::clock::instant()) + SWEEP,
-        SWEEP,
-    );
+    let mut every = tokio::time::interval_at(crate::clock::instant() + SWEEP, SWEEP);
     loop {
         every.tick().await;
         let leases = fleet.leases();
@@ -363,6 +403,7 @@ fn fleet_config(config: &Config) -> FleetConfig {
             config::InitialPosition::TrimHorizon => InitialPosition::TrimHorizon,
             config::InitialPosition::Latest => InitialPosition::Latest,
         },
+        clock: Clock::with_wall(crate::clock::now),
         ..defaults
     }
 }
@@ -370,7 +411,9 @@ fn fleet_config(config: &Config) -> FleetConfig {
 fn reader_settings(stream: &config::Stream) -> ReaderSettings {
     let budgets =
         if stream.shard_budget { ReadBudgets::service() } else { ReadBudgets::unlimited() };
-    ReaderSettings { poll_idle_ms: stream.poll_interval_ms, budgets, ..ReaderSettings::default() }
+    let clock = Clock::with_wall(crate::clock::now);
+    let poll_idle_ms = stream.poll_interval_ms;
+    ReaderSettings { poll_idle_ms, budgets, clock, ..ReaderSettings::default() }
 }
 
 /// As configured, or by polling when the stream takes no more consumers or refuses this one: the

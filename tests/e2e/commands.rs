@@ -128,3 +128,33 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert!(!error.contains("panicked") && !error.contains("Broken pipe"), "{args:?}: {error}");
     }
 }
+
+/// Kinesis takes records of 10 MiB since October 2025, where a stream is told to.
+#[test]
+fn a_large_record_of_a_file_goes_through_and_one_beyond_all_limits_is_named() {
+    let dir = state();
+    let input = dir.path().join("large.ndjson");
+    let line = |session: &str, bytes: usize| {
+        format!(
+            r#"{{"eventType":"metrics_update","sessionId":"{session}","channelId":"c","timestamp":"2026-03-01T20:00:00Z","currentViewers":7,"x":"{}"}}"#,
+            "x".repeat(bytes)
+        )
+    };
+    let lines =
+        [line("small", 1), line("large", 3 << 20), line("beyond", 11 << 20), line("last", 9 << 20)];
+    std::fs::write(&input, lines.join("\n")).unwrap();
+    let rows = dir.path().join("rows.csv");
+    let (code, out, error) = Program::new(&["local", "--port", "0", "--state"])
+        .arg(dir.path().join("state"))
+        .arg("--input")
+        .arg(&input)
+        .arg("--rows-out")
+        .arg(&rows)
+        .end();
+    assert_eq!(code, 65, "something was left out: {out}{error}");
+    assert!(error.contains("large.ndjson:3: a record of 11534"), "{error}");
+    let written = std::fs::read_to_string(&rows).unwrap();
+    let sessions: Vec<&str> =
+        written.lines().skip(1).map(|row| row.split(',').next().unwrap()).collect();
+    assert_eq!(sessions, ["large", "last", "small"]);
+}

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aws_sdk_cloudwatch::types::Datapoint;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
+use ivs_schemas::catalogue::metrics::STREAMS_STARTED;
 use ivs_schemas::contract::{CONTRACTS, Direction};
 use ivs_schemas::items::sessions;
 use ivs_schemas::names;
@@ -78,6 +80,53 @@ async fn a_consumer_of_the_bus_is_told_every_start_and_end_once_through_two_cras
     let mut told: Vec<(String, String)> = once.values().filter_map(|event| told(event)).collect();
     told.sort();
     assert_eq!(told, expected);
+}
+
+/// EventBridge replays an archive under a name, and IVS itself may tell a thing twice, each time with
+/// another id: a stream starts once, on the bus and in the metric, in one epoch and in the next.
+#[tokio::test]
+async fn a_start_that_eventbridge_sends_again_is_told_and_counted_once() {
+    let dir = state();
+    let (url, _endpoint) = Program::new(&["local", "--endpoint-only", "--port", "0"])
+        .args(&["--shards", "1", "--state", ":memory:"])
+        .start()
+        .wait_for_ready();
+    let clients = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await;
+    let consumer = Consumer::subscribe(&clients).await;
+    let now = jiff::Timestamp::now();
+    let mut start = json!({
+        "version": "0", "id": "first", "detail-type": names::STREAM_STATE_CHANGE,
+        "source": names::IVS_SOURCE, "account": "111122223333", "time": now.to_string(),
+        "region": "us-east-1", "resources": ["arn:aws:ivs:us-east-1:111122223333:channel/c"],
+        "detail": { "event_name": "Stream Start", "channel_name": "", "stream_id": "st-1" },
+    });
+    let mut send = async |id: &str, replay: Option<&str>| {
+        start["id"] = id.into();
+        if let Some(name) = replay {
+            start["replay-name"] = name.into();
+        }
+        let put = clients.kinesis.put_record().stream_name(names::STREAM).partition_key("k");
+        let data = aws_sdk_kinesis::primitives::Blob::new(start.to_string());
+        put.data(data).send().await.unwrap();
+    };
+    send("first", None).await;
+    send("second", Some("replay")).await;
+    worker(&url, dir.path()).arg("--until-drained").start().ends_well();
+    send("third", Some("another replay")).await;
+    send("first", Some("replay")).await;
+    worker(&url, dir.path()).arg("--until-drained").start().ends_well();
+    let admin = Admin::new(&url);
+    until("all is delivered", async || admin.has_delivered()).await;
+    let received = consumer.received().await;
+    let told: Vec<_> = received.iter().filter_map(told).collect();
+    assert_eq!(told, [("st-1".to_owned(), "Session Started".to_owned())]);
+    let at = |s: i64| aws_sdk_cloudwatch::primitives::DateTime::from_secs(now.as_second() + s);
+    let sums = clients.cloudwatch.get_metric_statistics();
+    let sums = sums.namespace(STREAMS_STARTED.namespace.as_str()).metric_name(STREAMS_STARTED.name);
+    let sums = sums.start_time(at(-3_600)).end_time(at(3_600)).period(60);
+    let sums = sums.statistics(aws_sdk_cloudwatch::types::Statistic::Sum).send().await.unwrap();
+    let sums: Vec<_> = sums.datapoints().iter().filter_map(Datapoint::sum).collect();
+    assert_eq!(sums, [1.0]);
 }
 
 fn worker(url: &str, dir: &Path) -> Program {

@@ -324,6 +324,8 @@ impl<'a> Fire<'a> {
 
     /// Read, accepted, duplicate and rejected, with every rejected record in its file.
     fn account(&self) -> logs::Account {
+        let judged = Program::new(&["check-trace"]).args(&self.logs()).run_to_end();
+        println!("{judged}");
         let account = logs::account(&self.logs());
         let kept: usize = files(&self.dir.join("rejects"))
             .iter()

@@ -92,7 +92,13 @@ fn what_one_function_records_the_other_reports() {
         let text = Program::new(&["report", kind]).args(&at).args(&options).run_to_end();
         serde_json::from_str(&text).unwrap()
     };
-    for report in [report, &command("weekly", "ch-1"), &command("monthly", "ch-1")] {
+    // A channel that is known, on a day of which nothing is.
+    let nothing = json!({ "reportType": "daily", "channelId": "ch-1", "date": "2026-02-01" });
+    let function = Program::new(&["report", "lambda"]).args(&at).env("REPORT_OUT", &out);
+    let (status, reply) = body(&invoke(function, vec![nothing])[0]);
+    assert_eq!((status, &reply["reportData"]["summary"]["totalSessions"]), (200, &json!(0)));
+    let empty = &reply["reportData"];
+    for report in [report, empty, &command("weekly", "ch-1"), &command("monthly", "ch-1")] {
         let errors: Vec<_> = validator.iter_errors(report).map(|e| e.to_string()).collect();
         assert_eq!(errors, [""; 0], "{report}");
     }

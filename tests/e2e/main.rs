@@ -16,7 +16,9 @@ mod process;
 mod refused;
 mod replay;
 mod resources;
+mod rolling;
 mod runtime_api;
+mod trimmed;
 
 use std::time::Duration;
 

@@ -21,8 +21,17 @@ struct Answer {
 }
 
 fn get(address: &str, path: &str) -> Answer {
+    get_as(address, path, "*/*")
+}
+
+/// Asks for a form of the answer.
+fn get_as(address: &str, path: &str, accept: &str) -> Answer {
     let mut socket = TcpStream::connect(address).unwrap();
-    write!(socket, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut text = String::new();
     socket.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -81,12 +90,27 @@ fn local_answers_on_all_paths_while_it_works() {
     assert!(samples["ivs_processor_leases_total{event=\"taken\"}"] >= 4.0);
     assert!(samples[r#"ivs_processor_records_total{outcome="accepted"}"#] > 0.0);
     assert!(samples.keys().any(|name| name.starts_with("ivs_processor_shard_lag_seconds{")));
+    metrics_are_what_is_asked_for(&address);
     let status = status(&address);
     assert_eq!(status["phase"], "running");
     let worker = &status["worker"];
     let shards = worker["shards"].as_array().unwrap();
     assert_eq!(shards.len(), 4);
     assert!(shards.iter().all(|shard| shard["owner"] == worker["id"]), "{status}");
+}
+
+/// As Prometheus asks since version 2.5, and one that wants the older text.
+fn metrics_are_what_is_asked_for(address: &str) {
+    let prometheus =
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+    let open = get_as(address, "/metrics", prometheus);
+    assert_eq!(open.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(open.body.ends_with("\n# EOF\n"), "{}", open.body);
+    let old =
+        get_as(address, "/metrics", "text/plain;version=0.0.4,application/openmetrics-text;q=0.2");
+    assert_eq!(old.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!old.body.contains("# EOF"), "{}", old.body);
+    assert!(samples(&old.body).len() > 10 && samples(&open.body).len() > 10);
 }
 
 #[test]

@@ -81,3 +81,39 @@ fn nothing_is_left_behind() {
     let stray: Vec<_> = listed.lines().filter(is_stray).collect();
     assert!(stray.is_empty(), "nobody needs {stray:?}");
 }
+
+/// A fault that does not fit the source any more proves nothing.
+#[test]
+fn every_mutant_fits_its_file() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a file of ours");
+    let list: toml::Table = read("tests/mutants/mutants.toml").parse().expect("a list in TOML");
+    let mutants = list["mutant"].as_array().expect("a list of mutants");
+    assert!(mutants.len() >= 30, "only {} mutants", mutants.len());
+    let text = |mutant: &toml::Value, key: &str| mutant[key].as_str().expect("a text").to_owned();
+    for mutant in mutants {
+        let (name, file) = (text(mutant, "name"), text(mutant, "file"));
+        let found = read(&file).matches(&text(mutant, "find")).count();
+        assert_eq!(
+            found, 1,
+            "the mutant `{name}` does not fit {file}: mend tests/mutants/mutants.toml"
+        );
+    }
+}
+
+/// A promise of the threat model is held by a test, or it is a wish.
+#[test]
+fn every_line_of_the_threat_model_names_a_test_that_exists() {
+    let text = std::fs::read_to_string(root().join("docs/threat-model.md")).expect("it is there");
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).collect();
+    let tests = rows.iter().filter_map(|row| row.split('|').nth(3)).map(str::trim);
+    let tests: Vec<_> = tests.filter(|cell| cell.starts_with('`')).collect();
+    assert!(tests.len() >= 20, "only {} lines", tests.len());
+    let sources: String = sources(&[".rs"]).into_iter().map(|(_, text)| text).collect();
+    for test in tests {
+        let function = format!("fn {}(", test.trim_matches('`'));
+        assert!(
+            sources.contains(&function),
+            "docs/threat-model.md names {test}, which is not there"
+        );
+    }
+}

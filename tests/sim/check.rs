@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ivs_core::epoch::{Counts, Rejected};
-use ivs_core::session::SessionFold;
+use ivs_core::session::{SessionFold, TimelineItem};
 use ivs_core::window::WindowFold;
 use kinesis_model::Position;
 
@@ -64,6 +64,15 @@ pub(crate) fn at_rest(world: &World) -> Result<(), String> {
 fn every_record_counted(world: &World) -> Result<(), String> {
     let mut have = Counts::default();
     world.committed.values().for_each(|counts| have.add(counts));
+    let kept = world.committed.keys().flat_map(|epoch| world.rejected.get(epoch));
+    let kept: u64 = kept.flatten().map(Rejected::lines).sum();
+    let all = [have.read, have.accepted, have.duplicate, have.rejected_total(), have.late];
+    counts_agree(world, all, kept)
+}
+
+/// E6: these counts (read, accepted, duplicate, rejected, late) are those of the log, and as many
+/// rejected lines are kept.
+pub(crate) fn counts_agree(world: &World, have: [u64; 5], kept: u64) -> Result<(), String> {
     let judged: Vec<_> = world.log.iter().flat_map(oracle::judge).collect();
     let count = |class| judged.iter().filter(|j| j.class == class).count() as u64;
     let late = judged.iter().filter(|j| j.late).count() as u64;
@@ -74,9 +83,6 @@ fn every_record_counted(world: &World) -> Result<(), String> {
         count(Class::Rejected),
         late,
     ];
-    let have = [have.read, have.accepted, have.duplicate, have.rejected_total(), have.late];
-    let kept = world.committed.keys().flat_map(|epoch| world.rejected.get(epoch));
-    let kept: u64 = kept.flatten().map(Rejected::lines).sum();
     if have != want || kept != want[3] {
         return Err(format!(
             "E6: read, accepted, duplicate, rejected, late: want {want:?}, have {have:?}, kept {kept}"
@@ -87,6 +93,15 @@ fn every_record_counted(world: &World) -> Result<(), String> {
 
 /// E4: folding every accepted record once, in one go, gives the same rows to the last byte.
 fn same_as_one_pass(world: &World) -> Result<(), String> {
+    let timeline: Vec<_> = world.timeline.values().cloned().collect();
+    if same_tables(world)? != timeline {
+        return Err("E4: the timeline differs from a fold in one pass".to_owned());
+    }
+    Ok(())
+}
+
+/// E4 for both kinds of merged rows; returns the timeline of one pass.
+pub(crate) fn same_tables(world: &World) -> Result<Vec<TimelineItem>, String> {
     use ivs_core::decode::{Context, DecodeLimits, Decoder, Event};
     use kinesis_model::kpl::{Aggregate, deaggregate};
 
@@ -138,9 +153,5 @@ fn same_as_one_pass(world: &World) -> Result<(), String> {
     if summaries != stored {
         return Err(format!("E4: the summaries differ: {summaries:?}, have {stored:?}"));
     }
-    let timeline: Vec<_> = world.timeline.values().cloned().collect();
-    if sessions.timeline != timeline {
-        return Err("E4: the timeline differs from a fold in one pass".to_owned());
-    }
-    Ok(())
+    Ok(sessions.timeline)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ivs_tests::rng::Rng;
 use kinesis_model::kpl::aggregate;
-use kinesis_model::{EpochMs, Position, Record, SequenceNumber, ShardId};
+use kinesis_model::{EpochMs, HashRange, Position, Record, SequenceNumber, ShardId};
 
 /// Duplicates count within this arrival distance; small, so that both sides of it are hit.
 pub(crate) const HORIZON_MS: i64 = 60_000;
@@ -41,6 +41,7 @@ impl Line {
 pub(crate) struct ShardLog {
     pub(crate) id: ShardId,
     pub(crate) parents: Vec<usize>,
+    pub(crate) range: HashRange,
     pub(crate) records: Vec<Record>,
     pub(crate) lines: Vec<Line>,
     /// Lines that expired before they were committed.
@@ -63,13 +64,62 @@ pub(crate) fn draw(rng: &mut Rng) -> Vec<ShardLog> {
     let sessions = if rng.chance(80) { 3 } else { SESSIONS };
     let records = if rng.chance(95) { 40 } else { 150 };
     let mut draw = Draw { rng, next_id: 0, sequence: 0, sessions, records };
-    lineage.into_iter().enumerate().map(|(i, parents)| draw.shard(i, parents)).collect()
+    let ranges = ranges(&lineage);
+    let shards = lineage.into_iter().zip(ranges).enumerate();
+    shards.map(|(number, (parents, range))| draw.shard(number, parents, range)).collect()
+}
+
+/// Draws the records of shards whose lineage is given, up to so many each.
+#[cfg(feature = "simulated-time")]
+pub(crate) fn of_lineage(
+    shards: Vec<(Vec<usize>, HashRange)>,
+    records: u64,
+    rng: &mut Rng,
+) -> Vec<ShardLog> {
+    let mut draw = Draw { rng, next_id: 0, sequence: 0, sessions: 3, records };
+    let shards = shards.into_iter().enumerate();
+    shards.map(|(number, (parents, range))| draw.shard(number, parents, range)).collect()
+}
+
+/// Hash keys: the roots share the key space evenly, a split halves, a merge joins.
+fn ranges(lineage: &[Vec<usize>]) -> Vec<HashRange> {
+    let roots = lineage.iter().filter(|parents| parents.is_empty()).count() as u128;
+    let mut ranges: Vec<HashRange> = vec![];
+    for (number, parents) in lineage.iter().enumerate() {
+        let range = match parents.as_slice() {
+            [] => {
+                let (number, width) = (number as u128, u128::MAX / roots);
+                let last = number + 1 == roots;
+                HashRange {
+                    start: number * width,
+                    end: if last { u128::MAX } else { (number + 1) * width - 1 },
+                }
+            }
+            [parent] => {
+                let first = lineage[..number].iter().all(|other| !other.contains(parent));
+                let [low, high] = halves(ranges[*parent]);
+                if first { low } else { high }
+            }
+            parents => HashRange {
+                start: parents.iter().map(|p| ranges[*p].start).min().expect("two parents"),
+                end: parents.iter().map(|p| ranges[*p].end).max().expect("two parents"),
+            },
+        };
+        ranges.push(range);
+    }
+    ranges
+}
+
+/// Returns the two sides of a split.
+pub(crate) fn halves(HashRange { start, end }: HashRange) -> [HashRange; 2] {
+    let middle = start.midpoint(end);
+    [HashRange { start, end: middle }, HashRange { start: middle + 1, end }]
 }
 
 /// Draws a stream of so many shards, all of them with a few records of one session.
 pub(crate) fn hot(shards: usize, rng: &mut Rng) -> Vec<ShardLog> {
     let mut draw = Draw { rng, next_id: 0, sequence: 0, sessions: 1, records: 8 };
-    (0..shards).map(|i| draw.shard(i, vec![])).collect()
+    (0..shards).map(|i| draw.shard(i, vec![], HashRange::ALL)).collect()
 }
 
 struct Draw<'a> {
@@ -81,10 +131,11 @@ struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    fn shard(&mut self, index: usize, parents: Vec<usize>) -> ShardLog {
+    fn shard(&mut self, index: usize, parents: Vec<usize>, range: HashRange) -> ShardLog {
         let mut shard = ShardLog {
             id: ShardId::new(&format!("shardId-{index:012}")),
             parents,
+            range,
             records: vec![],
             lines: vec![],
             lost: BTreeSet::new(),
@@ -116,7 +167,7 @@ impl Draw<'_> {
             Bytes::from(payloads.remove(0))
         } else {
             let parts: Vec<(&str, Option<u128>, &[u8])> =
-                payloads.iter().map(|p| ("k", None, p.as_bytes())).collect();
+                payloads.iter().map(|p| ("k", Some(shard.range.start), p.as_bytes())).collect();
             Bytes::from(aggregate(&parts))
         };
         shard.records.push(Record {

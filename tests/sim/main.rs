@@ -20,6 +20,8 @@ mod fleet;
 mod log;
 mod memory;
 mod oracle;
+#[cfg(feature = "simulated-time")]
+mod shell;
 mod worker;
 mod world;
 mod writers;
@@ -173,6 +175,28 @@ fn every_seed_keeps_every_invariant_and_the_rare_branches_are_reached() {
 #[test]
 fn every_seed_of_a_fleet_keeps_every_invariant_and_the_rare_branches_are_reached() {
     simulate(&seeds(10), fleet::run, &fleet::RARE);
+}
+
+#[cfg(feature = "simulated-time")]
+#[test]
+fn every_seed_of_the_shell_keeps_every_invariant_and_the_rare_branches_are_reached() {
+    simulate(&seeds(10), |seed, _| shell::run(seed), &shell::RARE);
+}
+
+#[cfg(feature = "simulated-time")]
+#[test]
+fn two_runs_of_the_shell_with_one_seed_are_identical() {
+    for seed in 1..=20 {
+        let (first, second) = (shell::run(seed).unwrap(), shell::run(seed).unwrap());
+        let same = first.1.chars().zip(second.1.chars()).take_while(|(a, b)| a == b).count();
+        let from_there = |digest: &str| digest.chars().skip(same).take(200).collect::<String>();
+        assert!(
+            first == second,
+            "seed {seed} goes on as {} and as {}",
+            from_there(&first.1),
+            from_there(&second.1)
+        );
+    }
 }
 
 /// A run of one seed: what it reached and how it ended, or the invariant it broke.

@@ -30,8 +30,8 @@ impl RetryPolicy {
             .with_initial_interval(Duration::from_millis(self.initial_ms))
             .with_max_interval(Duration::from_millis(self.max_ms))
             .with_multiplier(2.0)
-            // From half to one and a half times the mean: workers that fail together spread out.
-            .with_randomization_factor(0.5)
+            // Drawn in `next_wait`, from a generator that a simulation can seed.
+            .with_randomization_factor(0.0)
             // Bounded by tries instead: the crate's own clock is not the one tests control.
             .with_max_elapsed_time(None)
             .build();
@@ -58,10 +58,12 @@ impl Backoff {
         }
     }
 
-    /// Returns how long to wait before the next try; `None` when there is none left.
+    /// Returns how long to wait before the next try; `None` when there is none left. It is from half
+    /// to one and a half times the mean: workers that fail together spread out.
     pub fn next_wait(&mut self) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
-        self.waits.next_backoff()
+        let mean = self.waits.next_backoff()?;
+        Some(mean.mul_f64(0.5 + fastrand::f64()))
     }
 }
 

@@ -42,8 +42,8 @@ fn separated<W: Write, T>(
 }
 
 /// Writes a text, in quotes if it needs them. Spreadsheets take what begins like a formula for one, so an
-/// apostrophe is put before it; control characters other than line ends and tabs are written as
-/// `\u{1b}`, since terminals obey them.
+/// apostrophe is put before it; control characters other than line ends and tabs, and those that turn the
+/// direction of text, are written as `\u{1b}`, since terminals obey them.
 fn text(out: &mut impl Write, text: &str) -> fmt::Result {
     let is_formula = text.starts_with(FORMULA);
     let is_quoted = is_formula || text.contains([',', '"', '\r', '\n', '\t']);
@@ -68,8 +68,10 @@ fn text(out: &mut impl Write, text: &str) -> fmt::Result {
 /// How formulas begin, in the full-width letters of Japanese keyboards too.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
+/// Control characters, and those that turn the order in which others are shown.
 fn is_unfit(character: char) -> bool {
-    character.is_control() && !matches!(character, '\r' | '\n' | '\t')
+    (character.is_control() && !matches!(character, '\r' | '\n' | '\t'))
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Shard {
     ) -> Result<Self, ForeignRules> {
         let ours = Rules::of(config);
         let rules = match (resume.pending, &resume.pending_rules) {
-            (Some(to), Some(stored)) => Rules::read(stored, to)?,
+            (Some(to), Some(stored)) => Rules::read(stored, to, ours.logic)?,
             _ => ours,
         };
         let config = rules.into_config(config);
@@ -451,6 +451,7 @@ impl Shard {
         self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
         let (folded, mut objects, gaps) = closed.close(to);
         objects.hash_range = Some(self.range);
+        objects.first_arrival = self.flight.unwrap_or_default();
         effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules)));
     }
 

@@ -40,7 +40,7 @@ impl DynamoDb {
     /// Opens `dir/dynamodb.sqlite`, or a store in memory, and serves it.
     pub(crate) async fn start(dir: Option<&Path>, listen: SocketAddr) -> Result<Self, StartError> {
         let database = open(dir).map_err(|error| StartError::DynamoDb(error.to_string()))?;
-        let listen_error = |source| StartError::Listen { address: listen, source };
+        let listen_error = |reason| StartError::Listen { address: listen, reason };
         let listener = std::net::TcpListener::bind(listen).map_err(listen_error)?;
         listener.set_nonblocking(true).map_err(listen_error)?;
         let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);

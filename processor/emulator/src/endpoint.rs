@@ -114,7 +114,7 @@ impl Endpoint {
             None => None,
             Some(dir) => Some(folder::lock(dir, config.fresh).await?),
         };
-        let listen_error = |source| StartError::Listen { address: config.listen, source };
+        let listen_error = |reason| StartError::Listen { address: config.listen, reason };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
         if let Some(dir) = state_dir.as_deref().filter(|_| config.fresh) {

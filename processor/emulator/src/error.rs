@@ -11,12 +11,12 @@ pub enum StartError {
     #[error("`{0}` is not a loopback address and remote addresses are not allowed")]
     NotLoopback(SocketAddr),
     /// The port is taken or the address is not this machine's.
-    #[error("cannot listen on `{address}`: {source}")]
+    #[error("cannot listen on `{address}`: {}; choose another port, 0 takes any free one", .reason.kind())]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// The system's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Another endpoint has the folder open.
     #[error("the state folder `{0}` is in use by another process")]
@@ -33,12 +33,12 @@ pub enum StartError {
         mark: &'static str,
     },
     /// The folder or a file in it cannot be made, read or written.
-    #[error("cannot use the state folder `{path}`: {source}")]
+    #[error("cannot use the state folder `{path}`: {reason}")]
     State {
         /// The file or folder.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The embedded DynamoDB refused its file.
     #[error("the embedded dynamodb did not start: {0}")]

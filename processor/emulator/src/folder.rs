@@ -20,7 +20,7 @@ const MARK: &str = "This folder holds the state of `ivs-processor local`, which 
 
 fn state_error(path: &Path) -> impl FnOnce(io::Error) -> StartError {
     let path = path.to_owned();
-    |source| StartError::State { path, source }
+    |reason| StartError::State { path, reason }
 }
 
 /// Makes the folder and takes its lock, which the returned handle holds until it is dropped. A new

@@ -163,7 +163,7 @@ pub(crate) fn read_json<T: DeserializeOwned + Default>(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
         Err(error) => Err(error),
     };
-    read.map_err(|source| StartError::State { path: path.to_owned(), source })
+    read.map_err(|reason| StartError::State { path: path.to_owned(), reason })
 }
 
 #[cfg(test)]

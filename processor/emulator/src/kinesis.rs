@@ -81,7 +81,7 @@ impl Kinesis {
         };
         if let Some(root) = kinesis.root.clone() {
             let recovered = kinesis.recover(&root);
-            recovered.map_err(|source| StartError::State { path: root, source })?;
+            recovered.map_err(|reason| StartError::State { path: root, reason })?;
         }
         let kinesis = Arc::new(kinesis);
         let weak = Arc::downgrade(&kinesis);

@@ -26,7 +26,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::primitives::DateTime;
 use kinesis_model::{EpochMs, ShardId};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -40,7 +40,7 @@ use crate::config::{ConfigError, FleetConfig};
 use crate::lease::{Lease, WorkerId};
 use crate::planner::Observations;
 use crate::store::{LeaseStore, LeftOut, StoreError};
-use crate::sync::listing::{CallError, KinesisShape, StreamShape};
+use crate::sync::listing::{CallError, KinesisStream, StreamShape};
 use held::Held;
 use parents::Listing;
 use pulse::Pulses;
@@ -77,8 +77,10 @@ pub enum FleetError {
     /// The leases belong to an earlier stream of the same name: its positions mean nothing here.
     /// Delete the lease table, or use another one.
     #[error(
-        "stream `{stream}` was created at {created} ms, but lease table `{table}` belongs to one \
-         created at {leased} ms; delete the table or use another"
+        "stream `{stream}` was created at {}, but lease table `{table}` belongs to one created at {}; \
+         delete the table or use another",
+        DateTime::from_millis(*.created),
+        DateTime::from_millis(*.leased)
     )]
     StreamRecreated {
         /// The stream.
@@ -259,15 +261,9 @@ impl Fleet {
         // Three tries must fit into what is left of a lease after a missed heartbeat.
         let request = Duration::from_millis((config.failover_ms / 8).clamp(100, 5_000));
         let store = LeaseStore::new(&dynamodb, &config.table, request);
-        let client = kinesis
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(aws_calls::bounded(Duration::from_secs(10)))
-            .build();
-        let client = aws_sdk_kinesis::Client::from_conf(client);
-        let (stream, retry) = (config.stream.clone(), sync_loop::RETRY);
-        Self::start_over(config, store, Arc::new(KinesisShape { client, stream, retry })).await
+        let request = Duration::from_secs(10);
+        let stream = KinesisStream::new(&kinesis, &config.stream, sync_loop::RETRY, request);
+        Self::start_over(config, store, Arc::new(stream)).await
     }
 
     /// As [`Fleet::start`], with leases and stream kept by whoever the caller likes.

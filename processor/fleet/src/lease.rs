@@ -3,7 +3,6 @@
 //! Attribute names and meanings are KCL's (Kinesis Client Library 2.x); see [`crate::store`].
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,8 +23,7 @@ impl WorkerId {
     #[must_use]
     pub fn unique(prefix: &str) -> Self {
         let pid = std::process::id();
-        // The standard library seeds each `RandomState` differently: enough for an id.
-        let random = RandomState::new().hash_one(pid);
+        let random = fastrand::u64(..);
         Self(format!("{prefix}-{pid}-{random:016x}").into())
     }
 

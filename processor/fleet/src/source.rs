@@ -1,18 +1,24 @@
 //! Reading one shard, in order, from a position.
 
 mod budget;
+pub mod calls;
 mod children;
 mod continuity;
 pub mod enhanced;
 pub mod polling;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use aws_sdk_kinesis::Client;
 use kinesis_model::{Gap, Position, Record, ShardId};
 
 pub use budget::ReadBudgets;
+pub use calls::{CallFailed, ShardCalls, ShardPage, Why};
 
 use crate::clock::Clock;
 use crate::lease::{ChildShard, StartAt};
+use crate::sync::listing::KinesisStream;
 use aws_calls::RetryPolicy;
 
 /// The result of one reading.
@@ -152,8 +158,7 @@ impl ShardReader {
         start: StartAt,
         settings: ReaderSettings,
     ) -> Self {
-        let reader = polling::PollingReader::new(client, stream, shard, start, settings);
-        Self(Inner::Polling(Box::new(reader)))
+        Self::open_with(client, stream, shard, start, settings, &Consumer::Polling)
     }
 
     /// Returns a reader of the kind asked for. An enhanced reader falls back to polling, with a
@@ -167,14 +172,30 @@ impl ShardReader {
         settings: ReaderSettings,
         consumer: &Consumer,
     ) -> Self {
-        let polling = polling::PollingReader::new(client, stream, shard, start, settings);
+        let request = Duration::from_millis(settings.request_timeout_ms);
+        let calls = KinesisStream::new(client, stream, settings.retry, request);
+        let client = calls.client.clone();
+        let polling = polling::PollingReader::new(Arc::new(calls), stream, shard, start, settings);
         match consumer {
             Consumer::Polling => Self(Inner::Polling(Box::new(polling))),
             Consumer::Enhanced { consumer_arn } => {
-                let reader = enhanced::EnhancedReader::new(consumer_arn, start, polling);
+                let reader = enhanced::EnhancedReader::new(client, consumer_arn, start, polling);
                 Self(Inner::Enhanced(Box::new(reader)))
             }
         }
+    }
+
+    /// Returns a reader that polls a stream which whoever the caller likes keeps.
+    #[must_use]
+    pub fn over(
+        calls: Arc<dyn ShardCalls>,
+        stream: &str,
+        shard: ShardId,
+        start: StartAt,
+        settings: ReaderSettings,
+    ) -> Self {
+        let polling = polling::PollingReader::new(calls, stream, shard, start, settings);
+        Self(Inner::Polling(Box::new(polling)))
     }
 
     /// Returns the same reader, going on after this position: it tells of a gap ([`Batch::gap`])

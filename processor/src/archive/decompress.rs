@@ -118,10 +118,11 @@ fn invalid(reason: String) -> io::Error {
 /// Window bits of gzip: the largest, which reads all.
 const WINDOW_BITS: u8 = 15;
 
-struct Gzip(Decompress);
+/// Gzip members, or zlib data.
+struct Deflate<const IS_GZIP: bool>(Decompress);
 
-impl Unpack for Gzip {
-    const NAME: &'static str = "gzip";
+impl<const IS_GZIP: bool> Unpack for Deflate<IS_GZIP> {
+    const NAME: &'static str = if IS_GZIP { "gzip" } else { "zlib" };
 
     fn step(&mut self, input: &[u8], ended: bool, out: &mut [u8]) -> Step {
         let (before_in, before_out) = (self.0.total_in(), self.0.total_out());
@@ -132,10 +133,14 @@ impl Unpack for Gzip {
             Ok(Status::StreamEnd) => Outcome::Complete,
             Ok(Status::Ok | Status::BufError) => Outcome::More,
             Err(error) => Outcome::Wrong(match error.message() {
-                Some("incorrect data check") => "the gzip checksum does not match".to_owned(),
-                Some("incorrect length check") => "the gzip length does not match".to_owned(),
-                Some(message) => format!("the gzip data are corrupt: {message}"),
-                None => "the gzip data are corrupt".to_owned(),
+                Some("incorrect data check") => {
+                    format!("the {} checksum does not match", Self::NAME)
+                }
+                Some("incorrect length check") => {
+                    format!("the {} length does not match", Self::NAME)
+                }
+                Some(message) => format!("the {} data are corrupt: {message}", Self::NAME),
+                None => format!("the {} data are corrupt", Self::NAME),
             }),
         };
         Step {
@@ -146,12 +151,12 @@ impl Unpack for Gzip {
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        self.0 = Decompress::new_gzip(WINDOW_BITS);
+        self.0 = if IS_GZIP { Decompress::new_gzip(WINDOW_BITS) } else { Decompress::new(true) };
         Ok(())
     }
 
     fn may_begin(first: u8) -> bool {
-        first == 0x1f
+        first == if IS_GZIP { 0x1f } else { b'x' }
     }
 }
 
@@ -201,7 +206,12 @@ impl Unpack for Zstd {
 
 /// Returns the text of gzip members.
 pub(super) fn gzip(stored: impl BufRead + Send + 'static) -> Box<dyn Read + Send> {
-    Box::new(Unpacked::new(stored, Gzip(Decompress::new_gzip(WINDOW_BITS))))
+    Box::new(Unpacked::new(stored, Deflate::<true>(Decompress::new_gzip(WINDOW_BITS))))
+}
+
+/// Returns the text of zlib data, one behind the other.
+pub(super) fn zlib(stored: impl BufRead + Send + 'static) -> Box<dyn Read + Send> {
+    Box::new(Unpacked::new(stored, Deflate::<false>(Decompress::new(true))))
 }
 
 /// Returns the text of zstd frames.

@@ -12,8 +12,10 @@ use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 
 use super::object::Object;
+use crate::cloud::store_error::in_words;
 use crate::cloud::store_url::StoreUrl;
 use crate::config;
+use crate::printable::OneLine;
 
 /// Standard input among the sources.
 pub(crate) const STANDARD_INPUT: &str = "-";
@@ -33,7 +35,7 @@ pub(crate) struct Found {
 
 /// Something in a folder that is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} was left out: {reason}", super::printable(.name))]
+#[error("{} was left out: {}", OneLine(.name), OneLine(.reason))]
 pub(crate) struct LeftOut {
     /// Its path.
     pub(crate) name: String,
@@ -264,8 +266,7 @@ impl Search {
         }
         let mut listed = store.list(Some(prefix));
         while let Some(meta) = listed.next().await {
-            // Its text tells the causes, which would be told once more for each of them.
-            let meta = meta.map_err(|error| anyhow::anyhow!("{error}"))?;
+            let meta = meta.map_err(|error| anyhow::anyhow!("{}", in_words(&error)))?;
             // Consoles make empty objects that stand for folders.
             if meta.size > 0 && meta.location.filename().is_some_and(is_archive_name) {
                 push(meta);

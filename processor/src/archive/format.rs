@@ -10,6 +10,8 @@ pub(super) enum Format {
     Plain,
     /// Members of gzip.
     Gzip,
+    /// Zlib, with one of the first bytes that no text has.
+    Zlib,
     /// Frames of Zstandard.
     Zstd,
     /// Something that is read by another program first.
@@ -31,7 +33,7 @@ const EXPORT: &str = "export its records as JSON lines";
 const CONVERT: &str = "convert it to UTF-8";
 
 /// First bytes of formats, and what to do about them.
-const FOREIGN: [(&[u8], &str, &str); 16] = [
+const FOREIGN: [(&[u8], &str, &str); 21] = [
     (b"PK\x03\x04", "a ZIP archive", UNPACK),
     (b"PK\x05\x06", "an empty ZIP archive", UNPACK),
     (b"PK\x07\x08", "a split ZIP archive", UNPACK),
@@ -46,11 +48,19 @@ const FOREIGN: [(&[u8], &str, &str); 16] = [
     (b"ORC\x00", "an ORC file", EXPORT),
     (b"Obj\x01", "an Avro file", EXPORT),
     (b"SQLite format 3\x00", "an SQLite database", EXPORT),
+    (b"\x1f\x9d", "a file of compress", DECOMPRESS),
+    (b"\xff\xfe\0\0", "UTF-32 text", CONVERT),
+    (b"\0\0\xfe\xff", "UTF-32 text", CONVERT),
     (b"\xff\xfe", "UTF-16 text", CONVERT),
     (b"\xfe\xff", "UTF-16 text", CONVERT),
+    // An object in UTF-16 without a mark at its beginning.
+    (b"{\0", "UTF-16 text", CONVERT),
+    (b"\0{", "UTF-16 text", CONVERT),
 ];
 const TAR: (usize, &[u8]) = (257, b"ustar");
 const GZIP: &[u8] = &[0x1f, 0x8b];
+/// How zlib data begin at the compression levels 1 to 9; `x^`, another one, may be text.
+const ZLIB: [&[u8]; 3] = [b"x\x01", b"x\x9c", b"x\xda"];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// The rest of a frame that a Zstandard decoder passes over, after a byte from 0x50 to 0x5f.
 const SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
@@ -64,6 +74,9 @@ pub(super) fn of(start: &[u8]) -> Format {
     };
     if start.starts_with(GZIP) {
         return Format::Gzip;
+    }
+    if ZLIB.iter().any(|zlib| start.starts_with(zlib)) {
+        return Format::Zlib;
     }
     if start.starts_with(ZSTD) || is_skippable(start) {
         return Format::Zstd;
@@ -84,6 +97,7 @@ mod tests {
             Format::Foreign(foreign) => foreign.name,
             Format::Plain => "plain",
             Format::Gzip => "gzip",
+            Format::Zlib => "zlib",
             Format::Zstd => "zstd",
         }
     }
@@ -102,6 +116,10 @@ mod tests {
             (b"PK\x03\x04...", "a ZIP archive"),
             (b"PAR1\x15", "a Parquet file"),
             (b"BZh91AY", "a bzip2 file"),
+            (b"\xff\xfe{\0", "UTF-16 text"),
+            (b"\xff\xfe\0\0{\0\0\0", "UTF-32 text"),
+            (b"{\0\"\0", "UTF-16 text"),
+            (b"\0{\0\"", "UTF-16 text"),
             (&tar, "a tar archive"),
         ] {
             assert_eq!(name(start), expected, "{start:?}");

@@ -12,13 +12,17 @@ use object_store::DynObjectStore;
 use tokio::runtime::Handle;
 
 use super::ahead::Ahead;
+use super::decompress;
 use super::format::{self, Format};
 use super::stored::{Counted, Download, Kept};
-use super::{decompress, printable};
+use crate::printable::OneLine;
 
 /// Stored bytes that wait for a decompressor. Less than what is asked for of plain text, which is
 /// then read without a stop here.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// So often an object may be compressed, one time over the other.
+const MAX_LAYERS: usize = 4;
 
 /// One object of an archive.
 #[derive(Clone, Debug)]
@@ -69,7 +73,7 @@ pub(crate) struct Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, at, text_bytes, reason } = self;
-        let (name, reason) = (printable(name), printable(reason));
+        let (name, reason) = (OneLine(name), OneLine(reason));
         if *text_bytes == 0 && *at == 0 {
             return write!(f, "{name} was left out: {reason}");
         }
@@ -140,24 +144,66 @@ impl Object {
         let stored = self.stored(handle).map_err(damage)?;
         let mut stored =
             Counted { stored, consumed: Arc::clone(&consumed), total: Arc::clone(total) };
-        let mut start = Vec::with_capacity(format::START_BYTES);
-        let limit = format::START_BYTES as u64;
-        stored.by_ref().take(limit).read_to_end(&mut start).map_err(damage)?;
+        let (start, failed) = start_of(&mut stored);
+        failed.map_or(Ok(()), |error| Err(damage(error)))?;
         let format = format::of(&start);
         if start.is_empty() && (self.name.ends_with(".gz") || self.name.ends_with(".zst")) {
             return Err(self.damage(0, 0, "it is empty, which nothing compressed is"));
         }
         let stored = Read::chain(Cursor::new(start), stored);
-        let decoded: Box<dyn Read + Send> = match format {
+        let mut decoded: Box<dyn Read + Send> = match format {
             Format::Plain => Box::new(stored),
             Format::Gzip => decompress::gzip(stored),
+            Format::Zlib => decompress::zlib(stored),
             Format::Zstd => decompress::zstd(stored).map_err(damage)?,
             Format::Foreign(foreign) => {
                 let reason = format!("it is {}; {}", foreign.name, foreign.advice);
                 return Err(self.damage(0, 0, reason));
             }
         };
+        let mut within = format;
+        for layer in 1.. {
+            if within == Format::Plain {
+                break;
+            }
+            if layer > MAX_LAYERS {
+                return Err(self.damage(
+                    0,
+                    0,
+                    format!("it is compressed more than {MAX_LAYERS} times"),
+                ));
+            }
+            (decoded, within) = self.inside(decoded)?;
+        }
         Ok(Text { name: Arc::clone(&self.name), decoded, consumed, text_bytes: 0, format })
+    }
+
+    /// Looks into what was decompressed: CloudWatch Logs compresses what it hands to Firehose, which may
+    /// compress it again, and archives are mostly compressed.
+    fn inside(
+        &self,
+        mut decoded: Box<dyn Read + Send>,
+    ) -> Result<(Box<dyn Read + Send>, Format), Damage> {
+        let (start, failed) = start_of(&mut decoded);
+        let format = format::of(&start);
+        let rest: Box<dyn Read + Send> = match failed {
+            Some(error) => Box::new(Failed(Some(error))),
+            None => decoded,
+        };
+        let whole = Read::chain(Cursor::new(start), rest);
+        let buffered = |whole| BufReader::with_capacity(BUFFER_BYTES, whole);
+        let decoded: Box<dyn Read + Send> = match format {
+            Format::Plain => Box::new(whole),
+            Format::Gzip => decompress::gzip(buffered(whole)),
+            Format::Zlib => decompress::zlib(buffered(whole)),
+            Format::Zstd => decompress::zstd(buffered(whole))
+                .map_err(|error| self.damage(0, 0, error.to_string()))?,
+            Format::Foreign(foreign) => {
+                let reason = format!("inside it is {}; {}", foreign.name, foreign.advice);
+                return Err(self.damage(0, 0, reason));
+            }
+        };
+        Ok((decoded, format))
     }
 
     /// Opens it for its bytes as they are stored.
@@ -216,6 +262,13 @@ impl Object {
     pub(crate) fn damage(&self, at: u64, text_bytes: u64, reason: impl Into<String>) -> Damage {
         Damage { name: Arc::clone(&self.name), at, text_bytes, reason: reason.into() }
     }
+}
+
+/// Reads the bytes that tell a format; with fewer there may be an error, which is to come after them.
+fn start_of(source: &mut (impl Read + ?Sized)) -> (Vec<u8>, Option<io::Error>) {
+    let mut start = Vec::with_capacity(format::START_BYTES);
+    let read = source.take(format::START_BYTES as u64).read_to_end(&mut start);
+    (start, read.err())
 }
 
 fn take(stream: &Mutex<Option<Box<dyn Read + Send>>>) -> Option<Box<dyn Read + Send>> {
@@ -339,18 +392,75 @@ mod tests {
             ("plain.gz", b"{}\n".to_vec()),
             ("gzip.txt", gzipped(b"{}\n")),
             ("zstd.gz", zstd::encode_all(&b"{}\n"[..], 3).unwrap()),
+            ("zlib", zlibbed(b"{}\n")),
+            ("text.z", b"x^{}".to_vec()),
         ] {
             let (object, _dir) = object(name, &content);
             let mut text = String::new();
             let mut reader = object.open(&handle, &Arc::default()).unwrap();
             reader.read_to_string(&mut text).unwrap();
-            assert_eq!(text, "{}\n", "{name}");
+            assert_eq!(text, if name == "text.z" { "x^{}" } else { "{}\n" }, "{name}");
         }
         let (zip, _dir) = object("a.ndjson", b"PK\x03\x04rest");
         let damage = zip.open(&handle, &Arc::default()).err().unwrap().to_string();
         assert!(damage.contains("a.ndjson was left out: it is a ZIP archive"), "{damage}");
+        let (inside, _dir) = object("a.tar.gz", &gzipped(&tar()));
+        let damage = inside.open(&handle, &Arc::default()).err().unwrap().to_string();
+        assert!(damage.contains("a.tar.gz was left out: inside it is a tar archive"), "{damage}");
         let (empty, _dir) = object("empty.zst", b"");
         assert_eq!(empty.open(&handle, &Arc::default()).err().unwrap().at, 0);
+    }
+
+    fn zlibbed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn tar() -> Vec<u8> {
+        let mut tar = vec![0; 1_024];
+        tar[..6].copy_from_slice(b"a.json");
+        tar[257..262].copy_from_slice(b"ustar");
+        tar
+    }
+
+    /// As Firehose stores what CloudWatch Logs hands to it.
+    #[tokio::test]
+    async fn what_is_compressed_twice_is_read_and_its_damage_costs_nothing_before_it() {
+        let handle = Handle::current();
+        let text = (0..2_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>();
+        let members = [gzipped(text.as_bytes()), gzipped(text.as_bytes())].concat();
+        for packed in [gzipped(&members), zstd::encode_all(&members[..], 3).unwrap()] {
+            let (object, _dir) = object("twice", &packed);
+            let mut read = String::new();
+            let mut reader = object.open(&handle, &Arc::default()).unwrap();
+            reader.read_to_string(&mut read).unwrap();
+            assert_eq!(read, text.repeat(2));
+        }
+        let once = gzipped(text.as_bytes());
+        for (packed, least) in
+            [(gzipped(&once[..once.len() - 2]), 20_000), (once[..60].to_vec(), 10)]
+        {
+            let (object, _dir) = object("cut", &packed);
+            let mut reader = object.open(&handle, &Arc::default()).unwrap();
+            let mut read = Vec::new();
+            let error = io::copy(&mut reader, &mut read).unwrap_err();
+            assert!(text.as_bytes().starts_with(&read) && read.len() >= least, "{}", read.len());
+            assert!(error.to_string().contains("end before they are complete"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn layers_are_bounded() {
+        let times = |layers: usize| (0..layers).fold(b"{}\n".to_vec(), |text, _| gzipped(&text));
+        let handle = Handle::current();
+        let (allowed, _dir) = object("a", &times(MAX_LAYERS));
+        let mut text = String::new();
+        allowed.open(&handle, &Arc::default()).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "{}\n");
+        let (refused, _dir) = object("b", &times(MAX_LAYERS + 1));
+        let damage = refused.open(&handle, &Arc::default()).err().unwrap().to_string();
+        assert!(damage.contains("compressed more than 4 times"), "{damage}");
     }
 
     #[tokio::test]

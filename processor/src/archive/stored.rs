@@ -12,6 +12,8 @@ use object_store::{DynObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::cloud::store_error::in_words;
+
 /// Pieces of a download that wait for their reader: enough to keep the network busy.
 const CHUNKS_AHEAD: usize = 8;
 
@@ -107,7 +109,9 @@ impl BufRead for Download {
         while self.current.is_empty() {
             match self.chunks.blocking_recv() {
                 None => break,
-                Some(piece) => self.current = piece.map_err(io::Error::other)?,
+                Some(piece) => {
+                    self.current = piece.map_err(|error| io::Error::other(in_words(&error)))?;
+                }
             }
         }
         Ok(&self.current)

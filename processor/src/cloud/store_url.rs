@@ -57,6 +57,12 @@ impl StoreUrl {
         Self::s3(url, s3(aws))
     }
 
+    /// Returns the whole of a store that somebody else has opened.
+    #[must_use]
+    pub fn over(store: Arc<DynObjectStore>) -> Self {
+        Self { store, prefix: Path::default(), has_content_types: false }
+    }
+
     /// Opens an S3 URL to read from it: requests may take as long as their reader does.
     ///
     /// # Errors

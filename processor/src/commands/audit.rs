@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::cloud;
 use crate::config::Config;
+use crate::printable::{OneLine, Printable};
 use crate::replay::ReadArgs;
 use crate::replay::Reading;
 use crate::replay::context::Computed;
@@ -50,7 +51,7 @@ pub(crate) async fn run(config: &Config, args: &AuditArgs) -> ExitCode {
     match compare(config, args).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("ivs-processor: {error:#}");
+            eprintln!("ivs-processor: {}", Printable(format!("{error:#}")));
             ExitCode::from(UNPROVEN)
         }
     }
@@ -77,7 +78,7 @@ async fn compare(config: &Config, args: &AuditArgs) -> anyhow::Result<u8> {
     };
     let (verdict, incomplete) = show_while(progress, args.how.json, comparing).await?;
     for problem in &incomplete {
-        eprintln!("ivs-processor: {problem}");
+        eprintln!("ivs-processor: {}", OneLine(problem));
     }
     report(&verdict, incomplete.len(), args, progress.rows.load(Relaxed));
     Ok(match (verdict.is_right(), incomplete.is_empty()) {

@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use ivs_schemas::items::sessions::status;
 use serde::Serialize;
 
-use super::printable::Printable;
 use super::sessions::{SessionLine, summaries};
 use super::text_table::{or_dash, render};
 use crate::config::Config;
+use crate::printable;
 
 /// `channels …`.
 #[derive(Debug, Subcommand)]
@@ -44,7 +44,7 @@ pub(super) async fn run(config: &Config, command: &ChannelsCommand) -> anyhow::R
     let ChannelsCommand::List(args) = command;
     let channels = by_channel(&summaries(config, None).await?);
     if args.json {
-        println!("{}", serde_json::to_string(&channels)?);
+        println!("{}", printable::json(&channels)?);
     } else if channels.is_empty() {
         eprintln!("no channel has a session yet");
     } else {
@@ -54,7 +54,7 @@ pub(super) async fn run(config: &Config, command: &ChannelsCommand) -> anyhow::R
             [line.channel_id.clone(), sessions, live, or_dash(line.latest_start.clone())]
         };
         let rows: Vec<_> = channels.iter().map(row).collect();
-        print!("{}", Printable(render(["CHANNEL", "SESSIONS", "LIVE", "LATEST START"], &rows)));
+        print!("{}", render(["CHANNEL", "SESSIONS", "LIVE", "LATEST START"], &rows));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::audit::AuditArgs;
 use super::channels::ChannelsCommand;
+use super::check_trace::CheckTraceArgs;
 use super::completions::{CompletionsArgs, ManArgs};
 use super::config::ConfigCommand;
 #[cfg(feature = "local")]
@@ -139,6 +140,8 @@ pub enum Command {
         #[command(subcommand)]
         command: LeasesCommand,
     },
+    /// Judge the logs of a fleet's workers: every step of every epoch, in order and exactly once
+    CheckTrace(CheckTraceArgs),
     /// Ask a worker whether it is alive, for a container's health check: 0 if it is
     Health(HealthArgs),
     /// Look at the configuration

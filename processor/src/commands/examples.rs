@@ -44,6 +44,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("leases release", &["ivs-processor leases release shardId-000000000000"]),
     ("leases finish", &["ivs-processor leases finish shardId-000000000000 --gone"]),
     ("leases verify", &["ivs-processor leases verify"]),
+    ("check-trace", &["ivs-processor check-trace worker-1.log worker-2.log"]),
     ("health", &["ivs-processor health"]),
     ("config check", &["ivs-processor config check --config production.toml"]),
     ("completions", &["ivs-processor completions bash"]),

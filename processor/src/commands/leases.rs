@@ -18,6 +18,7 @@ use crate::cloud;
 use crate::cloud::Clients;
 use crate::commands::text_table::{count, or_dash, render};
 use crate::config::Config;
+use crate::printable::{self, OneLine};
 
 /// For one request; an operator's machine may be far away.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ pub(super) async fn run(config: &Config, command: &LeasesCommand) -> anyhow::Res
             let leases = sorted(leases);
             if args.json {
                 let reports: Vec<_> = leases.iter().map(LeaseReport::of).collect();
-                println!("{}", serde_json::to_string(&reports)?);
+                println!("{}", printable::json(&reports)?);
             } else {
                 print!("{}", table(&leases));
             }
@@ -71,6 +72,7 @@ pub(super) async fn run(config: &Config, command: &LeasesCommand) -> anyhow::Res
 /// A table may hold many rows that are not leases; their number and the first say enough.
 fn say_left_out(rows: &[LeftOut]) {
     if let Some(LeftOut { key, why }) = rows.first() {
+        let (key, why) = (OneLine(key), OneLine(why));
         eprintln!("{} left out, `{key}` for example: {why}", count(rows.len(), "row"));
     }
 }
@@ -178,9 +180,11 @@ impl Outcome {
 /// Prints outcomes; an error unless all were done.
 fn report(outcomes: &[Outcome], json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(outcomes)?);
+        println!("{}", printable::json(&outcomes)?);
     } else {
-        outcomes.iter().for_each(|outcome| println!("{}: {}", outcome.shard, outcome.says));
+        for Outcome { shard, says, .. } in outcomes {
+            println!("{}: {}", OneLine(shard), OneLine(says));
+        }
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.done).count();
     let all = count(outcomes.len(), "lease");

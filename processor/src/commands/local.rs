@@ -11,7 +11,7 @@ mod report;
 pub mod setup;
 
 use crate::commands::signals;
-use crate::producer::input;
+use crate::producer::input::{self, Sent};
 use crate::producer::traffic;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -160,15 +160,18 @@ async fn work(
     // A file goes through at full speed: nobody follows its streams.
     let followed = page.filter(|_| args.input.is_empty());
     let mut live = Live::new(&worker, followed, notices, &config.objects.rejects);
-    let mut problems = 0;
+    let mut sent = Sent::default();
     let ledger = if args.input.is_empty() {
         Some(make_traffic(site, args, &mut live).await?)
     } else {
+        let stream = &config.stream.name;
+        setup::take_large_records(&clients.kinesis, stream)
+            .await
+            .with_context(|| format!("stream {stream}"))?;
         let journal = state.map(|dir| dir.join("input.journal"));
         let sending = input::send(clients, config, &args.input, journal.as_deref());
-        let sent = until_stopped(live.show_while(sending)).await??;
+        sent = until_stopped(live.show_while(sending)).await??;
         report::sent(&sent);
-        problems = sent.problems.len();
         None
     };
     until_stopped(live.show_while(drained(&worker))).await??;
@@ -190,7 +193,7 @@ async fn work(
     }
     match ledger {
         None => {
-            anyhow::ensure!(problems == 0, "{problems} objects could not be read to their ends");
+            super::all_sent(&sent)?;
             let most = snapshot.rejected_by_reason.iter().max_by_key(|(_, count)| *count);
             let most = most.map_or("", |(reason, _)| reason.as_str());
             super::usable(snapshot.read, snapshot.rejected, most, args.allow_rejects)

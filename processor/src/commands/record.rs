@@ -4,29 +4,25 @@
 //! a second writer without a checkpoint could not tell a retry from an event. So an event counts
 //! when a worker has read it, with everything that `docs/semantics.md` promises.
 
-mod logs;
+mod apart;
 #[cfg(test)]
 mod tests;
 
 use crate::producer::put;
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
 use aws_sdk_kinesis::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use ivs_core::decode::{DecodeLimits, Event, decode};
-use kinesis_model::kpl::{Aggregate, UserRecord, deaggregate};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::clock::now;
 use crate::cloud;
 use crate::cloud::lambda::{Response, serve};
 use crate::config::Config;
-use crate::producer::input::partition_key;
-use crate::producer::member::with_member;
-use crate::producer::send::Outgoing;
+use apart::Apart;
 
 /// Serves Lambda.
 ///
@@ -38,20 +34,34 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 /// The request that invokes the function.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Request {
+#[derive(Debug)]
+enum Request<'r> {
     /// A batch of an event source mapping of another Kinesis stream.
     Batch(Batch),
     /// A batch of a subscription of a CloudWatch Logs group.
     Logs(Logs),
-    /// An event: the tutorial's, player telemetry, or an envelope of EventBridge.
-    Event(Value),
+    /// An event: the tutorial's, player telemetry, or an envelope of EventBridge; or a body that
+    /// holds several, as the players of the QoS sample post it.
+    Event(&'r str),
+}
+
+impl<'r> Request<'r> {
+    /// Tells what a request is. The text of an event is left as it came: the framing reads texts
+    /// that other parsers give up.
+    fn of(text: &'r str) -> Self {
+        if let Ok(batch) = serde_json::from_str(text) {
+            Self::Batch(batch)
+        } else if let Ok(logs) = serde_json::from_str(text) {
+            Self::Logs(logs)
+        } else {
+            Self::Event(text)
+        }
+    }
 }
 
 /// A request of CloudWatch Logs to a function.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Logs {
+struct Logs {
     awslogs: LogsData,
 }
 
@@ -63,7 +73,7 @@ struct LogsData {
 
 /// A batch of Kinesis records.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Batch {
+struct Batch {
     #[serde(rename = "Records")]
     records: Vec<SourceRecord>,
 }
@@ -131,38 +141,38 @@ impl Handler {
     /// # Errors
     /// When the runtime API is not there, as outside Lambda.
     pub async fn serve(&self) -> anyhow::Result<()> {
-        serve(async |request, id: &str| self.handle(request, id).await).await
+        serve(async |request: Box<RawValue>, id: &str| self.handle(&request, id).await).await
     }
 
     /// Puts what the request holds into the stream. `id` identifies the request.
     ///
     /// # Errors
     /// When the event could not be put, or the batch comes from the stream itself.
-    pub async fn handle(&self, request: Request, id: &str) -> anyhow::Result<Reply> {
-        match request {
-            Request::Event(event) => self.event(&event, id).await.map(Reply::Event),
+    pub async fn handle(&self, request: &RawValue, id: &str) -> anyhow::Result<Reply> {
+        match Request::of(request.get()) {
+            Request::Event(text) => self.event(text, id).await.map(Reply::Event),
             Request::Batch(batch) => self.batch(batch.records).await.map(Reply::Batch),
-            Request::Logs(logs) => self.logs(&logs).await.map(Reply::Event),
+            Request::Logs(logs) => self.logs(&logs, id).await.map(Reply::Event),
         }
     }
 
-    async fn event(&self, event: &Value, id: &str) -> anyhow::Result<Response> {
-        anyhow::ensure!(
-            event.get("Records").is_none(),
-            "the request is a batch, but not one of Kinesis records"
-        );
-        let line = event.to_string().into_bytes();
-        if let Err(rejection) = decode(&line, now(), &DecodeLimits::default()) {
-            return Ok(Response::refusal(&rejection.to_string()));
+    async fn event(&self, text: &str, id: &str) -> anyhow::Result<Response> {
+        let event: Value = serde_json::from_str(text).unwrap_or_default();
+        let Apart { records, accepted, refused } = Apart::by_content(text.as_bytes(), id);
+        if accepted == 0 {
+            anyhow::ensure!(
+                event.get("Records").is_none(),
+                "the request is a batch, but not one of Kinesis records"
+            );
+            let rejection = refused.map_or_else(|| "nothing".to_owned(), |one| one.to_string());
+            return Ok(Response::refusal(&rejection));
         }
-        let partition_key = partition_key(&line);
-        let data = identified(line, id);
-        let records = [Outgoing { partition_key, explicit_hash_key: None, data }];
         if let Some(failure) = put::put(&self.kinesis, &self.stream, &records).await.pop() {
             anyhow::bail!("cannot put the event into {}: {}", self.stream, failure.reason);
         }
         let kind = ["eventType", "detail-type", "type", "metric_type"];
-        let kind = kind.iter().find_map(|name| event[name].as_str()).unwrap_or("event");
+        let kind = kind.iter().find_map(|name| event[name].as_str());
+        let kind = kind.map_or_else(|| format!("{} records", records.len()), str::to_owned);
         Ok(Response::success(&json!({
             "message": format!("Successfully processed {kind}"),
             "sessionId": event["sessionId"],
@@ -170,9 +180,11 @@ impl Handler {
     }
 
     /// Puts the log events of a subscription. Lambda invokes again when this fails, since a
-    /// subscription does not wait for an answer.
-    async fn logs(&self, logs: &Logs) -> anyhow::Result<Response> {
-        let records = logs::outgoing(&logs.awslogs.data)?;
+    /// subscription does not wait for an answer. Whatever else the data are is for a worker to say,
+    /// who keeps it.
+    async fn logs(&self, logs: &Logs, id: &str) -> anyhow::Result<Response> {
+        let data = STANDARD.decode(&logs.awslogs.data).context("awslogs.data is not base64")?;
+        let Apart { records, .. } = Apart::by_content(&data, id);
         if let Some(failure) = put::put(&self.kinesis, &self.stream, &records).await.pop() {
             anyhow::bail!("cannot put log events into {}: {}", self.stream, failure.reason);
         }
@@ -192,7 +204,8 @@ impl Handler {
         for (place, record) in source.iter().enumerate() {
             match STANDARD.decode(&record.kinesis.data) {
                 Ok(data) => {
-                    let taken = outgoing(&record.kinesis.partition_key, &record.event_id, data);
+                    let taken =
+                        apart::record(&record.kinesis.partition_key, &record.event_id, data);
                     places.resize(places.len() + taken.len(), place);
                     records.extend(taken);
                 }
@@ -213,45 +226,4 @@ impl Handler {
         };
         Ok(Failures { batch_item_failures: failed.into_iter().map(item).collect() })
     }
-}
-
-/// Returns what a record of another stream becomes: its user records, if it is an aggregate of the
-/// KPL, else itself. All aggregates of a producer may have one partition key, because their user
-/// records have keys of their own; put as they are they would land in one shard, most of them in
-/// the wrong one.
-fn outgoing(partition_key: &str, id: &str, data: Vec<u8>) -> Vec<Outgoing> {
-    let data = Bytes::from(data);
-    match deaggregate(&data) {
-        Aggregate::Records(records) if !records.is_empty() => {
-            let user_record = |record: UserRecord| Outgoing {
-                partition_key: record.partition_key.to_string(),
-                explicit_hash_key: record.explicit_hash_key,
-                data: identified(record.data.to_vec(), &format!("{id}:{}", record.sub)),
-            };
-            records.into_iter().map(user_record).collect()
-        }
-        // A worker says what is wrong with one that is broken, and keeps it.
-        Aggregate::Records(_) | Aggregate::Broken(_) | Aggregate::Plain => {
-            let partition_key = partition_key.to_owned();
-            let data = identified(data.to_vec(), id);
-            vec![Outgoing { partition_key, explicit_hash_key: None, data }]
-        }
-    }
-}
-
-/// Returns the line with an event id, so that it counts once if Lambda delivers it again. A line
-/// that has one, needs none, or is not such a line stays as it is.
-fn identified(line: Vec<u8>, id: &str) -> Vec<u8> {
-    let (arrival, limits) = (now(), DecodeLimits::default());
-    let lacks_id = |event: &Event<'_>| {
-        event.event_id().is_none() && matches!(event, Event::Gauge(_) | Event::Player(_))
-    };
-    if !decode(&line, arrival, &limits).is_ok_and(|event| lacks_id(&event)) {
-        return line;
-    }
-    let Some(with_id) = with_member(&line, "eventId", id) else { return line };
-    let is_known = |line: &[u8]| {
-        decode(line, arrival, &limits).is_ok_and(|event| event.event_id() == Some(id))
-    };
-    if is_known(&with_id) { with_id } else { line }
 }

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -17,8 +16,10 @@ use ivs_core::epoch::Counts;
 use serde_json::{Value, json};
 
 use super::DataError;
+use crate::clock::Instant;
 use crate::cloud;
 use crate::config::Config;
+use crate::printable::OneLine;
 use crate::replay::context::Computed;
 use crate::replay::output::Output;
 use crate::replay::progress::show_while;
@@ -155,7 +156,7 @@ fn problems(computed: &Computed) -> anyhow::Result<()> {
         eprintln!("ivs-processor: {damage}");
     }
     for gap in &computed.gaps {
-        eprintln!("ivs-processor: {gap}");
+        eprintln!("ivs-processor: {}", OneLine(gap));
     }
     let (damaged, gaps) = (computed.damages.len(), computed.gaps.len());
     anyhow::ensure!(

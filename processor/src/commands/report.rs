@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::DataError;
 use super::duration::date;
-use super::printable::Printable;
 use crate::clock::now;
 use crate::cloud;
 use crate::cloud::store_url::StoreUrl;
 use crate::config::Config;
+use crate::printable::OneLine;
 use crate::report::Format;
 use crate::report::html::Lang;
 use crate::report::lambda::Handler;
@@ -102,7 +102,7 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
         let report = source.report(channel_id, &period, now).await?;
         deliver(&report, args, out.as_ref()).await?;
         if !report::has_data(&report) {
-            let (name, shown) = (in_words(&period), Printable(channel_id));
+            let (name, shown) = (in_words(&period), OneLine(channel_id));
             if !source.is_known(channel_id).await? {
                 return Err(DataError(format!(
                     "nothing was ever recorded of a channel `{shown}`; `channels list` shows those there \
@@ -118,7 +118,7 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
     let batch = report::all_channels(&source, &period, now, each).await?;
     for (channel_id, error) in &batch.failed {
         let error = format!("{error:#}");
-        eprintln!("channel {}: {}", Printable(channel_id), Printable(error));
+        eprintln!("channel {}: {}", OneLine(channel_id), OneLine(error));
     }
     eprintln!("{} of {}", counted(batch.written), in_words(&period));
     if batch.written == 0 && batch.failed.is_empty() {
@@ -173,7 +173,7 @@ async fn serve(config: &Config, args: &LambdaArgs) -> anyhow::Result<()> {
 async fn deliver(report: &Report, args: &ReportArgs, out: Option<&StoreUrl>) -> anyhow::Result<()> {
     if let (Some(store), Some(url)) = (out, &args.out) {
         let key = report::store(store, report, args.format, args.lang).await?;
-        eprintln!("{}/{key}", Printable(url.trim_end_matches('/')));
+        eprintln!("{}/{key}", OneLine(url.trim_end_matches('/')));
         return Ok(());
     }
     let text = report::render(report, args.format, args.lang)?;

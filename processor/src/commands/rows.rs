@@ -12,12 +12,12 @@ use ivs_schemas::items::metrics;
 use jiff::Timestamp;
 
 use super::duration::moment;
-use super::printable::Printable;
 use super::replay::rows_out::{self, Format};
 use crate::cloud;
 use crate::config::Config;
 use crate::items::metric;
 use crate::items::pages::Select;
+use crate::printable::Printable;
 use crate::replay::entry::MetricPart;
 use clap::Args;
 

@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::DataError;
-use super::printable::Printable;
 use super::text_table::{or_dash, render};
 use crate::clock::now;
 use crate::cloud;
 use crate::config::Config;
 use crate::items::codec::{Item, Reader};
 use crate::items::pages::Select;
+use crate::printable::{self, OneLine};
 
 /// `sessions …`.
 #[derive(Debug, Subcommand)]
@@ -151,7 +151,7 @@ async fn list(config: &Config, args: &ListArgs) -> anyhow::Result<()> {
     let all = found.len();
     found.truncate(args.limit);
     if args.json {
-        println!("{}", serde_json::to_string(&found)?);
+        println!("{}", printable::json(&found)?);
         return Ok(());
     }
     if found.is_empty() {
@@ -160,7 +160,7 @@ async fn list(config: &Config, args: &ListArgs) -> anyhow::Result<()> {
     }
     let header = ["SESSION", "CHANNEL", "STATUS", "STARTED", "LENGTH", "PEAK", "CHAT", "TITLE"];
     let rows: Vec<_> = found.iter().map(row).collect();
-    print!("{}", Printable(render(header, &rows)));
+    print!("{}", render(header, &rows));
     if all > found.len() {
         eprintln!("the latest {} of {all} sessions; --limit shows more", found.len());
     }
@@ -209,7 +209,7 @@ async fn show(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
     // Milestones, which the program writes for itself, have no time of an event.
     timeline.retain(|item| item.contains_key(names::EVENT_TIME_MS));
     if summary.is_empty() && timeline.is_empty() {
-        let id = Printable(&args.session_id);
+        let id = OneLine(&args.session_id);
         return Err(DataError(format!(
             "no session `{id}` is recorded; `sessions list` shows those there are"
         ))
@@ -217,7 +217,8 @@ async fn show(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
     }
     let summary = summary.into_iter().next().unwrap_or_default();
     if args.json {
-        println!("{}", serde_json::json!({ "summary": summary, "timeline": timeline }));
+        let shown = serde_json::json!({ "summary": summary, "timeline": timeline });
+        println!("{}", printable::json(&shown)?);
         return Ok(());
     }
     let facts: Vec<_> = summary
@@ -225,10 +226,10 @@ async fn show(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
         .filter(|(name, _)| *name != names::TIMESTAMP)
         .map(|(n, v)| [n.clone(), text(n, v)])
         .collect();
-    print!("{}", Printable(render(["SUMMARY", "VALUE"], &facts)));
+    print!("{}", render(["SUMMARY", "VALUE"], &facts));
     println!();
     let events: Vec<_> = timeline.iter().map(event).collect();
-    print!("{}", Printable(render(["TIME", "EVENT", "DETAIL"], &events)));
+    print!("{}", render(["TIME", "EVENT", "DETAIL"], &events));
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::commands::text_table::{count, or_dash, render, time};
 use crate::config::Config;
 use crate::ops::client;
 use crate::ops::status::{ShardReport, Status, WorkerStatus, age_ms};
+use crate::printable::{self, Printable};
 use clap::Args;
 
 /// `status`.
@@ -43,9 +44,9 @@ pub(super) async fn run(config: &Config, args: &StatusArgs) -> anyhow::Result<()
     }
     let report = look(config).await?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", printable::json(&report)?);
     } else {
-        print!("{}", report.table());
+        print!("{}", Printable(report.table()));
     }
     let problems = report.problems();
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
@@ -123,9 +124,9 @@ async fn look(config: &Config) -> anyhow::Result<FleetReport> {
     let before = store.list().await?;
     let described = stream::describe(&clients.kinesis, name).await?;
     let now = now();
-    let ask = |lease: Lease| {
-        let kinesis = &clients.kinesis;
-        async move { (lease.key.clone(), stream::lag_ms(kinesis, name, &lease, now).await) }
+    let calls = &stream::calls(&clients.kinesis, name);
+    let ask = |lease: Lease| async move {
+        (lease.key.clone(), stream::lag_ms(calls, name, &lease, now).await)
     };
     let lags: BTreeMap<ShardId, _> =
         futures::stream::iter(before.clone()).map(ask).buffer_unordered(AT_ONCE).collect().await;
@@ -268,7 +269,7 @@ async fn of_worker(url: &str, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{body}");
     } else {
-        print!("{}", worker_text(&status));
+        print!("{}", Printable(worker_text(&status)));
     }
     anyhow::ensure!(status.ready, "not ready: {}", status.problems.join("; "));
     Ok(())

@@ -1,9 +1,14 @@
 //! Tables for people: columns as wide as their widest cell, two spaces apart.
 
+use crate::printable::OneLine;
+
 /// Lines of `rows` under `header`. Numbers, and cells that begin like one, are aligned right.
+/// What a cell holds may be anybody's text.
 pub(crate) fn render<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let shown = |row: &[String; N]| row.each_ref().map(|cell| OneLine(cell).to_string());
+    let rows: Vec<[String; N]> = rows.iter().map(shown).collect();
     let mut widths = header.map(str::len);
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -62,6 +67,12 @@ mod tests {
         let table = render(["SHARD", "LAG"], &[row("shardId-0", "0 ms"), row("s", "12.5 s")]);
         assert_eq!(table, "SHARD         LAG\nshardId-0    0 ms\ns          12.5 s\n");
         assert_eq!(render(["A", "B"], &[]), "A  B\n");
+    }
+
+    #[test]
+    fn a_cell_obeys_nobody_and_stays_on_its_line() {
+        let table = render(["ID", "N"], &[["a\u{1b}[2J\nb".to_owned(), "1".to_owned()]]);
+        assert_eq!(table, "ID                N\na\\u{1b}[2J\\u{a}b  1\n");
     }
 
     #[test]

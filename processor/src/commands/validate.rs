@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 
 use crate::archive::find::{self, Found};
 use crate::archive::object::Object;
-use crate::archive::printable;
 use crate::archive::records::each_stretch;
 use crate::config::Config;
+use crate::printable::{self, OneLine};
 use check::{Checker, Verdict};
 
 /// `validate`. Exits with 0 if every record is sound, with 1 if not.
@@ -162,9 +162,9 @@ impl Printer {
             for (name, value) in parts.as_object().into_iter().flatten() {
                 finding[name] = value.clone();
             }
-            self.line(&finding.to_string());
+            self.line(&printable::json(&finding).unwrap_or_default());
         } else {
-            self.line(&format!("{}:{line}: {}", printable(source), printable(text)));
+            self.line(&format!("{}:{line}: {}", OneLine(source), OneLine(text)));
         }
     }
 

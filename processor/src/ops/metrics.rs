@@ -52,6 +52,8 @@ fn records(all: &mut Exposition, totals: &Snapshot) {
         rejected.put(&[("reason", reason)], count);
     }
     all.counter("late_records", "", "Accepted records too old for CloudWatch").set(totals.late);
+    all.counter("negative_latencies", "", "Latencies below zero, left out of accepted records")
+        .set(totals.negative_latency);
     all.counter("retention_gaps", "", "Times that records expired from the stream unread")
         .set(totals.retention_gaps);
     // Microseconds of all epochs together: exact for centuries.
@@ -245,6 +247,7 @@ mod tests {
             ("ivs_processor_resident_memory_bytes", 1_048_576.0),
             (r#"ivs_processor_records_total{outcome="duplicate"}"#, 2.0),
             (r#"ivs_processor_rejected_records_total{reason="not_json"}"#, 1.0),
+            ("ivs_processor_negative_latencies_total", 6.0),
             ("ivs_processor_epoch_seconds_count", 4.0),
             ("ivs_processor_epoch_seconds_sum", 0.5),
             (r#"ivs_processor_leases_total{event="handed_over"}"#, 3.0),

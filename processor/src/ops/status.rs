@@ -276,6 +276,7 @@ pub(crate) fn sample() -> Status {
                 read: 103,
                 accepted: 100,
                 duplicate: 2,
+                negative_latency: 6,
                 rejected: 1,
                 rejected_by_reason: vec![("not_json".to_owned(), 1)],
                 epochs: 4,

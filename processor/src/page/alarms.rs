@@ -1,12 +1,13 @@
 //! The alarms as CloudWatch has them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::explain;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
 use serde::Serialize;
 
 use super::{Room, runbook};
+use crate::clock::Instant;
 
 /// Every alarm of the catalogue and of CDK begins so.
 const PREFIX: &str = "LiveStreaming-";

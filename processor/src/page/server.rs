@@ -30,17 +30,18 @@ const PORTS_TRIED: u16 = 20;
 /// Why the page is not served.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the page cannot be served on {address}: {source}; choose another port with --page-port, 0 for \
-     any free one"
+    "the page cannot be served on {address}: {}; choose another port with --page-port, 0 for any \
+     free one",
+    .reason.kind()
 )]
 pub struct ServerError {
     address: SocketAddr,
-    source: io::Error,
+    reason: io::Error,
 }
 
 impl ServerError {
     fn is_taken(&self) -> bool {
-        self.source.kind() == io::ErrorKind::AddrInUse
+        self.reason.kind() == io::ErrorKind::AddrInUse
     }
 }
 
@@ -57,7 +58,7 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub(super) async fn start(address: SocketAddr, page: Arc<Page>) -> Result<Self, ServerError> {
-        let refused = |source| ServerError { address, source };
+        let refused = |reason| ServerError { address, reason };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let accepting = tokio::spawn(accept(listener, address, page));

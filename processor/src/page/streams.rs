@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::explain;
 use aws_sdk_cloudwatch::types::{DimensionFilter, RecentlyActive};
@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::Room;
 use super::minute::{ATTRIBUTES, Minute};
+use crate::clock::Instant;
 use crate::items::codec::{Item, Reader};
 
 /// Minutes of the trend.

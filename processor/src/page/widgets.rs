@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::explain;
 use aws_sdk_cloudwatch::primitives::DateTime;
@@ -13,7 +13,7 @@ use ivs_schemas::catalogue::{self, CHANNEL_ID, IVS_CHANNEL, metrics};
 use serde_json::{Value, json};
 
 use super::Room;
-use crate::clock::now;
+use crate::clock::{Instant, now};
 
 /// How long drawn widgets are shown, on AWS and on this machine.
 const PACES: [Duration; 2] = [Duration::from_secs(15), Duration::from_millis(1_900)];

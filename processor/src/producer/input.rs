@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use aws_calls::explain;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use ivs_core::decode::frame::room_of;
 use ivs_core::decode::{DecodeLimits, Event, FactScope, decode};
@@ -26,11 +27,11 @@ use super::member::with_member;
 use super::send::{MAX_BYTES, MAX_RECORDS, Outgoing, put_records};
 use crate::archive::find::{self, Found};
 use crate::archive::object::{Damage, Object};
-use crate::archive::printable;
 use crate::archive::records::each_record;
 use crate::clock::now;
 use crate::cloud::Clients;
 use crate::config::Config;
+use crate::printable::OneLine;
 use journal::{Journal, Past};
 use stored::Stored;
 
@@ -38,8 +39,11 @@ use stored::Stored;
 const CONCURRENCY: usize = 8;
 /// Batches that wait to be sent.
 const BATCHES_AHEAD: usize = 4;
-/// Kinesis's default limit of a record, its partition key included.
-const MAX_RECORD_BYTES: usize = 1 << 20;
+/// The limit of a record, its partition key included, of a stream that tells none: Kinesis's default.
+const DEFAULT_RECORD_BYTES: usize = 1 << 20;
+/// A batch is sent once it has more than this; with a record of the default size it stays below
+/// [`MAX_BYTES`].
+const BATCH_BYTES: usize = MAX_BYTES - DEFAULT_RECORD_BYTES;
 
 /// Kinesis takes keys of up to 256 characters.
 const MAX_KEY_BYTES: usize = 256;
@@ -51,7 +55,7 @@ pub struct Sent {
     pub records: u64,
     /// Records that earlier runs had sent.
     pub earlier: u64,
-    /// Records larger than Kinesis takes; each was named on standard error.
+    /// Records larger than the stream takes; each was named on standard error.
     pub too_large: u64,
     /// The problems of reading, each in words.
     pub problems: Vec<String>,
@@ -61,7 +65,8 @@ pub struct Sent {
 struct LineBatch {
     number: u64,
     object: Arc<str>,
-    records: Vec<Vec<u8>>,
+    /// Each with the line on which it begins.
+    records: Vec<(u64, Vec<u8>)>,
 }
 
 /// Sends every record of the sources that is not in the stream yet: files, folders, URLs, `-` for
@@ -89,14 +94,15 @@ pub async fn send(
         let (mut batches, reading) = read_batches(&objects);
         while let Some(batch) = batches.recv().await {
             if past.is_acknowledged(batch.number) {
-                batch.records.iter().for_each(|record| {
+                batch.records.iter().for_each(|(_, record)| {
                     stored.take(record);
                 });
             }
         }
         reading.await?;
     }
-    let mut plan = Plan { past, stored, sent: Sent::default() };
+    let most_bytes = record_limit(&clients.kinesis, stream_name).await?;
+    let mut plan = Plan { past, stored, most_bytes, sent: Sent::default() };
     let (batches, reading) = read_batches(&objects);
     let planned = ReceiverStream::new(batches).filter_map(|batch| ready(plan.add(batch)));
     planned
@@ -119,7 +125,7 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<LineBatch>, JoinHand
         let (mut damages, total, mut next) = (Vec::new(), Arc::default(), 0);
         for object in &*objects {
             let (mut records, mut bytes, room) = (Vec::new(), 0, room_of(&object.name));
-            let mut hand_over = |records: Vec<Vec<u8>>| {
+            let mut hand_over = |records: Vec<(u64, Vec<u8>)>| {
                 next += 1;
                 let batch = LineBatch { number: next, object: Arc::clone(&object.label), records };
                 // A receiver that is gone has met an error, and tells it.
@@ -128,10 +134,14 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<LineBatch>, JoinHand
                     Err(_) => ControlFlow::Break(()),
                 }
             };
-            let read = each_record(object, &handle, &total, |_, record| {
+            let read = each_record(object, &handle, &total, |line, record| {
+                if !records.is_empty() && bytes + record.len() > MAX_BYTES {
+                    bytes = 0;
+                    hand_over(std::mem::take(&mut records))?;
+                }
                 bytes += record.len();
-                records.push(with_room(record.to_vec(), room));
-                if records.len() < MAX_RECORDS && bytes < MAX_BYTES - MAX_RECORD_BYTES {
+                records.push((line, with_room(record.to_vec(), room)));
+                if records.len() < MAX_RECORDS && bytes < BATCH_BYTES {
                     return ControlFlow::Continue(());
                 }
                 bytes = 0;
@@ -165,6 +175,8 @@ async fn send_batch(
 struct Plan {
     past: Past,
     stored: Stored,
+    /// The most that a record of the stream may have, its key included.
+    most_bytes: usize,
     sent: Sent,
 }
 
@@ -173,11 +185,13 @@ impl Plan {
     fn add(&mut self, batch: LineBatch) -> Option<(u64, Vec<Outgoing>)> {
         let known = self.past.is_acknowledged(batch.number);
         let mut records = Vec::new();
-        for data in batch.records {
-            if data.len() + MAX_KEY_BYTES > MAX_RECORD_BYTES {
-                let (object, bytes) = (printable(&batch.object), data.len());
+        for (line, data) in batch.records {
+            if data.len() + MAX_KEY_BYTES > self.most_bytes {
+                let (object, bytes) = (OneLine(&batch.object), data.len());
+                let most = self.most_bytes >> 10;
                 eprintln!(
-                    "ivs-processor: {object}: a record of {bytes} bytes was left out: Kinesis takes 1 MiB"
+                    "ivs-processor: {object}:{line}: a record of {bytes} bytes was left out: the stream \
+                     takes {most} KiB (UpdateMaxRecordSize allows up to 10240)"
                 );
                 self.sent.too_large += 1;
             } else if known || self.past.is_unknown(batch.number) && self.stored.take(&data) {
@@ -190,6 +204,16 @@ impl Plan {
         self.sent.records += records.len() as u64;
         (!known).then_some((batch.number, records))
     }
+}
+
+/// Returns how large a record of the stream may be.
+async fn record_limit(kinesis: &aws_sdk_kinesis::Client, stream: &str) -> anyhow::Result<usize> {
+    let described = kinesis.describe_stream_summary().stream_name(stream).send().await;
+    let described =
+        described.map_err(|error| anyhow::anyhow!("stream {stream}: {}", explain(&error)))?;
+    let kib = described.stream_description_summary.and_then(|stream| stream.max_record_size_in_kib);
+    let bytes = kib.and_then(|kib| usize::try_from(kib).ok()).map(|kib| kib << 10);
+    Ok(bytes.unwrap_or(DEFAULT_RECORD_BYTES))
 }
 
 /// Returns the key of a record, as its producers should choose it: players apart, so that a popular
@@ -214,7 +238,7 @@ pub(crate) fn partition_key(line: &[u8]) -> String {
 
 /// Returns a record of a chat log with its room, which IVS writes into the name of the log's object
 /// alone.
-fn with_room(record: Vec<u8>, room: Option<&str>) -> Vec<u8> {
+pub(crate) fn with_room(record: Vec<u8>, room: Option<&str>) -> Vec<u8> {
     let limits = DecodeLimits { max_ahead_ms: i64::MAX, ..DecodeLimits::default() };
     let is_chat = |line: &[u8]| matches!(decode(line, now(), &limits), Ok(Event::Chat(_)));
     let Some(room) = room.filter(|_| !is_chat(&record)) else { return record };

@@ -145,6 +145,9 @@ fn read(
         end = Some(segment.to);
         each(Step::End(segment.to))?;
     }
+    if chain.end_is_lost {
+        each(Step::Gap(Gap::at_end(&chain.stream, &chain.shard, end)))?;
+    }
     ControlFlow::Continue(())
 }
 

@@ -66,6 +66,14 @@ impl Gap {
         let name = |at: Option<Position>| at.map_or("its beginning".into(), |at| at.to_string());
         Self { stream: stream.to_owned(), shard: shard.clone(), from: name(from), to: name(to) }
     }
+
+    /// Returns all that a shard held after a position, up to its end.
+    pub(super) fn at_end(stream: &str, shard: &ShardId, from: Option<Position>) -> Self {
+        Self {
+            to: "its end, which the stream had lost".to_owned(),
+            ..Self::new(stream, shard, from, None)
+        }
+    }
 }
 
 /// The result of a replay.

@@ -4,7 +4,9 @@ use ivs_schemas::report::Report;
 use object_store::path::PathPart;
 
 use super::html::{self, Lang};
+use crate::cloud::store_error::in_words;
 use crate::cloud::store_url::StoreUrl;
+use crate::printable;
 
 /// The longest name of a folder: file systems allow 255 bytes, and an id of 256 bytes may triple
 /// when it is encoded.
@@ -73,7 +75,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
 /// When a figure has no JSON form, which takes a number that is not finite.
 pub fn render(report: &Report, format: Format, lang: Lang) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Json => serde_json::to_string(report)?,
+        Format::Json => printable::json(report)?,
         Format::Html => html::page(report, lang),
     })
 }
@@ -90,7 +92,8 @@ pub async fn store(
 ) -> anyhow::Result<String> {
     let key = key(report, format);
     let body = render(report, format, lang)?;
-    url.put(&key, body, format.content_type()).await?;
+    let put = url.put(&key, body, format.content_type()).await;
+    put.map_err(|error| anyhow::anyhow!("cannot write {key}: {}", in_words(&error)))?;
     Ok(key)
 }
 

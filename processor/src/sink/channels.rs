@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ivs_core::emit::{Datum, DatumValue, Series};
 use ivs_schemas::catalogue::{Metric, Statistic, metrics};
 use ivs_schemas::prometheus::{Kind, family};
 use kinesis_model::EpochMs;
+
+use crate::clock::Instant;
 
 /// Channels remembered; the one that was silent longest gives way. About 2 KB each.
 const MAX_CHANNELS: usize = 4_096;

@@ -8,14 +8,14 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use aws_calls::{blames_data, code_blames_data, explain};
-use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
+use aws_calls::code_blames_data;
 use ivs_schemas::domain::DomainEvent;
 use ivs_schemas::names::DOMAIN_SOURCE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::SinkError;
+use super::calls::{EntryAnswer, EventBus, EventCalls, NotTaken};
 use super::patience::{Left, Patience, Refused};
 use crate::config;
 use crate::sink::stats::Stats;
@@ -29,7 +29,7 @@ const MAX_CALL_BYTES: usize = 256 * 1024;
 /// The event sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventSink {
-    eventbridge: aws_sdk_eventbridge::Client,
+    calls: Arc<dyn EventCalls>,
     enabled: bool,
     bus: Arc<str>,
     stats: Arc<Stats>,
@@ -43,7 +43,14 @@ impl EventSink {
         config: &config::Events,
         stats: Arc<Stats>,
     ) -> Self {
-        Self { eventbridge, enabled: config.enabled, bus: Arc::from(config.bus.as_str()), stats }
+        let bus = Arc::from(config.bus.as_str());
+        Self::over(Arc::new(EventBus { eventbridge, bus }), config, stats)
+    }
+
+    /// Returns a sender to whoever plays the configured bus.
+    #[must_use]
+    pub fn over(calls: Arc<dyn EventCalls>, config: &config::Events, stats: Arc<Stats>) -> Self {
+        Self { calls, enabled: config.enabled, bus: Arc::from(config.bus.as_str()), stats }
     }
 
     /// Returns the entries of events, in their order.
@@ -79,11 +86,13 @@ impl EventSink {
         let mut waits = Patience::waits();
         let mut error = "EventBridge does not answer".to_owned();
         while !entries.is_empty() && !patience.is_over() {
-            match self.call(&entries).await {
+            match self.calls.put(&entries).await {
                 Ok(answers) => error = self.sort(&mut entries, answers, &mut left, patience),
-                Err(Undelivered::Away(reason)) => error = reason,
+                Err(NotTaken::Away(reason)) => error = reason,
                 // Which of them is to blame is found out one by one.
-                Err(Undelivered::Refused(reason)) => match entries.len() {
+                Err(NotTaken::Refused(reason) | NotTaken::Partly { reason, .. }) => match entries
+                    .len()
+                {
                     1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
                     _ => return Box::pin(self.send_singly(entries, patience)).await,
                 },
@@ -115,18 +124,17 @@ impl EventSink {
     fn sort(
         &self,
         entries: &mut Vec<Entry>,
-        answers: Vec<PutEventsResultEntry>,
+        answers: Vec<EntryAnswer>,
         left: &mut Left<Entry>,
         patience: &Patience,
     ) -> String {
         let mut error = String::new();
         for (entry, answer) in std::mem::take(entries).into_iter().zip(answers) {
-            let Some(code) = answer.error_code else {
+            let Err((code, message)) = answer else {
                 patience.answered();
                 self.stats.domain_events.fetch_add(1, Relaxed);
                 continue;
             };
-            let message = answer.error_message.as_deref().unwrap_or("no message");
             let reason = format!("{code}: {message}");
             if code_blames_data(&code) {
                 left.refused.push(entry.refused(&reason));
@@ -138,34 +146,9 @@ impl EventSink {
         error
     }
 
-    async fn call(&self, entries: &[Entry]) -> Result<Vec<PutEventsResultEntry>, Undelivered> {
-        let entries = entries.iter().map(|entry| {
-            PutEventsRequestEntry::builder()
-                .event_bus_name(&*self.bus)
-                .source(DOMAIN_SOURCE)
-                .detail_type(&entry.detail_type)
-                .detail(&entry.detail)
-                .build()
-        });
-        let request = self.eventbridge.put_events().set_entries(Some(entries.collect()));
-        match request.send().await {
-            Ok(answer) => Ok(answer.entries.unwrap_or_default()),
-            Err(error) if blames_data(&error) => Err(Undelivered::Refused(explain(&error))),
-            Err(error) => Err(Undelivered::Away(explain(&error))),
-        }
-    }
-
     fn error(&self, reason: String) -> SinkError {
         SinkError::Aws { operation: "PutEvents", target: self.bus.to_string(), reason }
     }
-}
-
-/// Why a call was not taken.
-enum Undelivered {
-    /// The service does not answer, or answers nobody: later.
-    Away(String),
-    /// For what it carries: never.
-    Refused(String),
 }
 
 /// A domain event as the bus takes it.
@@ -177,6 +160,18 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Returns the name of the event's kind.
+    #[must_use]
+    pub fn detail_type(&self) -> &str {
+        &self.detail_type
+    }
+
+    /// Returns the event as JSON.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Returns the size as EventBridge counts it.
     fn bytes(&self) -> usize {
         DOMAIN_SOURCE.len() + self.detail_type.len() + self.detail.len()

@@ -6,19 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use aws_calls::{blames_data, explain};
-use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
 use futures::stream::{self, StreamExt};
 use ivs_core::emit::{
-    Bisected, Datum, DatumBatch, DatumValue, MAX_BATCH_BYTES, Timeliness, batches,
-    too_old_or_ahead, validate,
+    Bisected, Datum, DatumBatch, MAX_BATCH_BYTES, Timeliness, batches, too_old_or_ahead, validate,
 };
 use kinesis_model::EpochMs;
 
 use serde_json::json;
 
-use super::otlp::{Answer, Otlp, Partial};
+use super::calls::{CloudWatch, MetricCalls, NotTaken};
 use super::patience::{Left, Patience, Refused};
 use super::{Rate, SinkError};
 use crate::config;
@@ -33,28 +29,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
-    route: Route,
+    calls: Arc<dyn MetricCalls>,
     enabled: bool,
     max_datums: usize,
     rate: Rate,
     stats: Arc<Stats>,
 }
 
-/// The service that takes the datums.
-#[derive(Clone, Debug)]
-pub(super) enum Route {
-    /// CloudWatch, by PutMetricData.
-    PutMetricData(aws_sdk_cloudwatch::Client),
-    /// A receiver of OTLP.
-    Otlp(Otlp),
-}
-
 impl MetricSink {
     /// Returns a sender with the configured batch size and rate.
     #[must_use]
-    pub(super) fn new(route: Route, config: &config::CloudWatch, stats: Arc<Stats>) -> Self {
+    pub fn new(
+        cloudwatch: aws_sdk_cloudwatch::Client,
+        config: &config::CloudWatch,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self::over(Arc::new(CloudWatch(cloudwatch)), config, stats)
+    }
+
+    /// Returns a sender to whoever plays CloudWatch.
+    #[must_use]
+    pub fn over(
+        calls: Arc<dyn MetricCalls>,
+        config: &config::CloudWatch,
+        stats: Arc<Stats>,
+    ) -> Self {
         Self {
-            route,
+            calls,
             enabled: config.enabled,
             max_datums: config.metrics_batch,
             rate: Rate::per_second(config.calls_per_s),
@@ -113,19 +114,20 @@ impl MetricSink {
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
             match self.deliver(&batch, patience).await {
-                Ok(partial) => {
-                    let (all, rejected) =
-                        (batch.datums.len() as u64, partial.as_ref().map_or(0, |p| p.points));
-                    self.stats.metric_calls.fetch_add(1, Relaxed);
-                    self.stats.datums.fetch_add(all.saturating_sub(rejected), Relaxed);
-                    left.refused.extend(partial.map(|partial| self.partial(&batch, partial)));
+                Ok(()) => self.count(&batch, 0),
+                Err(NotTaken::Partly { points, reason }) => {
+                    self.count(&batch, points);
+                    left.refused.push(self.partial(&batch, points, reason));
                 }
-                Err(Undelivered::Away(error)) => {
+                Err(NotTaken::Away(reason)) => {
+                    let target = batch.namespace.as_str().to_owned();
+                    let operation = self.calls.operation();
+                    let error = SinkError::Aws { operation, target, reason };
                     left.error = Some(error);
                     left.waiting.push(batch);
                     left.waiting.extend(waiting.drain(..).rev());
                 }
-                Err(Undelivered::Refused(reason)) => match batch.bisect() {
+                Err(NotTaken::Refused(reason)) => match batch.bisect() {
                     Bisected::Halves(first, second) => waiting.extend([second, first]),
                     Bisected::Culprit(datum) => {
                         tracing::warn!(metric = datum.metric.name, reason, "datum refused");
@@ -144,10 +146,14 @@ impl MetricSink {
         left
     }
 
+    fn count(&self, batch: &DatumBatch, refused: u64) {
+        self.stats.metric_calls.fetch_add(1, Relaxed);
+        self.stats.datums.fetch_add((batch.datums.len() as u64).saturating_sub(refused), Relaxed);
+    }
+
     /// Counts points that were refused among others that were taken. Which they are is not said, and
     /// the call may not be sent again, so its outline is what is kept.
-    fn partial(&self, batch: &DatumBatch, partial: Partial) -> Refused {
-        let Partial { points, reason } = partial;
+    fn partial(&self, batch: &DatumBatch, points: u64, reason: String) -> Refused {
         tracing::warn!(points, of = batch.datums.len(), reason, "points refused");
         self.stats.datums_dropped.fetch_add(points, Relaxed);
         let names: BTreeSet<&str> = batch.datums.iter().map(|datum| datum.metric.name).collect();
@@ -160,93 +166,27 @@ impl MetricSink {
         Refused { what, reason }
     }
 
-    async fn deliver(
-        &self,
-        batch: &DatumBatch,
-        patience: &Patience,
-    ) -> Result<Option<Partial>, Undelivered> {
-        let away = |reason: String| {
-            let (operation, target) = match &self.route {
-                Route::PutMetricData(_) => ("PutMetricData", batch.namespace.as_str()),
-                Route::Otlp(otlp) => ("OTLP", otlp.url()),
-            };
-            Undelivered::Away(SinkError::Aws { operation, target: target.to_owned(), reason })
-        };
+    async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), NotTaken> {
         let mut waits = Patience::waits();
         loop {
             if patience.is_over() {
-                return Err(away("it does not answer".to_owned()));
+                return Err(NotTaken::Away("it does not answer".to_owned()));
             }
             self.rate.ready().await;
-            let answer = match &self.route {
-                Route::PutMetricData(cloudwatch) => put_metric_data(cloudwatch, batch).await,
-                Route::Otlp(otlp) => otlp.send(batch).await,
-            };
-            match answer {
-                Answer::Taken(partial) => {
-                    patience.answered();
-                    return Ok(partial);
-                }
-                Answer::Refused(reason) => {
-                    patience.answered();
-                    return Err(Undelivered::Refused(reason));
-                }
-                Answer::Failed(error) if patience.failed() => {
+            match self.calls.put(batch).await {
+                Err(NotTaken::Away(error)) if patience.failed() => {
                     self.stats.retries.fetch_add(1, Relaxed);
                     tracing::debug!(error, "trying again");
                     waits.wait().await;
                 }
-                Answer::Failed(error) => return Err(away(error)),
+                Err(away @ NotTaken::Away(_)) => return Err(away),
+                answer => {
+                    patience.answered();
+                    return answer;
+                }
             }
         }
     }
-}
-
-/// Makes one PutMetricData call.
-async fn put_metric_data(cloudwatch: &aws_sdk_cloudwatch::Client, batch: &DatumBatch) -> Answer {
-    let data: Vec<MetricDatum> = batch.datums.iter().map(to_sdk).collect();
-    let request = cloudwatch.put_metric_data().namespace(batch.namespace.as_str());
-    match request.set_metric_data(Some(data)).send().await {
-        Ok(_) => Answer::Taken(None),
-        Err(error) if blames_data(&error) => Answer::Refused(explain(&error)),
-        Err(error) => Answer::Failed(explain(&error)),
-    }
-}
-
-/// Why a call was not taken.
-enum Undelivered {
-    /// The service does not answer, or answers nobody: later.
-    Away(SinkError),
-    /// For what it carries: never.
-    Refused(String),
-}
-
-fn to_sdk(datum: &Datum) -> MetricDatum {
-    let dimension = datum
-        .series
-        .dimension()
-        .map(|(name, value)| Dimension::builder().name(name).value(value).build());
-    let builder = MetricDatum::builder()
-        .metric_name(datum.metric.name)
-        .timestamp(DateTime::from_millis(datum.time.0))
-        .unit(StandardUnit::from(datum.metric.unit.as_str()))
-        .set_dimensions(dimension.map(|d| vec![d]));
-    match &datum.value {
-        DatumValue::Single(value) => builder.value(*value),
-        DatumValue::Distribution(values) => {
-            let (values, counts) = values.iter().copied().unzip();
-            builder.set_values(Some(values)).set_counts(Some(counts))
-        }
-        DatumValue::Statistics { count, sum, min, max } => builder.statistic_values(
-            StatisticSet::builder()
-                .sample_count(*count)
-                .sum(*sum)
-                .minimum(*min)
-                .maximum(*max)
-                .build(),
-        ),
-    }
-    .build()
 }
 
 #[cfg(test)]

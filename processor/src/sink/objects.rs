@@ -17,8 +17,8 @@ use serde_json::json;
 use super::patience::Refused;
 use super::upload::{self, Body};
 use super::{EFFECT, SetAside, SinkError, set_aside};
-use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config;
+use crate::archive::segment::LOST_END;
+use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
@@ -34,22 +34,15 @@ pub struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Opens the configured URLs.
-    ///
-    /// # Errors
-    /// Names the URL that cannot be used.
-    pub fn open(
-        objects: &config::Objects,
-        aws: &config::Aws,
+    /// Returns a sink that keeps rejects, and segments if there is an archive.
+    #[must_use]
+    pub fn new(
+        rejects: StoreUrl,
+        archive: Option<StoreUrl>,
         stream: &str,
         stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
-        let archive = match objects.archive.as_str() {
-            "" => None,
-            url => Some(StoreUrl::open(url, aws)?),
-        };
-        let rejects = StoreUrl::open(&objects.rejects, aws)?;
-        Ok(Self { stream: Arc::from(stream), rejects, archive, stats })
+    ) -> Self {
+        Self { stream: Arc::from(stream), rejects, archive, stats }
     }
 
     /// Stores what an epoch leaves beside its rows. Each object is made while it is stored.
@@ -60,17 +53,27 @@ impl ObjectSink {
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         if !objects.rejected.is_empty() {
             self.stats.note_rejects(shard, &objects.rejected);
+            let bytes = objects.rejected.iter().map(|record| record.data.len()).sum();
             let (shard, objects) = (shard.clone(), Arc::clone(objects));
             let body: Body = Arc::new(move |out| write_rejects(out, &shard, &objects.rejected));
-            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body).await?;
+            self.put(&self.rejects, &format!("{name}.rejects.ndjson"), &body, bytes).await?;
         }
         if let Some(archive) = &self.archive
             && !objects.segment.is_empty()
         {
+            let bytes = objects.segment.iter().map(|record| record.data.len()).sum();
             let objects = Arc::clone(objects);
             let body: Body =
                 Arc::new(move |out| write_segment(out, &objects.segment, objects.hash_range));
-            self.put(archive, &format!("{name}.ndjson.zst"), &body).await?;
+            self.put(archive, &format!("{name}.ndjson.zst"), &body, bytes).await?;
+        }
+        if let Some(archive) = &self.archive
+            && objects.end_is_lost
+        {
+            let name = lost_end_name(&self.stream, shard, objects.first_arrival, objects.to);
+            let line = json!({ "shardId": shard.as_str(), "lostAfter": objects.to.to_string() });
+            let body: Body = Arc::new(move |out| writeln!(out, "{line}"));
+            self.put(archive, &name, &body, 0).await?;
         }
         Ok(())
     }
@@ -90,8 +93,9 @@ impl ObjectSink {
         }
         let name = epoch_name(&self.stream, shard, objects.first_arrival, objects.from, objects.to);
         let body = set_aside::body(shard, objects.to, rows);
+        let bytes = body.len();
         let body: Body = Arc::new(move |out| out.write_all(&body));
-        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body).await
+        self.put(&self.rejects, &format!("{name}.rows.ndjson"), &body, bytes).await
     }
 
     /// Keeps what a service will never take, of the epoch that ends at `epoch`.
@@ -120,15 +124,22 @@ impl ObjectSink {
         let print = u128::from_be_bytes(print);
         let hour = hour(at);
         let name = format!("{}/{shard}/{hour}/{epoch}.{print:032x}.refused.ndjson", self.stream);
+        let bytes = lines.len();
         let body: Body = Arc::new(move |out| out.write_all(lines.as_bytes()));
-        self.put(&self.rejects, &name, &body).await
+        self.put(&self.rejects, &name, &body, bytes).await
     }
 
-    async fn put(&self, url: &StoreUrl, name: &str, body: &Body) -> Result<(), SinkError> {
+    async fn put(
+        &self,
+        url: &StoreUrl,
+        name: &str,
+        body: &Body,
+        about_bytes: usize,
+    ) -> Result<(), SinkError> {
         let path: Path = url.path(name);
         let mut backoff = EFFECT.start();
         loop {
-            match upload::put(url.store(), &path, body).await {
+            match upload::put(url.store(), &path, body, about_bytes).await {
                 Ok(()) => {
                     self.stats.objects.fetch_add(1, Relaxed);
                     return Ok(());
@@ -159,6 +170,12 @@ pub fn epoch_name(
     let flat = |position: Position| position.to_string().replace('/', ".");
     let from = from.map_or_else(|| "start".to_owned(), flat);
     format!("{stream}/{shard}/{hour}/{from}-{}", flat(to))
+}
+
+/// `<stream>/<shard>/YYYY/MM/DD/HH/<to>-end.gap.json`: what the shard held behind `to` is lost.
+fn lost_end_name(stream: &str, shard: &ShardId, at: EpochMs, to: Position) -> String {
+    let to = to.to_string().replace('/', ".");
+    format!("{stream}/{shard}/{}/{to}{LOST_END}", hour(at))
 }
 
 /// `YYYY/MM/DD/HH` of a time, UTC.
@@ -219,6 +236,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config;
 
     fn at(sequence: u128, sub: u64) -> Position {
         Position { sequence: sequence.into(), sub }
@@ -236,6 +254,26 @@ mod tests {
             epoch_name("s", &shard, first, Some(at(9, 0)), at(12, 4)),
             "s/shardId-000000000003/2026/03/01/12/9-12.4"
         );
+    }
+
+    /// What the reader of archives knows as such.
+    #[tokio::test]
+    async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = |name: &str| format!("file://{}/{name}", dir.path().display());
+        let open = |name: &str| StoreUrl::open(&url(name), &config::Aws::default()).unwrap();
+        let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
+        let first_arrival = EpochMs(1_772_366_407_000);
+        let objects =
+            Objects { to: at(9, 4), first_arrival, end_is_lost: true, ..Objects::default() };
+        sink.store(&ShardId::new("shardId-0"), &Arc::new(objects)).await.unwrap();
+        let found = crate::archive::find::find(&[url("a")], &config::Aws::default()).await.unwrap();
+        let (chains, foreign) = crate::archive::segment::chains(found.objects);
+        assert!(foreign.is_empty(), "{foreign:?}");
+        let [chain] = &chains[..] else { panic!("{chains:?}") };
+        assert!(chain.end_is_lost && chain.segments.is_empty());
+        let path = "a/s/shardId-0/2026/03/01/12/9.4-end.gap.json";
+        assert!(dir.path().join(path).exists());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use ivs_core::emit::DatumBatch;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message as _;
@@ -16,6 +18,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
+use super::calls::{MetricCalls, NotTaken};
 use crate::cloud::{Signer, is_aws, use_ring};
 use crate::config;
 
@@ -50,24 +53,6 @@ pub struct OtlpError {
     reason: String,
 }
 
-/// The answer to one request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// All of it was taken, or all but so many points, which may not be sent again.
-    Taken(Option<Partial>),
-    /// For what it carries: never.
-    Refused(String),
-    /// The receiver does not answer, or answers nobody: later.
-    Failed(String),
-}
-
-/// A part of a request that was refused when the rest was taken. Which part is not said.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Partial {
-    pub(super) points: u64,
-    pub(super) reason: String,
-}
-
 impl Otlp {
     /// Returns the configured receiver.
     ///
@@ -92,19 +77,6 @@ impl Otlp {
             None
         };
         Ok(Self(Arc::new(Inner { http, url, headers, signer })))
-    }
-
-    /// Returns where requests go.
-    pub(super) fn url(&self) -> &str {
-        self.0.url.as_str()
-    }
-
-    /// Sends a batch once.
-    pub(super) async fn send(&self, batch: &DatumBatch) -> Answer {
-        match self.post(encode::request(batch).encode_to_vec()).await {
-            Ok((status, code, body)) => judge(status, code.as_deref(), &body),
-            Err(reason) => Answer::Failed(reason),
-        }
     }
 
     /// Returns status, AWS's error code and the beginning of the body.
@@ -133,17 +105,31 @@ impl Otlp {
     }
 }
 
+impl MetricCalls for Otlp {
+    fn put<'a>(&'a self, batch: &'a DatumBatch) -> BoxFuture<'a, Result<(), NotTaken>> {
+        let body = encode::request(batch).encode_to_vec();
+        async move {
+            let (status, code, body) = self.post(body).await.map_err(NotTaken::Away)?;
+            judge(status, code.as_deref(), &body)
+        }
+        .boxed()
+    }
+
+    fn operation(&self) -> &'static str {
+        "OTLP"
+    }
+}
+
 /// Decides by an answer. As the protocol has it, 400 blames the data; where AWS gives a code, the code
 /// decides, because credentials that have expired are no fault of the data.
-fn judge(status: StatusCode, code: Option<&str>, body: &[u8]) -> Answer {
+fn judge(status: StatusCode, code: Option<&str>, body: &[u8]) -> Result<(), NotTaken> {
     if status.is_success() {
         // Not every receiver answers in protobuf, but whoever refuses a part does.
         let answer = ExportMetricsServiceResponse::decode(body).unwrap_or_default();
-        let partial = answer.partial_success.and_then(|partial| {
-            let points = u64::try_from(partial.rejected_data_points).unwrap_or(0);
-            (points > 0).then_some(Partial { points, reason: partial.error_message })
-        });
-        return Answer::Taken(partial);
+        let partial = answer.partial_success.unwrap_or_default();
+        let points = u64::try_from(partial.rejected_data_points).unwrap_or(0);
+        let reason = partial.error_message;
+        return if points > 0 { Err(NotTaken::Partly { points, reason }) } else { Ok(()) };
     }
     let text: String = String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()).collect();
     let text: String = text.chars().take(500).collect();
@@ -154,7 +140,7 @@ fn judge(status: StatusCode, code: Option<&str>, body: &[u8]) -> Answer {
         (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, None) => true,
         _ => false,
     };
-    if blames_data { Answer::Refused(reason) } else { Answer::Failed(reason) }
+    Err(if blames_data { NotTaken::Refused(reason) } else { NotTaken::Away(reason) })
 }
 
 /// Reads `name=value,name=value`, values percent-encoded, as OpenTelemetry's variables have them.

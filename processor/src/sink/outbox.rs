@@ -28,6 +28,7 @@ use super::patience::{Left, Patience, Refused};
 use super::stats::Stats;
 use super::{EFFECT, SinkError};
 use crate::clock::now;
+use crate::cloud::store_error::in_words;
 use crate::cloud::store_url::StoreUrl;
 use letter::{Content, Letter, StoredDatum};
 use queue::{Queue, Waiting, epoch_text, folder};
@@ -413,5 +414,5 @@ fn once() -> Patience {
 }
 
 fn failed(name: &str, error: &object_store::Error) -> SinkError {
-    SinkError::Object { path: name.to_owned(), reason: error.to_string() }
+    SinkError::Object { path: name.to_owned(), reason: in_words(error) }
 }

@@ -1,9 +1,11 @@
 //! How long a sender goes on with a service that does not answer.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_calls::{Backoff, RetryPolicy};
+
+use crate::clock::Instant;
 
 /// Between two tries of one call; short beside patience, which ends with a try.
 const TRY_AGAIN: RetryPolicy = RetryPolicy { initial_ms: 50, max_ms: 300, attempts: u32::MAX };

@@ -31,13 +31,14 @@ use crate::items::codec::Item;
 use crate::items::{expiry, metric};
 use crate::sink::stats::Stats;
 use kind::{Kept, Merged, Metric, Summary, to_item};
-use store::{DynamoRows, RowStore};
+use store::DynamoRows;
 use writer::{Landed, Writer};
 
 pub use epoch_write::EpochWrite;
 pub use gather::{Closing, Gather};
 pub use phase::Phase;
 pub use replace::Replaced;
+pub use store::{Condition, PutOutcome, RowStore};
 
 /// Longest wait for the other shards of a tick.
 const GATHER_MS: u64 = 400;
@@ -49,6 +50,15 @@ pub struct RowSink {
     metrics: Writer<Metric>,
     summaries: Writer<Summary>,
     gather: Gather,
+}
+
+/// Returns the tables in DynamoDB.
+pub(super) fn dynamo_rows(
+    dynamodb: aws_sdk_dynamodb::Client,
+    tables: &config::Tables,
+    stats: Arc<Stats>,
+) -> Arc<dyn RowStore> {
+    Arc::new(DynamoRows::new(dynamodb, tables, stats))
 }
 
 /// The state that the writers of both kinds and the facts share.
@@ -69,12 +79,13 @@ impl RowSink {
         (cache_bytes, interval_ms): (usize, u64),
         stats: Arc<Stats>,
     ) -> Self {
-        let store = Arc::new(DynamoRows::new(dynamodb, tables, Arc::clone(&stats)));
+        let store = dynamo_rows(dynamodb, tables, Arc::clone(&stats));
         Self::over(store, tables, (cache_bytes, interval_ms), stats)
     }
 
     /// Returns a writer into any store.
-    fn over(
+    #[must_use]
+    pub fn over(
         store: Arc<dyn RowStore>,
         tables: &config::Tables,
         (cache_bytes, interval_ms): (usize, u64),

@@ -130,6 +130,9 @@ pub struct Snapshot {
     pub rejected_by_reason: Vec<(String, u64)>,
     /// Accepted records too old for CloudWatch.
     pub late: u64,
+    /// Latencies below zero, of viewers whose clocks are ahead: left out of their accepted records.
+    #[serde(default)]
+    pub negative_latency: u64,
     /// Times that records expired from the stream unread.
     pub retention_gaps: u64,
     /// See [`Stats`].
@@ -271,6 +274,7 @@ impl Stats {
                 .map(|(reason, count)| (reason.as_str().to_owned(), *count))
                 .collect(),
             late: counts.late,
+            negative_latency: counts.negative_latency,
             retention_gaps: counts.retention_gaps,
             epochs: get(&self.epochs),
             epoch_us: get(&self.epoch_us),

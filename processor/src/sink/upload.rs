@@ -9,8 +9,13 @@ use object_store::{DynObjectStore, MultipartUpload, ObjectStoreExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cloud::store_error::in_words;
+
 /// Bytes of one part. S3 takes 5 MiB at least, and 10,000 parts.
 const PART_BYTES: usize = 8 << 20;
+
+/// A body of about so many bytes is made on the spot: handing it to a thread would cost more.
+const ON_THE_SPOT_BYTES: usize = 64 << 10;
 
 /// A body, written to whoever wants it; called again when the upload is tried again, and then it
 /// must write the same.
@@ -20,20 +25,28 @@ pub(super) type Body = Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Syn
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UploadError {
     /// The store did not take it.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Store(#[from] object_store::Error),
     /// It could not be made.
     #[error("it could not be made: {0}")]
     Body(#[from] io::Error),
 }
 
-/// Makes `body` on a thread of its own and stores it: in one request if it is small, else in parts.
-/// About three parts are in memory at a time. An object is there whole or not at all.
+/// Makes `body`, of `about_bytes`, and stores it: in one request if it is small, else in parts, and
+/// on a thread of its own unless it is tiny. About three parts are in memory at a time. An object is
+/// there whole or not at all.
 pub(super) async fn put(
     store: &DynObjectStore,
     path: &Path,
     body: &Body,
+    about_bytes: usize,
 ) -> Result<(), UploadError> {
+    if about_bytes <= ON_THE_SPOT_BYTES {
+        let mut made = Vec::new();
+        body(&mut made)?;
+        store.put(path, made.into()).await?;
+        return Ok(());
+    }
     let (sender, mut parts) = mpsc::channel(1);
     let body = Arc::clone(body);
     let making = tokio::task::spawn_blocking(move || {
@@ -125,9 +138,9 @@ mod tests {
 
     use super::*;
 
-    async fn stored(body: Body) -> Result<Bytes, UploadError> {
+    async fn stored(body: Body, about_bytes: usize) -> Result<Bytes, UploadError> {
         let (store, path) = (InMemory::new(), Path::from("a/b"));
-        put(&store, &path, &body).await?;
+        put(&store, &path, &body, about_bytes).await?;
         Ok(store.get(&path).await?.bytes().await?)
     }
 
@@ -140,7 +153,9 @@ mod tests {
                     out.write_all(&digit[..(bytes - at).min(1_000)])
                 })
             });
-            let stored = stored(body).await.unwrap();
+            let on_the_spot = stored(Arc::clone(&body), 0).await.unwrap();
+            let stored = stored(body, usize::MAX).await.unwrap();
+            assert_eq!(on_the_spot, stored);
             assert_eq!(stored.len(), bytes);
             assert!(
                 (0..bytes)
@@ -152,13 +167,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_cannot_be_made_leaves_no_object() {
-        for good_parts in [0, 3] {
+        for (good_parts, about_bytes) in [(0, 0), (0, usize::MAX), (3, usize::MAX)] {
             let (store, path) = (InMemory::new(), Path::from("a/b"));
             let body: Body = Arc::new(move |out: &mut dyn Write| {
                 out.write_all(&vec![1; good_parts * PART_BYTES])?;
                 Err(io::Error::other("out of ink"))
             });
-            let error = put(&store, &path, &body).await.unwrap_err();
+            let error = put(&store, &path, &body, about_bytes).await.unwrap_err();
             assert!(error.to_string().contains("out of ink"), "{error}");
             assert!(store.get(&path).await.is_err());
         }

@@ -24,10 +24,7 @@ pub(crate) async fn run(
     (shards, lags): (Arc<Shards>, LagBook),
 ) {
     let mut before = (Snapshot::default(), 0);
-    let mut every = tokio::time::interval_at(
-        tokio::time::Instant::from_std(crate::clock::instant()) + EVERY,
-        EVERY,
-    );
+    let mut every = tokio::time::interval_at(crate::clock::instant() + EVERY, EVERY);
     loop {
         every.tick().await;
         let after = (stats.snapshot(), fleet.leases_lost());

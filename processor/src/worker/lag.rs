@@ -7,16 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aws_sdk_kinesis::Client;
 use futures::StreamExt as _;
 use kinesis_fleet::admin::stream;
+use kinesis_fleet::source::ShardCalls;
 use kinesis_fleet::{Lease, Observer};
 use kinesis_model::{EpochMs, ShardId};
 
 use super::shard_status::Shards;
-use crate::clock::now;
+use crate::clock::{Instant, now};
 
 /// Between two rounds of questions; CloudWatch wants a figure a minute.
 const EVERY: Duration = Duration::from_secs(20);
@@ -74,14 +74,19 @@ impl LagBook {
 }
 
 /// Asks for the lags of leases that nobody works on, until it is dropped.
-pub(crate) async fn run(kinesis: Client, stream: Arc<str>, fleet: Observer, book: LagBook) {
+pub(crate) async fn run(
+    calls: Arc<dyn ShardCalls>,
+    stream: Arc<str>,
+    fleet: Observer,
+    book: LagBook,
+) {
     let mut every = tokio::time::interval(EVERY);
     loop {
         every.tick().await;
         let due = book.due(&fleet.waiting());
         let ask = |lease: Lease| {
-            let (kinesis, stream) = (&kinesis, &stream);
-            async move { (lease.key.clone(), stream::lag_ms(kinesis, stream, &lease, now()).await) }
+            let (calls, stream) = (&*calls, &stream);
+            async move { (lease.key.clone(), stream::lag_ms(calls, stream, &lease, now()).await) }
         };
         let mut answers = futures::stream::iter(due).map(ask).buffer_unordered(AT_ONCE);
         while let Some((shard, answer)) = answers.next().await {

@@ -14,6 +14,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload as _, ObjectStoreExt as _};
 
 use crate::cloud::Clients;
+use crate::cloud::store_error::in_words;
 use crate::cloud::store_url::StoreUrl;
 use crate::config::Config;
 
@@ -173,8 +174,10 @@ async fn store(config: &Config, url: &str, setting: &str) -> Look {
             error @ (object_store::Error::NotFound { .. }
             | object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. }),
-        ) => Look::Wrong(format!("{setting}: nothing can be written to {url}: {error}")),
-        Err(error) => Look::Unseen(format!("{setting}: {url}: {error}")),
+        ) => {
+            Look::Wrong(format!("{setting}: nothing can be written to {url}: {}", in_words(&error)))
+        }
+        Err(error) => Look::Unseen(format!("{setting}: {url}: {}", in_words(&error))),
     }
 }
 

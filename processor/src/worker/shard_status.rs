@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ivs_core::epoch::{Commit, Counts};
 use ivs_core::window::{WindowAgg, WindowKey};
@@ -11,7 +11,7 @@ use kinesis_model::{EpochMs, Position, ShardId};
 use serde::{Deserialize, Serialize};
 
 use super::backlog::Backlog;
-use crate::clock::now;
+use crate::clock::{Instant, now};
 
 /// A live reader has an answer at least this often: a poll at the tip each second, an event of a
 /// subscription every five.

@@ -2,10 +2,11 @@
 
 mod execute;
 mod reading;
+mod trace;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -15,6 +16,7 @@ use kinesis_fleet::{Checkpoint, ChildShard, LeaseOutcome, ResumePoint, ShardLeas
 use kinesis_model::HashRange;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::clock::{Instant, elapsed};
 use crate::sink::{SinkError, Sinks};
 use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
@@ -136,6 +138,7 @@ async fn process(
         );
     }
     loop {
+        executor.trace().started(&resume);
         let to_be_met = resume.checkpoint.filter(|_| !resume.is_complete);
         let shard = Shard::resume(lease.shard().clone(), range, resume, config)?;
         let start = start_of(&point, shard.read_from());
@@ -332,12 +335,9 @@ impl<'a> ShardTask<'a> {
 /// Ticks at the same moments as those of every other shard of this process, so that epochs close
 /// together.
 fn common_tick() -> Interval {
-    static FIRST: OnceLock<tokio::time::Instant> = OnceLock::new();
-    let now = tokio::time::Instant::from_std(crate::clock::instant());
-    let first = *FIRST.get_or_init(|| now);
-    let ticks = now.duration_since(first).as_millis() / TICK.as_millis() + 1;
-    let next = u32::try_from(ticks).map_or(now, |ticks| first + TICK * ticks);
-    tokio::time::interval_at(next, TICK)
+    let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1);
+    let to_next_ms = tick_ms - elapsed().0 % tick_ms;
+    tokio::time::interval_at(crate::clock::instant() + Duration::from_millis(to_next_ms), TICK)
 }
 
 /// Returns the running effect's answer; never ready while none runs.

@@ -2,7 +2,7 @@
 //! them, so that those players work unchanged.
 //!
 //! The clients send no time and no id: the time of receipt stands in. Some of the sample's mapping
-//! templates turn numbers into text.
+//! templates turn numbers into text, and what is absent into an empty one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ fixed_text! {
     StopType = "STOP";
 }
 
-/// A measurement as a number or as decimal text.
+/// A measurement as a number or as decimal text; an empty one is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
@@ -30,13 +30,13 @@ pub enum LooseMeasure {
     /// Its decimal text.
     Text(
         #[schemars(extend(
-            "pattern" = r"^((0|[1-9]\d{0,11})(\.\d+)?|1000000000000(\.0+)?)$"
+            "pattern" = r"^((0|[1-9]\d{0,11})(\.\d+)?|1000000000000(\.0+)?|)$"
         ))]
         String,
     ),
 }
 
-/// A delay in milliseconds, as a number or as decimal text.
+/// A delay in milliseconds, as a number or as decimal text; an empty one is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
@@ -44,7 +44,7 @@ pub enum LooseDelay {
     /// A number.
     Number(Delay),
     /// Its decimal text.
-    Text(#[schemars(extend("pattern" = r"^(0|[1-9]\d{0,8})(\.\d+)?$"))] String),
+    Text(#[schemars(extend("pattern" = r"^((0|[1-9]\d{0,8})(\.\d+)?|)$"))] String),
 }
 
 /// A latency, or `-1` where it does not apply. Another one below zero says that the viewer's clock is
@@ -56,7 +56,7 @@ pub enum LiveMeasure {
     /// A number.
     Number(Latency),
     /// Its decimal text.
-    Text(#[schemars(extend("pattern" = r"^-?(0|[1-9]\d{0,8})(\.\d+)?$"))] String),
+    Text(#[schemars(extend("pattern" = r"^(-?(0|[1-9]\d{0,8})(\.\d+)?|)$"))] String),
 }
 
 /// A yes or no, which the sample's API turns into text.
@@ -67,7 +67,7 @@ pub enum LooseFlag {
     /// A JSON boolean.
     Flag(bool),
     /// Its text.
-    Text(#[schemars(extend("pattern" = r"^(true|false)$"))] String),
+    Text(#[schemars(extend("pattern" = r"^(true|false|)$"))] String),
 }
 
 /// A latency in seconds, as [`LiveMeasure`] has it in milliseconds.
@@ -78,7 +78,18 @@ pub enum LiveSeconds {
     /// A number.
     Number(#[schemars(range(min = -1_000_000_000_000_i64, max = 4_294_967))] f64),
     /// Its decimal text.
-    Text(#[schemars(extend("pattern" = r"^-?(0|[1-9]\d{0,5})(\.\d+)?$"))] String),
+    Text(#[schemars(extend("pattern" = r"^(-?(0|[1-9]\d{0,5})(\.\d+)?|)$"))] String),
+}
+
+/// A time, or an empty text where there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum ReceiptTime {
+    /// A time.
+    Time(Time),
+    /// None.
+    Absent(#[schemars(length(max = 0))] String),
 }
 
 /// The members of every record of the sample.
@@ -95,7 +106,7 @@ pub struct Common {
     /// Whether the source is live.
     pub is_live: Option<LooseFlag>,
     /// Time of receipt at the API, added in transit.
-    pub event_time: Option<Time>,
+    pub event_time: Option<ReceiptTime>,
 }
 
 /// Playback began.

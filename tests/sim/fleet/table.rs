@@ -5,7 +5,7 @@
 use ivs_tests::rng::Rng;
 use kinesis_fleet::sync::ShardInfo;
 use kinesis_fleet::{Checkpoint, Lease, WorkerId};
-use kinesis_model::{HashRange, ShardId};
+use kinesis_model::ShardId;
 
 use crate::log::ShardLog;
 use crate::world::{self, World};
@@ -21,7 +21,6 @@ pub(crate) struct Ownership {
 /// The table beside the world's leases.
 pub(crate) struct Table {
     pub(crate) rows: Vec<Ownership>,
-    ranges: Vec<HashRange>,
     /// An earlier state: scans are not consistent, and may show it row by row.
     earlier: Vec<Option<Lease>>,
 }
@@ -34,11 +33,7 @@ pub(crate) fn number(shard: &ShardId) -> usize {
 
 impl Table {
     pub(crate) fn new(log: &[ShardLog]) -> Self {
-        Self {
-            rows: vec![Ownership::default(); log.len()],
-            ranges: ranges(log),
-            earlier: vec![None; log.len()],
-        }
+        Self { rows: vec![Ownership::default(); log.len()], earlier: vec![None; log.len()] }
     }
 
     /// Returns the row as it is.
@@ -64,7 +59,7 @@ impl Table {
         if state.done {
             lease.children = ids(&|other| world.log[other].parents.contains(&shard));
         }
-        lease.hash_range = Some(self.ranges[shard]);
+        lease.hash_range = Some(world.log[shard].range);
         lease.owner.clone_from(&row.owner);
         lease.cooperative_owner.clone_from(&row.cooperative_owner);
         lease.hand_over_to.clone_from(&row.hand_over_to);
@@ -93,7 +88,7 @@ impl Table {
         let info = |shard: usize| ShardInfo {
             id: world.log[shard].id.clone(),
             parents: world.log[shard].parents.iter().map(|p| world.log[*p].id.clone()).collect(),
-            hash_range: self.ranges[shard],
+            hash_range: world.log[shard].range,
             closed: resharded[shard],
         };
         (0..world.log.len()).filter(listed).map(info).collect()
@@ -180,36 +175,4 @@ impl Table {
         }
         true
     }
-}
-
-/// Hash keys: the roots share the key space evenly, a split halves, a merge joins.
-fn ranges(log: &[ShardLog]) -> Vec<HashRange> {
-    let roots = log.iter().filter(|shard| shard.parents.is_empty()).count() as u128;
-    let mut ranges: Vec<HashRange> = vec![];
-    for (number, shard) in log.iter().enumerate() {
-        let range = match shard.parents.as_slice() {
-            [] => {
-                let (number, width) = (number as u128, u128::MAX / roots);
-                let last = number + 1 == roots;
-                HashRange {
-                    start: number * width,
-                    end: if last { u128::MAX } else { (number + 1) * width - 1 },
-                }
-            }
-            [parent] => {
-                let HashRange { start, end } = ranges[*parent];
-                let middle = start.midpoint(end);
-                let first = log[..number].iter().all(|other| !other.parents.contains(parent));
-                let (low, high) = ((start, middle), (middle + 1, end));
-                let (start, end) = if first { low } else { high };
-                HashRange { start, end }
-            }
-            parents => HashRange {
-                start: parents.iter().map(|p| ranges[*p].start).min().expect("two parents"),
-                end: parents.iter().map(|p| ranges[*p].end).max().expect("two parents"),
-            },
-        };
-        ranges.push(range);
-    }
-    ranges
 }

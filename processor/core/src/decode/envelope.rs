@@ -17,6 +17,15 @@ use super::slots::slots;
 /// that begin with `aws.`, so events sent by hand come from, say, `local.ivs`.
 const SOURCE: &str = "aws.ivs";
 const SOURCE_SUFFIX: &str = ".ivs";
+/// The types whose events have a name of their own.
+const IS_NAMED: [&str; 6] = [
+    "IVS Stream State Change",
+    "IVS Stream Health Change",
+    "IVS Ad Break State Change",
+    "IVS Stage Update",
+    "IVS Composition State Change",
+    "IVS Participant Recording State Change",
+];
 /// The most streams one recording may list: more than a day of reconnects, one a minute.
 const MAX_STREAM_IDS: usize = 2_000;
 
@@ -87,7 +96,10 @@ pub(super) fn fact(line: &str, fields: Fields<'_>) -> Result<Fact, Rejection> {
 }
 
 fn kind(detail_type: &str, detail: &Detail<'_>, fields: Fields<'_>) -> Result<FactKind, Rejection> {
-    let event_name = word("event_name", detail.event_name())?;
+    let event_name = match word("event_name", detail.event_name()) {
+        Err(rejection) if IS_NAMED.contains(&detail_type) => return Err(rejection),
+        name => name.ok().flatten(),
+    };
     Ok(match (detail_type, event_name.as_deref()) {
         ("IVS Stream State Change", Some("Session Created")) => FactKind::SessionCreated,
         ("IVS Stream State Change", Some("Session Ended")) => {
@@ -116,7 +128,8 @@ fn kind(detail_type: &str, detail: &Detail<'_>, fields: Fields<'_>) -> Result<Fa
             _,
         ) => FactKind::Stage(stage_event(detail_type, detail)?),
         ("AWS API Call via CloudTrail", _) => FactKind::Ignored,
-        _ => unknown(detail_type, text("event_name", detail.event_name())?),
+        // Of a type that is not known nothing is known to be wrong.
+        _ => unknown(detail_type, text("event_name", detail.event_name()).ok().flatten()),
     })
 }
 
@@ -193,7 +206,10 @@ fn scope(
             FactScope::Stage { stage_id: id, session_id }
         });
     }
-    let session = optional_id("stream_id", detail.stream_id())?;
+    let session = match optional_id("stream_id", detail.stream_id()) {
+        Err(_) if matches!(kind, FactKind::Unknown { .. }) => None,
+        id => id?,
+    };
     match (session, resource) {
         (Some(session), Some(channel_id)) => {
             Ok(FactScope::Session { session_id: session.into_owned(), channel_id })

@@ -187,13 +187,18 @@ pub(super) fn loose_metric(name: &'static str, value: Value<'_>) -> Field<Option
     metric(name, loose(value))
 }
 
-/// Returns a string that is a number, without an exponent, as that number.
+/// Returns a string that is a number, without an exponent, as that number, and an empty one as absent.
 fn loose(value: Value<'_>) -> Value<'_> {
     let number = match value {
         Value::Text(text) => decimal(&text.get()),
         _ => None,
     };
-    number.map_or(value, Value::Number)
+    number.map_or_else(|| absent_if_empty(value), Value::Number)
+}
+
+/// Returns an empty string as absent: what a template makes of a member that is not there.
+pub(super) fn absent_if_empty(value: Value<'_>) -> Value<'_> {
+    if value.is_text("") { Value::Null } else { value }
 }
 
 fn decimal(text: &str) -> Option<Option<Fixed>> {

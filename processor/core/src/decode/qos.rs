@@ -1,18 +1,20 @@
 //! Player records of the public AWS IVS QoS dashboard sample, as its published clients send them.
 //!
 //! Fields: aws-samples/amazon-ivs-qos-dashboard-timed-metadata-sample. Its transport turns some
-//! numbers into strings, so both are read. The clients know their channel but no stream id.
+//! numbers into strings, and what is absent into empty ones, so all are read. The clients know their
+//! channel but no stream id.
 
 use std::borrow::Cow;
 
 use super::event::{Event, PlayerSample, PlayerState, QOS_SESSION};
 use super::fact::{Fact, FactKind, FactOrigin, FactScope};
-use super::field::{Fields, delay, loose_delay, loose_latency, loose_metric};
+use super::field::{Fields, absent_if_empty, delay, loose_delay, loose_latency, loose_metric};
 use super::flat::word;
 use super::json::Value;
 use super::reject::Rejection;
 use super::slots::slots;
 use crate::fixed::Fixed;
+use kinesis_model::EpochMs;
 
 /// The latency that clients send for a recorded video.
 const NOT_LIVE: Option<Fixed> = Fixed::from_int(-1);
@@ -56,7 +58,7 @@ pub(super) fn event<'a>(line: &'a str, fields: Fields<'_>) -> Result<Event<'a>, 
 fn other(slots: &Qos<'_>, fields: Fields<'_>) -> Result<Event<'static>, Rejection> {
     Ok(Event::Fact(Box::new(Fact {
         scope: FactScope::Account { account: String::new(), region: String::new() },
-        time: fields.time_or_arrival("event_time", slots.event_time())?,
+        time: time(slots, fields)?,
         kind: FactKind::Foreign,
         event_id: None,
         origin: FactOrigin::Application,
@@ -82,7 +84,7 @@ fn sample<'a>(
         channel_id,
         player_id: fields.id("session_id", slots.session_id())?,
         event_id: None,
-        time: fields.time_or_arrival("event_time", slots.event_time())?,
+        time: time(slots, fields)?,
         state,
         bitrate_bps: loose_metric("to_bitrate", slots.to_bitrate())?,
         frame_rate: None,
@@ -96,6 +98,11 @@ fn sample<'a>(
         error_code: None,
         error_count: loose_metric("error_count", slots.error_count())?,
     })
+}
+
+/// Returns the time of receipt at the sample's API, or else here.
+fn time(slots: &Qos<'_>, fields: Fields<'_>) -> Result<EpochMs, Rejection> {
+    fields.time_or_arrival("event_time", absent_if_empty(slots.event_time()))
 }
 
 /// Returns the latency of a live stream, of milliseconds or else of seconds, and whether it was
@@ -118,6 +125,6 @@ fn if_live(value: Value<'_>) -> Value<'_> {
     match value {
         Value::Number(number) if number == NOT_LIVE => Value::Null,
         value if value.is_text(NOT_LIVE_TEXT) => Value::Null,
-        value => value,
+        value => absent_if_empty(value),
     }
 }

@@ -3,6 +3,7 @@ mod rejections;
 mod samples;
 mod schema;
 mod usual;
+mod wrapped;
 
 use super::{DecodeLimits, Decoder, Event, Rejection, decode};
 use kinesis_model::EpochMs;

@@ -156,11 +156,14 @@ pub fn validate(datum: &Datum) -> Result<(), DatumError> {
 /// answer is the same for every worker that sends the epoch (E9).
 ///
 /// A worker that is far behind may still send a point that has become too old since: CloudWatch
-/// refuses the call, and bisecting it costs that point only.
+/// refuses the call, and bisecting it costs that point only. Figures of the processor itself have the
+/// worker's time.
 #[must_use]
 pub fn too_old_or_ahead(datum: &Datum, arrival: EpochMs) -> Timeliness {
     let age_ms = arrival.0.saturating_sub(datum.time.0);
-    if age_ms > OLDEST_MS {
+    if datum.metric.namespace == catalogue::Namespace::Processor {
+        Timeliness::InRange
+    } else if age_ms > OLDEST_MS {
         Timeliness::TooOld
     } else if age_ms < -FARTHEST_AHEAD_MS {
         Timeliness::TooFarAhead

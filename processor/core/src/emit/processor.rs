@@ -26,6 +26,9 @@ pub struct EpochFigures<'a> {
     pub recovered: bool,
     /// Its latest arrival: the minute its figures count in.
     pub time: EpochMs,
+    /// Now: the minute in which gaps count, and all of an epoch without records. Their latest arrival may
+    /// lie days back, where no alarm looks, or be unknown.
+    pub now: EpochMs,
 }
 
 /// A worker, once a minute.
@@ -55,6 +58,7 @@ pub struct WorkerFigures {
 #[must_use]
 pub fn epoch_datums(epoch: &EpochFigures<'_>) -> Vec<Datum> {
     let counts = epoch.counts;
+    let time = if counts.read == 0 { epoch.now } else { epoch.time };
     let rejected = counts.rejected_total();
     let mut figures = vec![
         (&catalogue::RECORDS_READ, counts.read),
@@ -73,15 +77,17 @@ pub fn epoch_datums(epoch: &EpochFigures<'_>) -> Vec<Datum> {
     let series = [Series::Shard(Arc::from(epoch.shard.as_str())), Series::Fleet];
     for series in series {
         for (metric, value) in &figures {
-            datums.push(single(metric, &series, epoch.time, exact(*value)));
+            let is_gap = *metric == &catalogue::RETENTION_GAPS && *value > 0;
+            let time = if is_gap { epoch.now } else { time };
+            datums.push(single(metric, &series, time, exact(*value)));
         }
         if counts.read > 0 {
             let percent = 100.0 * exact(rejected) / exact(counts.read);
-            datums.push(single(&catalogue::REJECTED_PERCENT, &series, epoch.time, percent));
+            datums.push(single(&catalogue::REJECTED_PERCENT, &series, time, percent));
         }
     }
     let repeated = exact(u64::from(epoch.recovered));
-    datums.push(single(&catalogue::REPEATED_EMISSIONS, &Series::Fleet, epoch.time, repeated));
+    datums.push(single(&catalogue::REPEATED_EMISSIONS, &Series::Fleet, time, repeated));
     datums
 }
 
@@ -144,6 +150,7 @@ mod tests {
             duration_ms: 30,
             recovered: true,
             time: EpochMs(61_000),
+            now: EpochMs(185_000),
         });
         datums.extend(worker_datums(&WorkerFigures {
             lags_ms: vec![(shard, 7)],
@@ -164,6 +171,27 @@ mod tests {
             .flat_map(|m| m.dimensions.iter().map(|set| (m.name, set.first().copied())))
             .collect();
         assert_eq!(sent, listed);
+    }
+
+    #[test]
+    fn a_gap_counts_where_alarms_look() {
+        for read in [0, 1] {
+            let counts = Counts { retention_gaps: 1, read, ..Counts::default() };
+            let datums = epoch_datums(&EpochFigures {
+                shard: &ShardId::new("s"),
+                counts: &counts,
+                rows_written: 0,
+                row_conflicts: 0,
+                duration_ms: 0,
+                recovered: false,
+                time: EpochMs(61_000),
+                now: EpochMs(185_000),
+            });
+            for datum in datums {
+                let is_now = read == 0 || *datum.metric == catalogue::RETENTION_GAPS;
+                assert_eq!(datum.time, EpochMs(if is_now { 180_000 } else { 60_000 }));
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ use kinesis_model::{EpochMs, HashRange, Position, Record};
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
+    /// The version of the processing rules that epochs are prepared under: [`super::LOGIC`], if this is
+    /// not to pose as another release.
+    pub logic: u32,
     /// An epoch closes this long after its first record was read, or sooner: see `phase_ms`.
     pub interval_ms: i64,
     /// Epochs close when the driver's time is a multiple of the interval plus this, so that those of
@@ -53,6 +56,7 @@ impl ShardConfig {
 impl Default for ShardConfig {
     fn default() -> Self {
         Self {
+            logic: super::LOGIC,
             interval_ms: 60_000,
             phase_ms: None,
             max_rows: 20_000,
@@ -173,8 +177,8 @@ pub struct Objects {
     pub from: Option<Position>,
     /// The epoch's end.
     pub to: Position,
-    /// Arrival of the epoch's first record: names the archive folder, so that a second write of
-    /// the same epoch is the same write.
+    /// Arrival of the epoch's first record, or of the last one before an epoch without any: names the
+    /// archive folder, so that a second write of the same epoch is the same write.
     pub first_arrival: EpochMs,
     /// Records of which something was refused, in order.
     pub rejected: Vec<Rejected>,
@@ -182,6 +186,9 @@ pub struct Objects {
     pub segment: Vec<Record>,
     /// The shard's hash keys, which a replay of the segment needs to judge aggregates.
     pub hash_range: Option<HashRange>,
+    /// Whatever the shard held after the epoch's end is gone unread, and the shard with it: no later
+    /// segment will show that hole.
+    pub end_is_lost: bool,
 }
 
 /// The source of metrics and domain events.

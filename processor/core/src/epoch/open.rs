@@ -217,6 +217,7 @@ impl OpenEpoch {
             rejected: self.rejected,
             segment: self.segment,
             hash_range: None,
+            end_is_lost: self.gaps.iter().any(|gap| gap.first_seen.is_none()),
         };
         (self.fold.drain(), objects, self.gaps)
     }

@@ -34,7 +34,7 @@ pub enum ForeignRules {
     /// Another version of the program prepared it.
     #[error(
         "the epoch up to {to} was prepared by version {theirs} of the processing rules and this \
-         worker has version {LOGIC}, which could count its records differently: let a worker of \
+         worker has version {ours}, which could count its records differently: let a worker of \
          the other release take the shard, it commits the epoch within seconds, or give the \
          epoch up with `leases seek`"
     )]
@@ -43,6 +43,8 @@ pub enum ForeignRules {
         to: String,
         /// The version on the lease.
         theirs: u32,
+        /// The version of this worker.
+        ours: u32,
     },
     /// The lease's words about it cannot be read.
     #[error(
@@ -65,7 +67,7 @@ impl Rules {
         // Taken apart, so that a new limit of decode must be thought of here.
         let DecodeLimits { max_line_bytes, max_expanded_bytes, max_ahead_ms } = config.decode;
         Self {
-            logic: LOGIC,
+            logic: config.logic,
             dedupe_horizon_ms: config.dedupe_horizon_ms,
             dedupe_max_ids: config.dedupe_max_ids,
             max_line_bytes,
@@ -77,6 +79,7 @@ impl Rules {
     /// Returns the configuration with these rules in it.
     pub(super) fn into_config(self, config: &ShardConfig) -> ShardConfig {
         ShardConfig {
+            logic: self.logic,
             dedupe_horizon_ms: self.dedupe_horizon_ms,
             dedupe_max_ids: self.dedupe_max_ids,
             decode: DecodeLimits {
@@ -94,20 +97,24 @@ impl Rules {
         serde_json::to_vec(&self).expect("numbers are JSON")
     }
 
-    /// Reads the stored rules of the epoch that ends at `to`.
-    pub(super) fn read(stored: &[u8], to: super::Position) -> Result<Self, ForeignRules> {
+    /// Reads the stored rules of the epoch that ends at `to`, for a worker of the version `ours`.
+    pub(super) fn read(
+        stored: &[u8],
+        to: super::Position,
+        ours: u32,
+    ) -> Result<Self, ForeignRules> {
         let rules: Self = serde_json::from_slice(stored).map_err(|error| {
             // A newer version may say more than this one knows; its number comes first.
             match logic_of(stored) {
-                Some(theirs) if theirs != LOGIC => {
-                    ForeignRules::Logic { to: to.to_string(), theirs }
+                Some(theirs) if theirs != ours => {
+                    ForeignRules::Logic { to: to.to_string(), theirs, ours }
                 }
                 _ => ForeignRules::Unreadable { to: to.to_string(), problem: error.to_string() },
             }
         })?;
         match rules.logic {
-            LOGIC => Ok(rules),
-            theirs => Err(ForeignRules::Logic { to: to.to_string(), theirs }),
+            logic if logic == ours => Ok(rules),
+            theirs => Err(ForeignRules::Logic { to: to.to_string(), theirs, ours }),
         }
     }
 }

@@ -47,7 +47,9 @@ fn answer(effect: Effect) -> (String, Option<Input>) {
         }
         Effect::Store(step) => {
             let objects = &step.objects;
-            let asked = format!("store {} and {}", objects.rejected.len(), objects.segment.len());
+            let lost = if objects.end_is_lost { ", the end is lost" } else { "" };
+            let (rejected, segment) = (objects.rejected.len(), objects.segment.len());
+            let asked = format!("store {rejected} and {segment}{lost}");
             (asked, Some(step.done()))
         }
         Effect::Emit(step) => (format!("emit {}", step.emission.counts.read), Some(step.done())),

@@ -147,7 +147,7 @@ impl Store {
                 Err(error) => tracing::warn!(%error, "a frame of stored metrics is unreadable"),
             }
         });
-        store.journal = Some(journal.map_err(|source| StartError::State { path, source })?);
+        store.journal = Some(journal.map_err(|reason| StartError::State { path, reason })?);
         Ok(store)
     }
 

@@ -115,7 +115,7 @@ impl Tape {
             count += 1;
             bytes += Event::from_bytes(frame).as_ref().map_or(0, size);
         });
-        let failed = |source| StartError::State { path: path.clone(), source };
+        let failed = |reason| StartError::State { path: path.clone(), reason };
         let journal = journal.map_err(failed)?;
         Ok(Self { keep: Keep::File { path, journal }, count, bytes })
     }

@@ -69,7 +69,7 @@ impl Retries {
             Ok(Frame::Over(number)) => drop(retries.waiting.remove(&number)),
             Err(error) => tracing::warn!(%error, "a waiting delivery is unreadable"),
         });
-        retries.journal = Some(journal.map_err(|source| StartError::State { path, source })?);
+        retries.journal = Some(journal.map_err(|reason| StartError::State { path, reason })?);
         Ok(retries)
     }
 

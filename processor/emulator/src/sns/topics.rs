@@ -105,7 +105,7 @@ impl Topics {
                 topic.keep(message);
             }
         });
-        let journal = journal.map_err(|source| StartError::State { path, source })?;
+        let journal = journal.map_err(|reason| StartError::State { path, reason })?;
         let journal_limit_bytes = JOURNAL_BYTES;
         Ok(Self { topics, file: Some(file), journal: Some(journal), journal_limit_bytes })
     }

@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::ShardIteratorType;
 use futures::StreamExt as _;
 use kinesis_model::{EpochMs, ShardId};
 
 use super::Finding;
-use crate::lease::{Checkpoint, Lease};
-use crate::sync::listing::{self, CREATION_TOLERANCE_MS, CallError};
+use crate::lease::{Checkpoint, Lease, StartAt};
+use crate::source::{CallFailed, ShardCalls, Why};
+use crate::sync::listing::{CREATION_TOLERANCE_MS, CallError, KinesisStream, StreamShape as _};
 use crate::sync::{ShardInfo, has_unfinished_ancestor};
 use aws_calls::RetryPolicy;
-use aws_calls::{code, explain, is_transient};
 
 /// An operator waits for the answer: five tries within some ten seconds.
 const RETRY: RetryPolicy = RetryPolicy { initial_ms: 200, max_ms: 3_000, attempts: 5 };
@@ -50,8 +49,9 @@ pub async fn describe(kinesis: &Client, stream: &str) -> Result<StreamShards, St
         operation,
         reason,
     };
-    let info = listing::stream_info(kinesis, stream, RETRY).await.map_err(failed)?;
-    let shards = listing::list_shards(kinesis, stream, RETRY).await.map_err(failed)?;
+    let calls = calls(kinesis, stream);
+    let info = calls.info().await.map_err(failed)?;
+    let shards = calls.shards().await.map_err(failed)?;
     Ok(StreamShards { created: info.created, shards })
 }
 
@@ -97,8 +97,9 @@ pub async fn verify_checkpoints(
     stream: &str,
     leases: &[Lease],
 ) -> Result<Vec<Finding>, StreamError> {
+    let calls = &calls(kinesis, stream);
     let ask = |lease: Lease| async move {
-        let answer = iterator(kinesis, stream, &lease).await;
+        let answer = iterator(calls, &lease).await;
         (lease, answer)
     };
     let numbered =
@@ -108,11 +109,11 @@ pub async fn verify_checkpoints(
     while let Some((lease, answer)) = answers.next().await {
         let (shard, checkpoint) = (lease.key, lease.checkpoint);
         match answer {
-            Ok(_) | Err(Unasked::Gone(_)) => {}
-            Err(Unasked::Foreign(says)) => {
+            Ok(_) | Err(CallFailed { why: Why::Absent, .. }) => {}
+            Err(CallFailed { why: Why::BadPosition, reason: says }) => {
                 findings.push(Finding::ForeignCheckpoint { shard, checkpoint, says });
             }
-            Err(Unasked::Failed(reason)) => {
+            Err(CallFailed { reason, .. }) => {
                 let reason = format!("shard `{shard}`: {reason}");
                 let operation = "GetShardIterator";
                 return Err(StreamError { stream: stream.to_owned(), operation, reason });
@@ -138,52 +139,36 @@ pub async fn is_gone(
         return Ok(false);
     }
     let lease = Lease::new(shard.clone(), Checkpoint::TrimHorizon);
-    match iterator(kinesis, stream, &lease).await {
+    match iterator(&calls(kinesis, stream), &lease).await {
         Ok(_) => Ok(false),
-        Err(Unasked::Gone(_)) => Ok(true),
-        Err(Unasked::Foreign(reason) | Unasked::Failed(reason)) => {
+        Err(CallFailed { why: Why::Absent, .. }) => Ok(true),
+        Err(CallFailed { reason, .. }) => {
             let operation = "GetShardIterator";
             Err(StreamError { stream: stream.to_owned(), operation, reason })
         }
     }
 }
 
-/// Why there is no iterator.
-enum Unasked {
-    /// The shard or the stream does not exist.
-    Gone(String),
-    /// The stream does not know the position.
-    Foreign(String),
-    /// Anything else.
-    Failed(String),
+/// Returns the calls to a stream, as [`lag_ms`] takes them.
+#[must_use]
+pub fn calls(kinesis: &Client, stream: &str) -> KinesisStream {
+    KinesisStream { client: kinesis.clone(), stream: stream.to_owned(), retry: RETRY }
 }
 
-impl Unasked {
-    fn reason(self) -> String {
-        let (Self::Gone(reason) | Self::Foreign(reason) | Self::Failed(reason)) = self;
-        reason
-    }
-}
-
-/// Returns an iterator just after the checkpoint of `lease`.
-async fn iterator(
-    kinesis: &Client,
-    stream: &str,
-    lease: &Lease,
-) -> Result<Option<String>, Unasked> {
+/// Returns an iterator just after the checkpoint of `lease`. A record that is done in part (an
+/// aggregate) counts as done.
+async fn iterator(calls: &dyn ShardCalls, lease: &Lease) -> Result<String, CallFailed> {
+    let start = match (lease.checkpoint, lease.initial_time) {
+        (Checkpoint::Sequence(position), _) => StartAt::After(position),
+        (Checkpoint::AtTimestamp, Some(at)) => StartAt::AtTimestamp(at),
+        (Checkpoint::AtTimestamp, None) | (Checkpoint::TrimHorizon, _) => StartAt::TrimHorizon,
+        (Checkpoint::Latest | Checkpoint::ShardEnd, _) => StartAt::Latest,
+    };
     let mut backoff = RETRY.start();
     loop {
-        match iterator_request(kinesis, stream, lease).send().await {
-            Ok(output) => return Ok(output.shard_iterator),
-            Err(error) if is_transient(&error) && backoff.wait().await => {}
-            Err(error) => {
-                let reason = explain(&error);
-                return Err(match code(&error) {
-                    Some("ResourceNotFoundException") => Unasked::Gone(reason),
-                    Some("InvalidArgumentException") => Unasked::Foreign(reason),
-                    _ => Unasked::Failed(reason),
-                });
-            }
+        match calls.iterator(&lease.key, start).await {
+            Err(error) if error.why == Why::Passing && backoff.wait().await => {}
+            answer => return answer,
         }
     }
 }
@@ -198,7 +183,7 @@ const LAG_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// See [`StreamError`].
 pub async fn lag_ms(
-    kinesis: &Client,
+    calls: &dyn ShardCalls,
     stream: &str,
     lease: &Lease,
     now: EpochMs,
@@ -211,58 +196,26 @@ pub async fn lag_ms(
     if lease.is_finished() {
         return Ok(0);
     }
-    let ask = ask_lag(kinesis, stream, lease, now);
-    match tokio::time::timeout(LAG_TIMEOUT, ask).await {
+    match tokio::time::timeout(LAG_TIMEOUT, ask_lag(calls, lease, now)).await {
         Ok(answer) => answer.map_err(|(operation, reason)| failed(operation, reason)),
         Err(_) => Err(failed("GetRecords", format!("no answer in {LAG_TIMEOUT:?}"))),
     }
 }
 
-async fn ask_lag(
-    kinesis: &Client,
-    stream: &str,
-    lease: &Lease,
-    now: EpochMs,
-) -> Result<u64, CallError> {
-    let iterator = iterator(kinesis, stream, lease).await;
-    let iterator = iterator.map_err(|why| ("GetShardIterator", why.reason()))?;
+async fn ask_lag(calls: &dyn ShardCalls, lease: &Lease, now: EpochMs) -> Result<u64, CallError> {
+    let iterator = iterator(calls, lease).await;
+    let iterator = iterator.map_err(|error| ("GetShardIterator", error.reason))?;
     let mut backoff = RETRY.start();
-    let output = loop {
-        let request = kinesis.get_records().set_shard_iterator(iterator.clone()).limit(1);
-        match request.send().await {
-            Ok(output) => break output,
-            Err(error) if is_transient(&error) && backoff.wait().await => {}
-            Err(error) => return Err(("GetRecords", explain(&error))),
+    let page = loop {
+        match calls.records(&iterator, 1).await {
+            Ok(page) => break page,
+            Err(error) if error.why == Why::Passing && backoff.wait().await => {}
+            Err(error) => return Err(("GetRecords", error.reason)),
         }
     };
-    let behind_ms = u64::try_from(output.millis_behind_latest.unwrap_or(0)).unwrap_or(0);
-    let arrived = output.records.first().and_then(|record| record.approximate_arrival_timestamp);
-    let age_ms = arrived.and_then(|at| at.to_millis().ok()).map(|at| now.0.saturating_sub(at));
-    Ok(age_ms.map_or(behind_ms, |age| u64::try_from(age).unwrap_or(0).max(behind_ms)))
-}
-
-/// Just after the checkpoint. A record that is done in part (an aggregate) counts as done.
-fn iterator_request(
-    kinesis: &Client,
-    stream: &str,
-    lease: &Lease,
-) -> aws_sdk_kinesis::operation::get_shard_iterator::builders::GetShardIteratorFluentBuilder {
-    let request = kinesis.get_shard_iterator().stream_name(stream).shard_id(lease.key.as_str());
-    match (lease.checkpoint, lease.initial_time) {
-        (Checkpoint::Sequence(position), _) => request
-            .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
-            .starting_sequence_number(position.sequence.to_string()),
-        (Checkpoint::AtTimestamp, Some(at)) => {
-            let at = aws_sdk_kinesis::primitives::DateTime::from_millis(at.0);
-            request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(at)
-        }
-        (Checkpoint::AtTimestamp, None) | (Checkpoint::TrimHorizon, _) => {
-            request.shard_iterator_type(ShardIteratorType::TrimHorizon)
-        }
-        (Checkpoint::Latest | Checkpoint::ShardEnd, _) => {
-            request.shard_iterator_type(ShardIteratorType::Latest)
-        }
-    }
+    let age_ms = page.records.first().map(|record| now.0.saturating_sub(record.arrival.0));
+    let age_ms = age_ms.map_or(0, |age_ms| u64::try_from(age_ms).unwrap_or(0));
+    Ok(age_ms.max(page.millis_behind))
 }
 
 #[cfg(test)]

@@ -206,6 +206,7 @@ pub(super) async fn watch(held: Arc<Held>, shared: Arc<Shared>) {
     loop {
         let until = held.valid_until();
         tokio::select! {
+            biased;
             () = held.lost.cancelled() => return,
             () = shared.config.clock.sleep_until(until) => {}
         }

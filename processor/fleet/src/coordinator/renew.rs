@@ -18,6 +18,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = shared.stopped.cancelled() => return,
             _ = ticks.tick() => {}
         }

@@ -33,6 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>, applications: Sender<ShardLease>) {
         };
         shared.pulses.scan.beat(clock.mono(), failed);
         tokio::select! {
+            biased;
             () = shared.stopping.cancelled() => return,
             // Leases held for an application that fetches none would be read by nobody.
             () = applications.closed() => return stop_taking(&shared).await,

@@ -56,6 +56,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let interval = Duration::from_millis(shared.config.sync_interval_ms);
     loop {
         tokio::select! {
+            biased;
             () = shared.stopping.cancelled() => return,
             () = tokio::time::sleep(interval) => {}
         }

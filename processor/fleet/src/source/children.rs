@@ -1,11 +1,9 @@
 //! The shards that continue a shard.
 
-use aws_sdk_kinesis::Client;
 use kinesis_model::{HashRange, ShardId};
 
 use crate::lease::ChildShard;
-use crate::sync::listing;
-use aws_calls::RetryPolicy;
+use crate::sync::listing::StreamShape;
 
 /// One shard as the stream lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +48,10 @@ fn hash_range(start: &str, end: &str) -> Result<HashRange, String> {
 
 /// Looks `shard` up in the stream's shard list. Fails with the API call and the reason.
 pub(super) async fn of_shard(
-    client: &Client,
-    stream: &str,
+    stream: &(impl StreamShape + ?Sized),
     shard: &ShardId,
-    retry: RetryPolicy,
 ) -> Result<Shape, (&'static str, String)> {
-    let shards = listing::list_shards(client, stream, retry).await?;
+    let shards = stream.shards().await?;
     let children = shards.iter().filter(|other| other.parents.contains(shard));
     let children = children.map(|child| ChildShard {
         shard: child.id.clone(),

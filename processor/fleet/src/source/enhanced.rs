@@ -18,7 +18,7 @@ use kinesis_model::{EpochMs, Position};
 use tokio::time::Instant;
 
 use super::polling::{Answered, PollingReader};
-use super::{Batch, SourceError, children};
+use super::{Batch, SourceError, calls, children};
 use crate::lease::StartAt;
 use aws_calls::{Backoff, RetryPolicy};
 
@@ -34,6 +34,7 @@ const ACTIVE: RetryPolicy = RetryPolicy { initial_ms: 1_000, max_ms: 5_000, atte
 /// Reads one shard by subscription, or by polling once subscriptions fail for good.
 #[derive(Debug)]
 pub struct EnhancedReader {
+    client: Client,
     consumer_arn: String,
     position: StartAt,
     subscription: Option<SubscribeToShardOutput>,
@@ -49,8 +50,9 @@ pub struct EnhancedReader {
 impl EnhancedReader {
     /// Returns a reader for the shard of `polling`, which takes over when subscriptions fail.
     #[must_use]
-    pub fn new(consumer_arn: &str, start: StartAt, polling: PollingReader) -> Self {
+    pub fn new(client: Client, consumer_arn: &str, start: StartAt, polling: PollingReader) -> Self {
         Self {
+            client,
             consumer_arn: consumer_arn.to_owned(),
             position: start,
             subscription: None,
@@ -106,7 +108,8 @@ impl EnhancedReader {
     }
 
     async fn accept(&mut self, event: SubscribeToShardEvent) -> Result<Batch, SourceError> {
-        let mut records = self.polling.records(event.records)?;
+        let records = calls::records(event.records);
+        let mut records = records.map_err(|problem| self.polling.malformed(problem))?;
         let children = children::from_api(event.child_shards.unwrap_or_default())
             .map_err(|problem| self.polling.malformed(problem))?;
         let over = event.continuation_sequence_number.is_empty();
@@ -148,7 +151,6 @@ impl EnhancedReader {
             tokio::time::sleep_until(at + RESUBSCRIBE_GAP).await;
         }
         let request = self
-            .polling
             .client
             .subscribe_to_shard()
             .consumer_arn(&self.consumer_arn)

@@ -3,16 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
-use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::ShardIteratorType;
-use aws_smithy_types::retry::RetryConfig;
-use bytes::Bytes;
 use kinesis_model::{EpochMs, Gap, Position, Record, ShardId};
 use tokio::time::Instant;
 
+use super::calls::{CallFailed, ShardCalls, ShardPage, Why};
 use super::children::{self, Presence, Shape};
 use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
@@ -29,7 +23,7 @@ const UNKNOWN_RECORD_BYTES: u64 = 1_024;
 /// Reads one shard with GetRecords.
 #[derive(Debug)]
 pub struct PollingReader {
-    pub(super) client: Client,
+    calls: Arc<dyn ShardCalls>,
     pub(super) stream: String,
     pub(super) shard: ShardId,
     settings: ReaderSettings,
@@ -77,25 +71,17 @@ impl Answered {
 }
 
 impl PollingReader {
-    /// Returns a reader that has not made a call yet. The SDK's own retries are off: they would
-    /// count twice against the shard's budget.
+    /// Returns a reader that has not made a call yet.
     #[must_use]
     pub fn new(
-        client: &Client,
+        calls: Arc<dyn ShardCalls>,
         stream: &str,
         shard: ShardId,
         start: StartAt,
         settings: ReaderSettings,
     ) -> Self {
-        let timeout = Duration::from_millis(settings.request_timeout_ms);
-        let config = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(aws_calls::bounded(timeout))
-            .build();
         Self {
-            client: Client::from_conf(config),
+            calls,
             stream: stream.to_owned(),
             shard,
             settings,
@@ -118,10 +104,10 @@ impl PollingReader {
     }
 
     /// Returns how many records the next call asks for: a call is limited by their number alone.
-    fn limit(&self) -> i32 {
+    fn limit(&self) -> u16 {
         let most = u64::from(self.settings.max_records);
         let wanted = (self.most_bytes / self.mean_bytes).clamp(1, most);
-        i32::try_from(wanted).unwrap_or(i32::MAX)
+        u16::try_from(wanted).unwrap_or(self.settings.max_records)
     }
 
     /// See [`super::ShardReader::continuing`].
@@ -154,11 +140,10 @@ impl PollingReader {
                 None => self.new_iterator(&mut backoff).await?,
             };
             self.settings.budgets.call(&self.shard).await;
-            let request = self.client.get_records().shard_iterator(iterator).limit(self.limit());
-            match request.send().await {
-                Ok(output) => return self.accept(output).await,
+            match self.calls.records(&iterator, self.limit()).await {
+                Ok(page) => return self.accept(page).await,
                 // Five minutes passed, or the endpoint was restarted.
-                Err(error) if aws_calls::code(&error) == Some("ExpiredIteratorException") => {
+                Err(error) if error.why == Why::Expired => {
                     tracing::debug!(shard = %self.shard, "iterator expired");
                     self.iterator = None;
                     self.wait("GetRecords", &error, &mut backoff).await?;
@@ -189,37 +174,16 @@ impl PollingReader {
 
     async fn new_iterator(&mut self, backoff: &mut Backoff) -> Result<String, SourceError> {
         loop {
-            let request = self
-                .client
-                .get_shard_iterator()
-                .stream_name(&self.stream)
-                .shard_id(self.shard.as_str());
-            let request = match self.position {
-                StartAt::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
-                StartAt::Latest => request.shard_iterator_type(ShardIteratorType::Latest),
-                StartAt::AtTimestamp(EpochMs(ms)) => request
-                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                    .timestamp(DateTime::from_millis(ms)),
-                StartAt::At(Position { sequence, .. }) => request
-                    .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                    .starting_sequence_number(sequence.to_string()),
-                StartAt::After(Position { sequence, .. }) => request
-                    .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
-                    .starting_sequence_number(sequence.to_string()),
-            };
-            let error = match request.send().await {
-                Ok(output) => {
-                    let iterator = output.shard_iterator;
-                    let iterator =
-                        iterator.ok_or_else(|| self.malformed("no shard iterator".to_owned()))?;
+            let error = match self.calls.iterator(&self.shard, self.position).await {
+                Ok(iterator) => {
                     self.iterator = Some(iterator.clone());
                     return Ok(iterator);
                 }
                 Err(error) => error,
             };
             // Kinesis refuses a time that is ahead of its own clock: wait until it is not.
-            let ahead = matches!(self.position, StartAt::AtTimestamp(_))
-                && aws_calls::code(&error) == Some("InvalidArgumentException");
+            let ahead =
+                matches!(self.position, StartAt::AtTimestamp(_)) && error.why == Why::BadPosition;
             if ahead {
                 self.wait("GetShardIterator", &error, backoff).await?;
             } else {
@@ -230,20 +194,16 @@ impl PollingReader {
 
     /// Turns an answer into a batch and moves on. Nothing of the reader changes before the last
     /// point where the call may be dropped.
-    async fn accept(&mut self, output: GetRecordsOutput) -> Result<Batch, SourceError> {
-        let mut records = self.records(output.records)?;
+    async fn accept(&mut self, page: ShardPage) -> Result<Batch, SourceError> {
+        let ShardPage { mut records, millis_behind, next, children } = page;
         let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.settings.budgets.received(&self.shard, bytes);
         if let Some(mean_bytes) = bytes.checked_div(records.len() as u64) {
             self.mean_bytes = mean_bytes.max(1);
         }
-        let millis_behind = output.millis_behind_latest.unwrap_or_default();
-        let millis_behind = u64::try_from(millis_behind).unwrap_or_default();
         let mut end = None;
-        if output.next_shard_iterator.is_none() {
-            let children = children::from_api(output.child_shards.unwrap_or_default())
-                .map_err(|problem| self.malformed(problem))?;
+        if next.is_none() {
             end = Some(match children.is_empty() {
                 false => children,
                 // An answer without children says nothing: ask for them.
@@ -258,7 +218,7 @@ impl PollingReader {
             self.delivered(Position { sequence: last.sequence, sub: u64::MAX });
         }
         self.answered = Some(Answered::now(&self.settings.clock, millis_behind));
-        self.iterator = output.next_shard_iterator;
+        self.iterator = next;
         self.ended = end.is_some();
         // Behind the tip there is more: the budget alone paces. At the tip, wait.
         let idle = if millis_behind > 0 { 0 } else { self.settings.poll_idle_ms };
@@ -284,39 +244,15 @@ impl PollingReader {
         &self.settings.clock
     }
 
-    pub(super) fn records(
-        &self,
-        records: Vec<aws_sdk_kinesis::types::Record>,
-    ) -> Result<Vec<Record>, SourceError> {
-        let convert = |record: aws_sdk_kinesis::types::Record| {
-            let sequence = record.sequence_number.parse();
-            let sequence =
-                sequence.map_err(|e: kinesis_model::SequenceNumberError| e.to_string())?;
-            let arrival = record.approximate_arrival_timestamp;
-            let arrival =
-                arrival.ok_or_else(|| format!("record {sequence} has no arrival time"))?;
-            let arrival = arrival.to_millis().map_err(|error| error.to_string())?;
-            Ok(Record {
-                sequence,
-                // The API model has it optional; every record of a shard carries one.
-                partition_key: Arc::from(record.partition_key.unwrap_or_default()),
-                arrival: EpochMs(arrival),
-                data: Bytes::from(record.data.into_inner()),
-            })
-        };
-        let records: Result<_, String> = records.into_iter().map(convert).collect();
-        records.map_err(|problem| self.malformed(problem))
-    }
-
     pub(super) async fn list_children(&self) -> Result<Shape, SourceError> {
-        children::of_shard(&self.client, &self.stream, &self.shard, self.settings.retry)
-            .await
-            .map_err(|(operation, reason)| SourceError::Refused {
+        children::of_shard(&*self.calls, &self.shard).await.map_err(|(operation, reason)| {
+            SourceError::Refused {
                 stream: self.stream.clone(),
                 shard: self.shard.clone(),
                 operation,
                 reason,
-            })
+            }
+        })
     }
 
     pub(super) fn malformed(&self, problem: String) -> SourceError {
@@ -325,46 +261,40 @@ impl PollingReader {
     }
 
     /// Waits before another try, or says why there is none.
-    async fn retry_or_fail<E>(
+    async fn retry_or_fail(
         &self,
         operation: &'static str,
-        error: &SdkError<E>,
+        error: &CallFailed,
         backoff: &mut Backoff,
-    ) -> Result<(), SourceError>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let is_transient = aws_calls::is_transient(error);
-        if aws_calls::code(error) == Some("ResourceNotFoundException") {
-            // A stream that is not there at all cannot be listed either: that is another error.
-            let Shape { presence, children } = self.list_children().await?;
-            let (stream, shard) = (self.stream.clone(), self.shard.clone());
-            match presence {
-                Presence::Absent => return Err(SourceError::Gone { stream, shard, children }),
-                // The list of closed shards may be slower than retention.
-                Presence::Closed if !backoff.wait().await => {
-                    return Err(SourceError::Gone { stream, shard, children });
-                }
-                Presence::Closed => return Ok(()),
-                Presence::Open => {}
-            }
-        }
-        if is_transient {
-            return self.wait(operation, error, backoff).await;
-        }
+    ) -> Result<(), SourceError> {
         let (stream, shard) = (self.stream.clone(), self.shard.clone());
-        Err(SourceError::Refused { stream, shard, operation, reason: aws_calls::explain(error) })
+        match error.why {
+            Why::Passing => return self.wait(operation, error, backoff).await,
+            Why::Malformed => return Err(self.malformed(error.reason.clone())),
+            // A stream that is not there at all cannot be listed either: that is another error.
+            Why::Absent => {
+                let Shape { presence, children } = self.list_children().await?;
+                match presence {
+                    Presence::Absent => return Err(SourceError::Gone { stream, shard, children }),
+                    // The list of closed shards may be slower than retention.
+                    Presence::Closed if !backoff.wait().await => {
+                        return Err(SourceError::Gone { stream, shard, children });
+                    }
+                    Presence::Closed => return Ok(()),
+                    Presence::Open => {}
+                }
+            }
+            Why::Expired | Why::BadPosition | Why::Refused => {}
+        }
+        Err(SourceError::Refused { stream, shard, operation, reason: error.reason.clone() })
     }
 
-    async fn wait<E>(
+    async fn wait(
         &self,
         operation: &'static str,
-        error: &SdkError<E>,
+        error: &CallFailed,
         backoff: &mut Backoff,
-    ) -> Result<(), SourceError>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
+    ) -> Result<(), SourceError> {
         if backoff.wait().await {
             return Ok(());
         }
@@ -373,7 +303,7 @@ impl PollingReader {
             shard: self.shard.clone(),
             operation,
             attempts: self.settings.retry.attempts,
-            last: aws_calls::explain(error),
+            last: error.reason.clone(),
         })
     }
 }

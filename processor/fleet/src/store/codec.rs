@@ -11,6 +11,9 @@ use kinesis_model::{EpochMs, HashRange, Position, ShardId};
 use super::attributes as name;
 use crate::lease::{Checkpoint, Lease, WorkerId};
 
+/// The key of the row in which KCL 3.x notes how far it has come from 2.x; it has no `entityType`.
+const MIGRATION: &str = "Migration3.0";
+
 /// A row as the SDK gives it.
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -46,6 +49,9 @@ pub enum Row {
 /// It is neither; see [`CodecError`].
 pub fn read(item: &Item) -> Result<Row, CodecError> {
     let key = item.get(name::LEASE_KEY).and_then(|value| value.as_s().ok());
+    if key.is_some_and(|key| key == MIGRATION) {
+        return Ok(Row::Other);
+    }
     let names_stream = item.contains_key(name::STREAM_NAME);
     if let Some(key) = key.filter(|key| names_stream && key.contains(':')) {
         return Ok(Row::MultiStream { key: key.clone() });

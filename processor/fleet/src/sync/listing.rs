@@ -1,8 +1,10 @@
 //! ListShards and DescribeStreamSummary.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::types::Shard;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -27,13 +29,29 @@ pub trait StreamShape: fmt::Debug + Send + Sync {
 
 /// A stream of Kinesis.
 #[derive(Clone, Debug)]
-pub(crate) struct KinesisShape {
+pub struct KinesisStream {
     pub(crate) client: Client,
     pub(crate) stream: String,
+    /// For the shard list and the description; a shard's own calls are made once.
     pub(crate) retry: RetryPolicy,
 }
 
-impl StreamShape for KinesisShape {
+impl KinesisStream {
+    /// Returns `stream` through `client`, at most `request` for one request. The SDK's own retries
+    /// are off: they would count twice against a shard's budget.
+    #[must_use]
+    pub fn new(client: &Client, stream: &str, retry: RetryPolicy, request: Duration) -> Self {
+        let config = client
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(aws_calls::bounded(request))
+            .build();
+        Self { client: Client::from_conf(config), stream: stream.to_owned(), retry }
+    }
+}
+
+impl StreamShape for KinesisStream {
     fn info(&self) -> BoxFuture<'_, Result<StreamInfo, CallError>> {
         stream_info(&self.client, &self.stream, self.retry).boxed()
     }

@@ -60,6 +60,7 @@ fn a_seed_decides_every_call_and_rates_are_kept() {
         errors_percent: 3,
         resets_percent: 4,
         expired_iterators_percent: 20,
+        logic: 0,
     };
     let first = fates(&chaos, 20_000);
     assert_eq!(first, fates(&chaos, 20_000));

@@ -15,6 +15,7 @@ use super::stored::ItemEntry;
 use crate::clock::now;
 use crate::items::codec::Reader;
 use crate::items::json::{Difference, differences, from_json, in_this_layout};
+use crate::printable::{self, OneLine};
 
 /// Longest value that is printed, in characters: sketches are long.
 const MAX_SHOWN: usize = 80;
@@ -190,25 +191,23 @@ impl<'a> Judge<'a> {
                     })
                 })
                 .collect();
-            println!(
-                "{}",
-                json!({
-                    "table": table,
-                    "sessionId": &**session_id,
-                    "sortKeyMs": at_ms,
-                    "problem": problem,
-                    "attributes": attributes,
-                })
-            );
+            let line = json!({
+                "table": table,
+                "sessionId": &**session_id,
+                "sortKeyMs": at_ms,
+                "problem": problem,
+                "attributes": attributes,
+            });
+            println!("{}", printable::json(&line).unwrap_or_default());
             return;
         }
-        println!("{table} {session_id} {} {problem}", at(at_ms));
+        println!("{table} {} {} {problem}", OneLine(session_id), at(at_ms));
         for one in differing {
             println!(
                 "  {}: {}, expected {}",
                 one.attribute,
-                shown(one.found.as_ref()),
-                shown(one.expected.as_ref())
+                OneLine(shown(one.found.as_ref())),
+                OneLine(shown(one.expected.as_ref()))
             );
         }
     }

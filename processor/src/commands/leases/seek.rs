@@ -45,8 +45,9 @@ pub(super) async fn run(
             bail!("a sequence number belongs to one shard; name it instead of --all")
         };
         let moved = Lease { checkpoint: to, ..lease.clone() };
+        let calls = stream::calls(&clients.kinesis, &config.stream.name);
         // Kinesis refuses a number that is none of the shard's; a worker could never start on it.
-        stream::lag_ms(&clients.kinesis, &config.stream.name, &moved, now).await?;
+        stream::lag_ms(&calls, &config.stream.name, &moved, now).await?;
     }
     if !args.force {
         let refused: Vec<_> = leases.iter().filter_map(refusal).collect();

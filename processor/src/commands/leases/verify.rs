@@ -10,6 +10,7 @@ use super::Unread;
 use crate::cloud::Clients;
 use crate::commands::text_table::count;
 use crate::config::Config;
+use crate::printable::{self, OneLine};
 
 /// Looks at everything that a running fleet does not leave behind, and prints what it finds. The
 /// table is read twice, half a failover time apart, which holds at least one heartbeat.
@@ -42,10 +43,11 @@ pub(super) async fn run(
     findings.extend(admin::left_out(&left_out));
     if json {
         let findings = as_json(&findings);
-        println!("{}", serde_json::json!({ "leases": leases.len(), "findings": findings }));
+        let all = serde_json::json!({ "leases": leases.len(), "findings": findings });
+        println!("{}", printable::json(&all)?);
     } else {
         for finding in &findings {
-            println!("{finding}");
+            println!("{}", OneLine(finding));
         }
         println!("{}, {}", count(leases.len(), "lease"), count(findings.len(), "finding"));
     }

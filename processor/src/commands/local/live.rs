@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ivs_emulator::{Notice, Notices};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::clock::Instant;
 use crate::page::{Headlines, Page};
+use crate::printable::Printable;
 use crate::worker::Worker;
 
 /// How often the line is written on a terminal, and elsewhere.
@@ -56,10 +58,7 @@ impl<'a> Live<'a> {
     pub(super) async fn show_while<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let pace = PACES[usize::from(!self.is_terminal)];
-        let mut every = tokio::time::interval_at(
-            tokio::time::Instant::from_std(crate::clock::instant()) + pace,
-            pace,
-        );
+        let mut every = tokio::time::interval_at(crate::clock::instant() + pace, pace);
         let mut before = crate::clock::instant();
         loop {
             tokio::select! {
@@ -90,7 +89,7 @@ impl<'a> Live<'a> {
     /// Prints a line of its own, above the one that is written anew.
     fn say(&mut self, text: &str) {
         self.clear();
-        println!("{text}");
+        println!("{}", Printable(text));
     }
 
     fn clear(&mut self) {

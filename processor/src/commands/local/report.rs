@@ -12,6 +12,7 @@ use crate::cloud::{Clients, LOCAL_KEY};
 use crate::commands::rows;
 use crate::config::Config;
 use crate::ops::Ops;
+use crate::printable;
 use crate::producer::input::Sent;
 use crate::sink::stats::Snapshot;
 
@@ -71,6 +72,10 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()>
         "    accepted        {:>10}   of these {} late for CloudWatch",
         stats.accepted, stats.late
     );
+    if stats.negative_latency > 0 {
+        let clocks = "latencies below zero were left out: clocks of viewers are ahead";
+        println!("                    {:>10}   {clocks}", stats.negative_latency);
+    }
     println!("    duplicate       {:>10}", stats.duplicate);
     println!("    rejected        {:>10}", stats.rejected);
     for (reason, count) in &stats.rejected_by_reason {
@@ -135,7 +140,7 @@ pub(super) async fn check_ledger(
     let checked = stored.len();
     let mismatches = ledger.check(stored);
     for mismatch in mismatches.iter().take(MAX_PRINTED) {
-        println!("  differs: {}", serde_json::to_string(mismatch)?);
+        println!("  differs: {}", printable::json(mismatch)?);
     }
     anyhow::ensure!(mismatches.is_empty(), "{} rows differ from what was sent", mismatches.len());
     println!("  ledger            {checked:>10}   rows hold exactly what was sent");

@@ -19,6 +19,8 @@ use crate::config::Config;
 /// Waits for tables and stream: this often, this many times.
 const POLL: Duration = Duration::from_millis(20);
 const POLLS: u32 = 500;
+/// The largest record that Kinesis can be told to take.
+const MAX_RECORD_KIB: i32 = 10 << 10;
 
 /// Creates tables, stream, bus and rules; what exists already is left as it is.
 ///
@@ -157,6 +159,26 @@ async fn create_stream(
         tokio::time::sleep(POLL).await;
     }
     bail!("is not active after {POLLS} looks")
+}
+
+/// Has the stream take records as large as Kinesis allows, so that a file goes through here as it
+/// goes through `replay`. A stream takes 1 MiB by default.
+///
+/// # Errors
+/// When the stream is not there.
+pub(super) async fn take_large_records(
+    kinesis: &aws_sdk_kinesis::Client,
+    name: &str,
+) -> anyhow::Result<()> {
+    let described = kinesis.describe_stream_summary().stream_name(name).send().await;
+    let described = described.map_err(|error| anyhow::anyhow!("{}", explain(&error)))?;
+    let summary = described.stream_description_summary.context("it is not described")?;
+    let update = kinesis
+        .update_max_record_size()
+        .stream_arn(summary.stream_arn)
+        .max_record_size_in_kib(MAX_RECORD_KIB);
+    update.send().await.map_err(|error| anyhow::anyhow!("{}", explain(&error)))?;
+    Ok(())
 }
 
 async fn create_bus(eventbridge: &aws_sdk_eventbridge::Client, name: &str) -> anyhow::Result<()> {

@@ -24,8 +24,12 @@ impl World {
     }
 
     async fn ask(&self, request: Value) -> anyhow::Result<Value> {
-        let request = serde_json::from_value(request).unwrap();
-        let reply = self.handler.handle(request, "request-1").await?;
+        self.ask_text(&request.to_string()).await
+    }
+
+    async fn ask_text(&self, request: &str) -> anyhow::Result<Value> {
+        let request: Box<RawValue> = serde_json::from_str(request).unwrap();
+        let reply = self.handler.handle(&request, "request-1").await?;
         Ok(serde_json::to_value(reply).unwrap())
     }
 
@@ -159,25 +163,88 @@ async fn an_aggregate_is_put_as_its_user_records_each_with_its_own_keys() {
     world.endpoint.shutdown().await;
 }
 
+/// What a worker reads as several events is several here, with ids and keys that a second delivery
+/// has again; what it would refuse is left to it, whole.
 #[tokio::test]
-async fn log_events_of_a_subscription_are_put_and_nothing_else_is_taken_for_them() {
+async fn a_record_is_taken_apart_as_a_worker_would_do_it() {
     let world = World::new().await;
-    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
-    std::io::Write::write_all(
-        &mut encoder,
-        br#"{"messageType":"DATA_MESSAGE","logStream":"aws/IVSChatLogs/1.0/room_r",
-            "logEvents":[{"id":"1","timestamp":1774958400000,"message":"{}"}]}"#,
-    )
-    .unwrap();
-    let data = STANDARD.encode(encoder.finish().unwrap());
-    let reply = world.ask(json!({ "awslogs": { "data": data } })).await.unwrap();
+    let line =
+        |n: u32| format!(r#"{{"eventType":"metrics_update","sessionId":"s{n}","channelId":"c"}}"#);
+    let pretty = line(1).replace(',', ",\n  ");
+    let batch = [line(2), line(3)].concat();
+    let packed = gzipped(format!("{}\nnot json\n", line(4)).as_bytes());
+    let request = json!({ "Records": [
+        source(1, pretty.as_bytes()), source(2, batch.as_bytes()), source(3, &packed),
+    ] });
+    assert_eq!(world.ask(request).await.unwrap(), json!({ "batchItemFailures": [] }));
+    let stored = world.stored().await;
+    let begin = |id: &str, rest: &str| {
+        format!("{{\"eventId\":\"shardId-000000000000:{id}\",{}", &rest[1..])
+    };
+    let mut wanted = [
+        ("key-1", begin("1", &pretty)),
+        ("key-2", begin("2:0", &line(2))),
+        ("key-2", begin("2:1", &line(3))),
+        ("key-3", begin("3:0", &line(4))),
+        ("key-3", "not json".to_owned()),
+    ];
+    wanted.sort();
+    let mut stored: Vec<_> = stored.iter().map(|(key, data)| (&**key, data.clone())).collect();
+    stored.sort();
+    assert_eq!(stored, wanted);
+    world.endpoint.shutdown().await;
+}
+
+/// An event may hold what other parsers refuse, and the body of the QoS sample's players several.
+#[tokio::test]
+async fn an_event_is_read_by_the_framing_too() {
+    let world = World::new().await;
+    let cut = r#"{"eventType":"stream_start","sessionId":"s","channelId":"c","streamTitle":"\ud83d","x":1e400}"#;
+    assert_eq!(world.ask_text(cut).await.unwrap()["statusCode"], 200);
+    let posted = |n: u32| {
+        json!({ "Data": {
+        "metric_type": "PLAYBACK_SUMMARY", "user_id": "u", "session_id": format!("p{n}"),
+        "is_live": true, "channel_watched": "c", "playing_time_ms": 1_000, "buffering_time_ms": 0,
+    } })
+    };
+    let reply = world.ask(json!({ "Records": [posted(1), posted(2)] })).await.unwrap();
     assert_eq!(reply["statusCode"], 200, "{reply}");
     let stored = world.stored().await;
-    assert_eq!(stored.len(), 1);
-    assert!(stored[0].1.contains("room_r"), "{}", stored[0].1);
-    let error = world.ask(json!({ "awslogs": { "data": "bm8=" } })).await.unwrap_err();
+    assert_eq!(stored.len(), 3);
+    assert_eq!(stored[0].1, cut);
+    assert!(stored[2].1.contains("\"p2\""), "{}", stored[2].1);
+    world.endpoint.shutdown().await;
+}
+
+#[tokio::test]
+async fn log_events_of_a_subscription_are_put_with_their_room() {
+    let world = World::new().await;
+    let message = r#"{\"event_timestamp\":\"2026-03-31T12:00:00Z\",\"type\":\"MESSAGE\",\"payload\":{\"Id\":\"m1\"},\"version\":\"1.0\"}"#;
+    let batch = |kind: &str| {
+        let text = format!(
+            r#"{{"messageType":"{kind}","owner":"1","logGroup":"g","logStream":"aws/IVSChatLogs/1.0/room_r","logEvents":[{{"id":"1","timestamp":1774958400000,"message":"{message}"}},{{"id":"2","timestamp":1774958400000,"message":"junk"}}]}}"#
+        );
+        json!({ "awslogs": { "data": STANDARD.encode(gzipped(text.as_bytes())) } })
+    };
+    assert_eq!(world.ask(batch("DATA_MESSAGE")).await.unwrap()["statusCode"], 200);
+    let stored = world.stored().await;
+    assert_eq!(stored.len(), 2, "the other is kept by the worker, who refuses it: {stored:?}");
+    assert_eq!(stored[0].0, "m1", "its key is its own");
+    assert!(stored[0].1.contains(r#""room_id":"r""#), "{}", stored[0].1);
+    assert_eq!(stored[1].1, "junk");
+    // Nothing is lost that is no batch: a worker says so and keeps it.
+    let none = json!({ "awslogs": { "data": "bm8=" } });
+    assert_eq!(world.ask(none).await.unwrap()["statusCode"], 200);
+    assert_eq!(world.stored().await.len(), 3);
+    let error = world.ask(json!({ "awslogs": { "data": "&" } })).await.unwrap_err();
     assert!(error.to_string().contains("awslogs"), "{error}");
     world.endpoint.shutdown().await;
+}
+
+fn gzipped(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, text).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[tokio::test]

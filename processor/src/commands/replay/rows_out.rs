@@ -11,6 +11,7 @@ use ivs_core::columns::{COLUMNS, Cell, cells};
 use ivs_core::csv;
 use serde_json::{Map, Value};
 
+use crate::printable;
 use crate::replay::entry::MetricPart;
 
 /// The format of a file, by its name.
@@ -101,7 +102,7 @@ fn write_ndjson(
     rows: impl Iterator<Item = io::Result<MetricPart>>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    rows.into_iter().try_for_each(|row| writeln!(out, "{}", object(&row?)))
+    rows.into_iter().try_for_each(|row| writeln!(out, "{}", printable::json(&object(&row?))?))
 }
 
 /// Returns a row as an object: ids are texts, everything else is a number or null.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ivs_core::decode::frame::room_of;
-use ivs_core::decode::{Context, DecodeLimits, Decoder, Rejection};
+use ivs_core::decode::{Context, DecodeLimits, Decoder, Event, Rejection};
 use ivs_schemas::contract::{Contract, contract_of};
 use jsonschema::Validator;
 use kinesis_model::EpochMs;
@@ -72,10 +72,19 @@ impl Checker {
         decoder.read(&data, &context, |piece, decoded| {
             each(match decoded {
                 Err(rejection) => Verdict::Rejected(rejection.clone()),
-                Ok(_) => accepted(schemas, piece, context.room.is_some())?,
+                Ok(event) => accepted(schemas, piece, room_beside(event))?,
             });
             Ok(())
         })
+    }
+}
+
+/// Returns the room of a chat log's record: it may stand in the name of the log alone, where its schema
+/// does not look.
+fn room_beside<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    match event {
+        Event::Chat(message) => Some(&message.room_id),
+        _ => None,
     }
 }
 
@@ -83,11 +92,11 @@ impl Checker {
 fn accepted(
     schemas: &mut HashMap<&'static str, Schema>,
     piece: &[u8],
-    is_room_known: bool,
+    room: Option<&str>,
 ) -> anyhow::Result<Verdict> {
     // What the worker accepts is sound where this parser gives up: numbers beyond its range, texts
     // with half of a pair of surrogates.
-    let Ok(record) = serde_json::from_slice::<Value>(piece) else {
+    let Ok(mut record) = serde_json::from_slice::<Value>(piece) else {
         return Ok(Verdict::Sound(Vec::new()));
     };
     let Some(contract) = contract_of(&record) else {
@@ -97,15 +106,16 @@ fn accepted(
         std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
         std::collections::hash_map::Entry::Vacant(new) => new.insert(compile(contract)?),
     };
-    // The room of a chat log may stand in its name; the schema wants it in the record.
-    let is_roomless = contract.name == "chat-log" && is_room_known;
+    if let Some(room) = room.filter(|_| !schema.validator.is_valid(&record)) {
+        record["room_id"] = room.into();
+    }
     Ok(match schema.validator.validate(&record) {
-        Err(error) if !is_roomless => Verdict::Strays {
+        Err(error) => Verdict::Strays {
             schema: contract.name,
             at: error.instance_path().to_string(),
             why: error.to_string(),
         },
-        _ => Verdict::Sound(warnings(&record, Some((contract.name, &schema.members)))),
+        Ok(()) => Verdict::Sound(warnings(&record, Some((contract.name, &schema.members)))),
     })
 }
 

@@ -13,8 +13,8 @@ use md5::{Digest, Md5};
 use tokio::runtime::Handle;
 
 use crate::archive::object::Object;
-use crate::archive::printable;
 use crate::clock::now;
+use crate::printable::OneLine;
 
 /// The progress of earlier runs over the same files.
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ fn identity(objects: &[Object], handle: &Handle) -> anyhow::Result<String> {
                 stored.consume(read);
             }
         };
-        read().with_context(|| format!("cannot read {}", printable(&object.name)))?;
+        read().with_context(|| format!("cannot read {}", OneLine(&object.name)))?;
         digest.update(b"/end of file/");
     }
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

@@ -8,8 +8,9 @@ use aws_sdk_cloudwatch::config::interceptors::{
 use aws_sdk_cloudwatch::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_cloudwatch::error::BoxError;
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataInput;
-use aws_sdk_cloudwatch::types::Statistic;
-use ivs_core::emit::{MAX_VALUES, Series};
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Statistic};
+use ivs_core::emit::{DatumValue, MAX_VALUES, Series};
 use ivs_emulator::Endpoint;
 use ivs_schemas::catalogue::metrics::{CURRENT_VIEWERS, LIVE_LATENCY, STREAMS_STARTED};
 
@@ -72,7 +73,7 @@ async fn world(settings: config::CloudWatch) -> World {
     let counted = client.config().to_builder().interceptor(calls.clone()).build();
     let counted = aws_sdk_cloudwatch::Client::from_conf(counted);
     let stats = Arc::new(Stats::default());
-    let sink = MetricSink::new(Route::PutMetricData(counted), &settings, Arc::clone(&stats));
+    let sink = MetricSink::new(counted, &settings, Arc::clone(&stats));
     World { _endpoint: endpoint, client, sink, stats, calls }
 }
 

@@ -90,12 +90,9 @@ fn an_answer_decides_whether_data_is_to_blame() {
             error_message: "too old".to_owned(),
         }),
     };
-    let rejected = Partial { points: 2, reason: "too old".to_owned() };
-    assert_eq!(
-        judge(StatusCode::OK, None, &partial.encode_to_vec()),
-        Answer::Taken(Some(rejected))
-    );
-    assert_eq!(judge(StatusCode::OK, None, b"{}"), Answer::Taken(None));
+    let rejected = NotTaken::Partly { points: 2, reason: "too old".to_owned() };
+    assert_eq!(judge(StatusCode::OK, None, &partial.encode_to_vec()), Err(rejected));
+    assert_eq!(judge(StatusCode::OK, None, b"{}"), Ok(()));
     for (status, code, is_refused) in [
         (400, None, true),
         (413, None, true),
@@ -108,7 +105,7 @@ fn an_answer_decides_whether_data_is_to_blame() {
         (503, None, false),
     ] {
         let answer = judge(StatusCode::from_u16(status).unwrap(), code, b"why");
-        assert_eq!(matches!(answer, Answer::Refused(_)), is_refused, "{status} {code:?}");
+        assert_eq!(matches!(answer, Err(NotTaken::Refused(_))), is_refused, "{status} {code:?}");
     }
 }
 

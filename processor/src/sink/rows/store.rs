@@ -22,7 +22,11 @@ use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;
 
 /// Where rows are kept.
-pub(super) trait RowStore: Debug + Send + Sync {
+///
+/// An implementor must make a put one linearizable step: condition and write together. An error says
+/// that the outcome is unknown or nothing was stored, and never that something was. It repeats what
+/// may help by itself; then a refusal may show the item that its own earlier try has stored.
+pub trait RowStore: Debug + Send + Sync {
     /// Puts an item if the condition holds.
     ///
     /// # Errors
@@ -58,7 +62,7 @@ pub(super) trait RowStore: Debug + Send + Sync {
 
 /// When a put may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub enum Condition {
     /// The row is at the version that was seen; `None`: there is no row.
     Version(Option<u64>),
     /// There is no such fact, or one that has to give way to one with this fingerprint.
@@ -92,7 +96,8 @@ impl Condition {
 
 /// The table's answer to a conditional put.
 #[derive(Debug)]
-pub(super) enum PutOutcome {
+pub enum PutOutcome {
+    /// The item is there.
     Stored,
     /// The condition failed; here is what is stored.
     Refused(Option<Item>),

@@ -10,7 +10,6 @@ use ivs_core::window::WindowFold;
 use ivs_schemas::items::metrics as names;
 use kinesis_model::{EpochMs, Position, ShardId};
 
-use super::store::{Condition, PutOutcome};
 use super::*;
 use crate::items::codec::Reader;
 

@@ -1,6 +1,7 @@
 //! Drives the row writer of [`ivs_core::writer`]: puts and waits on tasks of their own, so that a
 //! shard that is given up takes nothing from the others whose partials are in the same put.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,12 +82,33 @@ impl<M: Merged> Clone for Writer<M> {
 #[derive(Debug)]
 struct Inner<M: Merged> {
     machine: Mutex<Machine<M>>,
+    puts: Mutex<Puts<M>>,
     shared: Shared,
+}
+
+/// A put that the machine has asked for.
+#[derive(Debug)]
+struct Put<M: Merged> {
+    key: M::Key,
+    row: Arc<Row<Kept<M::Agg>>>,
+    seen: Option<u64>,
+    parts: usize,
+}
+
+/// Puts that wait for a task. An epoch may ask for tens of thousands at once: each is made into an item
+/// when its turn has come, or they would take a gigabyte (E8).
+#[derive(Debug)]
+struct Puts<M: Merged> {
+    waiting: VecDeque<Put<M>>,
+    /// Tasks that work them off.
+    tasks: usize,
 }
 
 impl<M: Merged> Writer<M> {
     pub(super) fn new(shared: Shared, max_image_bytes: usize) -> Self {
-        Self(Arc::new(Inner { machine: Mutex::new(RowWriter::new(max_image_bytes)), shared }))
+        let machine = Mutex::new(RowWriter::new(max_image_bytes));
+        let puts = Mutex::new(Puts { waiting: VecDeque::new(), tasks: 0 });
+        Self(Arc::new(Inner { machine, puts, shared }))
     }
 
     /// Takes an epoch's partials, which wait for the next flush. The answers are in their order.
@@ -123,10 +145,7 @@ impl<M: Merged> Writer<M> {
 
     fn execute(&self, effect: Asked<M>) {
         match effect {
-            Effect::Put { key, row, seen, parts } => {
-                let writer = self.clone();
-                tokio::spawn(async move { writer.put(key, row, seen, parts).await });
-            }
+            Effect::Put { key, row, seen, parts } => self.enqueue(Put { key, row, seen, parts }),
             Effect::Read { key } => {
                 let writer = self.clone();
                 tokio::spawn(async move { writer.read(&key).await });
@@ -155,6 +174,31 @@ impl<M: Merged> Writer<M> {
         }
     }
 
+    /// Puts at once if there are tasks to spare, else as soon as one is.
+    fn enqueue(&self, put: Put<M>) {
+        let mut puts = self.0.puts.lock().unwrap_or_else(PoisonError::into_inner);
+        puts.waiting.push_back(put);
+        if puts.tasks < self.0.shared.tables.write_concurrency {
+            puts.tasks += 1;
+            let writer = self.clone();
+            tokio::spawn(async move {
+                while let Some(put) = writer.next_put() {
+                    writer.put(put).await;
+                }
+            });
+        }
+    }
+
+    /// Returns the next put; without one the task that asks is over.
+    fn next_put(&self) -> Option<Put<M>> {
+        let mut puts = self.0.puts.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = puts.waiting.pop_front();
+        if next.is_none() {
+            puts.tasks -= 1;
+        }
+        next
+    }
+
     fn answer(&self, part: Share<M>, landed: Landed<M::Agg>) {
         self.0.shared.stats.partials_waiting.fetch_sub(1, Relaxed);
         // Nobody listens if the shard was given up: its next owner will find the row as it is.
@@ -180,7 +224,7 @@ impl<M: Merged> Writer<M> {
         });
     }
 
-    async fn put(&self, key: M::Key, row: Arc<Row<Kept<M::Agg>>>, seen: Option<u64>, parts: usize) {
+    async fn put(&self, Put { key, row, seen, parts }: Put<M>) {
         let attempt = AssertUnwindSafe(self.attempt(&key, &row, seen)).catch_unwind().await;
         let error = match attempt {
             Ok(Ok(Outcome::Stored(bytes))) => {

@@ -1,17 +1,16 @@
 //! Carries the core's effects out.
 
-use std::time::Instant;
-
 use ivs_core::emit::{Datum, EpochFigures, epoch_datums};
 use ivs_core::epoch::{
     Commit, Effect, ElapsedMs, Emission, Emit, Ending, Input, Prepare, Resume, Store,
 };
 use kinesis_fleet::source::SourceError;
 use kinesis_fleet::{ChildShard, LeaseOutcome, ShardLease};
-use kinesis_model::ShardId;
 use tokio::sync::Mutex;
 
+use super::trace::Trace;
 use super::{Ended, TaskError};
+use crate::clock::Instant;
 use crate::sink::rows::{Closing, EpochWrite};
 use crate::sink::{SetAside, Sinks};
 use crate::worker::shard_status::{ShardStatus, Stage};
@@ -79,6 +78,11 @@ impl<'a> Executor<'a> {
         self.memory.lock().await.committed.clone()
     }
 
+    /// Returns the log of what is done.
+    pub(super) fn trace(&self) -> Trace<'a> {
+        Trace(self.lease)
+    }
+
     /// Notes a stream that does not answer for a while; the reader goes on by itself.
     pub(super) fn passing(&self, error: SourceError) -> Result<(), TaskError> {
         match error {
@@ -105,6 +109,7 @@ impl<'a> Executor<'a> {
                 memory.flight.rows_written = epoch.written();
                 memory.flight.row_conflicts = epoch.conflicts();
                 memory.flight.set_aside = epoch.take_set_aside();
+                self.trace().written(step.to, epoch.written());
                 Ok(Answer::Input(step.done(stored)))
             }
             Effect::Store(step) => self.store(step).await,
@@ -125,6 +130,7 @@ impl<'a> Executor<'a> {
         if self.lease.prepare_with(step.to, rules).await? == LeaseOutcome::Lost {
             return Ok(Answer::Lost);
         }
+        self.trace().prepared(step.to);
         self.memory.lock().await.flight = Flight { closing, ..Flight::default() };
         Ok(Answer::Input(step.done()))
     }
@@ -134,18 +140,18 @@ impl<'a> Executor<'a> {
         let set_aside = std::mem::take(&mut self.memory.lock().await.flight.set_aside);
         self.sinks.objects.store_set_aside(shard, &step.objects, &set_aside).await?;
         self.sinks.objects.store(shard, &step.objects).await?;
+        self.trace().stored(&step.objects);
         Ok(Answer::Input(step.done()))
     }
 
     async fn emit(&self, step: Emit) -> Result<Answer, TaskError> {
         let figures = self.figures(&step.emission, &self.memory.lock().await.flight);
         self.sinks.emit(self.lease.shard(), &step.emission, figures).await?;
-        log_counts(self.lease.shard(), &step.emission);
+        self.trace().emitted(&step.emission);
         Ok(Answer::Input(step.done()))
     }
 
     async fn commit(&self, step: Commit) -> Result<Answer, TaskError> {
-        let shard = self.lease.shard();
         let arrival = step.arrival.unwrap_or_default();
         if self.lease.commit(step.to, arrival).await? == LeaseOutcome::Lost {
             return Ok(Answer::Lost);
@@ -158,7 +164,7 @@ impl<'a> Executor<'a> {
         };
         self.sinks.stats.commit(&step.counts, memory.flight.prepared.elapsed());
         self.status.committed(&step);
-        tracing::debug!(%shard, to = %step.to, "committed");
+        self.trace().committed(&step);
         Ok(Answer::Input(step.done()))
     }
 
@@ -172,6 +178,7 @@ impl<'a> Executor<'a> {
             duration_ms: u64::try_from(flight.prepared.elapsed().as_millis()).unwrap_or(u64::MAX),
             recovered: self.lease.resume_point().pending == Some(emission.to),
             time: emission.arrival,
+            now: crate::clock::now(),
         })
     }
 
@@ -185,7 +192,9 @@ impl<'a> Executor<'a> {
             return Ok(Ended::HandedOver);
         }
         tracing::info!(shard = %self.lease.shard(), children = children.len(), "shard end");
-        Ok(match self.lease.finish(children).await? {
+        let outcome = self.lease.finish(children).await?;
+        self.trace().finished(children, outcome);
+        Ok(match outcome {
             LeaseOutcome::Done => Ended::ShardEnd,
             LeaseOutcome::Lost => Ended::LeaseLost,
         })
@@ -201,19 +210,4 @@ fn stage_of(effect: &Effect) -> Stage {
         Effect::Emit(_) => Stage::Emitting,
         Effect::Commit(_) | Effect::Finish(_) => Stage::Committing,
     }
-}
-
-/// Before the commit: every committed epoch has this line, whatever crashes. One that is written
-/// again has the same figures again.
-fn log_counts(shard: &ShardId, emission: &Emission) {
-    let counts = &emission.counts;
-    tracing::debug!(
-        %shard,
-        to = %emission.to,
-        read = counts.read,
-        accepted = counts.accepted,
-        duplicate = counts.duplicate,
-        rejected = counts.rejected_total(),
-        "emitted"
-    );
 }

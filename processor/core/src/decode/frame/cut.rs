@@ -56,13 +56,14 @@ fn printed_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
     }
 }
 
-/// Returns whether there is nothing but what JSON takes for white space, so that a file has no
-/// record here.
+/// Returns whether there is nothing but what JSON takes for white space, behind a byte order mark
+/// perhaps, so that a file has no record here.
 #[inline]
 #[must_use]
 pub fn is_blank(text: &[u8]) -> bool {
     match text.first() {
         None => true,
+        Some(&0xef) => text.strip_prefix(MARK).is_some_and(|text| space(text) == text.len()),
         Some(first) => *first <= b' ' && space(text) == text.len(),
     }
 }

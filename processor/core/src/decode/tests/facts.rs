@@ -222,6 +222,15 @@ fn failures_of_stages_have_types_of_their_own() {
 }
 
 #[test]
+fn of_a_type_that_is_not_known_nothing_is_known_to_be_wrong() {
+    let line = envelope("IVS Something New", CHANNEL, r#""event_name":true,"stream_id":5"#);
+    let fact = fact(&line);
+    assert_eq!(fact.scope, FactScope::Channel { channel_id: "Qw3r".into() });
+    let detail_type = "IVS Something New".to_owned();
+    assert_eq!(fact.kind, FactKind::Unknown { detail_type, name: None });
+}
+
+#[test]
 fn what_is_new_is_kept_as_unknown() {
     for (detail_type, resources, detail, name, scope) in [
         (

@@ -25,11 +25,16 @@ struct Kind {
     members: Vec<String>,
 }
 
-static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+/// The kinds that are one flat object.
+static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| kinds(false));
+/// IVS's own, in the envelope of EventBridge. What one must hold depends on its detail, which its schema
+/// does not tell.
+static ENVELOPES: LazyLock<Vec<Kind>> = LazyLock::new(|| kinds(true));
+
+fn kinds(in_envelope: bool) -> Vec<Kind> {
     let input = CONTRACTS.iter().filter(|contract| contract.direction == Direction::Input);
-    // What an envelope must hold depends on its detail, which its schema does not tell.
-    input.filter(|contract| !contract.name.starts_with("ivs-")).map(kind).collect()
-});
+    input.filter(|one| one.name.starts_with("ivs-") == in_envelope).map(kind).collect()
+}
 
 fn kind(contract: &'static Contract) -> Kind {
     let schema = contract.schema();
@@ -37,7 +42,7 @@ fn kind(contract: &'static Contract) -> Kind {
     let folder = std::path::Path::new(folder).join(contract.name);
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let sample = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+    let sample: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
     let members = schema["properties"].as_object().unwrap().keys().cloned().collect();
     Kind { contract, validator: jsonschema::validator_for(&schema).unwrap(), sample, members }
 }
@@ -91,12 +96,34 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// Returns a sample of each kind.
+pub(super) fn samples() -> Vec<Value> {
+    KINDS.iter().chain(ENVELOPES.iter()).map(|kind| kind.sample.clone()).collect()
+}
+
+/// Samples of all kinds with one member changed: some are accepted, some are not.
+pub(super) fn records() -> impl Strategy<Value = Value> {
+    (select(samples()), any::<Index>(), prop::option::of(value())).prop_map(
+        |(mut record, member, value)| {
+            let object = record.as_object_mut().unwrap();
+            let names: Vec<String> = object.keys().cloned().collect();
+            let name = member.get(&names);
+            match value {
+                Some(value) => object.insert(name.clone(), value),
+                None => object.remove(name),
+            };
+            record
+        },
+    )
+}
+
 #[test]
 fn the_samples_are_accepted() {
-    for Kind { contract, sample, members, .. } in KINDS.iter() {
+    for Kind { contract, sample, members, .. } in KINDS.iter().chain(ENVELOPES.iter()) {
         assert!(is_accepted(sample), "{}", contract.name);
         assert!(members.len() > 3, "{}", contract.name);
     }
+    assert!(ENVELOPES.len() > 5);
 }
 
 proptest! {

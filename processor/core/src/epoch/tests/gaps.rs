@@ -108,7 +108,12 @@ fn a_shard_that_is_gone_ends_with_a_gap_that_is_committed_first() {
     assert_eq!(prepared[4..], ["commit 3 gaps 1", "finish ShardEnd"]);
     let mut reading = shard(Resume::default());
     step(&mut reading, Input::Records(vec![record(7, 0, "a")]));
-    assert_eq!(gone(reading)[4..], ["commit 7 gaps 1", "finish ShardEnd"]);
+    let reading = gone(reading);
+    assert_eq!(reading[4..], ["commit 7 gaps 1", "finish ShardEnd"]);
+    // No later segment could show the hole, so the archive is told of it.
+    let stores = [&never_read, &idle, &prepared, &reading].map(|asked| asked[2].as_str());
+    let lost = "store 0 and 0, the end is lost";
+    assert_eq!(stores, [lost, lost, lost, "store 0 and 1, the end is lost"]);
 }
 
 #[test]
@@ -163,6 +168,24 @@ fn the_rejected_lines_of_a_record_are_kept_once_and_counted() {
     let Effect::Emit(emit) = effects.remove(0) else { panic!("emitted fourth") };
     let counts = &emit.emission.counts;
     assert_eq!((counts.read, counts.accepted, counts.rejected_total()), (1_004, 1, 1_003));
+}
+
+#[test]
+fn a_latency_below_zero_is_left_out_and_counted() {
+    let mut shard = shard(Resume::default());
+    let mut ahead = record(1, 0, "a");
+    let text = String::from_utf8(ahead.data.to_vec()).unwrap();
+    ahead.data = text.replace('}', ",\"latencyMs\":-5}").into();
+    step(&mut shard, Input::Records(vec![ahead, record(2, 0, "b")]));
+    let mut effects = step(&mut shard, Input::HandOver);
+    for _ in 0..3 {
+        let done = answer(effects.remove(0)).1.unwrap();
+        effects = step(&mut shard, done);
+    }
+    let Effect::Emit(emit) = effects.remove(0) else { panic!("emitted fourth") };
+    let counts = &emit.emission.counts;
+    assert_eq!((counts.accepted, counts.negative_latency), (2, 1));
+    assert!(emit.emission.partials.metrics.iter().all(|(_, row)| row.latency.is_empty()));
 }
 
 #[test]
