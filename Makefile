@@ -14,7 +14,7 @@ export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 # One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
 FEATURES := --features ivs-tests/simulated-time
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-memory mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,8 +91,12 @@ $(PEERS)/ready: benches/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
+# Both count and weigh, they do not time: the profile of the tests will do, and is built already.
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
-	$(CARGO) test --locked --release -p ivs-tests --test hot
+	$(CARGO) test --locked --workspace $(FEATURES) --test hot
+
+bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
+	$(CARGO) test --locked --workspace $(FEATURES) --test memory
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node

@@ -137,7 +137,7 @@ fn seeds(share: u64) -> std::ops::Range<u64> {
     start..start + count.div_ceil(share)
 }
 
-const RARE: [&str; 26] = [
+const RARE: [&str; 27] = [
     "a batch was folded in two",
     "a child shard was finished",
     "a commit was refused",
@@ -152,6 +152,7 @@ const RARE: [&str; 26] = [
     "a put was stored, its reply lost, the shard given up",
     "a put was throttled",
     "a row that others kept writing was waited for",
+    "a row that others write was read first",
     "a shard was given back with its epoch open",
     "a shard was given back with its epoch prepared",
     "a shard was handed over",

@@ -9,6 +9,9 @@ use crate::session::{SessionFold, SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
 use kinesis_model::EpochMs;
 
+/// About what a session's facts and its summary take in memory.
+const SESSION_BYTES: usize = 2_000;
+
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 
@@ -172,10 +175,10 @@ impl Fold {
         self.windows.len() + self.sessions.len()
     }
 
-    /// Returns about how much memory the windows take.
+    /// Returns about how much memory windows and sessions take.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.windows.memory_bytes()
+        self.windows.memory_bytes() + self.sessions.len() * SESSION_BYTES
     }
 
     /// Takes out the partial rows and the counts, and starts anew.

@@ -91,7 +91,8 @@ impl EventSink {
                 left.waiting = entries;
             }
             // Which of them is to blame is found out one by one.
-            Err(NotTaken::Refused(reason)) => match entries.len() {
+            Err(NotTaken::Refused(reason) | NotTaken::Partly { reason, .. }) => match entries.len()
+            {
                 1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
                 _ => left.add(Box::pin(self.send_singly(entries, patience)).await),
             },

@@ -196,7 +196,7 @@ impl<'a> ShardTask<'a> {
     }
 
     async fn drive(mut self) -> Result<Stop, TaskError> {
-        self.shard.step(Input::Tick(elapsed()), &mut self.effects);
+        self.shard.step(Input::Tick(self.executor.time()), &mut self.effects);
         loop {
             if let Some(stop) = self.begin_next().await? {
                 return Ok(stop);
@@ -279,7 +279,7 @@ impl<'a> ShardTask<'a> {
                 self.reading.stop();
                 Event::Input(Input::HandOver)
             }
-            _ = self.tick.tick() => Event::Input(Input::Tick(elapsed())),
+            _ = self.tick.tick() => Event::Input(Input::Tick(self.executor.time())),
             // Between two slices the thread is somebody else's, a heartbeat's for example.
             () = tokio::task::yield_now(), if self.shard.has_backlog() => {
                 Event::Input(Input::Turn)

@@ -49,6 +49,15 @@ impl RowStore for Net {
         self.row_call("PutItem", move |shell| shell.put(&table, item, condition)).boxed()
     }
 
+    fn get<'a>(
+        &'a self,
+        table: &'a str,
+        key: Item,
+    ) -> BoxFuture<'a, Result<Option<Item>, SinkError>> {
+        let key = key_of(table, &key);
+        self.row_call("GetItem", move |shell| shell.rows.get(&key).cloned()).boxed()
+    }
+
     fn minutes<'a>(
         &'a self,
         table: &'a str,

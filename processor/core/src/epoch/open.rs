@@ -11,8 +11,6 @@ use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
 
-/// About what a row's fold takes in memory, sketches of a few dozen players included.
-const ROW_BYTES: u64 = 3_000;
 /// The memory of a rejected record beside its bytes.
 const REJECTED_BYTES: u64 = 300;
 /// The memory of a kept record beside its payload.
@@ -55,7 +53,7 @@ impl OpenEpoch {
 
     /// Returns about what it takes in memory.
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.kept_bytes + self.rows() as u64 * ROW_BYTES
+        self.kept_bytes + self.fold.memory_bytes() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {

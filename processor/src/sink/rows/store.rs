@@ -39,6 +39,16 @@ pub trait RowStore: Debug + Send + Sync {
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>>;
 
+    /// Returns the stored item of a key, as of now.
+    ///
+    /// # Errors
+    /// When the table does not answer in all tries.
+    fn get<'a>(
+        &'a self,
+        table: &'a str,
+        key: Item,
+    ) -> BoxFuture<'a, Result<Option<Item>, SinkError>>;
+
     /// Returns the stored rows of some minutes of a session.
     ///
     /// # Errors
@@ -169,6 +179,20 @@ impl DynamoRows {
         }
     }
 
+    async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, SinkError> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let request =
+            self.dynamodb.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
+        let answer = persist(&self.stats, || request.clone().send()).await;
+        let answer = answer.map_err(|error| SinkError::Aws {
+            operation: "GetItem",
+            target: table.to_owned(),
+            reason: explain(&error),
+        })?;
+        self.stats.row_reads.fetch_add(1, Relaxed);
+        Ok(answer.item)
+    }
+
     async fn minutes(
         &self,
         table: &str,
@@ -207,6 +231,14 @@ impl RowStore for DynamoRows {
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
         self.put(table, item, condition).boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a str,
+        key: Item,
+    ) -> BoxFuture<'a, Result<Option<Item>, SinkError>> {
+        self.get(table, key).boxed()
     }
 
     fn minutes<'a>(
