@@ -11,8 +11,6 @@ PROFILE ?= release
 PEERS := target/peers
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
-# One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
-FEATURES := --features ivs-tests/simulated-time
 
 .PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-memory mutants independent web cdk deploy-test synth setup onprem
 
@@ -27,13 +25,13 @@ run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 	$(CARGO) run --locked -p ivs-processor -- local $(ARGS)
 
 test: setup ## every test of the workspace, the simulators' 24,000 seeds included
-	SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES)
+	SIM_START=$(START) $(CARGO) test --locked --workspace
 
 PLAYERS = target/players
 page: setup ## pages in headless Chromium, which must be there (Debian: apt install chromium); needs Node
 	@test -d $(PLAYERS)/node_modules/hls.js || \
 	  npm install --no-audit --no-fund --silent --prefix $(PLAYERS) hls.js@1.7.4
-	$(CARGO) test --locked --workspace $(FEATURES) --test page
+	$(CARGO) test --locked --workspace --test page
 
 check: fmt-check lint doc spelling test independent page web cdk deploy-test onprem ## what CI runs
 
@@ -41,7 +39,7 @@ fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
 
 lint: ## clippy, warnings are errors
-	$(CARGO) clippy --locked --workspace $(FEATURES) --all-targets --test page --test independent -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
 
 doc: setup ## the documentation of every crate, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
@@ -56,7 +54,7 @@ deny: ## licenses, advisories, bans; installs cargo-deny when it is missing
 	$(CARGO) deny --locked check bans licenses sources
 
 sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
-	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES) --test sim -- every_seed --nocapture
+	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace --test sim -- every_seed --nocapture
 
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
@@ -93,10 +91,10 @@ $(PEERS)/ready: benches/peers/requirements.txt
 
 # Both count and weigh, they do not time: the profile of the tests will do, and is built already.
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
-	$(CARGO) test --locked --workspace $(FEATURES) --test hot
+	$(CARGO) test --locked --workspace --test hot
 
 bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
-	$(CARGO) test --locked --workspace $(FEATURES) --test memory
+	$(CARGO) test --locked --workspace --test memory
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
@@ -104,7 +102,7 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
-	$(CARGO) test --locked --workspace $(FEATURES) --test independent
+	$(CARGO) test --locked --workspace --test independent
 
 web: ## the reporter for web pages; needs Node 20 or newer
 	cd clients/web && npm test --silent

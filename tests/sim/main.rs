@@ -20,7 +20,6 @@ mod fleet;
 mod log;
 mod memory;
 mod oracle;
-#[cfg(feature = "simulated-time")]
 mod shell;
 mod worker;
 mod world;
@@ -177,13 +176,11 @@ fn every_seed_of_a_fleet_keeps_every_invariant_and_the_rare_branches_are_reached
     simulate(&seeds(10), fleet::run, &fleet::RARE);
 }
 
-#[cfg(feature = "simulated-time")]
 #[test]
 fn every_seed_of_the_shell_keeps_every_invariant_and_the_rare_branches_are_reached() {
     simulate(&seeds(10), |seed, _| shell::run(seed), &shell::RARE);
 }
 
-#[cfg(feature = "simulated-time")]
 #[test]
 fn two_runs_of_the_shell_with_one_seed_are_identical() {
     for seed in 1..=20 {

@@ -135,9 +135,9 @@ fn judge(status: StatusCode, code: Option<&str>, body: &[u8]) -> Result<(), NotT
     let text: String = text.chars().take(500).collect();
     let reason = format!("{status} {}: {text}", code.unwrap_or_default());
     let blames_data = match (status, code) {
-        (StatusCode::PAYLOAD_TOO_LARGE, _) => true,
+        (StatusCode::PAYLOAD_TOO_LARGE, _)
+        | (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, None) => true,
         (_, Some(code)) => aws_calls::code_blames_data(code),
-        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, None) => true,
         _ => false,
     };
     Err(if blames_data { NotTaken::Refused(reason) } else { NotTaken::Away(reason) })
