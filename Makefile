@@ -104,8 +104,9 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
 	$(CARGO) test --locked --workspace --test independent
 
-web: ## the reporter for web pages; needs Node 20 or newer
+web: ## the reporter for web pages, and what players report by themselves; needs Node 20 or newer
 	cd clients/web && npm test --silent
+	cd tests/cmcd && npm ci --no-audit --no-fund --silent && npm test --silent
 
 cdk: ## types, lints, tests and rules of the CDK app
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm run lint && npm test

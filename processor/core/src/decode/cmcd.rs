@@ -178,21 +178,25 @@ fn bitrate(report: &Report<'_>) -> Result<Option<Fixed>, Rejection> {
     Ok(None)
 }
 
-/// Returns the stalls that began with this report, and the time of those that ended since the last
-/// one. A stall is a change of the state to rebuffering, as the standard has it; version 1 tells no
-/// more than that there was one.
+/// Returns the stalls that began with this report, and the time of the one that ended with it. A stall
+/// is a change of the state to rebuffering, as the standard has it; version 1 tells no more than that
+/// there was one. `bsd` is read where the picture comes back only: the Common Media Library repeats it
+/// in every later report.
 fn stalls(report: &Report<'_>) -> Result<(Option<Fixed>, Option<Fixed>), Rejection> {
     let begins = if report.is_version_2() {
         is_change(report) && report.item("sta").is_text("r")
     } else {
         report.item("bs") == Value::Bool(true)
     };
+    let ended: &[_] = match is_change(report) && report.item("sta").is_text("p") {
+        true => report.list("bsd"),
+        false => &[],
+    };
     let mut sum = 0_i64;
-    for (duration, _) in report.list("bsd") {
+    for (duration, _) in ended {
         sum = sum.saturating_add(metric("bsd", *duration)?.unwrap_or(Fixed::ZERO).micros());
     }
-    let has_ended = !report.list("bsd").is_empty();
-    let sum = has_ended.then(|| Value::Number(Some(Fixed::from_micros(sum))));
+    let sum = (!ended.is_empty()).then(|| Value::Number(Some(Fixed::from_micros(sum))));
     Ok((begins.then(|| count(1)), metric("bsd", sum.unwrap_or_default())?))
 }
 

@@ -64,6 +64,7 @@ fn a_start_a_stall_an_error_and_an_end_are_told() {
     let over = sample(&report("e=ps,sta=p,bsd=(640 20;v)"));
     assert_eq!((over.buffering_ms, over.rebuffer_count), (whole(660), None));
     assert_eq!(sample(&report("e=t,sta=r,bs")).rebuffer_count, None);
+    assert_eq!(sample(&report("e=t,sta=p,bsd=(640)")).buffering_ms, None, "it is told again");
     let error = sample(&report(r#"e=e,ec=("frag\"LoadError" "b"),sta=f"#));
     assert_eq!(error.error_code.as_deref(), Some("frag\"LoadError"));
     assert_eq!(error.error_count, whole(2));
@@ -125,6 +126,33 @@ fn other_lines_are_not_cmcd() {
     assert_eq!(read_line(&many).map(|read| read.is_ok()), Some(false), "repeated keys are one");
     let keys: String = (0..10_000).map(|n| format!(",k{n}")).collect();
     assert!(read_line(&format!("sid=\"6e2f\"{keys}")).is_none());
+}
+
+/// `tests/cmcd` holds the same files to what the players write by their own code.
+#[test]
+fn the_reports_of_players_are_read() {
+    let bodies = [
+        include_str!("../../../../../tests/cmcd/bodies/hls.js.txt"),
+        include_str!("../../../../../tests/cmcd/bodies/common-media-library.txt"),
+    ];
+    let read = bodies.map(|body| {
+        let context = Context::from(EpochMs(1_795_995_800_000));
+        let samples: Vec<_> = body
+            .lines()
+            .map(|line| match read(line.as_bytes(), &context, &DecodeLimits::default()) {
+                Some(Ok(Event::Player(sample))) => sample,
+                other => panic!("{line}: {other:?}"),
+            })
+            .collect();
+        let told = |event| samples.iter().filter(|one| one.view_event == Some(event)).count();
+        let sum = |figure: fn(&PlayerSample<'_>) -> Option<Fixed>| -> i64 {
+            samples.iter().filter_map(figure).map(Fixed::round).sum()
+        };
+        let stalls = sum(|sample| sample.rebuffer_count);
+        let figures = (stalls, sum(|sample| sample.buffering_ms), sum(|sample| sample.startup_ms));
+        (told(ViewEvent::Start), told(ViewEvent::End), figures)
+    });
+    assert_eq!(read, [(0, 0, (1, 0, 0)), (1, 1, (1, 400, 812))]);
 }
 
 #[test]
