@@ -10,7 +10,7 @@ PEERS := target/peers
 # One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
 FEATURES := --features ivs-tests/simulated-time
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-hot mutants independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-hot mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,10 +25,13 @@ run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 test: setup ## every test of the workspace, the simulators' 24,000 seeds included
 	SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES)
 
-page: setup ## reports in headless Chromium, which must be there (Debian: apt install chromium)
+PLAYERS = target/players
+page: setup ## pages in headless Chromium, which must be there (Debian: apt install chromium); needs Node
+	@test -d $(PLAYERS)/node_modules/hls.js || \
+	  npm install --no-audit --no-fund --silent --prefix $(PLAYERS) hls.js@1.7.4
 	$(CARGO) test --locked --workspace $(FEATURES) --test page
 
-check: fmt-check lint doc spelling test independent page cdk deploy-test onprem ## what CI runs
+check: fmt-check lint doc spelling test independent page web cdk deploy-test onprem ## what CI runs
 
 fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
@@ -77,6 +80,9 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
 	$(CARGO) test --locked --workspace $(FEATURES) --test independent
+
+web: ## the reporter for web pages; needs Node 20 or newer
+	cd clients/web && npm test --silent
 
 cdk: ## types, lints, tests and rules of the CDK app
 	cd infra/cdk && npm ci --no-audit --no-fund && npm run build && npm run lint && npm test

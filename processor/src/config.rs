@@ -3,9 +3,11 @@
 //! Unknown keys are refused wherever they come from, so that a typing error never becomes a
 //! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
 
+mod breakdowns;
 mod chaos;
 mod layers;
 mod plain;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -13,10 +15,12 @@ use std::net::SocketAddr;
 
 use ivs_core::decode::DecodeLimits;
 use ivs_core::epoch::{LOGIC, ShardConfig};
+use ivs_core::experience::AllowLists;
 use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
+pub use rules::Rules;
 
 /// The whole configuration; every section has defaults.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -32,6 +36,9 @@ pub struct Config {
     pub worker: Worker,
     /// When epochs close, and what counts as a duplicate.
     pub epoch: Epoch,
+    /// The values of each dimension that rows are broken down by; the rest is `other`. An empty list
+    /// leaves its dimension out.
+    pub breakdowns: AllowLists,
     /// The two tables.
     pub tables: Tables,
     /// CloudWatch.
@@ -46,6 +53,9 @@ pub struct Config {
     pub ops: Ops,
     /// How the program stops.
     pub shutdown: Shutdown,
+    /// When a stream's quality is bad, which is told on the bus. Given ones take the place of the
+    /// default ones.
+    pub rules: Rules,
     /// Faults between the program and its endpoint, for tests.
     pub chaos: Chaos,
 }
@@ -458,6 +468,8 @@ impl Config {
                 &format!("{key} is `{url}`: write http://HOST:PORT or https://HOST"),
             );
         }
+        problems.extend(breakdowns::problems(&self.breakdowns));
+        problems.extend(self.rules.problems());
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems
@@ -476,6 +488,7 @@ pub(crate) fn shard_config(config: &Config) -> ShardConfig {
         dedupe_horizon_ms: epoch.dedupe_horizon_ms,
         archive: !config.objects.archive.is_empty(),
         decode: DecodeLimits { max_ahead_ms: epoch.max_ahead_ms, ..DecodeLimits::default() },
+        dimensions: Some(breakdowns::dimensions(&config.breakdowns)),
         ..ShardConfig::default()
     }
 }

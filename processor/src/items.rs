@@ -1,6 +1,7 @@
 //! DynamoDB items: one file per kind, attribute names from `ivs-schemas`, and back again exactly.
 
 pub mod codec;
+pub(crate) mod experience;
 pub mod expiry;
 pub mod json;
 pub mod metric;
@@ -8,5 +9,7 @@ pub(crate) mod pages;
 pub mod summary;
 pub mod timeline;
 
+#[cfg(test)]
+mod earlier;
 #[cfg(test)]
 mod tests;

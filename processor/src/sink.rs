@@ -12,19 +12,21 @@ pub mod metrics;
 pub mod objects;
 pub mod outbox;
 pub mod patience;
-mod retry;
 pub mod rows;
 mod set_aside;
 pub mod stats;
+mod tries;
 mod upload;
 
 pub use error::SinkError;
 pub use judged::Judged;
-pub use retry::Rate;
 pub use set_aside::SetAside;
+pub use tries::Rate;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use ivs_core::quality::Rule;
 
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
@@ -46,6 +48,8 @@ pub struct Sinks {
     pub outbox: outbox::Outbox,
     /// The closed windows that were judged.
     pub judged: Judged,
+    /// The rules by which closed windows are judged.
+    rules: Arc<[Rule]>,
     patience: Duration,
     /// Their statistics.
     pub stats: Arc<Stats>,
@@ -114,6 +118,7 @@ impl Sinks {
         Self {
             outbox: outbox::Outbox::new(rejects.clone(), stream, max_bytes, share()),
             judged: Judged::default(),
+            rules: config.rules.0.clone().into(),
             patience: Duration::from_millis(config.outbox.patience_ms),
             rows: rows::RowSink::over(
                 rows,

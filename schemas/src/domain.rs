@@ -82,6 +82,33 @@ pub struct SessionSummary {
     /// Rebuffering as a share of watch time, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuffer_ratio: Option<f64>,
+    /// Play requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_attempts: Option<u64>,
+    /// Views that started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_starts: Option<u64>,
+    /// Views that could not start because something broke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_failures_technical: Option<u64>,
+    /// Views that could not start, and should not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_failures_business: Option<u64>,
+    /// Play requests that neither started nor failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exits_before_start: Option<u64>,
+    /// Views that broke off after their start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playback_failures: Option<u64>,
+    /// Views that ended otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views_ended: Option<u64>,
+    /// Time with the picture on, milliseconds over all views.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_time_ms: Option<f64>,
+    /// Score of the viewers' experience, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experience_score: Option<f64>,
     /// How often the ingest starved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starvation_count: Option<u64>,
@@ -121,6 +148,31 @@ pub enum QualityIssue {
     Rebuffering,
     /// The stream exceeds a limit.
     LimitBreach,
+    /// Views cannot start.
+    StartFailures,
+    /// Viewers leave before the picture comes.
+    ExitsBeforeStart,
+    /// Views break off.
+    PlaybackFailures,
+    /// The picture comes late.
+    StartupTime,
+    /// The score of the viewers' experience is low.
+    ExperienceScore,
+}
+
+/// The viewers that a problem hits most: those whose part of it exceeds their part of the audience by
+/// most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MostAffected {
+    /// The dimension that tells them apart: `device`, `os`, `country`, `playerVersion`, `cdn` or `rendition`.
+    pub dimension: String,
+    /// Their value of it.
+    pub value: String,
+    /// Their part of the problem (of stalled time, of failed views), percent.
+    pub percent_of_problem: f64,
+    /// Their part of the audience (of watch time, of views), percent.
+    pub percent_of_audience: f64,
 }
 
 /// `Quality Degraded`: the stream got worse.
@@ -139,6 +191,15 @@ pub struct QualityDegraded {
     /// The threshold passed, in the same unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// The rule of the configuration that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much it matters, by that rule: `warning` or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// Who suffers most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_affected: Option<MostAffected>,
 }
 
 /// `Quality Recovered`: the stream is good again.
@@ -154,6 +215,15 @@ pub struct QualityRecovered {
     /// For how long it was bad, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_seconds: Option<f64>,
+    /// The value observed, in the issue's own unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<f64>,
+    /// The rule of the configuration that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much it matters, by that rule: `warning` or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
 }
 
 /// `Viewer Drop`: the audience shrank from one closed five-minute window to the next.

@@ -160,6 +160,10 @@ pub struct Session {
     pub avg_frame_rate: Option<f64>,
     /// Stalled time over watch time, 0 to 1.
     pub rebuffer_ratio: Option<f64>,
+    /// The outcomes of its views; null if players did not tell.
+    pub views: Option<ViewFigures>,
+    /// Score of the viewers' experience, 0 to 100.
+    pub experience_score: Option<f64>,
     /// How often the ingest starved, over the whole session.
     pub starvation_count: u64,
 }
@@ -184,6 +188,10 @@ pub struct Figures {
     pub avg_chat_activity: Option<f64>,
     /// Stalled time over watch time, 0 to 1.
     pub rebuffer_ratio: Option<f64>,
+    /// Distinct views that played, of each minute.
+    pub avg_concurrent_views: Option<f64>,
+    /// Score of the viewers' experience, 0 to 100.
+    pub experience_score: Option<f64>,
 }
 
 /// The highlights.
@@ -334,6 +342,86 @@ pub struct PlayerExperience {
     pub latency_ms: Option<Quantiles>,
     /// Time to the first frame, milliseconds; null if no player reports it.
     pub startup_ms: Option<Quantiles>,
+    /// The outcomes of views; null if players did not tell.
+    pub views: Option<ViewFigures>,
+    /// Mean over minutes of the distinct views that played.
+    pub avg_concurrent_views: Option<f64>,
+    /// The score; null if nothing is known that it could judge.
+    pub score: Option<ExperienceScore>,
+    /// Figures by dimension, of the records that tell it.
+    pub breakdowns: Vec<DimensionFigures>,
+}
+
+/// The outcomes of views.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewFigures {
+    /// Play requests; null where players do not tell them.
+    pub attempts: Option<u64>,
+    /// Views whose first frame was shown.
+    pub starts: u64,
+    /// Views that could not start because something broke.
+    pub start_failures_technical: u64,
+    /// Views that could not start, and should not.
+    pub start_failures_business: u64,
+    /// Play requests that neither started nor failed.
+    pub exits_before_start: Option<u64>,
+    /// Views that broke off after their start.
+    pub playback_failures: u64,
+    /// Views that ended otherwise.
+    pub ended: u64,
+}
+
+/// The score of the viewers' experience, 0 to 100, and its parts, 0 to 1 each; a part is null where
+/// nothing is known about it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExperienceScore {
+    /// The mean of the parts by weight.
+    pub score: f64,
+    /// From the mean time to the first frame.
+    pub startup: Option<f64>,
+    /// From the share of watch time that was stalled.
+    pub stalls: Option<f64>,
+    /// From the share of views that failed.
+    pub failures: Option<f64>,
+    /// From the mean bitrate.
+    pub bitrate: Option<f64>,
+}
+
+/// The figures of one dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DimensionFigures {
+    /// `device`, `os`, `country`, `playerVersion`, `cdn` or `rendition`.
+    pub dimension: String,
+    /// By value, those with most time watched first. `other` are all that the configuration does not
+    /// list.
+    pub values: Vec<ValueFigures>,
+}
+
+/// The figures of the viewers that have one value of a dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ValueFigures {
+    /// The value.
+    pub value: String,
+    /// Records of players.
+    pub records: u64,
+    /// Play requests.
+    pub attempts: u64,
+    /// First frames.
+    pub starts: u64,
+    /// Views that failed for a technical reason.
+    pub failures: u64,
+    /// Time played, minutes.
+    pub watch_minutes: f64,
+    /// Stalls.
+    pub stalls: f64,
+    /// Stalled time over watch time, 0 to 1.
+    pub rebuffer_ratio: Option<f64>,
+    /// Its part of all watch time of the dimension, 0 to 1.
+    pub share_of_watch_time: Option<f64>,
 }
 
 /// Quantiles of all values of the period, not means of quantiles.

@@ -20,6 +20,7 @@ mod resources;
 mod rolling;
 mod runtime_api;
 mod trimmed;
+mod views;
 
 use std::time::Duration;
 

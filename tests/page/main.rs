@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "other tests also kill the program")]
 mod process;
 
+mod cmcd;
 mod devtools;
 mod live;
 

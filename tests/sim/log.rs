@@ -207,15 +207,47 @@ impl Draw<'_> {
     }
 }
 
+/// The view that a player's record tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ViewTold {
+    Attempt,
+    Start,
+    Failure,
+    Exit,
+}
+
+impl ViewTold {
+    /// Half of the records tell nothing.
+    pub(crate) fn of(id: u64) -> Option<Self> {
+        let all = [Self::Attempt, Self::Start, Self::Failure, Self::Exit];
+        usize::try_from(id % 8).ok().and_then(|at| all.get(at)).copied()
+    }
+}
+
+/// One country that is listed, one that is not, and none.
+pub(crate) fn country(id: u64) -> Option<&'static str> {
+    usize::try_from(id % 3).ok().and_then(|at| ["JP", "AQ"].get(at)).copied()
+}
+
 /// Returns a line's bytes.
 fn text(meaning: &Meaning) -> String {
     match meaning {
         Meaning::Gauge { session, time_ms, viewers } => format!(
             r#"{{"eventType":"metrics_update","sessionId":"st-{session}","channelId":"c{session}","timestamp":{time_ms},"currentViewers":{viewers}}}"#
         ),
-        Meaning::Player { session, time_ms, id, player, latency_ms, buffering_ms } => format!(
-            r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{id}","sessionId":"st-{session}","channelId":"c{session}","playerId":"p{player}","timestamp":{time_ms},"state":"PLAYING","latencyMs":{latency_ms},"bufferingMs":{buffering_ms}}}"#
-        ),
+        Meaning::Player { session, time_ms, id, player, latency_ms, buffering_ms } => {
+            let told = match ViewTold::of(*id) {
+                Some(ViewTold::Attempt) => r#","viewEvent":"attempt""#,
+                Some(ViewTold::Start) => r#","viewEvent":"start""#,
+                Some(ViewTold::Failure) => r#","viewEvent":"failure""#,
+                Some(ViewTold::Exit) => r#","viewEvent":"end","viewStarted":false"#,
+                None => "",
+            };
+            let country = country(*id).map_or(String::new(), |c| format!(r#","country":"{c}""#));
+            format!(
+                r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{id}","sessionId":"st-{session}","channelId":"c{session}","playerId":"p{player}","viewId":"v{player}","timestamp":{time_ms},"state":"PLAYING","latencyMs":{latency_ms},"bufferingMs":{buffering_ms}{told}{country}}}"#
+            )
+        }
         Meaning::Fact { session, time_ms, start } => {
             let event_type = if *start { "stream_start" } else { "stream_end" };
             format!(

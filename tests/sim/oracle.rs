@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ivs_core::experience::Dimension;
 use ivs_core::window::WindowAgg;
 use kinesis_model::Position;
 
-use crate::log::{HORIZON_MS, Line, Meaning, ShardLog};
+use crate::log::{HORIZON_MS, Line, Meaning, ShardLog, ViewTold, country};
 
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 
@@ -31,6 +32,9 @@ pub(crate) struct Expected {
     players: BTreeSet<u64>,
     latencies: Vec<i64>,
     buffering_ms: i64,
+    told: Vec<ViewTold>,
+    /// Records of Japan, and of a country that is not listed.
+    countries: [u64; 2],
 }
 
 /// A classified line.
@@ -82,7 +86,13 @@ impl Expected {
                 self.viewers.push(viewers);
                 self.last = self.last.max(Some((time_ms, viewers)));
             }
-            Meaning::Player { player, latency_ms, buffering_ms, .. } => {
+            Meaning::Player { id, player, latency_ms, buffering_ms, .. } => {
+                self.told.extend(ViewTold::of(id));
+                match country(id) {
+                    Some("JP") => self.countries[0] += 1,
+                    Some(_) => self.countries[1] += 1,
+                    None => {}
+                }
                 self.players.insert(player);
                 self.latencies.push(latency_ms);
                 self.buffering_ms += buffering_ms;
@@ -116,6 +126,22 @@ impl Expected {
             && agg.buffering_ms.sum.0 == micros(self.buffering_ms)
             && agg.latency.quantile_ms(0.5) == ranked(0.5)
             && agg.latency.quantile_ms(0.99) == ranked(0.99)
+            && self.views_agree(agg)
+    }
+
+    fn views_agree(&self, agg: &WindowAgg) -> bool {
+        let count = |wanted| self.told.iter().filter(|told| **told == wanted).count() as u64;
+        let views = &agg.views;
+        let told = [views.attempts, views.starts, views.start_failures(), views.exits_before_start];
+        let wanted = [ViewTold::Attempt, ViewTold::Start, ViewTold::Failure, ViewTold::Exit];
+        let of = |name: &str| {
+            let mut slices = agg.breakdown.of(Dimension::Country);
+            slices.find(|(value, _)| &***value == name).map_or(0, |(_, slice)| slice.records)
+        };
+        told == wanted.map(count)
+            && views.events == self.told.len() as u64
+            && agg.concurrent_views().unwrap_or_default() == self.players.len() as u64
+            && [of("JP"), of("other")] == self.countries
     }
 }
 

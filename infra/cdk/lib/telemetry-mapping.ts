@@ -106,6 +106,33 @@ export function qosRequest(streamName: string): string {
 }
 
 /**
+ * The lines of a CMCD report as they came, in one record, keyed by their view: a player reports to one
+ * collector, and the reports of a view stay in order. `none` keeps what is not CMCD, for the worker to reject.
+ */
+export function cmcdRequest(streamName: string): string {
+  return [
+    '#set($body = $input.body)',
+    `#set($at = $body.indexOf('sid="'))`,
+    '#if($at >= 0)',
+    '#set($from = $at + 5)',
+    '#set($rest = $body.substring($from))',
+    `#set($end = $rest.indexOf('"'))`,
+    '#else',
+    '#set($end = 0)',
+    '#end',
+    '#if($end > 0)',
+    '#set($key = $rest.substring(0, $end))',
+    '#else',
+    "#set($key = 'none')",
+    '#end',
+    `{ "StreamName": "${streamName}", "Records": [{`,
+    '  "Data": "$util.base64Encode($body)",',
+    `  "PartitionKey": "${jsonText('$key')}"`,
+    '}] }',
+  ].join('\n');
+}
+
+/**
  * PutRecords answers 200 even when it stored only some: say 503 then, and which ones to send again.
  * Sending all again is safe for events with an id.
  */

@@ -113,6 +113,17 @@ describe.each([
   });
 });
 
+test('a player that reports CMCD needs no key, and may be read by the page', () => {
+  const cmcd = propertiesOf(template, 'AWS::ApiGateway::Method').find((method) =>
+    method.at('Integration', 'RequestTemplates', 'application/cmcd').exists(),
+  );
+  expect(cmcd?.at('ApiKeyRequired').value).toBe(false);
+  expect(cmcd?.at('Integration', 'PassthroughBehavior').value).toBe('NEVER');
+  for (const response of cmcd?.at('Integration', 'IntegrationResponses').list() ?? []) {
+    expect(response.at('ResponseParameters', CORS).value).toBe(ORIGIN);
+  }
+});
+
 test('each record goes into the stream as it came, under its player', () => {
   const records = samples('player-telemetry');
   const request = putRecords(telemetry, { records });

@@ -38,6 +38,17 @@ test.each(contract.at('batches').list())('a batch becomes the records of the con
   expect(records.map(data)).toEqual(sent);
 });
 
+test.each(contract.at('reports').list())('a CMCD report becomes the record of the contract', (entry) => {
+  const cmcd = methods
+    .map((method) => method.at('Integration', 'RequestTemplates', 'application/cmcd'))
+    .find((mapping) => mapping.exists());
+  const mapped = evaluate(cmcd?.joined() ?? '', entry.at('body').text()).body;
+  const [record] = new Json(JSON.parse(mapped), 'PutRecords').at('Records').list();
+  expect(record?.at('PartitionKey').value).toEqual(entry.at('key').value);
+  const data = Buffer.from(record?.at('Data').text() ?? '', 'base64').toString('utf8');
+  expect(data).toBe(entry.at('body').value);
+});
+
 test.each(contract.at('answers').list())('an answer of Kinesis becomes that of the contract', (entry) => {
   const status = Number(entry.at('kinesis', 'status').value);
   const code = status === 200 ? '200' : status < 500 ? '400' : '503';

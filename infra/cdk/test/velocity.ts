@@ -14,6 +14,7 @@ export function evaluate(template: string, body: unknown): Mapped {
     input: {
       path: (path: string) => pick(body, path) ?? null,
       json: (path: string) => JSON.stringify(pick(body, path)),
+      body,
     },
     util: { base64Encode: (value: string) => Buffer.from(value).toString('base64'), escapeJavaScript },
     context: { responseOverride },

@@ -81,7 +81,6 @@ mod tests {
             found.extend(page);
         }
         assert!(pages.next().await.unwrap().is_none(), "nothing follows the last page");
-        drop(pages);
         assert_eq!(found, [1, 2, 3]);
         assert_eq!(asked, [None, Some(7), Some(7), Some(8)]);
     }

@@ -1,5 +1,7 @@
 //! A window as the columns of a file: the same names, order and figures in every format.
 
+use std::borrow::Cow;
+
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::Total;
 use crate::window::{WindowAgg, WindowKey};
@@ -16,12 +18,12 @@ pub enum Kind {
 }
 
 /// The content of one column of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
     /// Nothing: no record carried the figure.
     Empty,
     /// In a column of [`Kind::Text`].
-    Text(&'a str),
+    Text(Cow<'a, str>),
     /// In a column of [`Kind::Int`].
     Int(i64),
     /// In a column of [`Kind::Decimal`].
@@ -48,7 +50,7 @@ const fn maybe(name: &'static str, kind: Kind) -> Column {
 }
 
 /// The columns.
-pub const COLUMNS: [Column; 36] = [
+pub const COLUMNS: [Column; 48] = [
     always("session_id", Kind::Text),
     always("window_start", Kind::Int),
     always("channel_id", Kind::Text),
@@ -85,6 +87,18 @@ pub const COLUMNS: [Column; 36] = [
     always("rebuffers", Kind::Decimal),
     always("player_errors", Kind::Int),
     always("chat_messages", Kind::Int),
+    maybe("view_attempts", Kind::Int),
+    maybe("view_starts", Kind::Int),
+    maybe("start_failures_technical", Kind::Int),
+    maybe("start_failures_business", Kind::Int),
+    maybe("exits_before_start", Kind::Int),
+    maybe("playback_failures", Kind::Int),
+    maybe("views_ended", Kind::Int),
+    maybe("view_time_ms", Kind::Decimal),
+    maybe("concurrent_views", Kind::Int),
+    maybe("experience_score", Kind::Decimal),
+    maybe("startup_sum_ms", Kind::Int),
+    maybe("breakdowns", Kind::Text),
 ];
 
 /// Returns the cells of a window, one for each of [`COLUMNS`].
@@ -93,12 +107,13 @@ pub const COLUMNS: [Column; 36] = [
 /// `buffering_ms` and those after the quantiles), which are 0.
 #[must_use]
 pub fn cells<'a>(key: &'a WindowKey, agg: &'a WindowAgg) -> [Cell<'a>; COLUMNS.len()] {
-    let WindowAgg { viewers, bitrate, player_bitrate, chat_rate, latency, startup, .. } = agg;
+    let WindowAgg { viewers, bitrate, player_bitrate, chat_rate, latency, startup, views, .. } =
+        agg;
     let quantile = |of: &crate::sketch::Quantiles, p| whole(of.quantile_ms(p));
     [
-        Cell::Text(&key.session_id),
+        Cell::Text(Cow::Borrowed(&*key.session_id)),
         Cell::Int(key.minute.start_s()),
-        Cell::Text(&agg.channel_id),
+        Cell::Text(Cow::Borrowed(&*agg.channel_id)),
         count(agg.records),
         count(agg.gauges),
         sum(&viewers.stat.total),
@@ -132,7 +147,23 @@ pub fn cells<'a>(key: &'a WindowKey, agg: &'a WindowAgg) -> [Cell<'a>; COLUMNS.l
         Cell::Decimal(agg.rebuffers.sum),
         count(agg.player_errors),
         count(agg.chat_messages),
+        known(views.known_attempts()),
+        known(views.known(views.starts)),
+        known(views.known(views.start_failures_technical)),
+        known(views.known(views.start_failures_business)),
+        known(views.known(views.exits_before_start)),
+        known(views.known(views.playback_failures)),
+        known(views.known(views.ended)),
+        agg.view_time_ms().map_or(Cell::Empty, Cell::Decimal),
+        known(agg.concurrent_views()),
+        agg.score().map_or(Cell::Empty, |score| Cell::Decimal(score.score)),
+        known((!startup.is_empty()).then_some(agg.startup_sum_ms)),
+        agg.breakdown.to_json().map_or(Cell::Empty, |json| Cell::Text(Cow::Owned(json))),
     ]
+}
+
+fn known(value: Option<u64>) -> Cell<'static> {
+    value.map_or(Cell::Empty, count)
 }
 
 fn count(value: u64) -> Cell<'static> {

@@ -20,7 +20,7 @@ pub fn write_header(out: &mut impl Write) -> fmt::Result {
 pub fn write_row(out: &mut impl Write, key: &WindowKey, agg: &WindowAgg) -> fmt::Result {
     separated(out, cells(key, agg), |out, cell| match cell {
         Cell::Empty => Ok(()),
-        Cell::Text(value) => text(out, value),
+        Cell::Text(value) => text(out, &value),
         Cell::Int(value) => write!(out, "{value}"),
         Cell::Decimal(value) => write!(out, "{value}"),
     })

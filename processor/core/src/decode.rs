@@ -12,10 +12,12 @@
 //! | IVS Chat log | `event_timestamp`, `type` `MESSAGE` or `EVENT` | [`Event::Chat`] |
 //! | IVS QoS sample | `metric_type` `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED`, `STOP` | [`Event::Player`] |
 //! | IVS QoS sample | any other `metric_type` | [`Event::Fact`], counted and no more |
+//! | CMCD | a line that is not a JSON text and has `sid`, or a query with it | [`Event::Player`] |
 //! | player telemetry | `type` `player_telemetry` | [`Event::Player`] |
 
 mod application;
 mod chat;
+mod cmcd;
 mod envelope;
 mod event;
 mod fact;
@@ -31,8 +33,11 @@ mod reject;
 mod slots;
 mod time;
 mod usual;
+mod view;
 
-pub use event::{ChatMessage, Event, Gauge, PlayerSample, PlayerState, is_made_up};
+pub use event::{
+    ChatMessage, Event, Gauge, Labels, PlayerSample, PlayerState, ViewEvent, is_made_up,
+};
 pub use fact::{
     AdBreak, AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach, Recording,
     RecordingPhase, StageEvent,

@@ -23,8 +23,8 @@ pub use datum::{
     MAX_VALUES, MIN_MAGNITUDE, OLDEST_MS, Series, Timeliness, too_old_or_ahead, validate,
 };
 pub use events::{
-    CHAT_SPIKE_PER_MINUTE, HIGH_REBUFFER_PERCENT, LOW_BITRATE_BPS, LOW_FRAME_RATE,
-    VIEWER_DROP_PERCENT, account_events, closed_window_events, session_events,
+    CHAT_SPIKE_PER_MINUTE, VIEWER_DROP_PERCENT, account_events, closed_window_events, rule_events,
+    session_events,
 };
 pub use processor::{EpochFigures, WorkerFigures, epoch_datums, worker_datums};
 pub use windows::{

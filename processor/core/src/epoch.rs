@@ -116,9 +116,9 @@ impl Shard {
         let ours = Rules::of(config);
         let rules = match (resume.pending, &resume.pending_rules) {
             (Some(to), Some(stored)) => Rules::read(stored, to, ours.logic)?,
-            _ => ours,
+            _ => ours.clone(),
         };
-        let config = rules.into_config(config);
+        let config = rules.in_config(config);
         Ok(Self {
             forced: resume.pending,
             reopens: rules != ours,
@@ -129,7 +129,7 @@ impl Shard {
             waiting: VecDeque::new(),
             decoder: Decoder::new(config.decode),
             dedupe: Dedupe::new(config.dedupe_horizon_ms, config.dedupe_max_ids),
-            open: OpenEpoch::after(resume.checkpoint, config.archive),
+            open: OpenEpoch::after(resume.checkpoint, &config),
             flight: None,
             flight_bytes: 0,
             ending: None,
@@ -444,14 +444,19 @@ impl Shard {
         self.forced = None;
         self.close_soon = false;
         self.flight_bytes = self.open.memory_bytes();
-        let closed =
-            std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), self.config.archive));
+        let closed = std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), &self.config));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);
         self.flight = Some(closed.first_arrival().or(arrival).unwrap_or_default());
         let (folded, mut objects, gaps) = closed.close(to);
         objects.hash_range = Some(self.range);
         objects.first_arrival = self.flight.unwrap_or_default();
-        effects.push(Effect::Prepare(Prepare::new(folded, objects, gaps, arrival, self.rules)));
+        effects.push(Effect::Prepare(Prepare::new(
+            folded,
+            objects,
+            gaps,
+            arrival,
+            self.rules.clone(),
+        )));
     }
 
     fn finish(&mut self, ending: Ending, effects: &mut Vec<Effect>) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::decode::{Event, Fact, Reason};
 use crate::epoch::EventId;
+use crate::experience::Dimensions;
 use crate::session::{SessionFold, SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
 use kinesis_model::EpochMs;
@@ -93,7 +94,7 @@ pub struct Fold {
 
 impl Default for Fold {
     fn default() -> Self {
-        Self::new(true)
+        Self::new(true, Some(Dimensions::shared()))
     }
 }
 
@@ -103,11 +104,12 @@ impl Fold {
         self.windows.iter()
     }
 
-    /// Creates a fold of nothing; without sessions it gives metric rows alone.
+    /// Creates a fold of nothing; without sessions it gives metric rows alone, without dimensions
+    /// neither views nor breakdowns.
     #[must_use]
-    pub fn new(wants_sessions: bool) -> Self {
+    pub fn new(wants_sessions: bool, dimensions: Option<Arc<Dimensions>>) -> Self {
         Self {
-            windows: WindowFold::new(),
+            windows: WindowFold::with(dimensions),
             sessions: SessionFold::default(),
             wants_sessions,
             counts: Counts::default(),
@@ -223,7 +225,7 @@ mod tests {
         let gauge = r#"{"eventType":"metrics_update","sessionId":"s","channelId":"c","timestamp":1772366407000,"currentViewers":1}"#;
         let event = decode(gauge.as_bytes(), ARRIVAL, &DecodeLimits::default()).unwrap();
         let rows = |wants_sessions| {
-            let mut fold = Fold::new(wants_sessions);
+            let mut fold = Fold::new(wants_sessions, None);
             fold.accept(&event, Some(ARRIVAL), |_| false);
             fold.drain().0
         };

@@ -5,6 +5,7 @@
 //! calendar counts are data.
 
 mod bucket;
+mod experience;
 mod fold;
 mod period;
 mod score;
@@ -14,5 +15,6 @@ mod slots;
 mod tests;
 mod unnamed;
 
+pub use experience::breakdowns;
 pub use fold::{LATEST_SESSIONS, MAX_SESSIONS, ReportFold};
 pub use period::{Period, PeriodError};

@@ -114,7 +114,7 @@ impl SessionFold {
         }
         let summary = self.summary(&key.session_id);
         summary.see_channel(&window.channel_id, window.channel_said_by);
-        summary.telemetry.absorb(key.minute, window);
+        summary.absorb(key.minute, window);
     }
 
     fn summary(&mut self, session_id: &str) -> &mut SummaryAgg {

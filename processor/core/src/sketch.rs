@@ -12,7 +12,7 @@ mod murmur;
 pub mod quantile;
 mod wire;
 
-pub use distinct::{Coupon, Distinct};
+pub use distinct::{Coupon, Distinct, Hll, ViewSketch};
 pub use quantile::Quantiles;
 
 /// A fold that takes many values at once: sorting a batch is cheaper than finding a place for each.

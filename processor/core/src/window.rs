@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::channel::SaidBy;
+use crate::experience::{Breakdown, Evidence, Score, Views, view_time_ms};
 use crate::fixed::FixedSum;
 use crate::merge::{Gauge, Merge, Range, Stat, Total};
 use crate::minute::Minute;
-use crate::sketch::{Distinct, Quantiles};
+use crate::sketch::{Distinct, Quantiles, ViewSketch};
 
 mod fold;
 
@@ -82,6 +83,12 @@ pub struct WindowAgg {
     pub startup_sum_ms: u64,
     /// The players that sent records.
     pub players: Distinct,
+    /// The views that players told about.
+    pub views: Views,
+    /// The views that played in the minute.
+    pub playing: ViewSketch,
+    /// Figures by dimension.
+    pub breakdown: Breakdown,
 }
 
 impl WindowAgg {
@@ -103,6 +110,38 @@ impl WindowAgg {
         let mut watched = self.playing_ms.sum;
         watched += self.watch_buffering_ms;
         (!watched.is_zero()).then(|| self.watch_buffering_ms.to_f64() / watched.to_f64())
+    }
+
+    /// Returns how many views played in the minute; `None` if no record named one that did.
+    /// [`crate::sketch::distinct`] states the error.
+    #[must_use]
+    pub fn concurrent_views(&self) -> Option<u64> {
+        (!self.playing.is_empty()).then(|| self.playing.estimate())
+    }
+
+    /// Returns the time that viewers spent with the picture, milliseconds.
+    #[must_use]
+    pub fn view_time_ms(&self) -> Option<FixedSum> {
+        view_time_ms(self.playing_ms.sum, self.watch_buffering_ms)
+    }
+
+    /// Returns the sums that the score is made of.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        Evidence {
+            startups: self.startup.count(),
+            startup_sum_ms: self.startup_sum_ms,
+            playing_ms: self.playing_ms.sum,
+            stalled_ms: self.watch_buffering_ms,
+            views: self.views,
+            bitrate: self.player_bitrate.total,
+        }
+    }
+
+    /// Returns the score of the minute.
+    #[must_use]
+    pub fn score(&self) -> Option<Score> {
+        Score::of(&self.evidence())
     }
 }
 
@@ -136,6 +175,9 @@ impl Merge for WindowAgg {
             startup,
             startup_sum_ms,
             players,
+            views,
+            playing,
+            breakdown,
         } = other;
         self.see_channel(channel_id, *channel_said_by);
         self.records.merge(records);
@@ -163,6 +205,9 @@ impl Merge for WindowAgg {
         self.startup.merge(startup);
         self.startup_sum_ms.merge(startup_sum_ms);
         self.players.merge(players);
+        self.views.merge(views);
+        self.playing.merge(playing);
+        self.breakdown.merge(breakdown);
     }
 }
 

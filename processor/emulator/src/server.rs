@@ -309,7 +309,7 @@ fn welcome(shared: &Shared) -> Response {
          GET  /_local/sns      the latest messages of every topic\n\
          GET  /_local/events   EventBridge deliveries under way\n\
          POST /_local/faults   makes calls fail: {{\"kind\":\"throttle\",\"service\":\"kinesis\"}}; DELETE ends it\n\
-         POST /telemetry       player telemetry, and /streams for that of the QoS sample, where the endpoint was started with it\n"
+         POST /telemetry       player telemetry, /streams for that of the QoS sample, /cmcd for CMCD, where the endpoint was started with it\n"
     );
     let mut response = Response::new(Body::from(text));
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

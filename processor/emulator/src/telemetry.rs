@@ -1,6 +1,6 @@
-//! The telemetry API as the CDK stack deploys it: `POST /telemetry` with `{"records": […]}`, and
-//! `POST /streams` with the batches of AWS's QoS sample, keyed, straight into the stream. API
-//! Gateway's answers are given in its own words, so that a producer that works here works there.
+//! The telemetry API as the CDK stack deploys it: `POST /telemetry` with `{"records": […]}`,
+//! `POST /streams` with the batches of AWS's QoS sample, and `POST /cmcd` with the reports that web
+//! players send by configuration alone, keyed, straight into the stream. API Gateway's answers are given in its own words, so that a producer that works here works there.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -35,13 +35,15 @@ pub struct Telemetry {
     pub api_key: String,
 }
 
-/// Which of the API's two paths.
+/// Which of the API's paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// `/telemetry`: this project's own records.
     Telemetry,
     /// `/streams`: those of AWS's QoS sample.
     Qos,
+    /// `/cmcd`: event reports of CMCD. Players cannot send a key with them.
+    Cmcd,
 }
 
 impl Route {
@@ -50,7 +52,16 @@ impl Route {
         match path.strip_prefix("/v1").unwrap_or(path) {
             "/telemetry" => Some(Self::Telemetry),
             "/streams" => Some(Self::Qos),
+            "/cmcd" => Some(Self::Cmcd),
             _ => None,
+        }
+    }
+
+    /// Returns the type of the bodies that it takes.
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Telemetry | Self::Qos => "application/json",
+            Self::Cmcd => "application/cmcd",
         }
     }
 }
@@ -94,17 +105,13 @@ impl Telemetry {
         if *method != Method::POST {
             return refuse(403, "Missing Authentication Token");
         }
-        if text("x-api-key") != Some(&self.api_key) {
+        if route != Route::Cmcd && text("x-api-key") != Some(&self.api_key) {
             return refuse(403, "Forbidden");
         }
+        // API Gateway takes a body without a type for JSON.
         let kind = text("content-type").unwrap_or("application/json");
-        if !kind
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .eq_ignore_ascii_case("application/json")
-        {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case(route.content_type()) {
             return refuse(415, "Unsupported Media Type");
         }
         if body.len() > BODY_BYTES_MAX {
@@ -124,6 +131,10 @@ impl Telemetry {
                 let batch: QosBatch<'_> = serde_json::from_slice(body).ok()?;
                 batch.records.into_iter().map(|entry| entry.data).collect()
             }
+            Route::Cmcd => {
+                let record = json!({ "Data": BASE64.encode(body), "PartitionKey": view_of(body) });
+                return Some(self.call_of(&[record]));
+            }
         };
         if events.is_empty() || events.len() > RECORDS_MAX {
             return None;
@@ -133,8 +144,19 @@ impl Telemetry {
             Some(json!({ "Data": BASE64.encode(event.get()), "PartitionKey": key }))
         });
         let records: Vec<Value> = records.collect::<Option<_>>()?;
-        Some(json!({ "StreamName": self.stream, "Records": records }).to_string().into_bytes())
+        Some(self.call_of(&records))
     }
+
+    fn call_of(&self, records: &[Value]) -> Vec<u8> {
+        json!({ "StreamName": self.stream, "Records": records }).to_string().into_bytes()
+    }
+}
+
+/// Returns the view of a CMCD report, as the mapping template of the API finds it.
+fn view_of(body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body);
+    let view = body.split_once("sid=\"").and_then(|(_, rest)| rest.split_once('"'));
+    view.map(|(view, _)| view).filter(|view| !view.is_empty()).unwrap_or("none").to_owned()
 }
 
 /// Returns the partition key of an event that can be routed, as the model of the API has it:
@@ -154,6 +176,7 @@ fn key_of(route: Route, event: &str) -> Option<String> {
                 && text("channelId", 1..=LONG_ID_CHARS_MAX).is_some();
             (id("sessionId").filter(|_| is_sound)?, id("playerId")?)
         }
+        Route::Cmcd => return None,
         Route::Qos => {
             id("metric_type")?;
             let player = match event.get("user_id") {
@@ -348,6 +371,20 @@ mod tests {
         for case in contract("refused") {
             assert_eq!(asked(&case).unwrap_err(), 400, "{case}");
         }
+    }
+
+    #[test]
+    fn reports_of_cmcd_become_what_the_deployed_api_makes_of_them() {
+        let content_type = ("content-type", "application/cmcd");
+        for case in contract("reports") {
+            let body = case["body"].as_str().unwrap();
+            let call = ask_at(Route::Cmcd, &[content_type], body).unwrap();
+            let put: Value = serde_json::from_slice(&call.body).unwrap();
+            assert_eq!(put["Records"][0]["PartitionKey"], case["key"]);
+            let data = BASE64.decode(put["Records"][0]["Data"].as_str().unwrap()).unwrap();
+            assert_eq!(data, body.as_bytes());
+        }
+        assert_eq!(ask_at(Route::Cmcd, &[("x-api-key", "k")], "{}").unwrap_err(), 415);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::printable::OneLine;
 
 /// Sets `rows` under `header`. Numbers, and cells that begin like one, are aligned right.
-/// The text of a cell may be anybody's.
+/// A cell may hold anybody's text.
 pub(crate) fn render<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let shown = |row: &[String; N]| row.each_ref().map(|cell| OneLine(cell).to_string());
     let rows: Vec<[String; N]> = rows.iter().map(shown).collect();

@@ -13,6 +13,7 @@ use ivs_schemas::items::metrics as names;
 use kinesis_model::EpochMs;
 
 use super::codec::{Item, ItemError, Reader, Writer, error};
+use super::experience;
 
 /// The names behind a [`Total`].
 type TotalNames = (&'static str, &'static str);
@@ -54,7 +55,7 @@ const REBUFFERS: TotalNames = (names::REBUFFER_COUNT, names::REBUFFER_RECORDS);
 
 /// The attributes that a reader of figures needs: the key, what is summed, and the sketches. Means
 /// and quantiles follow from these; [`decode_agg`] takes what else is there.
-pub const COUNTED: [&str; 41] = [
+pub const COUNTED: [&str; 52] = [
     names::SESSION_ID,
     names::METRIC_TIMESTAMP,
     names::CHANNEL_ID,
@@ -95,6 +96,17 @@ pub const COUNTED: [&str; 41] = [
     names::REBUFFER_RECORDS,
     names::PLAYER_ERRORS,
     names::CHAT_MESSAGES,
+    names::STARTUP_SUM_MS,
+    names::VIEW_EVENTS,
+    names::VIEW_ATTEMPTS,
+    names::VIEW_STARTS,
+    names::START_FAILURES_TECHNICAL,
+    names::START_FAILURES_BUSINESS,
+    names::EXITS_BEFORE_START,
+    names::PLAYBACK_FAILURES,
+    names::VIEWS_ENDED,
+    names::VIEW_SKETCH,
+    names::BREAKDOWNS,
     names::SKETCHES,
 ];
 
@@ -160,6 +172,7 @@ fn player_side(item: &mut Writer, agg: &WindowAgg) {
         item.number(names::ACTIVE_PLAYERS, agg.active_players());
     }
     sketch_side(item, agg);
+    experience::write(item, agg);
 }
 
 /// Writes the figures of the sketches, and the sketches.
@@ -256,6 +269,9 @@ fn aggregate(reader: Reader<'_>) -> Result<WindowAgg, ItemError> {
         startup: sketch(reader, names::sketch::STARTUP, Quantiles::from_bytes)?,
         startup_sum_ms: reader.number_or_default(names::STARTUP_SUM_MS)?,
         players: sketch(reader, names::sketch::PLAYERS, Distinct::from_bytes)?,
+        views: experience::views(reader)?,
+        playing: experience::playing(reader)?,
+        breakdown: experience::breakdown(reader)?,
     })
 }
 
@@ -344,7 +360,7 @@ mod tests {
         (row.agg.cpu, row.agg.memory) = Default::default();
         (row.agg.frame_rate.range, row.agg.dropped_frames.range) = Default::default();
         (row.agg.stalled_percent, row.agg.errors_range) = Default::default();
-        (row.agg.latency_sum_ms, row.agg.startup_sum_ms) = Default::default();
+        row.agg.latency_sum_ms = 0;
         let mut item = encode(&key, &row, Some(1_800_000_000));
         item.retain(|name, _| COUNTED.contains(&name.as_str()));
         assert_eq!(decode_agg(&item).unwrap(), (key, row.agg));

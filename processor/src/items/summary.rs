@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ivs_core::experience::ViewTotals;
 use ivs_core::row::Row;
 use ivs_core::session::{Lifecycle, SummaryAgg, Telemetry};
 use ivs_core::sketch::Distinct;
@@ -35,6 +36,9 @@ pub fn encode<A: Borrow<SummaryAgg>>(
         .put(names::TELEMETRY, state(&agg.telemetry))
         .blobs(names::SKETCHES, &[(PLAYERS, agg.telemetry.players.to_bytes())])
         .row(row);
+    if agg.views != ViewTotals::default() {
+        item.put(names::VIEWS, state(&agg.views));
+    }
     for (name, value) in agg.attributes() {
         item.put(name, to_dynamodb(&value));
     }
@@ -72,7 +76,13 @@ pub fn decode_agg(item: &Item) -> Result<(Arc<str>, SummaryAgg), ItemError> {
     }
     let channel_id = Arc::from(reader.text(names::CHANNEL_ID)?);
     let channel_said_by = reader.said_by(names::CHANNEL_SAID_BY)?;
-    Ok((Arc::from(session_id), SummaryAgg { channel_id, channel_said_by, lifecycle, telemetry }))
+    let views = match item.get(names::VIEWS) {
+        Some(_) => part(item, names::VIEWS)?,
+        // A session without any, or one that an earlier release wrote.
+        None => ViewTotals::default(),
+    };
+    let agg = SummaryAgg { channel_id, channel_said_by, lifecycle, telemetry, views };
+    Ok((Arc::from(session_id), agg))
 }
 
 fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, ItemError> {

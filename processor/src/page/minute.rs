@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::items::codec::{Item, ItemError, Reader};
 
 /// The attributes that [`Minute::of`] reads, the keys included.
-pub(super) const ATTRIBUTES: [&str; 20] = [
+pub(super) const ATTRIBUTES: [&str; 21] = [
     names::SESSION_ID,
     names::METRIC_TIMESTAMP,
     names::CHANNEL_ID,
@@ -29,6 +29,7 @@ pub(super) const ATTRIBUTES: [&str; 20] = [
     names::REBUFFER_COUNT,
     names::LATENCY_P95_MS,
     names::STARTUP_P95_MS,
+    names::CONCURRENT_VIEWS,
 ];
 
 /// A sum and how many values are in it.
@@ -74,6 +75,8 @@ pub(super) struct Minute {
     player_records: f64,
     latency_p95_ms: Option<f64>,
     startup_p95_ms: Option<f64>,
+    /// Distinct views that played.
+    views: Option<f64>,
 }
 
 /// A minute as the browser gets it.
@@ -91,6 +94,7 @@ pub(super) struct MinuteView {
     errors: Option<f64>,
     latency_p95_ms: Option<f64>,
     startup_p95_ms: Option<f64>,
+    concurrent_views: Option<f64>,
 }
 
 impl Minute {
@@ -113,6 +117,7 @@ impl Minute {
             player_records: item.number_or_default(names::PLAYER_RECORDS)?,
             latency_p95_ms: item.number_if(names::LATENCY_P95_MS)?,
             startup_p95_ms: item.number_if(names::STARTUP_P95_MS)?,
+            views: item.number_if(names::CONCURRENT_VIEWS)?,
         })
     }
 
@@ -137,10 +142,11 @@ impl Minute {
             player_records: agg.player_records as f64,
             latency_p95_ms: agg.latency.quantile_ms(0.95).map(f64::from),
             startup_p95_ms: agg.startup.quantile_ms(0.95).map(f64::from),
+            views: agg.concurrent_views().map(|views| views as f64),
         }
     }
 
-    /// Adds what an open epoch holds. Distinct players cannot be added without their sketches: the
+    /// Adds what an open epoch holds. Distinct players and views cannot be added without their sketches: the
     /// larger number is shown until the row is written; of quantiles the stored one stays.
     pub(super) fn add(&mut self, open: &Self) {
         self.viewers = self.viewers.into_iter().chain(open.viewers).max_by_key(|(at_ms, _)| *at_ms);
@@ -156,6 +162,7 @@ impl Minute {
         self.player_records += open.player_records;
         self.latency_p95_ms = self.latency_p95_ms.or(open.latency_p95_ms);
         self.startup_p95_ms = self.startup_p95_ms.or(open.startup_p95_ms);
+        self.views = self.views.into_iter().chain(open.views).reduce(f64::max);
     }
 
     /// Returns messages a minute: as reported, else as counted.
@@ -189,6 +196,7 @@ impl Minute {
             errors: of_players(self.errors),
             latency_p95_ms: self.latency_p95_ms,
             startup_p95_ms: self.startup_p95_ms,
+            concurrent_views: self.views,
         }
     }
 }

@@ -3,6 +3,8 @@
 use aws_calls::explain;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::AttributeValue::S;
+use ivs_core::experience::Breakdown;
+use ivs_core::merge::Merge as _;
 use ivs_schemas::items::{metrics as rows, sessions};
 use serde_json::{Map, Value, json};
 
@@ -10,16 +12,19 @@ use super::minute::{ATTRIBUTES, Minute, MinuteView};
 use super::room::Room;
 use crate::clock::now;
 use crate::items::codec::{Item, Reader};
+use crate::items::experience;
 
 /// Facts of the timeline that are shown: the latest.
 const MAX_FACTS: i32 = 300;
 /// Minutes that are shown: the latest eight hours.
 const MAX_MINUTES: i32 = 480;
+/// Minutes that the breakdowns are of: the latest ones. A minute of them has some kilobytes.
+const BREAKDOWN_MINUTES: i32 = 15;
 /// Characters of a fact's details.
 const MAX_DETAIL: usize = 300;
 
 /// Numbers of the summary that are shown, under the names they are stored by.
-const NUMBERS: [&str; 8] = [
+const NUMBERS: [&str; 15] = [
     sessions::STARTED_AT,
     sessions::ENDED_AT,
     sessions::PEAK_VIEWERS,
@@ -28,6 +33,13 @@ const NUMBERS: [&str; 8] = [
     sessions::REBUFFER_RATIO,
     sessions::PLAYER_ERRORS,
     sessions::VIEWER_MINUTES,
+    rows::VIEW_ATTEMPTS,
+    rows::VIEW_STARTS,
+    rows::START_FAILURES_TECHNICAL,
+    rows::START_FAILURES_BUSINESS,
+    rows::EXITS_BEFORE_START,
+    rows::PLAYBACK_FAILURES,
+    rows::VIEW_TIME_MS,
 ];
 /// Texts of the summary that are shown.
 const TEXTS: [&str; 5] = [
@@ -43,7 +55,8 @@ const TEXTS: [&str; 5] = [
 /// # Errors
 /// When a table does not answer or an item is not ours.
 pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>> {
-    let (facts, minutes) = tokio::try_join!(facts(room, id), minutes(room, id))?;
+    let (facts, minutes, breakdown) =
+        tokio::try_join!(facts(room, id), minutes(room, id), breakdown(room, id))?;
     let (summary, facts): (Vec<_>, Vec<_>) = facts
         .into_iter()
         .partition(|item| Reader(item).number::<f64>(sessions::TIMESTAMP) == Ok(0.0));
@@ -57,6 +70,9 @@ pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>
             let number: Option<f64> = Reader(item).number_if(name)?;
             shown.extend(number.map(|number| (name.to_owned(), json!(number))));
         }
+        let score = item.get(rows::EXPERIENCE).and_then(|parts| parts.as_m().ok());
+        let score = score.map(|parts| Reader(parts).number::<f64>(rows::experience::SCORE));
+        shown.extend(score.transpose()?.map(|score| ("experienceScore".to_owned(), json!(score))));
         for name in TEXTS {
             let text = Reader(item).text(name)?;
             shown.extend((!text.is_empty()).then(|| (name.to_owned(), json!(text))));
@@ -77,6 +93,7 @@ pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>
         "summary": shown,
         "timeline": timeline,
         "minutes": minutes,
+        "breakdowns": breakdown,
     });
     Ok(Some(session.to_string()))
 }
@@ -105,6 +122,31 @@ async fn facts(room: &Room, id: &str) -> anyhow::Result<Vec<Item>> {
     latest.retain(|item| items.first() != Some(item));
     items.extend(latest);
     Ok(items)
+}
+
+/// Returns the figures by dimension of the latest stored minutes, as a report has them.
+async fn breakdown(room: &Room, id: &str) -> anyhow::Result<Value> {
+    let table = &room.config.tables.metrics;
+    let page = room
+        .clients
+        .dynamodb
+        .query()
+        .table_name(table)
+        .key_condition_expression("#id = :id")
+        .expression_attribute_names("#id", rows::SESSION_ID)
+        .expression_attribute_names("#of", rows::BREAKDOWNS)
+        .expression_attribute_values(":id", S(id.to_owned()))
+        .projection_expression("#of")
+        .scan_index_forward(false)
+        .limit(BREAKDOWN_MINUTES)
+        .send()
+        .await;
+    let page = page.map_err(|error| anyhow::anyhow!("cannot read {table}: {}", explain(&error)))?;
+    let mut all = Breakdown::default();
+    for item in page.items.unwrap_or_default() {
+        all.merge(&experience::breakdown(Reader(&item))?);
+    }
+    Ok(json!(ivs_core::report::breakdowns(&all)))
 }
 
 /// Returns the latest minutes, the oldest first, with what this process has not stored yet.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ivs_core::channel::SaidBy;
+use ivs_core::experience::{Breakdown, Dimension, Slice, Views};
 use ivs_core::fixed::{Fixed, FixedSum};
 use ivs_core::merge::{Gauge, Last, Range, Stat, Total};
-use ivs_core::sketch::{Distinct, Quantiles};
+use ivs_core::sketch::{Hll, Quantiles};
 use ivs_core::window::WindowAgg;
+use ivs_schemas::items::metrics::slice::FIGURES;
 use kinesis_model::EpochMs;
 
 pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
@@ -73,6 +75,33 @@ pub(super) fn write_window(out: &mut Vec<u8>, agg: &WindowAgg) {
     put_sum(out, agg.watch_buffering_ms);
     for sketch in [agg.latency.to_bytes(), agg.startup.to_bytes(), agg.players.to_bytes()] {
         put_bytes(out, &sketch.unwrap_or_default());
+    }
+    put_bytes(out, &agg.playing.to_bytes().unwrap_or_default());
+    write_views(out, &agg.views);
+    put_u64(out, agg.breakdown.iter().count() as u64);
+    for (dimension, value, slice) in agg.breakdown.iter() {
+        put_bytes(out, dimension.as_str().as_bytes());
+        put_bytes(out, value.as_bytes());
+        slice.figures().into_iter().for_each(|figure| put_sum(out, figure));
+    }
+}
+
+fn write_views(out: &mut Vec<u8>, views: &Views) {
+    let Views {
+        events,
+        attempts,
+        starts,
+        start_failures_technical,
+        start_failures_business,
+        exits_before_start,
+        playback_failures,
+        ended,
+    } = *views;
+    for count in [events, attempts, starts, start_failures_technical] {
+        put_u64(out, count);
+    }
+    for count in [start_failures_business, exits_before_start, playback_failures, ended] {
+        put_u64(out, count);
     }
 }
 
@@ -142,11 +171,37 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn distinct(&mut self) -> Option<Distinct> {
+    fn distinct<const LG: u8>(&mut self) -> Option<Hll<LG>> {
         match self.bytes()? {
-            [] => Some(Distinct::default()),
-            bytes => Distinct::from_bytes(bytes).ok(),
+            [] => Some(Hll::default()),
+            bytes => Hll::from_bytes(bytes).ok(),
         }
+    }
+
+    fn views(&mut self) -> Option<Views> {
+        Some(Views {
+            events: self.u64()?,
+            attempts: self.u64()?,
+            starts: self.u64()?,
+            start_failures_technical: self.u64()?,
+            start_failures_business: self.u64()?,
+            exits_before_start: self.u64()?,
+            playback_failures: self.u64()?,
+            ended: self.u64()?,
+        })
+    }
+
+    fn breakdown(&mut self) -> Option<Breakdown> {
+        let count = self.u64()?;
+        let entry = |_| {
+            let key = (Dimension::of_name(self.text()?)?, Arc::from(self.text()?));
+            let mut figures = [FixedSum::ZERO; FIGURES.len()];
+            for figure in &mut figures {
+                *figure = self.sum()?;
+            }
+            Some((key, Slice::of_figures(&figures)?))
+        };
+        (0..count).map(entry).collect()
     }
 }
 
@@ -180,6 +235,9 @@ pub(super) fn read_window(from: &mut Reader<'_>) -> Option<WindowAgg> {
         latency: from.quantiles()?,
         startup: from.quantiles()?,
         players: from.distinct()?,
+        playing: from.distinct()?,
+        views: from.views()?,
+        breakdown: from.breakdown()?,
     })
 }
 
@@ -195,7 +253,7 @@ mod tests {
         let mut fold = WindowFold::default();
         let lines = [
             r#"{"eventType":"metrics_update","sessionId":"s","channelId":"c","timestamp":1750000000123,"currentViewers":12,"bitrate":5000000,"frameRate":59.94,"chatMessagesPerMinute":3,"cpuUsage":41.5,"memoryUsage":7}"#.to_owned(),
-            r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"e","sessionId":"s","channelId":"c","playerId":"q","timestamp":1750000001000,"state":"PLAYING","bitrate":3000000,"frameRate":29.97,"droppedFrames":2,"bufferingMs":10,"playingMs":9990,"startupMs":700,"rebufferCount":1,"errorCode":"E"}"#.to_owned(),
+            r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"e","sessionId":"s","channelId":"c","playerId":"q","timestamp":1750000001000,"state":"PLAYING","bitrate":3000000,"frameRate":29.97,"droppedFrames":2,"bufferingMs":10,"playingMs":9990,"startupMs":700,"rebufferCount":1,"errorCode":"E","viewId":"v","viewEvent":"start","country":"JP","device":"a phone"}"#.to_owned(),
         ];
         let players = (0..5_000).map(|i| format!(
             r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"{i}","sessionId":"s","channelId":"c","playerId":"p{i}","timestamp":1750000001000,"state":"PLAYING","latencyMs":{}}}"#,

@@ -92,7 +92,9 @@ impl SortEntry for MetricPart {
     fn memory_bytes(&self) -> usize {
         let sketches = self.agg.players.heap_bytes()
             + self.agg.latency.heap_bytes()
-            + self.agg.startup.heap_bytes();
+            + self.agg.startup.heap_bytes()
+            + self.agg.playing.heap_bytes()
+            + self.agg.breakdown.heap_bytes();
         size_of::<Self>() + sketches + self.stamps.len() * size_of::<Stamp>()
     }
 }

@@ -166,7 +166,7 @@ impl<'a> RangeFold<'a> {
         has_spare: bool,
         out: &'a mut Output,
     ) -> io::Result<RangeEnd> {
-        let fold = Fold::new(out.wants_sessions());
+        let fold = Fold::new(out.wants_sessions(), cx.shard.dimensions.clone());
         let ids = MinuteIds::default();
         let mut fold = Self { cx, out, ids, fold, range, parts, has_spare, object: 0, room: None };
         let mut ends = Vec::new();

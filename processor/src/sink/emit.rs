@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use ivs_core::emit::{
     ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
-    closed_window_events, minutes_needed, session_datums, session_events, stored_datums,
-    window_datums, windows_to_judge,
+    closed_window_events, minutes_needed, rule_events, session_datums, session_events,
+    stored_datums, window_datums, windows_to_judge,
 };
 use ivs_core::epoch::Emission;
 use ivs_core::session::SummaryAgg;
@@ -105,11 +105,13 @@ impl Sinks {
             if old || !self.judged.claim(&session_id, start, (shard, emission.to)) {
                 continue;
             }
-            let rows = self.rows.minutes(&session_id, minutes_needed(start)).await?;
-            let rows = rows.iter().map(|(key, row)| (key, &row.agg));
-            let (previous, current) = ComparedSpan::pair(&session_id, start, rows);
+            let needed = minutes_needed(start, &self.rules);
+            let rows = self.rows.minutes(&session_id, needed).await?;
+            let rows = || rows.iter().map(|(key, row)| (key, &row.agg));
+            let (previous, current) = ComparedSpan::pair(&session_id, start, rows());
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
+            events.extend(rule_events(&self.rules, &session_id, start, rows(), summary));
         }
         self.stats.channels.note(&datums, crate::clock::instant());
         Ok((datums, events))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Produced, Sample};
+use super::{Kind, Produced, Sample, ViewEvent};
 
 /// How many differences [`Ledger::check`] lists at most: enough to see what is wrong.
 const MAX_MISMATCHES: usize = 1_000;
@@ -49,6 +49,32 @@ pub struct Window {
     pub viewers_last: Option<u64>,
     /// Sum of `bufferingMs`.
     pub buffering_ms: u64,
+    /// Sum of `playingMs`.
+    #[serde(default)]
+    pub playing_ms: u64,
+    /// Views.
+    #[serde(default)]
+    pub views: Views,
+}
+
+/// The outcomes of views.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Views {
+    /// Play requests.
+    pub attempts: u64,
+    /// First frames.
+    pub starts: u64,
+    /// Failures to start that something broke.
+    pub failures_technical: u64,
+    /// Failures to start that were meant.
+    pub failures_business: u64,
+    /// Views that broke off.
+    pub errors: u64,
+    /// Other ends.
+    pub ends: u64,
+    /// Ends before the start.
+    pub exits_before_start: u64,
 }
 
 /// A row as it was read from the table.
@@ -281,6 +307,21 @@ impl From<LedgerFile> for Ledger {
     }
 }
 
+impl Views {
+    fn add(&mut self, event: Option<ViewEvent>) {
+        let Some(event) = event else { return };
+        *match event {
+            ViewEvent::Attempt => &mut self.attempts,
+            ViewEvent::Start => &mut self.starts,
+            ViewEvent::FailureTechnical => &mut self.failures_technical,
+            ViewEvent::FailureBusiness => &mut self.failures_business,
+            ViewEvent::Error => &mut self.errors,
+            ViewEvent::End => &mut self.ends,
+            ViewEvent::ExitBeforeStart => &mut self.exits_before_start,
+        } += 1;
+    }
+}
+
 impl LedgerEntry {
     fn add(&mut self, produced: &Produced) {
         let window = &mut self.window;
@@ -295,9 +336,11 @@ impl LedgerEntry {
                     (self.last_ms, window.viewers_last) = candidate;
                 }
             }
-            Sample::Player { buffering_ms, .. } => {
+            Sample::Player { told, .. } => {
                 window.player_records += 1;
-                window.buffering_ms += buffering_ms;
+                window.buffering_ms += told.buffering_ms;
+                window.playing_ms += told.playing_ms.unwrap_or_default();
+                window.views.add(told.event);
             }
             Sample::Fact => {}
         }

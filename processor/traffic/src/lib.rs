@@ -24,8 +24,8 @@ mod viewer;
 mod world;
 
 pub use config::GeneratorConfig;
-pub use ledger::{Ledger, Mismatch, StoredWindow, Totals, Window};
-pub use produced::{BusEvent, Kind, Produced, Route, Sample};
+pub use ledger::{Ledger, Mismatch, StoredWindow, Totals, Views, Window};
+pub use produced::{BusEvent, Kind, Produced, Route, Sample, Told, ViewEvent};
 use world::World;
 
 /// The generator; an endless iterator in order of arrival.

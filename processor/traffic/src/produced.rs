@@ -52,6 +52,36 @@ pub struct BusEvent {
     pub time_ms: i64,
 }
 
+/// The view that a player's report tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewEvent {
+    /// The play request.
+    Attempt,
+    /// The first frame.
+    Start,
+    /// It could not start.
+    FailureTechnical,
+    /// It was not to start.
+    FailureBusiness,
+    /// It broke off.
+    Error,
+    /// It is over.
+    End,
+    /// It is over before it began.
+    ExitBeforeStart,
+}
+
+/// The content of a player's report, as far as the ledger counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// `bufferingMs`.
+    pub buffering_ms: u64,
+    /// `playingMs`.
+    pub playing_ms: Option<u64>,
+    /// `viewEvent`, with what goes with it.
+    pub event: Option<ViewEvent>,
+}
+
 /// The content of a line, as far as the ledger counts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sample {
@@ -66,8 +96,8 @@ pub enum Sample {
     Player {
         /// Session.
         session_id: Arc<str>,
-        /// `bufferingMs`.
-        buffering_ms: u64,
+        /// Its content.
+        told: Told,
     },
     /// Something that happened; it belongs to no minute.
     Fact,

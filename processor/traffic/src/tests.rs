@@ -251,6 +251,20 @@ fn recount(lines: &[Produced]) -> Vec<StoredWindow> {
         } else {
             window.player_records += 1;
             window.buffering_ms += value["bufferingMs"].as_u64().unwrap();
+            window.playing_ms += value["playingMs"].as_u64().unwrap_or_default();
+            let views = &mut window.views;
+            let told = (value["viewEvent"].as_str(), &value["failureKind"], &value["viewStarted"]);
+            match told {
+                (None, ..) => {}
+                (Some("attempt"), ..) => views.attempts += 1,
+                (Some("start"), ..) => views.starts += 1,
+                (Some("failure"), kind, _) if kind == "business" => views.failures_business += 1,
+                (Some("failure"), ..) => views.failures_technical += 1,
+                (Some("error"), ..) => views.errors += 1,
+                (Some("end"), _, started) if *started == false => views.exits_before_start += 1,
+                (Some("end"), ..) => views.ends += 1,
+                other => panic!("{other:?}"),
+            }
         }
     }
     windows.into_values().collect()
@@ -311,4 +325,27 @@ fn a_ledger_survives_json() {
     run(small(13), 10).iter().for_each(|produced| ledger.record(produced));
     let text = serde_json::to_string(&ledger).unwrap();
     assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+}
+
+#[test]
+fn views_come_to_every_end_there_is() {
+    let mut lives: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for produced in run(small(14), 25).iter().filter(|p| !p.is_malformed && !p.is_duplicate) {
+        let value = json(produced);
+        if let Some(view) = value["viewId"].as_str() {
+            let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+            let started = value["viewStarted"].as_bool().map_or("", |s| if s { "" } else { "-" });
+            let told = format!("{}{}{started}", word("viewEvent"), word("failureKind"));
+            lives.entry(view.to_owned()).or_default().push(told);
+        }
+    }
+    let count =
+        |ending: &str| lives.values().filter(|life| life.iter().any(|told| told == ending)).count();
+    for ending in ["failuretechnical", "failurebusiness", "error", "end", "end-"] {
+        assert!(count(ending) > 0, "{ending} of {}", lives.len());
+    }
+    let (attempts, starts) = (count("attempt"), count("start"));
+    assert!(attempts > starts && starts * 2 > attempts, "{starts} of {attempts}");
+    let silent = lives.values().filter(|life| **life == ["attempt"]).count();
+    assert!(silent > 0, "some leave without a word");
 }

@@ -184,10 +184,9 @@ impl World {
         let generation = stream.generation;
         for _ in 0..joining {
             let joins_ms = now_ms + self.rng.between(0, interval_ms);
-            let startup_ms = self.rng.between(300, 2_500);
             let viewer = Viewer::new(&mut self.rng, channel, generation, joins_ms);
             let place = self.seat(viewer);
-            self.schedule(joins_ms + startup_ms, Action::Report { viewer: place });
+            self.schedule(joins_ms, Action::Report { viewer: place });
         }
     }
 
@@ -232,9 +231,14 @@ impl World {
             }
         }
         if !leaves {
-            let interval_ms = i64::from(self.config.report_interval_ms.max(1));
-            let tenth_ms = interval_ms / 10;
-            let next_ms = now_ms + interval_ms + self.rng.between(-tenth_ms, tenth_ms);
+            let wait_ms = if self.viewers[place].is_waiting() {
+                self.rng.between(300, 2_500)
+            } else {
+                let interval_ms = i64::from(self.config.report_interval_ms.max(1));
+                let tenth_ms = interval_ms / 10;
+                interval_ms + self.rng.between(-tenth_ms, tenth_ms)
+            };
+            let next_ms = now_ms + wait_ms;
             self.schedule(next_ms, Action::Report { viewer: place });
         }
     }

@@ -4,6 +4,12 @@ use super::{
     DimensionSet, FLEET, IVS_CHANNEL, Metric, Namespace, PER_CHANNEL, PER_SHARD, Statistic, Unit,
 };
 
+mod views;
+
+pub use views::{
+    EXITS_BEFORE_START, EXPERIENCE_SCORE, VIEW_ATTEMPTS, VIEW_FAILURES, VIEW_STARTS, VIEWS_PLAYING,
+};
+
 const fn metric(
     (namespace, dimensions): (Namespace, &'static [DimensionSet]),
     name: &'static str,
@@ -411,6 +417,12 @@ pub const METRICS: &[Metric] = &[
     DROPPED_FRAMES,
     VIEWER_DROP_PERCENT,
     STARVATION_SECONDS,
+    VIEW_ATTEMPTS,
+    VIEW_STARTS,
+    VIEW_FAILURES,
+    EXITS_BEFORE_START,
+    VIEWS_PLAYING,
+    EXPERIENCE_SCORE,
     RECORDS_READ,
     RECORDS_ACCEPTED,
     RECORDS_DUPLICATE,

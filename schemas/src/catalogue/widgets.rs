@@ -226,6 +226,33 @@ const PLAYERS: &[&[Widget]] = &[
     ],
 ];
 
+const VIEWS: &[&[Widget]] = &[&[
+    curves(
+        "Views playing",
+        "",
+        &[channel(m::VIEWS_PLAYING, "the channel"), fleet(m::VIEWS_PLAYING, "busiest channel")],
+    ),
+    curves(
+        "From play request to picture",
+        "views a minute",
+        &[
+            channel(m::VIEW_ATTEMPTS, "asked"),
+            channel(m::VIEW_STARTS, "started"),
+            channel(m::VIEW_FAILURES, "failed"),
+            channel(m::EXITS_BEFORE_START, "left before the start"),
+            fleet(m::VIEW_FAILURES, "failed, all channels"),
+        ],
+    ),
+    curves(
+        "Experience score, 5 minutes",
+        "of 100",
+        &[
+            channel(m::EXPERIENCE_SCORE, "the channel"),
+            fleet(m::EXPERIENCE_SCORE, "mean of the channels"),
+        ],
+    ),
+]];
+
 const PROCESSOR: &[&[Widget]] = &[
     &[
         curves("Lag of the slowest shard", "ms", &[fleet(m::LAG, "lag")]),
@@ -278,6 +305,11 @@ const PROCESSOR: &[&[Widget]] = &[
 pub const SECTIONS: &[Section] = &[
     Section { title: "", text: "", rows: TUTORIAL },
     Section { title: "Players", text: "What viewers saw, by their own reports.", rows: PLAYERS },
+    Section {
+        title: "Views",
+        text: "What became of play requests, as far as players tell.",
+        rows: VIEWS,
+    },
     Section {
         title: "Processor",
         text: "The workers' own account of themselves.",

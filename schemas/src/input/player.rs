@@ -27,6 +27,34 @@ pub enum PlayerState {
     Ended,
 }
 
+/// A step in the life of a view; letter case does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum ViewEvent {
+    /// The viewer asked to play.
+    Attempt,
+    /// The first frame was shown.
+    Start,
+    /// The view could not start.
+    Failure,
+    /// The view had started, and broke off with an error.
+    Error,
+    /// The view is over, for whatever other reason.
+    End,
+}
+
+/// Whose fault it is that a view could not start; letter case does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum FailureKind {
+    /// Something broke.
+    Technical,
+    /// It worked as it should: no subscription, another country, nothing to watch yet.
+    Business,
+}
+
 /// Player SDKs give numbers, applications often words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -58,6 +86,14 @@ pub struct PlayerTelemetry {
     pub player_id: Id,
     /// End of the reported interval.
     pub timestamp: Time,
+    /// Id of the view: from one play request to its end.
+    pub view_id: Option<Id>,
+    /// The latest turn of the view; absent in the reports between.
+    pub view_event: Option<Open<ViewEvent>>,
+    /// Of a `failure`: whose fault it is. Technical if absent.
+    pub failure_kind: Option<Open<FailureKind>>,
+    /// Of an `end`: whether the first frame had been shown. `false` makes it an exit before start.
+    pub view_started: Option<bool>,
     /// State of the player.
     pub state: Open<PlayerState>,
     /// Bitrate of the rendition, bits/s.
@@ -84,8 +120,14 @@ pub struct PlayerTelemetry {
     pub sequence: Option<Measure>,
     /// Rendition, such as `720p`.
     pub resolution: Option<String>,
-    /// Country code.
+    /// Country code of ISO 3166-1, such as `JP`.
     pub country: Option<String>,
-    /// Kind of device.
+    /// Kind of device, such as `mobile`.
     pub device: Option<String>,
+    /// Operating system, such as `android`.
+    pub os: Option<String>,
+    /// Version of the player.
+    pub player_version: Option<String>,
+    /// Who delivered the stream.
+    pub cdn: Option<String>,
 }

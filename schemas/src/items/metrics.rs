@@ -151,6 +151,39 @@ pub const STARTUP_SUM_MS: &str = "startupSumMs";
 pub const STARTUP_P50_MS: &str = "startupP50Ms";
 /// N: 95th percentile of start-up time, milliseconds, from the sketch.
 pub const STARTUP_P95_MS: &str = "startupP95Ms";
+
+// Views, as their players told them: absent where no record told of views.
+
+/// N: records that told of a view.
+pub const VIEW_EVENTS: &str = "viewEvents";
+/// N: play requests; absent where none was told.
+pub const VIEW_ATTEMPTS: &str = "viewAttempts";
+/// N: first frames shown.
+pub const VIEW_STARTS: &str = "viewStarts";
+/// N: views that could not start because something broke.
+pub const START_FAILURES_TECHNICAL: &str = "startFailuresTechnical";
+/// N: views that could not start, and should not.
+pub const START_FAILURES_BUSINESS: &str = "startFailuresBusiness";
+/// N: viewers that left before the first frame. Of a minute those that were told; of a session the
+/// play requests that neither started nor failed.
+pub const EXITS_BEFORE_START: &str = "exitsBeforeStart";
+/// N: views that broke off after their start.
+pub const PLAYBACK_FAILURES: &str = "playbackFailures";
+/// N: views that ended otherwise.
+pub const VIEWS_ENDED: &str = "viewsEnded";
+/// N: `playingMs` + `watchBufferingMs`: time with the picture on, over all views.
+pub const VIEW_TIME_MS: &str = "viewTimeMs";
+/// N: distinct views that played in the minute, estimated by the sketch; absent where no record named
+/// one.
+pub const CONCURRENT_VIEWS: &str = "concurrentViews";
+/// B: Apache DataSketches HLL of 4,096 registers behind `concurrentViews`. Not in `sketches`, so that
+/// releases that do not know it keep it.
+pub const VIEW_SKETCH: &str = "viewSketch";
+/// M of M of L of N: figures by dimension and value, see [`slice`].
+pub const BREAKDOWNS: &str = "breakdowns";
+/// M of N: the score of the experience and its parts, see [`experience`].
+pub const EXPERIENCE: &str = "experience";
+
 /// N: messages counted from the chat log.
 pub const CHAT_MESSAGES: &str = "chatMessages";
 /// M of B: Apache DataSketches binaries, each by itself so that other engines can union them, see
@@ -170,6 +203,27 @@ pub const VERSION: &str = "version";
 pub const SCHEMA_VERSION: &str = "schemaVersion";
 /// N, TTL: epoch seconds after which DynamoDB may delete the row; absent = keep.
 pub const EXPIRES_AT: &str = "expiresAt";
+
+/// Places in the list of a slice of [`BREAKDOWNS`], and the names of its figures elsewhere.
+pub mod slice {
+    /// The figures in the order of the list.
+    pub const FIGURES: [&str; 7] =
+        ["records", "attempts", "starts", "failures", "playingMs", "stalledMs", "stalls"];
+}
+
+/// Keys of [`EXPERIENCE`].
+pub mod experience {
+    /// 0 to 100.
+    pub const SCORE: &str = "score";
+    /// 0 to 1, from the mean time to the first frame.
+    pub const STARTUP: &str = "startup";
+    /// 0 to 1, from the share of watch time that was stalled.
+    pub const STALLS: &str = "stalls";
+    /// 0 to 1, from the share of views that failed.
+    pub const FAILURES: &str = "failures";
+    /// 0 to 1, from the mean bitrate.
+    pub const BITRATE: &str = "bitrate";
+}
 
 /// Keys of [`SKETCHES`].
 pub mod sketch {

@@ -98,6 +98,9 @@ pub const BITRATE_COUNT: &str = "bitrateCount";
 pub const FACTS: &str = "facts";
 /// M: the sums and counts from which viewers, chat and quality of experience are derived.
 pub const TELEMETRY: &str = "telemetry";
+/// M: the sums from which the figures of views are derived. Those have the names that they have in a
+/// metrics row, and so has the score.
+pub const VIEWS: &str = "views";
 /// M of B: key [`super::metrics::sketch::PLAYERS`] is the Apache DataSketches HLL behind
 /// `uniquePlayers`.
 pub const SKETCHES: &str = "sketches";

@@ -5,6 +5,7 @@ import {
   type JsonSchema,
   LogGroupLogDestination,
   MethodLoggingLevel,
+  type MethodOptions,
   PassthroughBehavior,
   Period,
   type RequestValidator,
@@ -17,6 +18,7 @@ import { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
 import type { StageConfig, TelemetryApiConfig } from '../config.ts';
 import {
+  cmcdRequest,
   FAILED_REPLY,
   PUT_RECORDS_REPLY,
   QOS_SCHEMA,
@@ -29,6 +31,13 @@ import type { Ingest } from './ingest.ts';
 
 const LOG_POLICY = 'service-role/AmazonAPIGatewayPushToCloudWatchLogs';
 
+/** How the bodies of a path are taken. */
+interface Input {
+  /** By content type. */
+  readonly requestTemplates: Record<string, string>;
+  readonly options: Pick<MethodOptions, 'apiKeyRequired' | 'requestModels' | 'requestValidator'>;
+}
+
 export interface TelemetryApiProps {
   readonly config: StageConfig;
   readonly api: TelemetryApiConfig;
@@ -38,7 +47,8 @@ export interface TelemetryApiProps {
 /**
  * `POST /telemetry` with `{"records": [...]}`, and `POST /streams` with the batches of AWS's QoS sample:
  * player telemetry straight into the stream, without code of ours on the way. Keyed by player, so that a
- * popular stream does not heat one shard.
+ * popular stream does not heat one shard. `POST /cmcd` takes what hls.js, Shaka Player and dash.js report by
+ * configuration alone, which cannot send a key: the stage's throttle is its bound.
  */
 export class TelemetryApi extends Construct {
   readonly api: RestApi;
@@ -54,8 +64,12 @@ export class TelemetryApi extends Construct {
     });
     const { streamName } = props.ingest.stream;
     const role = this.writer(props.ingest);
-    this.post(props, role, 'telemetry', TELEMETRY_SCHEMA, telemetryRequest(streamName));
-    this.post(props, role, 'streams', QOS_SCHEMA, qosRequest(streamName));
+    this.post(props, role, 'telemetry', this.batches(TELEMETRY_SCHEMA, telemetryRequest(streamName)));
+    this.post(props, role, 'streams', this.batches(QOS_SCHEMA, qosRequest(streamName)));
+    this.post(props, role, 'cmcd', {
+      requestTemplates: { 'application/cmcd': cmcdRequest(streamName) },
+      options: { apiKeyRequired: false },
+    });
     this.keyId = this.usagePlan(props.api);
     this.acknowledgements();
   }
@@ -103,13 +117,20 @@ export class TelemetryApi extends Construct {
     return role;
   }
 
-  private post(
-    { api }: TelemetryApiProps,
-    role: Role,
-    path: string,
-    schema: JsonSchema,
-    requestTemplate: string,
-  ): void {
+  /** Batches of JSON, checked against `schema`, of those who have a key. */
+  private batches(schema: JsonSchema, requestTemplate: string): Input {
+    const contentType = 'application/json';
+    return {
+      requestTemplates: { [contentType]: requestTemplate },
+      options: {
+        apiKeyRequired: true,
+        requestModels: { [contentType]: this.api.addModel(schema.title ?? '', { contentType, schema }) },
+        requestValidator: this.validator,
+      },
+    };
+  }
+
+  private post({ api }: TelemetryApiProps, role: Role, path: string, input: Input): void {
     const origin = 'method.response.header.Access-Control-Allow-Origin';
     // Every answer, or the page's script sees a network error instead of the status.
     const reply = (statusCode: string, template: string, selectionPattern?: string) => ({
@@ -126,7 +147,7 @@ export class TelemetryApi extends Construct {
         credentialsRole: role,
         passthroughBehavior: PassthroughBehavior.NEVER,
         requestParameters: { 'integration.request.header.Content-Type': "'application/x-amz-json-1.1'" },
-        requestTemplates: { 'application/json': requestTemplate },
+        requestTemplates: input.requestTemplates,
         integrationResponses: [
           reply('200', PUT_RECORDS_REPLY),
           reply('400', REFUSED_REPLY, '4\\d{2}'),
@@ -135,14 +156,7 @@ export class TelemetryApi extends Construct {
       },
     });
     this.api.root.addResource(path).addMethod('POST', integration, {
-      apiKeyRequired: true,
-      requestModels: {
-        'application/json': this.api.addModel(schema.title ?? path, {
-          contentType: 'application/json',
-          schema,
-        }),
-      },
-      requestValidator: this.validator,
+      ...input.options,
       methodResponses: ['200', '400', '503'].map((statusCode) => ({
         statusCode,
         responseParameters: { [origin]: true },

@@ -29,18 +29,30 @@ const PLAYER: &str = r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"
 #[test]
 fn a_full_window_fills_every_measured_column() {
     let expected = "st-1,1748785620,c1,2,1,32,32,32,32,5755375,5755375,5755375,59.99,1,1,65.59,\
-69.46,1,1,4315097,4315097,4315097,29.7,0,961,2789,2789,2789,2789,2789,,,0,0,0,0\n";
+69.46,1,1,4315097,4315097,4315097,29.7,0,961,2789,2789,2789,2789,2789,,,0,0,0,0,,,,,,,,,,,,\n";
     assert_eq!(csv(&[GAUGE, PLAYER]), expected);
 }
 
 #[test]
 fn what_no_record_carried_is_empty() {
     let gauge = "st-1,1748785620,c1,1,1,32,32,32,32,5755375,5755375,5755375,59.99,1,1,65.59,69.46,\
-0,0,,,,,0,0,,,,,,,,0,0,0,0\n";
+0,0,,,,,0,0,,,,,,,,0,0,0,0,,,,,,,,,,,,\n";
     assert_eq!(csv(&[GAUGE]), gauge);
     let player = "st-1,1748785620,c1,1,0,,,,,,,,,,,,,1,1,4315097,4315097,4315097,29.7,0,961,\
-2789,2789,2789,2789,2789,,,0,0,0,0\n";
+2789,2789,2789,2789,2789,,,0,0,0,0,,,,,,,,,,,,\n";
     assert_eq!(csv(&[PLAYER]), player);
+}
+
+#[test]
+fn views_and_breakdowns_stand_at_the_end() {
+    let view = PLAYER.replace(
+        r#""latencyMs":2789"#,
+        r#""playingMs":9039,"startupMs":700,"viewId":"v","viewEvent":"start","cdn":"ivs""#,
+    );
+    let slice = r#""{""cdn"":{""ivs"":{""records"":1,""attempts"":0,""starts"":1,""failures"":0,""playingMs"":9039,""stalledMs"":961,""stalls"":0}}}""#;
+    let line = csv(&[&view]);
+    // Watched 10 s, of which 961 ms were stalled: 20 + 40 × 0.039 + 25 + 15 points.
+    assert!(line.ends_with(&format!(",,1,0,0,0,0,0,10000,1,61.56,700,{slice}\n")), "{line}");
 }
 
 #[test]
@@ -48,7 +60,7 @@ fn rows_have_as_many_columns_as_the_header() {
     let mut header = String::new();
     write_header(&mut header).unwrap();
     assert!(header.starts_with("session_id,window_start,channel_id,records,"), "{header}");
-    assert!(header.ends_with(",chat_messages\n"), "{header}");
+    assert!(header.ends_with(",startup_sum_ms,breakdowns\n"), "{header}");
     for lines in [&[GAUGE, PLAYER][..], &[GAUGE], &[PLAYER]] {
         assert_eq!(csv(lines).matches(',').count(), header.matches(',').count());
     }

@@ -24,6 +24,10 @@ pub fn is_made_up(session_id: &str) -> bool {
 
 /// One accepted line. Texts borrow from the line unless they have escapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the largest; a box is an allocation"
+)]
 pub enum Event<'a> {
     /// A report of a broadcaster's backend about its stream (`metrics_update`).
     Gauge(Gauge<'a>),
@@ -33,6 +37,16 @@ pub enum Event<'a> {
     Chat(ChatMessage<'a>),
     /// Something that happened to a stream, an account or a stage.
     Fact(Box<Fact>),
+}
+
+impl PlayerSample<'_> {
+    /// Returns whether the view was playing at some time that the record tells of.
+    #[must_use]
+    pub fn has_played(&self) -> bool {
+        self.state == PlayerState::Playing
+            || self.view_event == Some(ViewEvent::Start)
+            || self.playing_ms.is_some_and(|ms| ms > Fixed::ZERO)
+    }
 }
 
 impl Event<'_> {
@@ -101,6 +115,30 @@ pub enum PlayerState {
     Other,
 }
 
+/// The event that a player told of its view. Words are compared without case; one that is not known here
+/// tells nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ViewEvent {
+    /// `attempt`: the viewer asked to play.
+    Attempt,
+    /// `start`: the first frame was shown (QoS sample: `PLAY`).
+    Start,
+    /// `failure`: something broke before the first frame.
+    StartFailureTechnical,
+    /// `failure` of the kind `business`: the view should not start.
+    StartFailureBusiness,
+    /// `error`: the view broke off after its start.
+    PlaybackFailure,
+    /// `end`: it is over for another reason (QoS sample: `STOP`).
+    End,
+    /// `end` with `viewStarted` `false`: the viewer left before the first frame.
+    ExitBeforeStart,
+}
+
+/// The words of a player for each [`Dimension`](crate::experience::Dimension), in their order. Empty
+/// texts and what is not a text tell nothing.
+pub type Labels<'a> = [Option<Cow<'a, str>>; crate::experience::Dimension::COUNT];
+
 /// One player's report. Absent numbers are `None`, never 0.
 ///
 /// Counts and durations are those since the player's previous report.
@@ -143,6 +181,13 @@ pub struct PlayerSample<'a> {
     pub error_code: Option<Cow<'a, str>>,
     /// `errorCount` (QoS sample: `error_count`).
     pub error_count: Option<Fixed>,
+    /// `viewId` (QoS sample: its `session_id`).
+    pub view_id: Option<Cow<'a, str>>,
+    /// `viewEvent`, with what `failureKind` and `viewStarted` add to it.
+    pub view_event: Option<ViewEvent>,
+    /// `device`, `os`, `country`, `playerVersion`, `cdn`, `resolution` (QoS sample: `rendition_name`,
+    /// and what its API adds of device and country).
+    pub labels: Labels<'a>,
 }
 
 /// A record of an IVS Chat log.

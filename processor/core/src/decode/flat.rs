@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use fearless_simd::{Level, dispatch};
 
-use super::event::{Gauge, PlayerSample, PlayerState};
+use super::event::{Gauge, PlayerSample, PlayerState, ViewEvent};
+pub(super) use super::field::word;
 use super::field::{Fields, delay, ill_typed, is_bounded, latency, metric, optional_id};
 use super::json::{Fault, Value};
 use super::keys::Tag;
 use super::reject::{Reason, Rejection, excerpt};
 use super::slots::slots;
 use super::usual::Habits;
+use super::view::{self, label};
 
 slots! {
     /// The members that tell the kinds apart, and those that `metrics_update` and
@@ -41,6 +43,16 @@ slots! {
         chat_rate: "chatMessagesPerMinute",
         cpu: "cpuUsage",
         memory: "memoryUsage",
+        view_id: "viewId",
+        view_event: "viewEvent",
+        failure_kind: "failureKind",
+        view_started: "viewStarted",
+        device: "device",
+        os: "os",
+        country: "country",
+        player_version: "playerVersion",
+        cdn: "cdn",
+        rendition: "resolution",
     }
 }
 
@@ -167,19 +179,26 @@ impl<'a> Flat<'a> {
             startup_ms: delay("startupMs", self.startup_ms())?,
             error_code: error_code(self.error_code())?,
             error_count: metric("errorCount", self.error_count())?,
+            view_id: optional_id("viewId", self.view_id())?,
+            view_event: self.view()?,
+            labels: [
+                label(self.device()),
+                label(self.os()),
+                label(self.country()),
+                label(self.player_version()),
+                label(self.cdn()),
+                label(self.rendition()),
+            ],
         })
     }
 }
 
-/// Returns a word that tells kinds apart.
-pub(super) fn word<'a>(
-    name: &'static str,
-    value: Value<'a>,
-) -> Result<Option<Cow<'a, str>>, Rejection> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Text(text) => Ok(Some(text.get())),
-        other => Err(ill_typed(name, "a string", other)),
+impl Flat<'_> {
+    /// Returns what the record tells about the view.
+    #[inline(always)]
+    fn view(&self) -> Result<Option<ViewEvent>, Rejection> {
+        let told = [self.view_event(), self.failure_kind(), self.view_started()];
+        if told.iter().all(|value| *value == Value::Null) { Ok(None) } else { view::event(told) }
     }
 }
 

@@ -6,7 +6,7 @@
 //! 2. JSON texts, however each is printed, with or without newlines between them. Two kinds of
 //!    object hold other records ([`container`]): a batch of a CloudWatch Logs subscription and the
 //!    body that the QoS sample's players post;
-//! 3. else lines.
+//! 3. else lines, of which those of CMCD are events ([`super::cmcd`]).
 //!
 //! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into
 //! stretches that are read as records are.)
@@ -34,7 +34,7 @@ pub use depth::Decoded;
 use super::flat::Flat;
 use super::json::{self, Fault};
 use super::reject::{Reason, Rejection};
-use super::{Context, Decoder, event, too_large};
+use super::{Context, Decoder, Event, cmcd, event, too_large};
 use depth::{Depth, Each};
 
 /// UTF-8's byte order mark.
@@ -190,6 +190,13 @@ impl Decoder {
         while at < data.len() {
             let text = valid.at(data, at);
             let found = value(text);
+            if found.is_err()
+                && is_first
+                && let Some((line, report)) = self.cmcd(data, at, context)
+            {
+                each(line, report.as_ref())?;
+                return Ok(at + line.len() + 1);
+            }
             match found {
                 Ok((length, behind)) if !is_first || behind != Behind::Garbage => {
                     self.value(&text[..length], context, depth, each)?;
@@ -209,6 +216,17 @@ impl Decoder {
             }
         }
         Ok(at)
+    }
+
+    /// Returns the line of CMCD that begins at `at`, and what it says.
+    fn cmcd<'a>(
+        &self,
+        data: &'a [u8],
+        at: usize,
+        context: &Context<'_>,
+    ) -> Option<(&'a [u8], Result<Event<'static>, Rejection>)> {
+        let line = &data[at..line_end(data, at)];
+        Some((line, cmcd::read(line, context, &self.limits)?))
     }
 
     /// Hands out what a whole value says.
@@ -316,6 +334,9 @@ fn refused_end<'a>(
     while end < data.len() {
         let next = end + space(&data[end..]);
         if next == data.len() {
+            break;
+        }
+        if cmcd::is_report(&data[next..line_end(data, next)]) {
             break;
         }
         let begins = matches!(data.get(next), Some(b'{' | b'['));

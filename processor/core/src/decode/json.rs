@@ -24,7 +24,7 @@ pub(super) enum Value<'a> {
     #[default]
     Null,
     /// `true` or `false`.
-    Bool,
+    Bool(bool),
     /// A number; `None` if it is beyond what [`Fixed`] holds.
     Number(Option<Fixed>),
     /// A string.
@@ -55,6 +55,12 @@ impl<'a> Text<'a> {
     #[inline(always)]
     pub(super) fn of_plain(raw: &'a str) -> Self {
         Self { raw, escaped: false }
+    }
+
+    /// Returns a string that may have escapes.
+    #[inline(always)]
+    pub(super) fn of_raw(raw: &'a str) -> Self {
+        Self { raw, escaped: raw.contains('\\') }
     }
 
     /// Returns the text if it has no escapes.
@@ -235,9 +241,13 @@ impl<'a> Scanner<'a> {
                 self.elements(depth + 1, |_| ())?;
                 Ok(Value::Array(&self.text[start..self.at()]))
             }
-            [b't', b'r', b'u', b'e', rest @ ..] | [b'f', b'a', b'l', b's', b'e', rest @ ..] => {
+            [b't', b'r', b'u', b'e', rest @ ..] => {
                 self.rest = rest;
-                Ok(Value::Bool)
+                Ok(Value::Bool(true))
+            }
+            [b'f', b'a', b'l', b's', b'e', rest @ ..] => {
+                self.rest = rest;
+                Ok(Value::Bool(false))
             }
             [b'n', b'u', b'l', b'l', rest @ ..] => {
                 self.rest = rest;

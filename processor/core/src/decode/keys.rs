@@ -44,8 +44,8 @@ const MASKS: [u128; HEAD + 1] = {
     }
     masks
 };
-/// Four times as many as the largest kind has names: a multiplier without collisions is then found
-/// within some dozens of tries.
+/// Several times as many as the largest kind has names: a multiplier without collisions is then
+/// found within some hundreds of tries.
 const BUCKETS: usize = 128;
 const BUCKET_SHIFT: u32 = u64::BITS - BUCKETS.ilog2();
 /// An empty bucket.

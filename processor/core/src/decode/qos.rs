@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 
-use super::event::{Event, PlayerSample, PlayerState, QOS_SESSION};
+use super::event::{Event, Labels, PlayerSample, PlayerState, QOS_SESSION, ViewEvent};
 use super::fact::{Fact, FactKind, FactOrigin, FactScope};
 use super::field::{Fields, absent_if_empty, delay, loose_delay, loose_latency, loose_metric};
 use super::flat::word;
 use super::json::Value;
 use super::reject::Rejection;
 use super::slots::slots;
+use super::view::label;
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -36,6 +37,13 @@ slots! {
         live_latency_ms: "live_latency_ms",
         live_latency_sec: "live_latency_sec",
         to_bitrate: "to_bitrate" | "to_rendition_bitrate",
+        client_platform: "client_platform",
+        rendition_name: "rendition_name" | "to_rendition_name",
+        country: "CloudFront-Viewer-Country",
+        is_desktop: "CloudFront-Is-Desktop-Viewer",
+        is_mobile: "CloudFront-Is-Mobile-Viewer",
+        is_tablet: "CloudFront-Is-Tablet-Viewer",
+        is_tv: "CloudFront-Is-SmartTV-Viewer",
     }
 }
 
@@ -79,10 +87,20 @@ fn sample<'a>(
         _ => slots.startup_latency_ms(),
     };
     let (latency_ms, latency_below_zero) = latency(slots)?;
+    let player_id = fields.id("session_id", slots.session_id())?;
+    let startup_ms = loose_delay("startup_latency_ms", startup)?;
+    let view_event = match metric_type {
+        "PLAY" => Some(ViewEvent::Start),
+        // A published client sends what is a `PLAY` under this name.
+        "STOP" if startup_ms.is_some() => Some(ViewEvent::Start),
+        "STOP" => Some(ViewEvent::End),
+        _ => None,
+    };
     Ok(PlayerSample {
         session_id: Cow::Owned(format!("{QOS_SESSION}{channel_id}")),
         channel_id,
-        player_id: fields.id("session_id", slots.session_id())?,
+        view_id: Some(player_id.clone()),
+        player_id,
         event_id: None,
         time: time(slots, fields)?,
         state,
@@ -94,10 +112,34 @@ fn sample<'a>(
         latency_below_zero,
         playing_ms: loose_metric("playing_time_ms", slots.playing_time_ms())?,
         rebuffer_count: loose_metric("buffering_count", slots.buffering_count())?,
-        startup_ms: loose_delay("startup_latency_ms", startup)?,
+        startup_ms,
         error_code: None,
         error_count: loose_metric("error_count", slots.error_count())?,
+        view_event,
+        labels: labels(slots),
     })
+}
+
+/// Returns what is known of the viewer. The platforms `android` and `ios` are operating systems,
+/// `web` is not.
+fn labels<'a>(slots: &Qos<'a>) -> Labels<'a> {
+    let is_set = |value: Value<'_>| value == Value::Bool(true) || value.is_text("true");
+    let device = [
+        (slots.is_tv(), "tv"),
+        (slots.is_tablet(), "tablet"),
+        (slots.is_mobile(), "mobile"),
+        (slots.is_desktop(), "desktop"),
+    ];
+    let device = device.into_iter().find(|(flag, _)| is_set(*flag));
+    let os = label(slots.client_platform()).filter(|os| !os.eq_ignore_ascii_case("web"));
+    [
+        device.map(|(_, name)| Cow::Borrowed(name)),
+        os,
+        label(slots.country()),
+        None,
+        None,
+        label(slots.rendition_name()),
+    ]
 }
 
 /// Returns the time of receipt at the sample's API, or else here.

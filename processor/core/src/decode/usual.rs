@@ -251,7 +251,9 @@ fn digits(line: &Line, at: usize) -> Option<(i64, usize)> {
 #[cold]
 fn other(text: &str, at: usize) -> Option<(Value<'_>, usize)> {
     let rest = text.as_bytes().get(at..)?;
-    for (word, value) in [("true", Value::Bool), ("false", Value::Bool), ("null", Value::Null)] {
+    for (word, value) in
+        [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)]
+    {
         if rest.starts_with(word.as_bytes()) {
             return Some((value, at + word.len()));
         }

@@ -18,6 +18,7 @@ use super::events::real_time_issue;
 use super::samples::Samples;
 use crate::decode::{Fact, FactKind};
 use crate::emit::closed_window::ComparedSpan;
+use crate::experience::Score;
 use crate::fixed::FixedSum;
 use crate::minute::Minute;
 use crate::session::{Milestone, SummaryAgg, TimelineItem};
@@ -99,6 +100,10 @@ pub fn window_datums(partials: &[(WindowKey, WindowAgg)]) -> Vec<Datum> {
             (&catalogue::LIVE_LATENCY, latency),
             (&catalogue::PLAYER_ERRORS, errors),
             (&catalogue::DROPPED_FRAMES, Samples::of_stat(&window.dropped_frames)),
+            (&catalogue::VIEW_ATTEMPTS, Samples::of_events(window.views.attempts)),
+            (&catalogue::VIEW_STARTS, Samples::of_events(window.views.starts)),
+            (&catalogue::VIEW_FAILURES, Samples::of_events(window.views.failures())),
+            (&catalogue::EXITS_BEFORE_START, Samples::of_events(window.views.exits_before_start)),
         ] {
             builder.add(metric, &window.channel_id, time, samples);
         }
@@ -120,6 +125,9 @@ pub fn stored_datums<'a>(
         let count = |count: u64| single(FixedSum(i128::from(count) * 1_000_000));
         if row.player_records > 0 {
             builder.add(&catalogue::ACTIVE_PLAYERS, channel_id, time, count(row.active_players()));
+        }
+        if let Some(views) = row.concurrent_views() {
+            builder.add(&catalogue::VIEWS_PLAYING, channel_id, time, count(views));
         }
         if row.chat_messages > 0 && row.chat_rate.total.is_empty() {
             builder.add(&catalogue::CHAT_ACTIVITY, channel_id, time, count(row.chat_messages));
@@ -228,8 +236,8 @@ pub fn account_datums(facts: &[Fact]) -> Vec<Datum> {
     builder.finish()
 }
 
-/// Returns the datum of a closed window: the loss of viewers since the window before, at its last
-/// minute.
+/// Returns the datums of a closed window, at its last minute: the loss of viewers since the window
+/// before, and the score of the viewers' experience.
 #[must_use]
 pub fn closed_window_datums(
     previous: &ComparedSpan,
@@ -242,6 +250,10 @@ pub fn closed_window_datums(
     {
         let metric = &catalogue::VIEWER_DROP_PERCENT;
         builder.add(metric, &current.channel_id, current.last_minute(), single(percent));
+    }
+    if let Some(score) = Score::of(&current.seen) {
+        let (metric, time) = (&catalogue::EXPERIENCE_SCORE, current.last_minute());
+        builder.add(metric, &current.channel_id, time, single(score.score));
     }
     builder.finish()
 }

@@ -8,15 +8,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::channel::SaidBy;
+use crate::experience::Evidence;
 use crate::fixed::FixedSum;
 use crate::merge::{Merge, Total};
 use crate::minute::Minute;
+use crate::quality::Rule;
 use crate::session::SummaryAgg;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
 
-/// Length of a window: the tutorial's alarms compare five minutes.
-pub const WINDOW_MS: i64 = 300_000;
+pub use crate::minute::WINDOW_MS;
+
 /// A window closes when a minute that begins this long after its end is touched: what is on its way
 /// through producers and shards has that long.
 pub const GRACE_MS: i64 = 60_000;
@@ -36,18 +38,12 @@ pub struct ComparedSpan {
     pub start: EpochMs,
     /// Viewers as reported.
     pub viewers: Total,
-    /// Ingest bitrate, bits/s.
-    pub bitrate: Total,
-    /// Ingest frame rate, frames/s.
-    pub frame_rate: Total,
     /// Chat messages a minute as reported.
     pub chat_rate: Total,
     /// Chat messages counted from the log.
     pub chat_messages: u64,
-    /// Time that players stalled, of records that tell played time too, milliseconds.
-    pub stalled_ms: FixedSum,
-    /// Time that players played or stalled, milliseconds.
-    pub watched_ms: FixedSum,
+    /// The experience of viewers.
+    pub seen: Evidence,
 }
 
 /// Returns the window that holds `time`, by its start.
@@ -69,11 +65,14 @@ pub fn windows_to_judge<'a>(
     keys.into_iter().filter_map(judged).collect()
 }
 
-/// Returns the minutes whose rows [`ComparedSpan::pair`] needs to judge the window that starts at
-/// `start`: those of the window before, then its own. Half-open.
+/// Returns the minutes whose rows are needed to judge the window that starts at `start`: its own, and
+/// those of the windows before that [`ComparedSpan::pair`] compares and `rules` look back to.
+/// Half-open.
 #[must_use]
-pub fn minutes_needed(start: EpochMs) -> std::ops::Range<Minute> {
-    Minute::of(EpochMs(start.0 - WINDOW_MS))..Minute::of(EpochMs(start.0 + WINDOW_MS))
+pub fn minutes_needed(start: EpochMs, rules: &[Rule]) -> std::ops::Range<Minute> {
+    let look_back = rules.iter().filter(|rule| rule.enabled).map(Rule::look_back).max();
+    let before_ms = i64::from(look_back.unwrap_or(1).max(1)) * WINDOW_MS;
+    Minute::of(EpochMs(start.0 - before_ms))..Minute::of(EpochMs(start.0 + WINDOW_MS))
 }
 
 impl ComparedSpan {
@@ -105,25 +104,18 @@ impl ComparedSpan {
             channel_said_by: SaidBy::default(),
             start,
             viewers: Total::default(),
-            bitrate: Total::default(),
-            frame_rate: Total::default(),
             chat_rate: Total::default(),
             chat_messages: 0,
-            stalled_ms: FixedSum::ZERO,
-            watched_ms: FixedSum::ZERO,
+            seen: Evidence::default(),
         }
     }
 
     fn add(&mut self, row: &WindowAgg) {
         self.channel_said_by.note(&mut self.channel_id, &row.channel_id, row.channel_said_by);
         self.viewers.merge(&row.viewers.stat.total);
-        self.bitrate.merge(&row.bitrate.total);
-        self.frame_rate.merge(&row.frame_rate.total);
         self.chat_rate.merge(&row.chat_rate.total);
         self.chat_messages.merge(&row.chat_messages);
-        self.stalled_ms += row.watch_buffering_ms;
-        self.watched_ms += row.playing_ms.sum;
-        self.watched_ms += row.watch_buffering_ms;
+        self.seen.merge(&row.evidence());
     }
 
     /// Returns the end of the window, exclusive.
@@ -144,13 +136,6 @@ impl ComparedSpan {
     pub fn chat_per_minute(&self) -> Option<FixedSum> {
         let counted = || FixedSum(i128::from(self.chat_messages) * 1_000_000).mean_fixed(5);
         self.chat_rate.mean().or_else(|| (self.chat_messages > 0).then(counted).flatten())
-    }
-
-    /// Returns stalled time over watch time in percent; `None` without watch time.
-    #[must_use]
-    pub fn rebuffer_percent(&self) -> Option<FixedSum> {
-        (self.watched_ms.0 > 0)
-            .then(|| FixedSum(self.stalled_ms.0.saturating_mul(100_000_000) / self.watched_ms.0))
     }
 }
 

@@ -3,33 +3,29 @@
 //! The id of an event is a function of what happened and to whom, so a consumer that keeps ids
 //! sees each event once, through crashes and replays.
 
+use std::sync::Arc;
+
 use ivs_schemas::domain::{
-    AccountLimitBreached, ChatSpike, DomainEvent, QualityDegraded, QualityIssue, QualityRecovered,
-    RealTimeFailure, RealTimeIssue, SessionEnded, SessionFailed, SessionStarted, SessionSummary,
-    Subject, ViewerDrop,
+    AccountLimitBreached, ChatSpike, DomainEvent, MostAffected, QualityDegraded, QualityIssue,
+    QualityRecovered, RealTimeFailure, RealTimeIssue, SessionEnded, SessionFailed, SessionStarted,
+    SessionSummary, Subject, ViewerDrop,
 };
 use ivs_schemas::items::sessions::event_type;
 use jiff::Timestamp;
 
 use crate::decode::{Fact, FactKind, FactScope};
-use crate::emit::closed_window::{ComparedSpan, viewer_drop_percent};
+use crate::emit::closed_window::{ComparedSpan, WINDOW_MS, viewer_drop_percent};
 use crate::fixed::{Fixed, FixedSum};
+use crate::quality::{Change, Figure, Rule, Spans, Transition};
 use crate::session::{
     Fingerprint, Interval, Milestone, SummaryAgg, TimelineItem, attribute_names, fact_fingerprint,
 };
+use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
 
 /// Loss of viewers between two windows from which `Viewer Drop` is told, percent: the tutorial's
 /// alarm.
 pub const VIEWER_DROP_PERCENT: FixedSum = FixedSum(50_000_000);
-/// Ingest frame rate below which a stream is bad, frames/s: the tutorial's alarm.
-pub const LOW_FRAME_RATE: FixedSum = FixedSum(20_000_000);
-/// Ingest bitrate below which a stream is bad, bits/s: under it even 480p shows artifacts, and the
-/// tutorial's quality score gives it less than a quarter of the points.
-pub const LOW_BITRATE_BPS: FixedSum = FixedSum(1_000_000_000_000);
-/// Share of watch time spent rebuffering above which a stream is bad, percent: viewers begin to
-/// leave at a few percent.
-pub const HIGH_REBUFFER_PERCENT: FixedSum = FixedSum(5_000_000);
 /// Chat messages a minute above which `Chat Spike` is told: the tutorial's alarm. Only when the
 /// window before was at or below it, so that a long spike is told once.
 pub const CHAT_SPIKE_PER_MINUTE: FixedSum = FixedSum(100_000_000);
@@ -93,6 +89,9 @@ fn incident_event(item: &TimelineItem, summary: &SummaryAgg) -> Option<DomainEve
             issue: QualityIssue::Starvation,
             observed: None,
             threshold: None,
+            rule: None,
+            severity: None,
+            most_affected: None,
         })),
         event_type::STARVATION_END => {
             let closed = |interval: &&Interval| interval.end == Some(item.second());
@@ -103,6 +102,9 @@ fn incident_event(item: &TimelineItem, summary: &SummaryAgg) -> Option<DomainEve
                 subject,
                 issue: QualityIssue::Starvation,
                 lasted_seconds: lasted_ms.map(|ms| FixedSum(i128::from(ms) * 1_000).to_f64()),
+                observed: None,
+                rule: None,
+                severity: None,
             }))
         }
         event_type::LIMIT_BREACH => {
@@ -114,6 +116,9 @@ fn incident_event(item: &TimelineItem, summary: &SummaryAgg) -> Option<DomainEve
                 issue: QualityIssue::LimitBreach,
                 observed: observed.map(FixedSum::to_f64),
                 threshold: limit.map(FixedSum::to_f64),
+                rule: None,
+                severity: None,
+                most_affected: None,
             }))
         }
         _ => None,
@@ -155,6 +160,7 @@ fn session_summary(summary: &SummaryAgg) -> SessionSummary {
     let seconds = |time: EpochMs| time.0.div_euclid(1_000);
     let starvation = summary.starvation();
     let players = &summary.telemetry.players;
+    let views = &summary.views.views;
     SessionSummary {
         started_at: summary.started_at().map(seconds),
         ended_at: summary.ended_at().map(seconds),
@@ -165,6 +171,15 @@ fn session_summary(summary: &SummaryAgg) -> SessionSummary {
         total_chat_messages: summary.total_chat_messages().map(FixedSum::to_f64),
         avg_bitrate: summary.avg_bitrate_bps().map(FixedSum::to_f64),
         rebuffer_ratio: summary.rebuffer_ratio().map(FixedSum::to_f64),
+        view_attempts: views.known_attempts(),
+        view_starts: views.known(views.starts),
+        start_failures_technical: views.known(views.start_failures_technical),
+        start_failures_business: views.known(views.start_failures_business),
+        exits_before_start: summary.exits_before_start(),
+        playback_failures: views.known(views.playback_failures),
+        views_ended: views.known(views.ended),
+        view_time_ms: summary.view_time_ms().map(FixedSum::to_f64),
+        experience_score: summary.score().map(|score| score.score.to_f64()),
         starvation_count: Some(starvation.count),
         starvation_seconds: Some(FixedSum(i128::from(starvation.closed_ms) * 1_000).to_f64()),
     }
@@ -190,7 +205,7 @@ pub fn account_events(facts: &[Fact]) -> Vec<DomainEvent> {
     facts.iter().filter_map(event).collect()
 }
 
-/// Returns the events of a closed window: what changed since the window before. None of a stream
+/// Returns the events of a closed window that compare it with the window before. None of a stream
 /// that was not live to the end of the window.
 #[must_use]
 pub fn closed_window_events(
@@ -202,57 +217,79 @@ pub fn closed_window_events(
         return Vec::new();
     }
     let mut events = Vec::new();
-    for issue in [QualityIssue::FrameRate, QualityIssue::Bitrate, QualityIssue::Rebuffering] {
-        events.extend(quality_event(issue, previous, current));
-    }
     events.extend(viewer_drop(previous, current, summary));
     events.extend(chat_spike(previous, current));
     events
 }
 
-/// Returns what a window says about an issue: the value, the threshold, and whether it is bad.
-fn judge(issue: QualityIssue, window: &ComparedSpan) -> Option<(FixedSum, FixedSum, bool)> {
-    let low = |value: FixedSum, limit: FixedSum| (value, limit, value < limit);
-    match issue {
-        QualityIssue::FrameRate => window.frame_rate.mean().map(|v| low(v, LOW_FRAME_RATE)),
-        QualityIssue::Bitrate => window.bitrate.mean().map(|v| low(v, LOW_BITRATE_BPS)),
-        QualityIssue::Rebuffering => {
-            window.rebuffer_percent().map(|v| (v, HIGH_REBUFFER_PERCENT, v > HIGH_REBUFFER_PERCENT))
-        }
-        // Told by the session's facts, not by its windows.
-        QualityIssue::Starvation | QualityIssue::LimitBreach => None,
+/// Returns the events of the rules at the end of the window that starts at `start`, from the rows of
+/// the session. None of a stream that was not live to the end of the window.
+#[must_use]
+pub fn rule_events<'a>(
+    rules: &[Rule],
+    session_id: &Arc<str>,
+    start: EpochMs,
+    rows: impl IntoIterator<Item = (&'a WindowKey, &'a WindowAgg)>,
+    summary: &SummaryAgg,
+) -> Vec<DomainEvent> {
+    let end = EpochMs(start.0 + WINDOW_MS);
+    if !summary.was_live_at(end) {
+        return Vec::new();
+    }
+    let spans = Spans::of(session_id, rows);
+    let event = |rule: &Rule| {
+        let found = spans.transition(rule, start)?;
+        let kind = match found.change {
+            Change::Degraded => format!("quality_degraded/{}", rule.name),
+            Change::Recovered => format!("quality_recovered/{}", rule.name),
+        };
+        let id = event_id(&kind, session_id, Some(start));
+        let subject = subject(id, session_id, spans.channel_id(), end);
+        Some(rule_event(rule, subject, found))
+    };
+    rules.iter().filter(|rule| rule.enabled).filter_map(event).collect()
+}
+
+fn rule_event(rule: &Rule, subject: Subject, found: Transition) -> DomainEvent {
+    let (name, severity) = (Some(rule.name.clone()), Some(rule.severity.as_str().to_owned()));
+    let (issue, observed) = (issue(rule.figure), found.value.map(FixedSum::to_f64));
+    let percent = |part: FixedSum| FixedSum(part.0 * 100).to_f64();
+    match found.change {
+        Change::Degraded => DomainEvent::QualityDegraded(QualityDegraded {
+            subject,
+            issue,
+            observed,
+            threshold: Some(rule.threshold),
+            rule: name,
+            severity,
+            most_affected: found.excess.map(|excess| MostAffected {
+                dimension: excess.dimension.as_str().to_owned(),
+                value: excess.value.as_ref().to_owned(),
+                percent_of_problem: percent(excess.of_problem),
+                percent_of_audience: percent(excess.of_audience),
+            }),
+        }),
+        Change::Recovered => DomainEvent::QualityRecovered(QualityRecovered {
+            subject,
+            issue,
+            lasted_seconds: None,
+            observed,
+            rule: name,
+            severity,
+        }),
     }
 }
 
-/// Returns the event of a change from good to bad or back. A first bad window, without one before,
-/// is a change too; a window without samples is none.
-fn quality_event(
-    issue: QualityIssue,
-    previous: &ComparedSpan,
-    current: &ComparedSpan,
-) -> Option<DomainEvent> {
-    let was_bad = judge(issue, previous).is_some_and(|(_, _, bad)| bad);
-    let (observed, threshold, is_bad) = judge(issue, current)?;
-    let name = match issue {
-        QualityIssue::Starvation => "starvation",
-        QualityIssue::FrameRate => "frame_rate",
-        QualityIssue::Bitrate => "bitrate",
-        QualityIssue::Rebuffering => "rebuffering",
-        QualityIssue::LimitBreach => "limit_breach",
-    };
-    match (was_bad, is_bad) {
-        (false, true) => Some(DomainEvent::QualityDegraded(QualityDegraded {
-            subject: window_subject(&format!("quality_degraded/{name}"), current),
-            issue,
-            observed: Some(observed.to_f64()),
-            threshold: Some(threshold.to_f64()),
-        })),
-        (true, false) => Some(DomainEvent::QualityRecovered(QualityRecovered {
-            subject: window_subject(&format!("quality_recovered/{name}"), current),
-            issue,
-            lasted_seconds: None,
-        })),
-        (true, true) | (false, false) => None,
+const fn issue(figure: Figure) -> QualityIssue {
+    match figure {
+        Figure::FrameRate => QualityIssue::FrameRate,
+        Figure::Bitrate => QualityIssue::Bitrate,
+        Figure::Rebuffering => QualityIssue::Rebuffering,
+        Figure::StartFailures => QualityIssue::StartFailures,
+        Figure::ExitsBeforeStart => QualityIssue::ExitsBeforeStart,
+        Figure::PlaybackFailures => QualityIssue::PlaybackFailures,
+        Figure::StartupTime => QualityIssue::StartupTime,
+        Figure::ExperienceScore => QualityIssue::ExperienceScore,
     }
 }
 

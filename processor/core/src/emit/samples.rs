@@ -52,6 +52,14 @@ impl Samples {
         Some(Self::Statistics { count, sum, min: min.into(), max: max.into() })
     }
 
+    /// Returns single events, a sample of 1 each; `None` of none.
+    pub(super) fn of_events(events: u64) -> Option<Self> {
+        let one = whole(1);
+        let all =
+            || Self::Statistics { count: whole(events), sum: whole(events), min: one, max: one };
+        (events > 0).then(all)
+    }
+
     /// Returns shares in percent, each weighted by the seconds it is a share of: so the average
     /// over any parts is the share of the whole. `range` has the smallest and the largest; `None`
     /// without a whole. Exact for times in whole microseconds.

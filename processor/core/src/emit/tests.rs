@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decode::{FactKind, Gauge, PlayerSample, PlayerState};
 use crate::fixed::FixedSum;
+use crate::quality::default_rules;
 use crate::session::testing::{app_end, app_start, at, breach, fact, number};
 use crate::session::{SessionFold, SummaryAgg, TimelineItem, milestones};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
@@ -52,6 +53,9 @@ fn player(channel: &str, time: EpochMs, player: i64, latency_ms: i64) -> PlayerS
         startup_ms: None,
         error_code: None,
         error_count: number(latency_ms % 4),
+        view_id: None,
+        view_event: None,
+        labels: Default::default(),
     }
 }
 
@@ -313,27 +317,44 @@ fn windows_tell_what_changed() {
     let events = told(100, 50, |_| {});
     let [DomainEvent::ViewerDrop(drop)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((drop.previous_viewers, drop.viewers, drop.drop_percent), (100.0, 50.0, 50.0));
-    let events = told(1, 1, |gauge| gauge.frame_rate = number(19));
-    let [DomainEvent::QualityDegraded(degraded)] = &events[..] else { panic!("{events:?}") };
-    assert_eq!((degraded.issue, degraded.observed), (QualityIssue::FrameRate, Some(19.0)));
     let events = told(1, 1, |gauge| gauge.chat_rate = number(101));
     let [DomainEvent::ChatSpike(spike)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((spike.messages_per_minute, spike.threshold), (101.0, 100.0));
     assert!(told(1, 1, |gauge| gauge.chat_rate = number(100)).is_empty());
 }
 
+/// Returns the rows of windows with one gauge a minute of these frame rates.
+fn windows_of_frame_rates(frame_rates: &[i64]) -> Vec<(WindowKey, WindowAgg)> {
+    let mut fold = WindowFold::default();
+    for (window, rate) in (0..).zip(frame_rates) {
+        for minute in 0..5 {
+            let time = EpochMs(WINDOW.0 + window * WINDOW_MS + minute * 60_000);
+            fold.add_gauge(&Gauge { frame_rate: number(*rate), ..gauge("1", time, 1) });
+        }
+    }
+    fold.drain()
+}
+
 #[test]
-fn a_recovery_is_told_once() {
-    let (good, mut bad) = two_windows(1, 1, |gauge| gauge.bitrate_bps = number(900_000));
-    let told = |previous: &ComparedSpan, current: &ComparedSpan| -> Vec<&'static str> {
-        let events = closed_window_events(previous, current, &live());
-        events.iter().map(DomainEvent::detail_type).collect()
+fn a_rule_tells_what_it_saw_and_a_recovery_once() {
+    let rows = windows_of_frame_rates(&[30, 19, 18, 20, 30]);
+    let told = |window: i64, summary: &SummaryAgg| {
+        let start = EpochMs(WINDOW.0 + window * WINDOW_MS);
+        let rows = rows.iter().map(|(key, row)| (key, row));
+        rule_events(&default_rules(), &Arc::from("st-1"), start, rows, summary)
     };
-    assert_eq!(told(&good, &bad), ["Quality Degraded"]);
-    assert_eq!(told(&bad, &good), ["Quality Recovered"]);
-    assert_eq!(told(&bad, &bad), [""; 0]);
-    bad.start = EpochMs(bad.start.0 + WINDOW_MS);
-    assert_eq!(told(&good, &good), [""; 0]);
+    let events = told(1, &live());
+    let [DomainEvent::QualityDegraded(degraded)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((degraded.issue, degraded.observed), (QualityIssue::FrameRate, Some(19.0)));
+    assert_eq!((degraded.rule.as_deref(), degraded.threshold), (Some("frame_rate"), Some(20.0)));
+    assert_eq!(degraded.subject.channel_id, "1");
+    assert_eq!(told(2, &live()), []);
+    let events = told(3, &live());
+    let [DomainEvent::QualityRecovered(recovered)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((recovered.rule.as_deref(), recovered.observed), (Some("frame_rate"), Some(20.0)));
+    assert_eq!(told(0, &live()), []);
+    let over = session(&[(0, StreamStart), (400, StreamEnd)]).1;
+    assert_eq!(told(1, &over), [], "the stream was over");
 }
 
 #[test]
@@ -350,7 +371,7 @@ fn a_window_is_judged_once_the_next_one_is_past_the_grace() {
     assert_eq!(judged(GRACE_MS), Some(-WINDOW_MS));
     assert_eq!(judged(WINDOW_MS - 60_000), Some(-WINDOW_MS));
     assert_eq!(judged(WINDOW_MS + GRACE_MS), Some(0));
-    let needed = minutes_needed(WINDOW);
+    let needed = minutes_needed(WINDOW, &[]);
     assert_eq!(
         (needed.start.start().0, needed.end.start().0),
         (WINDOW.0 - WINDOW_MS, WINDOW.0 + WINDOW_MS)

@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use super::{Counts, Rows};
 use crate::decode::{DecodeLimits, Reason, Rejection};
+use crate::experience::Dimensions;
 use crate::session::{SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, HashRange, Position, Record};
 
 /// The version of what decoding, folding and merging make of a record. Raise it with every change
 /// by which the same records give other rows, other duplicates or other rejects.
-pub const LOGIC: u32 = 2;
+pub const LOGIC: u32 = 3;
 
 /// How a shard is processed. The limits bound memory (E8); all are per epoch.
 #[derive(Clone, Debug)]
@@ -42,6 +43,9 @@ pub struct ShardConfig {
     pub archive: bool,
     /// The limits that decode applies.
     pub decode: DecodeLimits,
+    /// The dimensions by which views are broken down; `None` leaves views and breakdowns out, as the version of the
+    /// logic before did.
+    pub dimensions: Option<Arc<Dimensions>>,
 }
 
 impl ShardConfig {
@@ -69,6 +73,7 @@ impl Default for ShardConfig {
             dedupe_max_ids: 1_000_000,
             archive: false,
             decode: DecodeLimits::default(),
+            dimensions: Some(Dimensions::shared()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 
-use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rejected, Rows};
+use super::{Counts, Dedupe, ElapsedMs, EventId, Objects, Rejected, Rows, ShardConfig};
 use crate::decode::{Context, Decoder, Event, Rejection};
 use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
@@ -37,15 +37,15 @@ pub(super) struct OpenEpoch {
 
 impl OpenEpoch {
     /// Creates an empty epoch that begins after `from`.
-    pub(super) fn after(from: Option<Position>, keep_records: bool) -> Self {
+    pub(super) fn after(from: Option<Position>, config: &ShardConfig) -> Self {
         Self {
             from,
             to: None,
             opened: ElapsedMs(0),
             first_arrival: EpochMs(0),
-            keep_records,
+            keep_records: config.archive,
             bytes: 0,
-            fold: Fold::default(),
+            fold: Fold::new(true, config.dimensions.clone()),
             gaps: Vec::new(),
             rejected: Vec::new(),
             segment: Vec::new(),

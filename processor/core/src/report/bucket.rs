@@ -2,6 +2,7 @@
 
 use ivs_schemas::report::Figures;
 
+use crate::experience::{Evidence, Score, view_time_ms};
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge, Range, Total};
 use crate::window::WindowAgg;
@@ -22,9 +23,10 @@ pub(super) struct Bucket {
     pub(super) chat_rate_max: Option<FixedSum>,
     /// Messages counted from the chat log.
     pub(super) chat_counted: u64,
-    pub(super) playing_ms: FixedSum,
-    /// Stalls of the players whose playing time is known.
-    pub(super) stalled_ms: FixedSum,
+    /// Distinct views that played, of each minute.
+    pub(super) concurrent_views: Total,
+    /// The experience of players.
+    pub(super) seen: Evidence,
 }
 
 impl Bucket {
@@ -44,16 +46,21 @@ impl Bucket {
             chat_rate: one(logged.or_else(|| row.chat_rate.total.mean())),
             chat_rate_max: logged.or_else(|| row.chat_rate.max().map(FixedSum::from)),
             chat_counted: row.chat_messages,
-            playing_ms: row.playing_ms.sum,
-            stalled_ms: row.watch_buffering_ms,
+            concurrent_views: one(row.concurrent_views().map(whole)),
+            seen: row.evidence(),
         }
     }
 
     /// Returns stalled time over watch time.
     pub(super) fn rebuffer_ratio(&self) -> Option<f64> {
-        let mut watched = self.playing_ms;
-        watched += self.stalled_ms;
-        (!watched.is_zero()).then(|| rounded(self.stalled_ms.to_f64() / watched.to_f64()))
+        let Evidence { playing_ms, stalled_ms, .. } = self.seen;
+        let watched = view_time_ms(playing_ms, stalled_ms)?;
+        Some(rounded(stalled_ms.to_f64() / watched.to_f64()))
+    }
+
+    /// Returns the score of the viewers' experience.
+    pub(super) fn score(&self) -> Option<f64> {
+        Score::of(&self.seen).map(|score| score.score.to_f64())
     }
 
     /// Returns the viewers, summed over minutes.
@@ -79,6 +86,8 @@ impl Bucket {
             avg_frame_rate: mean(&self.frame_rate),
             avg_chat_activity: self.mean_chat_rate(has_chat_log),
             rebuffer_ratio: self.rebuffer_ratio(),
+            avg_concurrent_views: mean(&self.concurrent_views),
+            experience_score: self.score(),
         }
     }
 }
@@ -96,8 +105,8 @@ impl Merge for Bucket {
             chat_rate,
             chat_rate_max,
             chat_counted,
-            playing_ms,
-            stalled_ms,
+            concurrent_views,
+            seen,
         } = other;
         self.rows.merge(rows);
         self.viewers.merge(viewers);
@@ -109,8 +118,8 @@ impl Merge for Bucket {
         self.chat_rate.merge(chat_rate);
         self.chat_rate_max = self.chat_rate_max.max(*chat_rate_max);
         self.chat_counted.merge(chat_counted);
-        self.playing_ms += *playing_ms;
-        self.stalled_ms += *stalled_ms;
+        self.concurrent_views.merge(concurrent_views);
+        self.seen.merge(seen);
     }
 }
 

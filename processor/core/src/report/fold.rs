@@ -10,12 +10,14 @@ use ivs_schemas::report::{
 };
 
 use super::bucket::{Bucket, mean, rounded};
+use super::experience;
 use super::period::Period;
 use super::score;
 use super::session::{Clipped, SessionPart, seconds};
 use super::slots::Slots;
 use super::unnamed::Unnamed;
 use crate::decode::is_made_up;
+use crate::experience::Breakdown;
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge as _, Total};
 use crate::minute::MINUTE_MS;
@@ -72,6 +74,7 @@ struct Players {
     rebuffers: Total,
     dropped_frames: Total,
     errors: u64,
+    breakdown: Breakdown,
 }
 
 impl ReportFold {
@@ -317,15 +320,17 @@ impl Players {
         self.rebuffers.merge(&row.rebuffers);
         self.dropped_frames.merge(&row.dropped_frames.total);
         self.errors.merge(&row.player_errors);
+        self.breakdown.merge(&row.breakdown);
     }
 
     fn describe(&self, all: &Bucket) -> PlayerExperience {
         let sum = |total: &Total| (!total.is_empty()).then(|| total.sum.to_f64());
         let any = self.records > 0;
-        let watch_minutes = || rounded(all.playing_ms.to_f64() / 60_000.0);
+        let playing_ms = all.seen.playing_ms;
+        let watch_minutes = || rounded(playing_ms.to_f64() / 60_000.0);
         PlayerExperience {
             unique_players: any.then(|| self.distinct.estimate()),
-            watch_minutes: (!all.playing_ms.is_zero()).then(watch_minutes),
+            watch_minutes: (!playing_ms.is_zero()).then(watch_minutes),
             rebuffer_ratio: all.rebuffer_ratio(),
             rebuffer_count: sum(&self.rebuffers),
             player_errors: any.then_some(self.errors),
@@ -333,6 +338,10 @@ impl Players {
             avg_bitrate: mean(&self.bitrate),
             latency_ms: quantiles(&self.latency),
             startup_ms: quantiles(&self.startup),
+            views: experience::views(&all.seen.views),
+            avg_concurrent_views: mean(&all.concurrent_views),
+            score: experience::score(&all.seen),
+            breakdowns: experience::breakdowns(&self.breakdown),
         }
     }
 }

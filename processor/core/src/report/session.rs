@@ -3,6 +3,7 @@
 use ivs_schemas::report::{Session, SessionStatus};
 
 use super::bucket::{Bucket, mean};
+use super::experience;
 use super::period::Period;
 use super::score::Spread;
 use super::unnamed::{Unnamed, UnnamedRow};
@@ -139,8 +140,7 @@ impl SessionPart {
     /// Takes a row of the channel that names no session, and was while this one was on air.
     pub(super) fn take(&mut self, row: &UnnamedRow) {
         self.rows.chat_counted.merge(&row.chat_counted);
-        self.rows.playing_ms += row.playing_ms;
-        self.rows.stalled_ms += row.stalled_ms;
+        self.rows.seen.merge(&row.seen);
     }
 
     /// Returns when it began.
@@ -221,6 +221,8 @@ impl SessionPart {
                 .or_else(|| digest.and_then(|digest| digest.avg_bitrate_bps).map(FixedSum::to_f64)),
             avg_frame_rate: mean(&self.rows.frame_rate),
             rebuffer_ratio: self.rows.rebuffer_ratio(),
+            views: experience::views(&self.rows.seen.views),
+            experience_score: self.rows.score(),
             starvation_count: digest.map_or(0, |digest| digest.starvation_count),
         }
     }

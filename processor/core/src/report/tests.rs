@@ -69,7 +69,7 @@ fn add(fold: &mut ReportFold, id: &str, rows: &[(i64, WindowAgg)], mut summary: 
     for (second, row) in rows {
         let key = key(id, *second);
         fold.add_row(&key, row.clone());
-        summary.telemetry.absorb(key.minute, row);
+        summary.absorb(key.minute, row);
     }
     fold.add_session(&Arc::from(id), &summary);
 }

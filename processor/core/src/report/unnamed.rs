@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::bucket::Bucket;
-use crate::fixed::FixedSum;
+use crate::experience::Evidence;
 use crate::merge::Merge as _;
 use crate::minute::MINUTE_MS;
 use kinesis_model::EpochMs;
@@ -13,8 +13,7 @@ use kinesis_model::EpochMs;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct UnnamedRow {
     pub(super) chat_counted: u64,
-    pub(super) playing_ms: FixedSum,
-    pub(super) stalled_ms: FixedSum,
+    pub(super) seen: Evidence,
 }
 
 /// Such rows, by minute: at most the minutes of a month.
@@ -26,8 +25,7 @@ impl Unnamed {
     pub(super) fn add(&mut self, minute: EpochMs, bucket: &Bucket) {
         let row = self.0.entry(minute).or_default();
         row.chat_counted.merge(&bucket.chat_counted);
-        row.playing_ms += bucket.playing_ms;
-        row.stalled_ms += bucket.stalled_ms;
+        row.seen.merge(&bucket.seen);
     }
 
     /// Returns the end of the last minute with a row, of those that begin from `start` up to `end`.

@@ -4,6 +4,7 @@ use ivs_schemas::items::sessions::status;
 
 use super::starvation::{self, Interval, Starvation};
 use super::summary::{Lifecycle, Span, SummaryAgg};
+use crate::experience::{Evidence, Score, view_time_ms};
 use crate::fixed::FixedSum;
 use crate::minute::MINUTE_MS;
 use kinesis_model::EpochMs;
@@ -201,6 +202,34 @@ impl SummaryAgg {
         let watched = self.telemetry.playing_ms.sum.0.saturating_add(stalled);
         // Both are not negative: decode refuses negative numbers.
         (watched > 0).then(|| FixedSum((stalled.saturating_mul(1_000_000) + watched / 2) / watched))
+    }
+
+    /// Returns the time that viewers spent with the picture, milliseconds.
+    #[must_use]
+    pub fn view_time_ms(&self) -> Option<FixedSum> {
+        view_time_ms(self.telemetry.playing_ms.sum, self.telemetry.watch_buffering_ms)
+    }
+
+    /// Returns the exits before start: of play requests that are told, those that came to nothing,
+    /// else the exits that were told.
+    #[must_use]
+    pub fn exits_before_start(&self) -> Option<u64> {
+        let views = &self.views.views;
+        let told = || (views.exits_before_start > 0).then_some(views.exits_before_start);
+        views.unstarted().or_else(told)
+    }
+
+    /// Returns the score of the session.
+    #[must_use]
+    pub fn score(&self) -> Option<Score> {
+        Score::of(&Evidence {
+            startups: self.views.startups,
+            startup_sum_ms: self.views.startup_sum_ms,
+            playing_ms: self.telemetry.playing_ms.sum,
+            stalled_ms: self.telemetry.watch_buffering_ms,
+            views: self.views.views,
+            bitrate: self.telemetry.player_bitrate,
+        })
     }
 
     /// Returns when the ingest starved; an interval open at the end of the stream closes there.

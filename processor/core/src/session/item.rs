@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use ivs_schemas::items::sessions as names;
+use ivs_schemas::items::{metrics, sessions as names};
 
 use super::attribute::{Attribute, AttributeValue, Attributes};
 use super::summary::{RecordingFact, SummaryAgg};
 use super::timeline::attribute_names as own;
 use crate::decode::RecordingPhase;
+use crate::experience::Score;
 use crate::fixed::FixedSum;
 
 impl SummaryAgg {
@@ -31,6 +32,7 @@ impl SummaryAgg {
         found.text(names::FAILURE_CODE, code);
         self.incidents(&mut found);
         self.totals(&mut found);
+        self.experience(&mut found);
         found.0
     }
 
@@ -44,6 +46,26 @@ impl SummaryAgg {
         found.count(names::TAKEOVERS, facts.takeovers.len() as u64);
         found.count(names::AD_BREAKS, facts.ad_breaks.len() as u64);
         found.list(names::RECORDINGS, facts.recordings.iter().map(recording).collect());
+    }
+
+    fn experience(&self, found: &mut Attributes) {
+        let views = &self.views.views;
+        let whole = |count: Option<u64>| count.map(|n| FixedSum(i128::from(n) * 1_000_000));
+        for (name, count) in [
+            (metrics::VIEW_ATTEMPTS, views.known_attempts()),
+            (metrics::VIEW_STARTS, views.known(views.starts)),
+            (metrics::START_FAILURES_TECHNICAL, views.known(views.start_failures_technical)),
+            (metrics::START_FAILURES_BUSINESS, views.known(views.start_failures_business)),
+            (metrics::EXITS_BEFORE_START, self.exits_before_start()),
+            (metrics::PLAYBACK_FAILURES, views.known(views.playback_failures)),
+            (metrics::VIEWS_ENDED, views.known(views.ended)),
+        ] {
+            found.number(name, whole(count));
+        }
+        found.number(metrics::VIEW_TIME_MS, self.view_time_ms());
+        if let Some(score) = self.score() {
+            found.0.push((metrics::EXPERIENCE, score_attribute(&score)));
+        }
     }
 
     fn totals(&self, found: &mut Attributes) {
@@ -63,6 +85,15 @@ impl SummaryAgg {
         found.number(names::DROPPED_FRAMES, Some(telemetry.dropped_frames.sum));
         found.count(names::PLAYER_ERRORS, telemetry.player_errors);
     }
+}
+
+/// Returns a score with its parts.
+fn score_attribute(score: &Score) -> AttributeValue {
+    let mut found = Attributes::default();
+    for (name, part) in score.named() {
+        found.number(name, part);
+    }
+    AttributeValue::Map(found.0)
 }
 
 fn recording(step: &RecordingFact) -> AttributeValue {

@@ -14,6 +14,7 @@ use crate::channel::SaidBy;
 use crate::decode::{
     AdBreak, AppEnd, AppStart, FactKind, FactOrigin, LimitBreach, Recording, RecordingPhase,
 };
+use crate::experience::ViewTotals;
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge, Stat, Total};
 use crate::minute::Minute;
@@ -44,6 +45,9 @@ pub struct SummaryAgg {
     pub lifecycle: Lifecycle,
     /// The sum of windows.
     pub telemetry: Telemetry,
+    /// The views. Apart from the telemetry: a release that does not know them keeps what it does not
+    /// know beside its own attributes, and not inside them.
+    pub views: ViewTotals,
 }
 
 /// The facts known from lifecycle events.
@@ -196,6 +200,16 @@ impl SummaryAgg {
     pub fn see_channel(&mut self, channel_id: &Arc<str>, by: SaidBy) {
         self.channel_said_by.note(&mut self.channel_id, channel_id, by);
     }
+
+    /// Adds the partial of one window of an epoch; each exactly once.
+    pub fn absorb(&mut self, minute: Minute, window: &WindowAgg) {
+        self.telemetry.absorb(minute, window);
+        self.views.merge(&ViewTotals {
+            views: window.views,
+            startups: window.startup.count(),
+            startup_sum_ms: window.startup_sum_ms,
+        });
+    }
 }
 
 impl Lifecycle {
@@ -255,8 +269,7 @@ impl Lifecycle {
 }
 
 impl Telemetry {
-    /// Adds the partial of one window of an epoch; each exactly once.
-    pub fn absorb(&mut self, minute: Minute, window: &WindowAgg) {
+    fn absorb(&mut self, minute: Minute, window: &WindowAgg) {
         self.records.merge(&window.records);
         self.span.merge(&Some(Span { first: minute, last: minute }));
         self.viewers.merge(&window.viewers.stat);
@@ -322,10 +335,11 @@ impl Merge for Span {
 
 impl Merge for SummaryAgg {
     fn merge(&mut self, other: &Self) {
-        let Self { channel_id, channel_said_by, lifecycle, telemetry } = other;
+        let Self { channel_id, channel_said_by, lifecycle, telemetry, views } = other;
         self.see_channel(channel_id, *channel_said_by);
         self.lifecycle.merge(lifecycle);
         self.telemetry.merge(telemetry);
+        self.views.merge(views);
     }
 }
 

@@ -4,7 +4,7 @@
 //! every image with that library's Rust port. Little-endian.
 
 use super::SketchError;
-use super::distinct::{Coupon, Distinct, LG_REGISTERS, MAX_COUPONS, MAX_VALUE, REGISTERS, State};
+use super::distinct::{Coupon, Hll, MAX_VALUE, State};
 use super::wire::Reader;
 
 const SERIAL_VERSION: u8 = 1;
@@ -29,8 +29,8 @@ const LG_SET_MIN: u8 = 5;
 /// The nibble of a register that does not fit; its value follows as a coupon.
 const EXCEPTION: u8 = 15;
 
-impl Distinct {
-    /// Returns the DataSketches HLL binary (lgK 15, target type HLL_4); `None` of an empty set.
+impl<const LG: u8> Hll<LG> {
+    /// Returns the DataSketches HLL binary (lgK `LG`, target type HLL_4); `None` of an empty set.
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         (!self.is_empty()).then(|| encode(self))
@@ -51,25 +51,25 @@ impl Distinct {
     }
 }
 
-fn encode(sketch: &Distinct) -> Vec<u8> {
+fn encode<const LG: u8>(sketch: &Hll<LG>) -> Vec<u8> {
     match &sketch.0 {
-        State::Coupons(coupons) => encode_coupons(coupons),
-        State::Registers(registers) => encode_registers(registers),
+        State::Coupons(coupons) => encode_coupons(coupons, LG),
+        State::Registers(registers) => encode_registers(registers, LG),
     }
 }
 
-fn encode_coupons(coupons: &[Coupon]) -> Vec<u8> {
+fn encode_coupons(coupons: &[Coupon], lg: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(12 + 4 * coupons.len());
     match u8::try_from(coupons.len()) {
         Ok(count) if coupons.len() <= MAX_LIST => {
-            let head = [LIST_WORDS, SERIAL_VERSION, FAMILY_HLL, LG_REGISTERS];
+            let head = [LIST_WORDS, SERIAL_VERSION, FAMILY_HLL, lg];
             bytes.extend(head);
             bytes.extend([LG_LIST, COMPACT, count, MODE_LIST]);
         }
         _ => {
             let slots = (coupons.len() * 4).div_ceil(3).next_power_of_two();
             let lg_slots = slots.ilog2().to_le_bytes()[0].max(LG_SET_MIN);
-            bytes.extend([SET_WORDS, SERIAL_VERSION, FAMILY_HLL, LG_REGISTERS]);
+            bytes.extend([SET_WORDS, SERIAL_VERSION, FAMILY_HLL, lg]);
             bytes.extend([lg_slots, COMPACT, 0, MODE_SET]);
             put_count(&mut bytes, coupons.len());
         }
@@ -78,7 +78,7 @@ fn encode_coupons(coupons: &[Coupon]) -> Vec<u8> {
     bytes
 }
 
-fn encode_registers(registers: &[u8]) -> Vec<u8> {
+fn encode_registers(registers: &[u8], lg: u8) -> Vec<u8> {
     let floor = registers.iter().copied().min().unwrap_or(0);
     let at_floor = registers.iter().filter(|&&value| value == floor).count();
     let nibble = |value: u8| (value - floor).min(EXCEPTION);
@@ -88,8 +88,8 @@ fn encode_registers(registers: &[u8]) -> Vec<u8> {
         .map(|(slot, &value)| Coupon::of_register(slot, value))
         .collect();
 
-    let mut bytes = Vec::with_capacity(40 + REGISTERS / 2 + 4 * exceptions.len());
-    bytes.extend([HLL_WORDS, SERIAL_VERSION, FAMILY_HLL, LG_REGISTERS]);
+    let mut bytes = Vec::with_capacity(40 + registers.len() / 2 + 4 * exceptions.len());
+    bytes.extend([HLL_WORDS, SERIAL_VERSION, FAMILY_HLL, lg]);
     bytes.extend([0, COMPACT | OUT_OF_ORDER, floor, MODE_HLL]);
     // The sums of 2^-value that readers estimate from, split at 32. Each fits 46 bits: exact.
     let [near, far] = [0..32, 32..MAX_VALUE + 1].map(|values| {
@@ -113,7 +113,7 @@ fn put_count(bytes: &mut Vec<u8>, count: usize) {
 
 /// Reads an image. The caller checks canonical form by encoding again; here only what could make
 /// that fail or allocate without bound is checked.
-fn decode(bytes: &[u8]) -> Result<Distinct, SketchError> {
+fn decode<const LG: u8>(bytes: &[u8]) -> Result<Hll<LG>, SketchError> {
     let mut reader = Reader::new(bytes);
     let [_, version, family, lg_registers, _, _, count_or_floor, mode] = reader.take()?;
     if version != SERIAL_VERSION {
@@ -122,24 +122,27 @@ fn decode(bytes: &[u8]) -> Result<Distinct, SketchError> {
     if family != FAMILY_HLL {
         return Err(SketchError::Unsupported("family"));
     }
-    if lg_registers != LG_REGISTERS {
+    if lg_registers != LG {
         return Err(SketchError::Unsupported("lgK"));
     }
     let state = match mode {
-        MODE_LIST => decode_coupons(&mut reader, usize::from(count_or_floor))?,
+        MODE_LIST => decode_coupons::<LG>(&mut reader, usize::from(count_or_floor))?,
         MODE_SET => {
             let count = reader.count()?;
-            decode_coupons(&mut reader, count)?
+            decode_coupons::<LG>(&mut reader, count)?
         }
-        MODE_HLL => decode_registers(&mut reader, count_or_floor)?,
+        MODE_HLL => decode_registers::<LG>(&mut reader, count_or_floor)?,
         _ => return Err(SketchError::Unsupported("mode")),
     };
     reader.end()?;
-    Ok(Distinct(state))
+    Ok(Hll(state))
 }
 
-fn decode_coupons(reader: &mut Reader<'_>, count: usize) -> Result<State, SketchError> {
-    if count == 0 || count > MAX_COUPONS {
+fn decode_coupons<const LG: u8>(
+    reader: &mut Reader<'_>,
+    count: usize,
+) -> Result<State, SketchError> {
+    if count == 0 || count > Hll::<LG>::MAX_COUPONS {
         return Err(SketchError::Invalid("coupon count"));
     }
     let coupons = (0..count).map(|_| reader.u32().map(Coupon)).collect::<Result<Vec<_>, _>>()?;
@@ -152,14 +155,17 @@ fn decode_coupons(reader: &mut Reader<'_>, count: usize) -> Result<State, Sketch
     Ok(State::Coupons(coupons))
 }
 
-fn decode_registers(reader: &mut Reader<'_>, floor: u8) -> Result<State, SketchError> {
+fn decode_registers<const LG: u8>(
+    reader: &mut Reader<'_>,
+    floor: u8,
+) -> Result<State, SketchError> {
     let derived_bytes = 3 * size_of::<f64>() + size_of::<u32>();
     reader.slice(derived_bytes)?;
     let exceptions = reader.count()?;
-    if floor > MAX_VALUE || exceptions > REGISTERS {
+    if floor > MAX_VALUE || exceptions > Hll::<LG>::REGISTERS {
         return Err(SketchError::Invalid("register floor or exceptions"));
     }
-    let nibbles = reader.slice(REGISTERS / 2)?;
+    let nibbles = reader.slice(Hll::<LG>::REGISTERS / 2)?;
     let mut registers: Vec<u8> = nibbles
         .iter()
         .flat_map(|pair| [pair & 15, pair >> 4])
@@ -167,7 +173,7 @@ fn decode_registers(reader: &mut Reader<'_>, floor: u8) -> Result<State, SketchE
         .collect();
     for _ in 0..exceptions {
         let coupon = Coupon(reader.u32()?);
-        let register = &mut registers[coupon.register()];
+        let register = &mut registers[coupon.register(Hll::<LG>::REGISTERS)];
         *register = coupon.value().max(*register);
     }
     Ok(State::Registers(registers))

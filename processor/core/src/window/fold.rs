@@ -8,6 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use super::{WindowAgg, WindowKey};
 use crate::channel::SaidBy;
 use crate::decode::{ChatMessage, Gauge, PlayerSample};
+use crate::experience::{Dimensions, SliceSlots};
 use crate::fixed::Fixed;
 use crate::merge::{Merge, Range};
 use crate::minute::Minute;
@@ -24,8 +25,10 @@ const FIRST_BATCH: usize = 8;
 
 /// The windows of an open epoch. Sessions are interned, so a record of a known one allocates
 /// nothing but the growth of its window's sketches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct WindowFold {
+    /// The dimensions by which views are broken down; `None` leaves views and breakdowns out.
+    dimensions: Option<Arc<Dimensions>>,
     sessions: Vec<Session>,
     /// Indices into `sessions`, hashed by the session's id.
     by_id: HashTable<usize>,
@@ -56,6 +59,15 @@ struct Batches {
     players: Vec<Coupon>,
     latencies: Vec<u32>,
     startups: Vec<u32>,
+    /// Views that played.
+    playing: Vec<Coupon>,
+    slices: SliceSlots,
+}
+
+impl Default for WindowFold {
+    fn default() -> Self {
+        Self::with(Some(Dimensions::shared()))
+    }
 }
 
 impl WindowFold {
@@ -63,6 +75,21 @@ impl WindowFold {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns a fold of nothing by other dimensions, or without views and breakdowns.
+    #[must_use]
+    pub fn with(dimensions: Option<Arc<Dimensions>>) -> Self {
+        Self {
+            dimensions,
+            sessions: Vec::new(),
+            by_id: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            windows: Vec::new(),
+            batches: Vec::new(),
+            by_key: HashMap::new(),
+            grown_bytes: 0,
+        }
     }
 
     /// Returns how many windows are open, that is rows to write.
@@ -106,6 +133,7 @@ impl WindowFold {
 
     /// Folds a record of a player.
     pub fn add_player(&mut self, event: &PlayerSample<'_>) {
+        let slots = self.dimensions.as_deref().map(|known| SliceSlots::of(known, event));
         let (agg, batches) =
             self.window(&event.session_id, &event.channel_id, SaidBy::Player, event.time);
         agg.player_records += 1;
@@ -135,6 +163,15 @@ impl WindowFold {
             agg.startup_sum_ms.merge(&u64::from(startup));
             grown += push(&mut batches.startups, &mut agg.startup, startup);
         }
+        if let Some(slots) = slots {
+            if let Some(told) = event.view_event {
+                agg.views.add(told);
+            }
+            if let Some(view_id) = event.view_id.as_deref().filter(|_| event.has_played()) {
+                grown += push(&mut batches.playing, &mut agg.playing, Coupon::of(view_id));
+            }
+            grown += batches.slices.add(&slots, event);
+        }
         self.grown_bytes += grown;
     }
 
@@ -147,9 +184,10 @@ impl WindowFold {
 
     /// Takes the windows out, sorted by key, and starts anew.
     pub fn drain(&mut self) -> Vec<(WindowKey, WindowAgg)> {
-        let Self { mut windows, batches, .. } = std::mem::take(self);
+        let fresh = Self::with(self.dimensions.clone());
+        let Self { mut windows, batches, dimensions, .. } = std::mem::replace(self, fresh);
         for ((_, agg), batches) in windows.iter_mut().zip(batches) {
-            batches.settle(agg);
+            batches.settle(agg, dimensions.as_deref());
         }
         // Windows are large: their order is found first, and then each is moved once.
         let mut order: Vec<usize> = (0..windows.len()).collect();
@@ -224,10 +262,14 @@ impl WindowFold {
 
 impl Batches {
     /// Gives all values to the sketches.
-    fn settle(mut self, agg: &mut WindowAgg) {
+    fn settle(mut self, agg: &mut WindowAgg, dimensions: Option<&Dimensions>) {
         agg.players.insert_all(&mut self.players);
         agg.latency.insert_all(&mut self.latencies);
         agg.startup.insert_all(&mut self.startups);
+        agg.playing.insert_all(&mut self.playing);
+        if let Some(dimensions) = dimensions {
+            agg.breakdown = self.slices.named(dimensions);
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::channel::SaidBy;
-use crate::decode::{self, ChatMessage, PlayerSample, PlayerState};
+use crate::decode::{self, ChatMessage, PlayerSample, PlayerState, ViewEvent};
+use crate::experience::Dimension;
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -62,8 +63,34 @@ fn sample(session: u8, time: i64, player: u16, latency: Option<i64>) -> PlayerSa
         startup_ms: latency.and_then(|ms| number(ms / 2)),
         error_code: (time % 3 == 0).then_some("ErrorNetwork".into()),
         error_count: None,
+        view_id: (time % 4 != 0).then(|| format!("v-{}", player / 2).into()),
+        view_event: VIEW_EVENTS.get(place(time, 11)).copied(),
+        labels: [
+            DEVICES.get(place(time, 5)).map(|device| (*device).into()),
+            None,
+            (time % 3 == 0).then_some("jp".into()),
+            Some("1.2.3".into()),
+            None,
+            None,
+        ],
     }
 }
+
+/// Returns one of so many places.
+fn place(time: i64, places: i64) -> usize {
+    usize::try_from(time.rem_euclid(places)).unwrap()
+}
+
+const VIEW_EVENTS: [ViewEvent; 7] = [
+    ViewEvent::Attempt,
+    ViewEvent::Start,
+    ViewEvent::StartFailureTechnical,
+    ViewEvent::StartFailureBusiness,
+    ViewEvent::PlaybackFailure,
+    ViewEvent::End,
+    ViewEvent::ExitBeforeStart,
+];
+const DEVICES: [&str; 3] = ["iOS", "toaster", "tv"];
 
 fn fold(events: &[Made]) -> Vec<(WindowKey, WindowAgg)> {
     let mut fold = WindowFold::new();
@@ -153,6 +180,40 @@ fn errors_count_by_number_or_else_by_code() {
 }
 
 #[test]
+fn views_are_counted_by_what_players_tell_and_slices_by_the_lists() {
+    let mut fold = WindowFold::new();
+    // Times 0 to 10 tell each event once, and three that tell none.
+    for time in 0..11 {
+        fold.add_player(&sample(1, time, 7, Some(4)));
+    }
+    let agg = fold.drain().remove(0).1;
+    let views = agg.views;
+    assert_eq!((views.events, views.known_attempts(), views.starts), (7, Some(1), 1));
+    assert_eq!((views.start_failures(), views.failures(), views.judged()), (2, 2, 3));
+    assert_eq!((views.exits_before_start, views.ended), (1, 1));
+    // One view under one id; the records at 0, 4 and 8 name none.
+    assert_eq!(agg.concurrent_views(), Some(1));
+    let of = |dimension| -> Vec<_> {
+        let slices = agg.breakdown.of(dimension);
+        slices.map(|(value, slice)| (&**value, slice.records)).collect()
+    };
+    assert_eq!(of(Dimension::Device), [("ios", 3), ("other", 2), ("tv", 2)]);
+    assert_eq!(of(Dimension::Country), [("JP", 4)]);
+    assert_eq!(of(Dimension::PlayerVersion), [], "no list, no slices");
+    assert_eq!(of(Dimension::Os), [], "nobody tells");
+}
+
+#[test]
+fn a_fold_without_dimensions_knows_no_views() {
+    let mut fold = WindowFold::with(None);
+    fold.add_player(&sample(1, 1, 7, Some(4)));
+    let agg = fold.drain().remove(0).1;
+    assert_eq!((agg.views.events, agg.concurrent_views()), (0, None));
+    assert!(agg.breakdown.is_empty());
+    assert_eq!(agg.player_records, 1);
+}
+
+#[test]
 fn windows_come_out_sorted_and_the_fold_starts_anew() {
     let mut fold = WindowFold::new();
     for (session, time) in [(2, 61_000), (1, 0), (2, 59_999), (1, 0), (2, 60_000)] {
@@ -219,6 +280,11 @@ proptest! {
         for ((_, whole), (_, merged)) in whole.iter().zip(&merged) {
             prop_assert_eq!(whole.players.to_bytes(), merged.players.to_bytes());
             prop_assert_eq!(whole.latency.to_bytes(), merged.latency.to_bytes());
+            prop_assert_eq!(whole.playing.to_bytes(), merged.playing.to_bytes());
+            prop_assert_eq!(whole.score(), merged.score());
+            let records = |slices: &mut dyn Iterator<Item = u64>| slices.sum::<u64>();
+            let by_device = &mut whole.breakdown.of(Dimension::Device).map(|(_, s)| s.records);
+            prop_assert!(records(by_device) <= whole.player_records);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ivs_emulator::Endpoint;
 use ivs_schemas::names::LOCAL_REGION;
-use ivs_traffic::{Ledger, StoredWindow, Window};
+use ivs_traffic::{Ledger, StoredWindow, Views, Window};
 
 use crate::cloud::{Clients, LOCAL_KEY};
 use crate::commands::rows;
@@ -164,6 +164,16 @@ fn window_of(key: &ivs_core::window::WindowKey, agg: &ivs_core::window::WindowAg
             viewers_max: agg.viewers.stat.max().map(value),
             viewers_last: agg.viewers.last.map(|last| value(last.value)),
             buffering_ms: whole(agg.buffering_ms.sum.0),
+            playing_ms: whole(agg.playing_ms.sum.0),
+            views: Views {
+                attempts: agg.views.attempts,
+                starts: agg.views.starts,
+                failures_technical: agg.views.start_failures_technical,
+                failures_business: agg.views.start_failures_business,
+                errors: agg.views.playback_failures,
+                ends: agg.views.ended,
+                exits_before_start: agg.views.exits_before_start,
+            },
         },
     }
 }

@@ -6,6 +6,10 @@ import { chart } from './chart.js';
 const $ = (id) => document.getElementById(id);
 const EVERY_MS = 2_000;
 
+const DIMENSIONS = {
+  device: 'Device', os: 'System', country: 'Country', playerVersion: 'Player version', cdn: 'Delivered by', rendition: 'Rendition',
+};
+
 let shown = null;
 let asked = 0;
 let cameFrom = null;
@@ -74,13 +78,15 @@ function draw(session) {
     tile('Unique players', number(summary.uniquePlayers)),
     tile('Stalled', number(summary.rebufferRatio, percent)),
     tile('Player errors', number(summary.playerErrors)),
+    ...views(summary),
     tile('Chat messages', number(summary.totalChatMessages)),
   );
   const [first, last] = [minutes[0]?.ms ?? Date.now(), minutes.at(-1)?.ms ?? Date.now()];
   const span = { from: first, to: Math.max(last, first + 600_000) };
   const points = (pick) => gaps(minutes.map((minute) => [minute.ms, pick(minute) ?? null]));
   chart($('s-viewers'), { ...span, series: [
-    { label: 'Viewers', points: points((m) => m.viewers), area: true }, { label: 'Players', points: points((m) => m.players) }] });
+    { label: 'Viewers', points: points((m) => m.viewers), area: true }, { label: 'Players', points: points((m) => m.players) },
+    { label: 'Views', points: points((m) => m.concurrentViews) }] });
   chart($('s-quality'), { ...span, series: [
     { label: 'Bitrate', unit: 'bit/s', points: points((m) => m.bitrate) },
     { label: 'Frame rate', unit: 'frames/s', points: points((m) => m.frameRate), axis: 'right' }] });
@@ -88,7 +94,35 @@ function draw(session) {
     { label: 'Stalled', unit: '% of watch time', points: points((m) => m.stalledPercent), area: true },
     { label: 'Errors', points: points((m) => m.errors), axis: 'right' }] });
   chart($('s-chat'), { ...span, series: [{ label: 'Messages', unit: 'a minute', points: points((m) => m.chatRate), area: true }] });
+  breakDown(session.breakdowns ?? []);
   tell(timeline);
+}
+
+/** What became of the views; nothing where players do not tell. */
+function views(summary) {
+  const known = (label, value, text) => (value === undefined ? [] : [tile(label, number(value, text))]);
+  const failures = summary.startFailuresTechnical === undefined
+    ? undefined : summary.startFailuresTechnical + summary.playbackFailures;
+  return [
+    ...known('Experience score', summary.experienceScore, (score) => score.toFixed(1)),
+    ...known('Views started', summary.viewStarts),
+    ...known('Exits before start', summary.exitsBeforeStart),
+    ...known('Views failed', failures),
+  ];
+}
+
+/** The figures by dimension of the latest minutes, a table each. */
+function breakDown(dimensions) {
+  $('breakdowns').hidden = dimensions.length === 0;
+  const percent = (share) => number(share, (s) => `${(s * 100).toFixed(1)} %`);
+  const head = ['Share of time', 'Stalled', 'Stalls', 'Failed', 'Started'];
+  const row = (of) => node('tr', {}, node('th', { scope: 'row' }, of.value),
+    ...[percent(of.shareOfWatchTime), percent(of.rebufferRatio), number(of.stalls), number(of.failures), number(of.starts)]
+      .map((text) => node('td', {}, text)));
+  $('breakdown-tables').replaceChildren(...dimensions.map(({ dimension, values }) => node('table', {},
+    node('thead', {}, node('tr', {}, node('th', { scope: 'col' }, DIMENSIONS[dimension] ?? dimension),
+      ...head.map((text) => node('th', { scope: 'col' }, text)))),
+    node('tbody', {}, ...values.map(row)))));
 }
 
 /** A minute that is missing breaks the line. */

@@ -86,6 +86,13 @@ pub(super) struct Labels {
     pub(super) player_bitrate: &'static str,
     pub(super) watch_time: &'static str,
     pub(super) watch_note: &'static str,
+    pub(super) experience_score: &'static str,
+    pub(super) views_started: &'static str,
+    pub(super) views_failed: &'static str,
+    pub(super) exits_before_start: &'static str,
+    pub(super) share_of_watching: &'static str,
+    /// In the order of the dimensions.
+    pub(super) dimensions: [&'static str; 6],
     pub(super) scores: &'static str,
     pub(super) quality_score: &'static str,
     pub(super) stability: &'static str,
@@ -186,6 +193,12 @@ const EN: Labels = Labels {
     watch_note: "Hours watched above are the number of viewers that the application reports, times \
                  their time. Playing time here is what players measured themselves. The two differ \
                  where not every player sends reports.",
+    experience_score: "Experience score of 100",
+    views_started: "Views started",
+    views_failed: "Views failed",
+    exits_before_start: "Left before the picture",
+    share_of_watching: "Share of watching",
+    dimensions: ["Device", "System", "Country", "Player version", "Delivered by", "Rendition"],
     scores: "Scores explained",
     quality_score: "Quality score",
     stability: "Stability",
@@ -277,6 +290,12 @@ const JA: Labels = Labels {
     watch_note: "上の視聴時間は、アプリケーションが報告した視聴者数に時間を掛けた値です。ここの再生時間は\
                  プレーヤー自身の計測値です。すべてのプレーヤーが報告するとは限らないため、両者は\
                  一致しません。",
+    experience_score: "視聴体験スコア(100点満点)",
+    views_started: "再生開始数",
+    views_failed: "再生失敗数",
+    exits_before_start: "再生前の離脱数",
+    share_of_watching: "視聴の割合",
+    dimensions: ["端末", "OS", "国", "プレーヤーのバージョン", "配信元", "画質"],
     scores: "スコアの見方",
     quality_score: "配信品質スコア",
     stability: "安定性",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ivs_core::experience::Dimension;
 use ivs_schemas::report::{PlayerExperience, Session, SessionStatus};
 
 use super::Page;
@@ -27,14 +28,61 @@ impl Page<'_> {
             (labels.player_bitrate, known(seen.avg_bitrate, bitrate)),
             (labels.player_errors, known(seen.player_errors, |errors| number(errors as f64))),
         ];
-        for (label, value) in tiles {
+        for (label, value) in tiles.into_iter().chain(self.views(seen)) {
             writeln!(f, "<div class=\"tile\"><b>{value}</b><span>{label}</span></div>")?;
         }
         f.write_str("</div>\n")?;
+        self.breakdowns(f, seen)?;
         if seen.watch_minutes.is_some() && self.report.summary.viewer_minutes.is_some() {
             writeln!(f, "<p class=\"note\">{}</p>", labels.watch_note)?;
         }
         f.write_str("</section>\n")
+    }
+
+    /// Returns tiles of what became of views; none where players do not tell.
+    fn views(&self, seen: &PlayerExperience) -> Vec<(&'static str, String)> {
+        let labels = self.labels;
+        let mut tiles = Vec::new();
+        if let Some(score) = &seen.score {
+            tiles.push((labels.experience_score, number(score.score)));
+        }
+        if let Some(views) = &seen.views {
+            let failed = views.start_failures_technical + views.playback_failures;
+            tiles.push((labels.views_started, number(views.starts as f64)));
+            tiles.push((labels.views_failed, number(failed as f64)));
+            if let Some(exits) = views.exits_before_start {
+                tiles.push((labels.exits_before_start, number(exits as f64)));
+            }
+        }
+        tiles
+    }
+
+    /// Writes a table for each dimension that players tell: the values with most time watched.
+    fn breakdowns(&self, f: &mut fmt::Formatter<'_>, seen: &PlayerExperience) -> fmt::Result {
+        /// Values of a dimension that are shown.
+        const MOST: usize = 8;
+        let labels = self.labels;
+        for of in &seen.breakdowns {
+            let known = Dimension::of_name(&of.dimension);
+            let title = known.map_or("", |dimension| labels.dimensions[dimension as usize]);
+            f.write_str("<div class=\"card scroll\"><table>\n<tr>")?;
+            write!(f, "<th class=\"text\" scope=\"col\">{title}</th>")?;
+            for label in [labels.share_of_watching, labels.buffering, labels.views_failed] {
+                write!(f, "<th scope=\"col\">{label}</th>")?;
+            }
+            f.write_str("</tr>\n")?;
+            for value in of.values.iter().take(MOST) {
+                write!(f, "<tr><th class=\"text\" scope=\"row\">{}</th>", Escaped(&value.value))?;
+                let failed = number(value.failures as f64);
+                let share = known_percent(value.share_of_watch_time);
+                for cell in [share, known_percent(value.rebuffer_ratio), failed] {
+                    write!(f, "<td>{cell}</td>")?;
+                }
+                f.write_str("</tr>\n")?;
+            }
+            f.write_str("</table></div>\n")?;
+        }
+        Ok(())
     }
 
     fn waits(&self, f: &mut fmt::Formatter<'_>, seen: &PlayerExperience) -> fmt::Result {
@@ -156,6 +204,10 @@ impl Page<'_> {
         }
         f.write_str("</tr>\n")
     }
+}
+
+fn known_percent(share: Option<f64>) -> String {
+    known(share, percent)
 }
 
 /// Writes a part of a score, as a bar.

@@ -10,7 +10,7 @@ fn members(text: &str) -> Result<Vec<(String, String)>, Fault> {
         assert_eq!(tag, Tag::of(name));
         let value = match value {
             Value::Null => "null".to_owned(),
-            Value::Bool => "bool".to_owned(),
+            Value::Bool(_) => "bool".to_owned(),
             Value::Number(number) => number.map_or("huge".to_owned(), |n| n.to_string()),
             Value::Text(text) => text.get().into_owned(),
             Value::Array(raw) | Value::Object(raw) => raw.to_owned(),

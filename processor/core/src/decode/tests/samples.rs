@@ -2,7 +2,9 @@ use std::borrow::Cow;
 
 use super::{ARRIVAL, read};
 use crate::channel::SaidBy;
-use crate::decode::{ChatMessage, Event, FactKind, Gauge, PlayerSample, PlayerState};
+use crate::decode::{
+    ChatMessage, Event, FactKind, Gauge, Labels, PlayerSample, PlayerState, ViewEvent,
+};
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -31,6 +33,9 @@ fn sample<'a>(session: &'a str, channel: &'a str, player: &'a str) -> PlayerSamp
         startup_ms: None,
         error_code: None,
         error_count: None,
+        view_id: None,
+        view_event: None,
+        labels: Default::default(),
     }
 }
 
@@ -73,6 +78,12 @@ fn a_bare_metrics_update_has_no_zeros_and_the_arrival_time() {
     assert_eq!((numbers, gauge.time, gauge.event_id), ([None; 6], ARRIVAL, None));
 }
 
+/// Returns what is told of device, country and rendition.
+fn labels<'a>(device: &'a str, country: &'a str, rendition: &'a str) -> Labels<'a> {
+    let told = |text: &'a str| (!text.is_empty()).then_some(Cow::Borrowed(text));
+    [told(device), None, told(country), None, None, told(rendition)]
+}
+
 #[test]
 fn a_full_player_sample_in_any_order_with_unknown_members() {
     let line = concat!(
@@ -98,6 +109,7 @@ fn a_full_player_sample_in_any_order_with_unknown_members() {
         startup_ms: some("1234.5"),
         error_code: Some("E1".into()),
         error_count: some("2"),
+        labels: labels("fire-tv", "DE", "720p"),
         ..sample("st-1", "c1", "p-1")
     };
     assert_eq!(read(line), Ok(Event::Player(expected)));
@@ -112,7 +124,7 @@ fn player(members: &str) -> String {
 #[test]
 fn variants_of_a_player_sample() {
     type Change = fn(&mut PlayerSample<'_>);
-    let cases: [(&str, Change); 14] = [
+    let cases: [(&str, Change); 25] = [
         ("", |_| ()),
         (r#","sessionId":"last wins""#, |s| s.session_id = "last wins".into()),
         (r#","\u0073essionId":"\ud83d\ude00\n""#, |s| s.session_id = "😀\n".into()),
@@ -129,6 +141,30 @@ fn variants_of_a_player_sample() {
         (r#","timestamp":"1748779200001""#, |s| s.time.0 += 1),
         (r#","timestamp":"2025-06-01T21:05:00+09:00""#, |s| s.time.0 += 300_000),
         (r#","timestamp":"2000-01-01T00:00:00Z""#, |s| s.time.0 = 946_684_800_000),
+        (r#","viewId":"v","viewEvent":"Attempt""#, |s| {
+            s.view_id = Some("v".into());
+            s.view_event = Some(ViewEvent::Attempt);
+        }),
+        (r#","viewEvent":"start","failureKind":"business""#, |s| {
+            s.view_event = Some(ViewEvent::Start);
+        }),
+        (r#","viewEvent":"failure""#, |s| s.view_event = Some(ViewEvent::StartFailureTechnical)),
+        (r#","viewEvent":"failure","failureKind":"Business""#, |s| {
+            s.view_event = Some(ViewEvent::StartFailureBusiness);
+        }),
+        (r#","viewEvent":"failure","failureKind":"new""#, |s| {
+            s.view_event = Some(ViewEvent::StartFailureTechnical);
+        }),
+        (r#","viewEvent":"error""#, |s| s.view_event = Some(ViewEvent::PlaybackFailure)),
+        (r#","viewEvent":"end""#, |s| s.view_event = Some(ViewEvent::End)),
+        (r#","viewEvent":"end","viewStarted":true"#, |s| s.view_event = Some(ViewEvent::End)),
+        (r#","viewEvent":"\u0065nd","viewStarted":false"#, |s| {
+            s.view_event = Some(ViewEvent::ExitBeforeStart);
+        }),
+        (r#","viewEvent":"paused","viewStarted":false"#, |_| ()),
+        (r#","device":"","country":7,"resolution":null,"os":"\u0069os""#, |s| {
+            s.labels[1] = Some("ios".into());
+        }),
     ];
     for (members, change) in cases {
         let mut expected = sample("s", "c", "p");
@@ -147,15 +183,25 @@ fn texts_are_borrowed_unless_they_have_escapes() {
     assert_eq!(sample.player_id, Cow::<str>::Owned("p".to_owned()));
 }
 
+/// Returns a sample of a player of the QoS sample in which only the ids are set.
+fn qos_base() -> PlayerSample<'static> {
+    PlayerSample { view_id: Some("p-9".into()), ..sample("qos:chan", "chan", "p-9") }
+}
+
+fn assert_qos(members: &str, expected: PlayerSample<'_>) {
+    let common = r#""user_id":"u","session_id":"p-9","client_platform":"web","is_live":true"#;
+    let line = format!(r#"{{{common},"channel_watched":"chan",{members}}}"#);
+    assert_eq!(read(&line), Ok(Event::Player(expected)), "{members}");
+}
+
 #[test]
 fn the_records_of_the_qos_sample() {
-    let common = r#""user_id":"u","session_id":"p-9","client_platform":"web","is_live":true"#;
-    let qos = |rest: &str| format!(r#"{{{common},"channel_watched":"chan",{rest}}}"#);
-    let base = || sample("qos:chan", "chan", "p-9");
+    let base = qos_base;
+    let started = Some(ViewEvent::Start);
     let cases = [
         (
             r#""metric_type":"PLAY","start_playback_position_sec":0,"startup_latency_ms":812"#,
-            PlayerSample { startup_ms: some("812"), ..base() },
+            PlayerSample { startup_ms: some("812"), view_event: started, ..base() },
         ),
         (
             concat!(
@@ -170,10 +216,55 @@ fn the_records_of_the_qos_sample() {
                 buffering_ms: some("1000"),
                 rebuffer_count: some("2"),
                 latency_ms: some("2500"),
-                latency_below_zero: false,
+                labels: labels("", "", "720p"),
                 ..base()
             },
         ),
+        (
+            concat!(
+                r#""metric_type":"PLAYBACK_SUMMARY","CloudFront-Is-Mobile-Viewer":"true","#,
+                r#""CloudFront-Is-Desktop-Viewer":false,"CloudFront-Viewer-Country":"JP""#
+            ),
+            PlayerSample { labels: labels("mobile", "JP", ""), ..base() },
+        ),
+        // Clients repeat the time to the first frame in every summary, or say 0.
+        (r#""metric_type":"PLAYBACK_SUMMARY","startup_latency_ms":812"#, base()),
+        (r#""metric_type":"QUALITY_CHANGED","startup_latency_ms":0"#, base()),
+        (
+            // A published client sends its PLAY under this type.
+            r#""metric_type":"STOP","startup_latency_ms":1500"#,
+            PlayerSample {
+                state: PlayerState::Ended,
+                startup_ms: some("1500"),
+                view_event: started,
+                ..base()
+            },
+        ),
+        (
+            r#""metric_type":"QUALITY_CHANGED","from_bitrate":1,"to_bitrate":3000000"#,
+            PlayerSample { bitrate_bps: some("3000000"), ..base() },
+        ),
+        (
+            r#""metric_type":"STOP","end_playback_position_sec":"12","event_time":1748779200000"#,
+            PlayerSample { state: PlayerState::Ended, view_event: Some(ViewEvent::End), ..base() },
+        ),
+        (
+            r#""metric_type":"QUALITY_CHANGED","client_platform":"ios","to_rendition_name":"480p""#,
+            PlayerSample {
+                labels: [None, Some("ios".into()), None, None, None, Some("480p".into())],
+                ..base()
+            },
+        ),
+    ];
+    for (members, expected) in cases {
+        assert_qos(members, expected);
+    }
+}
+
+#[test]
+fn the_latencies_of_the_qos_sample() {
+    let base = qos_base;
+    let cases = [
         (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":-1"#, base()),
         (r#""metric_type":"PLAYBACK_SUMMARY","live_latency_ms":"-1""#, base()),
         (
@@ -196,25 +287,9 @@ fn the_records_of_the_qos_sample() {
             r#""metric_type":"PLAYBACK_SUMMARY","live_latency_sec":"-0.5""#,
             PlayerSample { latency_below_zero: true, ..base() },
         ),
-        // Clients repeat the time to the first frame in every summary, or say 0.
-        (r#""metric_type":"PLAYBACK_SUMMARY","startup_latency_ms":812"#, base()),
-        (r#""metric_type":"QUALITY_CHANGED","startup_latency_ms":0"#, base()),
-        (
-            // A published client sends its PLAY under this type.
-            r#""metric_type":"STOP","startup_latency_ms":1500"#,
-            PlayerSample { state: PlayerState::Ended, startup_ms: some("1500"), ..base() },
-        ),
-        (
-            r#""metric_type":"QUALITY_CHANGED","from_bitrate":1,"to_bitrate":3000000"#,
-            PlayerSample { bitrate_bps: some("3000000"), ..base() },
-        ),
-        (
-            r#""metric_type":"STOP","end_playback_position_sec":"12","event_time":1748779200000"#,
-            PlayerSample { state: PlayerState::Ended, ..base() },
-        ),
     ];
     for (members, expected) in cases {
-        assert_eq!(read(&qos(members)), Ok(Event::Player(expected)), "{members}");
+        assert_qos(members, expected);
     }
 }
 

@@ -6,13 +6,24 @@ use ivs_schemas::catalogue::{METRICS, Metric, Namespace};
 
 use super::*;
 use crate::channel::SaidBy;
-use crate::decode::{ChatMessage, Fact, FactScope};
+use crate::decode::{ChatMessage, Fact, FactScope, ViewEvent};
 
 /// Datums of everything that can happen to streams and sessions.
 fn everything() -> Vec<Datum> {
     let mut fold = WindowFold::default();
     fold.add_gauge(&Gauge { chat_rate: number(3), ..gauge("a", at(0), 10) });
     fold.add_player(&PlayerSample { startup_ms: number(700), ..player("a", at(0), 1, 2_000) });
+    let told = [
+        ViewEvent::Attempt,
+        ViewEvent::Start,
+        ViewEvent::PlaybackFailure,
+        ViewEvent::ExitBeforeStart,
+    ];
+    for event in told {
+        let view_id = Some("v".into());
+        let view_event = Some(event);
+        fold.add_player(&PlayerSample { view_id, view_event, ..player("a", at(0), 1, 2_000) });
+    }
     fold.add_chat(&ChatMessage {
         channel_said_by: SaidBy::Guess,
         room_id: "room".into(),
@@ -45,7 +56,8 @@ fn everything() -> Vec<Datum> {
     let item = stage_item("Participant Publish Error");
     datums.extend(session_datums(&[item], |_| None));
 
-    let (previous, current) = two_windows(100, 40, |_| {});
+    let (previous, mut current) = two_windows(100, 40, |_| {});
+    current.seen = windows[0].1.evidence();
     datums.extend(closed_window_datums(&previous, &current, &live()));
     datums
 }

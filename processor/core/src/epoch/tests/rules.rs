@@ -1,6 +1,7 @@
 //! Epochs that were prepared by other rules.
 
 use super::*;
+use crate::experience::{AllowLists, Dimension, Dimensions};
 
 /// Returns the lease of an epoch up to 3 that was prepared by these rules.
 fn prepared(rules: Vec<u8>) -> Resume {
@@ -68,6 +69,46 @@ fn an_epoch_of_another_version_is_refused_with_words() {
         let error = resume(prepared(stored.into())).unwrap_err();
         assert!(matches!(error, ForeignRules::Unreadable { .. }), "{error:?}");
     }
+}
+
+/// Returns what an epoch up to 3 that was prepared by these rules puts into its row.
+fn partial(stored: Vec<u8>) -> WindowAgg {
+    let mut shard = resume(prepared(stored)).unwrap();
+    let line = r#"{"type":"player_telemetry","sessionId":"s","channelId":"c","playerId":"p","timestamp":1750000000000,"state":"PLAYING","viewId":"v","viewEvent":"start","cdn":"ours"}"#;
+    let mut told = record(3, 0, "a");
+    told.data = line.into();
+    let mut effects = step(&mut shard, Input::Records(vec![told, record(4, 6_000, "b")]));
+    let Effect::Prepare(prepare) = effects.remove(0) else { panic!("{effects:?}") };
+    let mut effects = step(&mut shard, prepare.done());
+    let Effect::PutRows(put) = effects.remove(0) else { panic!("{effects:?}") };
+    put.rows.metrics[0].1.clone()
+}
+
+#[test]
+fn the_lists_that_prepared_an_epoch_break_it_down() {
+    let config = |lists: AllowLists| ShardConfig {
+        dimensions: Some(Arc::new(Dimensions::new(lists))),
+        ..ShardConfig::default()
+    };
+    let cdns = |rules: &Rules| -> Vec<String> {
+        let agg = partial(rules.to_bytes());
+        agg.breakdown.of(Dimension::Cdn).map(|(cdn, _)| cdn.as_ref().to_owned()).collect()
+    };
+    let ours = AllowLists { cdn: vec!["ours".into()], ..AllowLists::default() };
+    let ours = Rules::of(&config(ours));
+    assert!(String::from_utf8(ours.to_bytes()).unwrap().contains(r#""breakdowns":"#));
+    assert_eq!(cdns(&ours), ["ours"]);
+    let default = Rules::of(&config(AllowLists::default()));
+    assert_eq!(default.breakdowns, None);
+    assert_eq!(cdns(&default), ["other"]);
+}
+
+#[test]
+fn an_epoch_of_the_release_before_views_is_closed_without_them() {
+    let stored = r#"{"logic":2,"dedupeHorizonMs":60000,"dedupeMaxIds":1000000,"maxLineBytes":10485760,"maxExpandedBytes":33554432,"maxAheadMs":300000}"#;
+    let agg = partial(stored.into());
+    assert_eq!((agg.player_records, agg.views.events), (1, 0));
+    assert!(agg.breakdown.is_empty() && agg.playing.is_empty());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn players_that_name_no_session_prove_that_a_stream_is_alive() {
         fold.add_row(&key("qos:ch-1", minute * 60), qos());
     }
     let mut heard = summary(0, None);
-    heard.telemetry.absorb(key("st-1", 0).minute, &gauge(100));
+    heard.absorb(key("st-1", 0).minute, &gauge(100));
     fold.add_session(&Arc::from("st-1"), &heard);
     assert_eq!(fold.finish().summary.total_stream_time, 35.0 * 60.0);
     // A stream that only IVS tells of is over after 48 hours, and was alive as long as its players.

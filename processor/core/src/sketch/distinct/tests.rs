@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::sketch::SketchError;
 
+/// Base-2 logarithm of the number of registers of a sketch of players.
+const LG_REGISTERS: u8 = 15;
+
 fn player(n: u64) -> String {
     format!("p-{n:010x}")
 }
@@ -44,7 +47,7 @@ fn the_hash_is_that_of_the_library_for_every_length() {
 
 #[test]
 fn the_library_reads_small_sets_and_agrees() {
-    for count in [1, 2, 7, 8, 24, 25, 100, 1_000, 3_000, MAX_COUPONS as u64] {
+    for count in [1, 2, 7, 8, 24, 25, 100, 1_000, 3_000, Distinct::MAX_COUPONS as u64] {
         let ours = of(0..count);
         assert_eq!(ours.estimate(), count);
         let read = HllSketch::deserialize(&ours.to_bytes().unwrap()).unwrap();
@@ -165,4 +168,27 @@ proptest! {
             prop_assert_eq!(sketch.to_bytes(), Some(bytes));
         }
     }
+}
+
+#[test]
+fn a_sketch_of_views_is_exact_while_small_and_read_by_the_library_too() {
+    let views = |count: u64| {
+        let mut sketch = ViewSketch::default();
+        sketch.insert_all(&mut (0..count).map(|n| Coupon::of(&player(n))).collect());
+        sketch
+    };
+    for count in [1, 7, 8, 100, 384, 385, 2_000, 50_000] {
+        let ours = views(count);
+        let bytes = ours.to_bytes().unwrap();
+        assert_eq!(ViewSketch::from_bytes(&bytes), Ok(ours.clone()));
+        assert!(bytes.len() <= 40 + 2_048 + 200, "{count}: {}", bytes.len());
+        let read = HllSketch::deserialize(&bytes).unwrap();
+        assert!(relative_error(read.estimate(), count) < 0.06, "{count}: {}", read.estimate());
+        if count <= 384 {
+            assert_eq!(ours.estimate(), count);
+        }
+        assert!(relative_error(ours.estimate() as f64, count) < 0.06, "{count}");
+    }
+    let other = of(0..5).to_bytes().unwrap();
+    assert_eq!(ViewSketch::from_bytes(&other), Err(SketchError::Unsupported("lgK")));
 }

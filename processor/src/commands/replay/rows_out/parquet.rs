@@ -101,7 +101,7 @@ impl Group {
         for ((values, present), cell) in self.columns.iter_mut().zip(cells(&row.key, &row.agg)) {
             present.push(i16::from(cell != Cell::Empty));
             match (values, cell) {
-                (Values::Text(values), Cell::Text(text)) => values.push(text.into()),
+                (Values::Text(values), Cell::Text(text)) => values.push((&*text).into()),
                 (Values::Int(values), Cell::Int(value)) => values.push(value),
                 (Values::Decimal(values), Cell::Decimal(sum)) => values.push(sum.to_f64()),
                 // A test of the columns holds every cell to its column's kind.
