@@ -40,7 +40,7 @@ lint: ## clippy, warnings are errors
 	$(CARGO) clippy --locked --workspace $(FEATURES) --all-targets --test page --test independent -- -D warnings
 
 doc: setup ## the documentation of every crate, warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace $(FEATURES)
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
 
 SPELLING = target/spelling
 spelling: ## spelling of code and documents; needs Python 3 with venv

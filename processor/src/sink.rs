@@ -12,16 +12,16 @@ pub mod metrics;
 pub mod objects;
 pub mod outbox;
 pub mod patience;
+mod retry;
 pub mod rows;
 mod set_aside;
 pub mod stats;
-mod tries;
 mod upload;
 
 pub use error::SinkError;
 pub use judged::Judged;
+pub use retry::Rate;
 pub use set_aside::SetAside;
-pub use tries::Rate;
 
 use std::sync::Arc;
 use std::time::Duration;

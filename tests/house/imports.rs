@@ -154,10 +154,10 @@ struct Sources<'a> {
 impl Sources<'_> {
     /// Returns the file of this crate that a path leads to, `None` for other crates.
     fn file_of(&self, module: &Module, path: &[String]) -> Option<Module> {
-        self.follow(self.absolute(module, path)?, 5)
+        self.follow(&self.absolute(module, path)?, 5)
     }
 
-    fn follow(&self, path: Module, hops: u32) -> Option<Module> {
+    fn follow(&self, path: &[String], hops: u32) -> Option<Module> {
         let depth =
             (0..=path.len()).rev().find(|depth| self.files.contains_key(&path[..*depth]))?;
         let module = path[..depth].to_vec();
@@ -171,7 +171,7 @@ impl Sources<'_> {
             })
         });
         match passed_on {
-            Some(there) => self.follow(there, hops - 1),
+            Some(there) => self.follow(&there, hops - 1),
             None => Some(module),
         }
     }

@@ -82,7 +82,7 @@ impl EventSink {
     async fn send_entries(&self, entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
         let last = "EventBridge does not answer".to_owned();
         let mut sending = Sending { sink: self, patience, entries, left: Left::default(), last };
-        let sent = sending.finish().await;
+        let sent = sending.to_end().await;
         let Sending { mut entries, mut left, .. } = sending;
         match sent.map_err(Failed::into_error) {
             Ok(()) => {}
@@ -125,7 +125,7 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Tries until all are taken, some are refused, or patience is over.
-    async fn finish(&mut self) -> Result<(), Failed<NotTaken>> {
+    async fn to_end(&mut self) -> Result<(), Failed<NotTaken>> {
         let mut tries = WITH_PATIENCE.start();
         while let Err(failed) = self.attempt().await {
             tries.again(failed).await?;

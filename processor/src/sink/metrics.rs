@@ -146,21 +146,25 @@ impl MetricSink {
     async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), NotTaken> {
         let sent = aws_calls::retry(WITH_PATIENCE, || async {
             if patience.is_over() {
-                let away = NotTaken::Away("CloudWatch does not answer".to_owned());
-                return Err(Failed::ForGood(away));
+                let reason = "CloudWatch does not answer".to_owned();
+                return Err(Failed::ForGood(NotTaken::Away(reason)));
             }
             self.rate.ready().await;
             match self.calls.put(batch).await {
-                Err(away @ NotTaken::Away(_)) => {
+                Ok(()) => {
+                    patience.answered();
+                    Ok(())
+                }
+                Err(refused @ NotTaken::Refused(_)) => {
+                    patience.answered();
+                    Err(Failed::ForGood(refused))
+                }
+                Err(away) => {
                     let failed = patience.failed(away);
                     if matches!(failed, Failed::ForNow(_)) {
                         self.stats.retries.fetch_add(1, Relaxed);
                     }
                     Err(failed)
-                }
-                answer => {
-                    patience.answered();
-                    answer.map_err(Failed::ForGood)
                 }
             }
         });

@@ -15,13 +15,15 @@ use object_store::path::Path;
 use serde_json::json;
 
 use super::patience::Refused;
-use super::tries::persist_object;
+use super::retry::persist_object;
 use super::upload::{self, Body};
 use super::{SetAside, SinkError, set_aside};
 use crate::archive::segment::LOST_END;
 use crate::cloud::store_url::StoreUrl;
 use crate::sink::stats::Stats;
 
+/// About the size of the object that says what is lost: ids and positions.
+const LOST_BYTES: usize = 256;
 /// Archive compression: level 3 is zstd's own default, 7 times smaller than telemetry in JSON.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -73,10 +75,8 @@ impl ObjectSink {
         {
             let name = lost_end_name(&self.stream, shard, objects.first_arrival, objects.to);
             let line = json!({ "shardId": shard.as_str(), "lostAfter": objects.to.to_string() });
-            let line = line.to_string();
-            let line_bytes = line.len();
             let body: Body = Arc::new(move |out| writeln!(out, "{line}"));
-            self.put(archive, &name, &body, line_bytes).await?;
+            self.put(archive, &name, &body, LOST_BYTES).await?;
         }
         Ok(())
     }
@@ -231,6 +231,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::config::Aws;
 
     fn at(sequence: u128, sub: u64) -> Position {
         Position { sequence: sequence.into(), sub }
@@ -255,14 +256,13 @@ mod tests {
     async fn the_lost_end_of_a_shard_is_an_object_of_the_archive() {
         let dir = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("file://{}/{name}", dir.path().display());
-        let aws = crate::config::Aws::default();
-        let open = |name: &str| StoreUrl::open(&url(name), &aws).unwrap();
+        let open = |name: &str| StoreUrl::open(&url(name), &Aws::default()).unwrap();
         let sink = ObjectSink::new(open("r"), Some(open("a")), "s", Arc::default());
         let first_arrival = EpochMs(1_772_366_407_000);
         let objects =
             Objects { to: at(9, 4), first_arrival, end_is_lost: true, ..Objects::default() };
         sink.store(&ShardId::new("shardId-0"), &Arc::new(objects)).await.unwrap();
-        let found = crate::archive::find::find(&[url("a")], &aws).await.unwrap();
+        let found = crate::archive::find::find(&[url("a")], &Aws::default()).await.unwrap();
         let (chains, foreign) = crate::archive::segment::chains(found.objects);
         assert!(foreign.is_empty(), "{foreign:?}");
         let [chain] = &chains[..] else { panic!("{chains:?}") };

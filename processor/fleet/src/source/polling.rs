@@ -12,7 +12,7 @@ use super::continuity::{self, Continuity};
 use super::{Batch, ReaderSettings, SourceError};
 use crate::clock::{Clock, MonoMs};
 use crate::lease::StartAt;
-use aws_calls::Backoff;
+use aws_calls::Failed;
 
 /// How long a record that was met again proves that nothing behind it has expired.
 const MET_FOR_MS: u64 = 60_000;

@@ -17,7 +17,7 @@ use ivs_schemas::items::{metrics, sessions};
 use tokio::sync::Semaphore;
 
 use super::super::error::SinkError;
-use super::super::tries::{Rate, persist};
+use super::super::retry::{Rate, persist};
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;
