@@ -6,11 +6,13 @@ START ?= $(shell git rev-parse HEAD 2>/dev/null)
 RECORDS ?= 1000000
 ROUNDS ?= 3
 THREADS ?= 2
+# `dev` measures nothing of worth, and needs no second build where tests were built: for CI.
+PROFILE ?= release
 PEERS := target/peers
-# One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
-FEATURES := --features ivs-tests/simulated-time
+BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
+export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-hot mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-memory mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,13 +25,13 @@ run: setup ## the whole path on this machine: make run ARGS="--for 60s"
 	$(CARGO) run --locked -p ivs-processor -- local $(ARGS)
 
 test: setup ## every test of the workspace, the simulators' 24,000 seeds included
-	SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES)
+	SIM_START=$(START) $(CARGO) test --locked --workspace
 
 PLAYERS = target/players
 page: setup ## pages in headless Chromium, which must be there (Debian: apt install chromium); needs Node
 	@test -d $(PLAYERS)/node_modules/hls.js || \
 	  npm install --no-audit --no-fund --silent --prefix $(PLAYERS) hls.js@1.7.4
-	$(CARGO) test --locked --workspace $(FEATURES) --test page
+	$(CARGO) test --locked --workspace --test page
 
 check: fmt-check lint doc spelling test independent page web cdk deploy-test onprem ## what CI runs
 
@@ -37,7 +39,7 @@ fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
 
 lint: ## clippy, warnings are errors
-	$(CARGO) clippy --locked --workspace $(FEATURES) --all-targets --test page --test independent -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --test page --test independent -- -D warnings
 
 doc: setup ## the documentation of every crate, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
@@ -52,26 +54,47 @@ deny: ## licenses, advisories, bans; installs cargo-deny when it is missing
 	$(CARGO) deny --locked check bans licenses sources
 
 sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
-	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace $(FEATURES) --test sim -- every_seed --nocapture
+	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace --test sim -- every_seed --nocapture
 
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
 
-bench: bench-core bench-peers ## all figures of speed, each next to a peer in the same run
+bench: ## all figures of speed in one table, each next to a peer in the same run
+	@mkdir -p target && rm -f $(BENCH_FIGURES)
+	@$(MAKE) --no-print-directory bench-core bench-peers bench-online
+	@python3 benches/table.py $(BENCH_FIGURES)
 
 bench-core: setup ## the core: next to serde_json in the same run, its pieces, reports
-	$(CARGO) bench --locked -p ivs-core --bench fold --bench report
-	$(CARGO) bench --locked -p ivs-core --bench pieces -- --quick
+	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench fold --bench report
+	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench pieces -- --quick
 
-bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
-	$(CARGO) build --locked --release --bin ivs-processor
-	test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --requirement benches/peers/requirements.txt
-	$(PEERS)/bin/python benches/peers/run.py --replay target/release/ivs-processor --work $(PEERS) \
+bench-peers: setup $(PEERS)/ready ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(PEERS)/bin/python benches/peers/run.py --replay $(BUILT) --work $(PEERS) \
 		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
+bench-online: setup $(PEERS)/ready ## the worker and a plain Python consumer, each against the embedded AWS in a process of its own
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(PEERS)/bin/python benches/peers/online.py --program $(BUILT) --work $(PEERS) \
+		--records $(RECORDS) --seconds $(SECONDS_LIVE)
+bench-online: RECORDS = 2000000
+SECONDS_LIVE ?= 30
+
+bench-growth: setup $(PEERS)/ready ## replay by sessions a minute and by records: CPU and memory (some 4 GB of disk for a while)
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(PEERS)/bin/python benches/peers/growth.py --replay $(BUILT) --work $(PEERS)
+
+$(PEERS)/ready: benches/peers/requirements.txt
+	test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# Both count and weigh, they do not time: the profile of the tests will do, and is built already.
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
-	$(CARGO) test --locked --release -p ivs-tests --test hot
+	$(CARGO) test --locked --workspace --test hot
+
+bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
+	$(CARGO) test --locked --workspace --test memory
 
 EMULATORS = target/emulators
 independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
@@ -79,7 +102,7 @@ independent: setup ## the path again on emulators that others wrote (ministack, 
 	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \
 	  npm install --no-audit --no-fund --silent --prefix $(EMULATORS) kinesis-local@0.6.2
-	$(CARGO) test --locked --workspace $(FEATURES) --test independent
+	$(CARGO) test --locked --workspace --test independent
 
 web: ## the reporter for web pages; needs Node 20 or newer
 	cd clients/web && npm test --silent

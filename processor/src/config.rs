@@ -6,6 +6,7 @@
 mod breakdowns;
 mod chaos;
 mod layers;
+mod metrics;
 mod plain;
 mod rules;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
+pub use metrics::{Metrics, SendAs};
 pub use rules::Rules;
 
 /// The whole configuration; every section has defaults.
@@ -43,6 +45,8 @@ pub struct Config {
     pub tables: Tables,
     /// CloudWatch.
     pub cloudwatch: CloudWatch,
+    /// Which way metrics leave.
+    pub metrics: Metrics,
     /// Domain events.
     pub events: Events,
     /// The output that waits for CloudWatch and the bus.
@@ -283,9 +287,10 @@ impl Worker {
 pub struct CloudWatch {
     /// Whether metrics are sent.
     pub enabled: bool,
-    /// Datums in one PutMetricData call, at most 1,000.
+    /// Datums in one PutMetricData call, at most 1,000. Where a second's calls would not carry an
+    /// epoch's, calls grow up to that limit.
     pub metrics_batch: usize,
-    /// PutMetricData calls a second; AWS allows 500 per region to start with.
+    /// Calls a second; AWS allows 500 PutMetricData calls per region to start with.
     pub calls_per_s: u32,
 }
 
@@ -300,8 +305,8 @@ impl Default for CloudWatch {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outbox {
-    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put
-    /// there.
+    /// How long CloudWatch and the bus may fail before what they have not acknowledged is put there. The
+    /// first rows of an outage come later by so much.
     pub patience_ms: u64,
     /// Most megabytes of a worker there; beyond that the oldest are given up, and counted.
     pub max_mb: u64,
@@ -309,7 +314,7 @@ pub struct Outbox {
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { patience_ms: 3_000, max_mb: 1_024 }
+        Self { patience_ms: 1_500, max_mb: 1_024 }
     }
 }
 
@@ -470,6 +475,7 @@ impl Config {
         }
         problems.extend(breakdowns::problems(&self.breakdowns));
         problems.extend(self.rules.problems());
+        problems.extend(self.metrics.problems());
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems

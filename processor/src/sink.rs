@@ -10,6 +10,7 @@ pub mod events;
 mod judged;
 pub mod metrics;
 pub mod objects;
+mod otlp;
 pub mod outbox;
 pub mod patience;
 mod retry;
@@ -20,6 +21,7 @@ mod upload;
 
 pub use error::SinkError;
 pub use judged::Judged;
+pub use otlp::OtlpError;
 pub use retry::Rate;
 pub use set_aside::SetAside;
 
@@ -30,8 +32,19 @@ use ivs_core::quality::Rule;
 
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config::Config;
+use crate::config::{Config, SendAs};
 use crate::sink::stats::Stats;
+
+/// Why the sinks cannot be set up as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Archive or rejects cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreUrlError),
+    /// Metrics cannot be sent as OTLP.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
+}
 
 /// All sinks of a process.
 #[derive(Clone, Debug)]
@@ -40,7 +53,7 @@ pub struct Sinks {
     pub rows: rows::RowSink,
     /// Rejects and archive.
     pub objects: objects::ObjectSink,
-    /// CloudWatch.
+    /// CloudWatch, or a receiver of OTLP.
     pub metrics: metrics::MetricSink,
     /// The domain bus.
     pub events: events::EventSink,
@@ -74,17 +87,17 @@ impl Backends {
     /// Returns AWS's own.
     ///
     /// # Errors
-    /// When the archive or the rejects cannot be opened.
-    pub fn aws(
-        config: &Config,
-        clients: &Clients,
-        stats: &Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
+    /// See [`SetupError`].
+    pub fn aws(config: &Config, clients: &Clients, stats: &Arc<Stats>) -> Result<Self, SetupError> {
         let open = |url: &str| StoreUrl::open(url, &config.aws);
         let archive = Some(config.objects.archive.as_str()).filter(|url| !url.is_empty());
+        let metrics: Arc<dyn calls::MetricCalls> = match config.metrics.send_as {
+            SendAs::PutMetricData => Arc::new(calls::CloudWatch(clients.cloudwatch.clone())),
+            SendAs::Otlp => Arc::new(otlp::Otlp::new(&config.metrics, &config.aws)?),
+        };
         Ok(Self {
             rows: rows::dynamo_rows(clients.dynamodb.clone(), &config.tables, Arc::clone(stats)),
-            metrics: Arc::new(calls::CloudWatch(clients.cloudwatch.clone())),
+            metrics,
             events: Arc::new(calls::EventBus {
                 eventbridge: clients.eventbridge.clone(),
                 bus: Arc::from(config.events.bus.as_str()),
@@ -99,12 +112,8 @@ impl Sinks {
     /// Opens the sinks with the configured limits.
     ///
     /// # Errors
-    /// When the archive or the rejects cannot be opened.
-    pub fn new(
-        config: &Config,
-        clients: &Clients,
-        stats: Arc<Stats>,
-    ) -> Result<Self, StoreUrlError> {
+    /// See [`SetupError`].
+    pub fn new(config: &Config, clients: &Clients, stats: Arc<Stats>) -> Result<Self, SetupError> {
         let backends = Backends::aws(config, clients, &stats)?;
         Ok(Self::over(config, backends, stats))
     }
@@ -123,7 +132,7 @@ impl Sinks {
             rows: rows::RowSink::over(
                 rows,
                 &config.tables,
-                config.worker.row_cache_bytes(),
+                (config.worker.row_cache_bytes(), config.epoch.interval_ms.unsigned_abs()),
                 share(),
             ),
             objects: objects::ObjectSink::new(rejects, archive, stream, share()),

@@ -34,11 +34,10 @@ pub use preflight::Missing;
 pub use watch::{Task, Watch};
 
 use crate::cloud::Clients;
-use crate::cloud::store_url::StoreUrlError;
 use crate::config::{self, Config, shard_config};
 use crate::sink::outbox::Outbox;
 use crate::sink::stats::Stats;
-use crate::sink::{Backends, Sinks};
+use crate::sink::{Backends, SetupError, Sinks};
 use lag::LagBook;
 use memory::Budget;
 use shard_status::{Failing, ShardStatus, Shards, View};
@@ -56,9 +55,9 @@ pub enum WorkerError {
     /// The fleet refused.
     #[error(transparent)]
     Fleet(#[from] FleetError),
-    /// Archive or rejects cannot be opened.
+    /// Archive, rejects or the receiver of metrics cannot be used.
     #[error(transparent)]
-    Store(#[from] StoreUrlError),
+    Sinks(#[from] SetupError),
     /// Something that the worker writes to is not there, or not as it has to be.
     #[error(transparent)]
     Missing(#[from] Missing),

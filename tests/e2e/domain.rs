@@ -2,7 +2,7 @@
 //! of a session is told, and told once to whoever drops repeated ids.
 
 pub(crate) mod admin;
-mod consumer;
+pub(crate) mod consumer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -160,7 +160,7 @@ async fn has_milestones(clients: &Clients) -> bool {
 }
 
 /// Returns what the consumer keeps: the first of the events with one id, each valid by its schema.
-fn without_repeats(received: &[Value]) -> BTreeMap<&str, &Value> {
+pub(crate) fn without_repeats(received: &[Value]) -> BTreeMap<&str, &Value> {
     let mut schemas: BTreeMap<&str, Validator> = BTreeMap::new();
     let mut once = BTreeMap::new();
     for event in received {
@@ -186,7 +186,7 @@ fn schema(kind: &str) -> Validator {
 }
 
 /// Session and kind of a start or an end.
-fn told(event: &Value) -> Option<(String, String)> {
+pub(crate) fn told(event: &Value) -> Option<(String, String)> {
     let kind = event["detail-type"].as_str().unwrap();
     let session = event["detail"]["sessionId"].as_str()?;
     let is_one = ["Session Started", "Session Ended"].contains(&kind);

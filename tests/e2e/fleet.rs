@@ -2,7 +2,7 @@
 //! while the stream is split and merged under them. In the end every row must be right.
 
 pub(crate) mod logs;
-mod pace;
+pub(crate) mod pace;
 pub(crate) mod sample;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //! computes from the input: whatever the epochs, and whoever sent which part of a minute.
 
 pub(crate) mod oracle;
+mod otlp;
 mod outage;
 mod readback;
 
@@ -17,6 +18,8 @@ use oracle::Samples;
 use readback::{METRICS, Readback, SESSIONS, Stats};
 
 const WORKERS: usize = 3;
+/// Of the workers' epochs.
+const INTERVAL_MS: i64 = 700;
 
 /// Returns the golden archive, moved to yesterday: CloudWatch takes nothing older than two weeks.
 fn recent_sample() -> Vec<u8> {
@@ -82,7 +85,8 @@ async fn process(dir: &Path, input: &Path) -> (Oracle, Readback, Running) {
 
 fn worker(url: &str, dir: &Path) -> Program {
     Program::new(&["worker", "--endpoint-url", url])
-        .args(&["--set", "epoch.interval_ms=700", "--set", "stream.poll_interval_ms=100"])
+        .args(&["--set".to_owned(), format!("epoch.interval_ms={INTERVAL_MS}")])
+        .args(&["--set", "stream.poll_interval_ms=100"])
         .args(&["--set", "stream.shard_budget=false", "--set", "tables.writes_per_s=0"])
         .args(&["--set", "cloudwatch.metrics_batch=500", "--set", "cloudwatch.calls_per_s=500"])
         .arg("--set")

@@ -2,7 +2,8 @@
 //!
 //! Players are the partition keys, so every shard carries the session and every worker writes the
 //! same rows. The rows must be exact, refused puts rare, and puts a matter of workers and intervals,
-//! not of shards. `HOT_RECORDS` sets how many records there are (400,000).
+//! not of shards. `HOT_RECORDS` sets how many records there are (400,000). Two more runs, with a tenth
+//! of them and one worker, show what a row weighs whose records come from one shard, and from 350.
 
 #![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::unwrap_used, reason = "a bench that meets an error has failed")]
@@ -46,12 +47,17 @@ struct Minute {
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let records: u64 =
+        std::env::var("HOT_RECORDS").map_or(400_000, |text| text.parse().expect("HOT_RECORDS"));
     for (shards, workers) in [(16, 3), (64, 4)] {
-        runtime.block_on(run(shards, workers));
+        runtime.block_on(run((shards, workers), records));
+    }
+    for shards in [1, 350] {
+        runtime.block_on(run((shards, 1), records / 10));
     }
 }
 
-async fn run(shards: u16, workers: usize) {
+async fn run((shards, workers): (u16, usize), records: u64) {
     let (endpoint, config, clients) = world(shards).await;
     let mut fleet = Vec::new();
     for number in 0..workers {
@@ -62,7 +68,7 @@ async fn run(shards: u16, workers: usize) {
     // Until every worker has its share.
     tokio::time::sleep(Duration::from_secs(8)).await;
     let started = Instant::now();
-    let expected = send(&clients, &config).await;
+    let expected = send(&clients, &config, records).await;
     let sent: u64 = expected.values().map(|minute| minute.records).sum();
     let read = || fleet.iter().map(|worker| worker.stats().snapshot().read).sum::<u64>();
     while read() < sent {
@@ -96,9 +102,7 @@ async fn world(shards: u16) -> (Endpoint, Config, Clients) {
 }
 
 /// Sends the records at an even pace; returns what they add up to.
-async fn send(clients: &Clients, config: &Config) -> BTreeMap<u64, Minute> {
-    let records: u64 =
-        std::env::var("HOT_RECORDS").map_or(400_000, |text| text.parse().expect("HOT_RECORDS"));
+async fn send(clients: &Clients, config: &Config, records: u64) -> BTreeMap<u64, Minute> {
     let mut rng = Rng::new(7);
     let mut expected: BTreeMap<u64, Minute> = BTreeMap::new();
     let started = Instant::now();
@@ -185,6 +189,7 @@ async fn judge(
     let share = 100.0 * refused as f64 / (stored + refused) as f64;
     println!("{shards} shards, {workers} workers, {} records", sum(|s| s.read));
     println!("  puts stored {stored}, refused {refused} ({share:.1} %), failed {failed}");
+    println!("  rows read before a put {}", sum(|s| s.row_reads));
     println!("  partials a put {:.1}", partials as f64 / stored as f64);
     println!("  puts a row and interval {puts:.1}, {} allowed", workers + 1);
     println!(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / "target" / "mutants"
-SIM = ["test", "--workspace", "--features", "ivs-tests/simulated-time", "--test", "sim", "--"]
+SIM = ["test", "--workspace", "--test", "sim", "--"]
 
 # What each suite runs, and how many seeds of the simulator.
 SUITES = {

@@ -70,7 +70,6 @@ pub(crate) fn draw(rng: &mut Rng) -> Vec<ShardLog> {
 }
 
 /// Draws the records of shards whose lineage is given, up to so many each.
-#[cfg(feature = "simulated-time")]
 pub(crate) fn of_lineage(
     shards: Vec<(Vec<usize>, HashRange)>,
     records: u64,

@@ -48,6 +48,7 @@ pub(crate) struct Lane<K, A> {
     machine: RowWriter<K, A, One<A>>,
     puts: Vec<(K, Arc<Row<A>>, Option<u64>)>,
     waits: Vec<K>,
+    reads: Vec<K>,
     answers: BTreeMap<u64, Vec<Answer<A>>>,
     /// The parts submitted and not answered; the broken variants need it.
     open: Vec<(K, ShardId, Position)>,
@@ -59,6 +60,7 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
             machine: RowWriter::new(IMAGE_BYTES),
             puts: vec![],
             waits: vec![],
+            reads: vec![],
             answers: BTreeMap::new(),
             open: vec![],
         }
@@ -103,6 +105,11 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
                 self.puts.push((key.clone(), row, seen));
                 return Some(key);
             }
+            Effect::Read { key } => {
+                marks.insert("a row that others write was read first");
+                self.reads.push(key);
+                return None;
+            }
             Effect::Wait { key, .. } => {
                 marks.insert("a row that others kept writing was waited for");
                 self.waits.push(key);
@@ -125,7 +132,7 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
         None
     }
 
-    /// Returns one step: a flush, the end of a wait, or a conditional put with faults.
+    /// Returns one step: a flush, the end of a wait, a reading, or a conditional put with faults.
     pub(crate) fn step(
         &mut self,
         table: &mut BTreeMap<K, Row<A>>,
@@ -139,6 +146,19 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
         if !self.waits.is_empty() && rng.chance(30) {
             let key = self.waits.swap_remove(rng.index(self.waits.len()));
             self.tell(variant, marks, |machine, effects| machine.wake(&key, effects));
+            return Ok(());
+        }
+        if !self.reads.is_empty() && rng.chance(50) {
+            let key = self.reads.swap_remove(rng.index(self.reads.len()));
+            let image = table.get(&key).map(|row| (self.seen_by(variant, &key, row), 1));
+            let fails = rng.chance(3);
+            self.tell(variant, marks, |machine, effects| {
+                if fails {
+                    machine.unread(&key, effects);
+                } else {
+                    machine.read(&key, image, effects);
+                }
+            });
             return Ok(());
         }
         if self.puts.is_empty() {
@@ -158,6 +178,17 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
         Ok(())
     }
 
+    /// Returns a stored row as the machine gets to see it.
+    fn seen_by(&self, variant: Variant, key: &K, stored: &Row<A>) -> Row<A> {
+        let mut image = stored.clone();
+        if variant == Variant::NoApplied {
+            for (_, shard, _) in self.open.iter().filter(|open| open.0 == *key) {
+                image.applied.remove(shard);
+            }
+        }
+        image
+    }
+
     fn put(
         &mut self,
         table: &mut BTreeMap<K, Row<A>>,
@@ -175,16 +206,8 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
             {
                 marks.insert("two shards met in one row");
             }
-            let mut image = stored.cloned();
-            if variant == Variant::NoApplied
-                && let Some(image) = &mut image
-            {
-                for (_, shard, _) in self.open.iter().filter(|open| open.0 == key) {
-                    image.applied.remove(shard);
-                }
-            }
+            let image = stored.map(|stored| (self.seen_by(variant, &key, stored), 1));
             if told {
-                let image = image.map(|image| (image, 1));
                 self.tell(variant, marks, |machine, asked| machine.refused(&key, image, asked));
             }
             return;

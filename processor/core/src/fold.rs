@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decode::{Event, Fact, Reason};
-use crate::epoch::EventId;
 use crate::experience::Dimensions;
 use crate::session::{SessionFold, SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
 use kinesis_model::EpochMs;
+
+/// About what a session's facts and its summary take in memory.
+const SESSION_BYTES: usize = 2_000;
 
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
@@ -124,10 +126,10 @@ impl Fold {
         &mut self,
         event: &Event<'_>,
         arrival: Option<EpochMs>,
-        repeats: impl FnOnce(EventId) -> bool,
+        repeats: impl FnOnce(&str) -> bool,
     ) {
         self.counts.read += 1;
-        if event.event_id().is_some_and(|id| repeats(EventId::of(id))) {
+        if event.event_id().is_some_and(repeats) {
             self.counts.duplicate += 1;
             return;
         }
@@ -173,10 +175,10 @@ impl Fold {
         self.windows.len() + self.sessions.len()
     }
 
-    /// Returns about how much memory the windows take.
+    /// Returns about how much memory windows and sessions take.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.windows.memory_bytes()
+        self.windows.memory_bytes() + self.sessions.len() * SESSION_BYTES
     }
 
     /// Takes out the partial rows and the counts, and starts anew.

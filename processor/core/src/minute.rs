@@ -27,12 +27,14 @@ impl Minute {
     /// assert_eq!(Minute::of(EpochMs(119_999)).start(), EpochMs(60_000));
     /// ```
     #[must_use]
+    #[inline]
     pub fn of(time: EpochMs) -> Self {
         Self(time.0.div_euclid(MINUTE_MS) * 60)
     }
 
     /// Returns the window's start in epoch seconds, as stored in `metricTimestamp`.
     #[must_use]
+    #[inline]
     pub fn start_s(self) -> i64 {
         self.0
     }

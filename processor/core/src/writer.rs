@@ -6,9 +6,10 @@
 //! submitted (E2), and a part is answered when the row that holds it is stored, never before
 //! (E3). So a row costs a put per worker and interval, however many shards carry its session.
 //!
-//! The machine decides and does nothing: a driver puts, waits and answers. It never gives a row up
-//! because others write it too: a refused put comes back with what is stored, and the next try
-//! starts from there.
+//! The machine decides and does nothing: a driver puts, reads, waits and answers. It never gives a row
+//! up because others write it too: a refused put comes back with what is stored, and the next try
+//! starts from there. A row that others are known to write is read before it is put, because a refused
+//! put costs as much as a stored one, and a reading a fraction of it.
 
 mod images;
 #[cfg(test)]
@@ -81,6 +82,11 @@ pub enum Effect<K, A, P, E> {
         /// How many parts it holds that were not there before.
         parts: usize,
     },
+    /// Read what is stored under `key`; answer with [`RowWriter::read`] or [`RowWriter::unread`].
+    Read {
+        /// The row's key.
+        key: K,
+    },
     /// Others keep writing the row: wait, the longer the more `refusals` in a row there were, then
     /// call [`RowWriter::wake`].
     Wait {
@@ -138,17 +144,24 @@ pub struct RowWriter<K, A, P> {
     /// Rows with parts that wait for the next flush, in the order of their coming.
     unflushed: Vec<K>,
     images: Images<K, A>,
+    /// How many more rows without an image are read before they are put: others write here too.
+    suspicion: u32,
 }
+
+/// New rows in a row that nobody else had written, after which new rows are put without a look.
+const SUSPICIOUS_FOR: u32 = 64;
 
 /// A row that is being written or has something to be written.
 #[derive(Debug)]
 struct Busy<A, P> {
     waiting: Vec<P>,
     flight: Option<Flight<A, P>>,
-    /// The stored row by the last refusal: the image that must not get lost.
-    image: Option<Arc<Row<A>>>,
+    /// What the last answer said, until it is used: it must not get lost.
+    known: Known<A>,
     /// A wait was asked for and is not over.
     pausing: bool,
+    /// A reading was asked for and is not answered.
+    reading: bool,
     /// Waiting parts may go as soon as they can.
     flushed: bool,
     refusals: u32,
@@ -156,10 +169,21 @@ struct Busy<A, P> {
     singly: usize,
 }
 
+/// What the table was last said to hold.
+#[derive(Debug)]
+enum Known<A> {
+    /// Nothing was said, or it was used.
+    Unknown,
+    /// This, or no row; and whether others write it too.
+    Said(Option<Arc<Row<A>>>, bool),
+}
+
 #[derive(Debug)]
 struct Flight<A, P> {
     row: Arc<Row<A>>,
     parts: Vec<P>,
+    /// Others write the row too.
+    shared: bool,
 }
 
 impl<A, P> Default for Busy<A, P> {
@@ -167,8 +191,9 @@ impl<A, P> Default for Busy<A, P> {
         Self {
             waiting: Vec::new(),
             flight: None,
-            image: None,
+            known: Known::Unknown,
             pausing: false,
+            reading: false,
             flushed: false,
             refusals: 0,
             singly: 0,
@@ -180,7 +205,8 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
     /// Returns a writer that keeps images of at most `max_image_bytes`, by the sizes it is told.
     #[must_use]
     pub fn new(max_image_bytes: usize) -> Self {
-        Self { rows: HashMap::new(), unflushed: Vec::new(), images: Images::new(max_image_bytes) }
+        let images = Images::new(max_image_bytes);
+        Self { rows: HashMap::new(), unflushed: Vec::new(), images, suspicion: 0 }
     }
 
     /// Returns how many rows are being written or wait for it.
@@ -217,7 +243,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         let (busy, flight) = self.landed(key);
         let refusals = std::mem::take(&mut busy.refusals);
         busy.singly = busy.singly.saturating_sub(flight.parts.len());
-        self.images.insert(key.clone(), Arc::clone(&flight.row), bytes);
+        self.images.insert(key.clone(), (Arc::clone(&flight.row), bytes), flight.shared);
         let last = flight.parts.len() - 1;
         for (i, part) in flight.parts.into_iter().enumerate() {
             let how = if i == last { How::Put { refusals } } else { How::Along };
@@ -242,14 +268,59 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         let refusals = busy.refusals;
         busy.pausing = refusals > 1;
         let image = image.map(|(row, bytes)| (Arc::new(row), bytes));
-        busy.image = image.as_ref().map(|(row, _)| Arc::clone(row));
+        busy.known = Known::Said(image.as_ref().map(|(row, _)| Arc::clone(row)), true);
         match image {
-            Some((row, bytes)) => self.images.insert(key.clone(), row, bytes),
+            Some(image) => {
+                self.suspicion = SUSPICIOUS_FOR;
+                self.images.insert(key.clone(), image, true);
+            }
             None => self.images.remove(key),
         }
         if refusals > 1 {
             effects.push(Effect::Wait { key: key.clone(), refusals });
         } else {
+            self.go_on(key, effects);
+        }
+    }
+
+    /// Takes in that the table holds this row under the key, of that size, or none.
+    ///
+    /// # Panics
+    /// When no reading of this row was asked for.
+    pub fn read<E>(
+        &mut self,
+        key: &K,
+        image: Option<(Row<A>, usize)>,
+        effects: &mut Vec<Effect<K, A, P, E>>,
+    ) {
+        let image = image.map(|(row, bytes)| (Arc::new(row), bytes));
+        let version = |row: &Arc<Row<A>>| row.version;
+        let before = self.images.get(key).map(|(row, _)| version(&row));
+        let found = image.as_ref().map(|(row, _)| version(row));
+        match (before, found) {
+            (None, None) => self.suspicion = self.suspicion.saturating_sub(1),
+            _ if before != found => self.suspicion = SUSPICIOUS_FOR,
+            _ => {}
+        }
+        // A row that nobody has touched since is put without a look the next time.
+        let shared = before != found || (found.is_none() && self.suspicion > 0);
+        let busy = self.rows.get_mut(key).filter(|busy| busy.reading);
+        let busy = busy.expect("an answer for a row that is not being read");
+        busy.reading = false;
+        busy.known = Known::Said(image.as_ref().map(|(row, _)| Arc::clone(row)), shared);
+        match image {
+            Some(image) => self.images.insert(key.clone(), image, shared),
+            None => self.images.remove(key),
+        }
+        self.go_on(key, effects);
+    }
+
+    /// Takes in that the reading that was asked for failed: the row is put as if it had not been asked for.
+    pub fn unread<E>(&mut self, key: &K, effects: &mut Vec<Effect<K, A, P, E>>) {
+        let image = self.images.get(key).map(|(row, _)| row);
+        if let Some(busy) = self.rows.get_mut(key) {
+            busy.reading = false;
+            busy.known = Known::Said(image, true);
             self.go_on(key, effects);
         }
     }
@@ -305,10 +376,20 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
             self.rows.remove(key);
             return;
         }
-        if busy.flight.is_some() || busy.pausing || !busy.flushed {
+        if busy.flight.is_some() || busy.pausing || busy.reading || !busy.flushed {
             return;
         }
-        let mut row = busy.image.take().or_else(|| self.images.get(key));
+        let said = std::mem::replace(&mut busy.known, Known::Unknown);
+        let (mut row, shared) = match (said, self.images.get(key)) {
+            (Known::Said(row, shared), _) => (row, shared),
+            (Known::Unknown, Some((row, false))) => (Some(row), false),
+            (Known::Unknown, None) if self.suspicion == 0 => (None, false),
+            (Known::Unknown, _) => {
+                busy.reading = true;
+                effects.push(Effect::Read { key: key.clone() });
+                return;
+            }
+        };
         let seen = row.as_ref().map(|row| row.version);
         let mut parts = Vec::new();
         let most = if busy.singly > 0 { 1 } else { usize::MAX };
@@ -333,7 +414,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         match row {
             Some(row) if !parts.is_empty() => {
                 let count = parts.len();
-                busy.flight = Some(Flight { row: Arc::clone(&row), parts });
+                busy.flight = Some(Flight { row: Arc::clone(&row), parts, shared });
                 effects.push(Effect::Put { key: key.clone(), row, seen, parts: count });
             }
             _ if busy.waiting.is_empty() => drop(self.rows.remove(key)),

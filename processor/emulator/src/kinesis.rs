@@ -37,9 +37,9 @@ mod wire;
 use log::Memory;
 use stream::Stream;
 
-/// Streams and open shards of an endpoint; AWS grants 500 shards by default in most regions.
+/// Streams and open shards of an endpoint; AWS grants 1,000 shards or more by default.
 const MAX_STREAMS: usize = 1_000;
-const MAX_SHARDS: usize = 500;
+const MAX_SHARDS: usize = 1_000;
 
 /// How often expired records and their files are dropped.
 const SWEEP_MS: u64 = 60_000;

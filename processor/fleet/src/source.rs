@@ -1,5 +1,6 @@
 //! Reading one shard, in order, from a position.
 
+mod answer;
 mod budget;
 pub mod calls;
 mod children;
@@ -102,6 +103,15 @@ impl ShardReader {
             Inner::Enhanced(reader) => reader.continue_after(after),
         }
         self
+    }
+
+    /// Has the next call bring about so many bytes at most, going by the records of the last one: Kinesis
+    /// limits a call by their number. Enhanced fan-out pushes as it likes, and is not limited.
+    pub fn expect_at_most(&mut self, bytes: u64) {
+        match &mut self.0 {
+            Inner::Polling(reader) => reader.expect_at_most(bytes),
+            Inner::Enhanced(_) => {}
+        }
     }
 
     /// Returns the next batch; waits for the budget and, at the tip, for the idle time.

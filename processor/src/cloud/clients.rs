@@ -139,6 +139,12 @@ pub(crate) fn endpoint(aws: &config::Aws) -> String {
     }
 }
 
+/// Returns the region that the environment names.
+pub(super) fn region_variable() -> Option<String> {
+    let set = |name: &&str| std::env::var(name).ok().filter(|region| !region.is_empty());
+    REGION_VARIABLES.iter().find_map(set)
+}
+
 fn is_set(variables: &[&str]) -> bool {
     variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }

@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, OnceCell};
 /// Credentials are fetched anew when they expire within so long.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 
-/// The SDK's chain of credentials, for S3. Asked at the first request and then once per expiry.
+/// The SDK's chain of credentials, for calls that no SDK makes. Asked at the first request and then once per expiry.
 #[derive(Default)]
 pub(super) struct SdkCredentials {
     chain: OnceCell<Option<SharedCredentialsProvider>>,
@@ -32,26 +32,32 @@ impl fmt::Debug for SdkCredentials {
 }
 
 impl SdkCredentials {
-    async fn get(&self) -> object_store::Result<Arc<AwsCredential>> {
+    /// Returns the latest credentials, or fetches new ones.
+    ///
+    /// # Errors
+    /// When no source has any.
+    pub(super) async fn credentials(&self) -> Result<Credentials, String> {
         let mut latest = self.latest.lock().await;
         let soon = crate::clock::wall() + EXPIRY_MARGIN;
         if let Some(known) =
             latest.as_ref().filter(|known| known.expiry().is_none_or(|at| at > soon))
         {
-            return Ok(Arc::new(credential(known)));
+            return Ok(known.clone());
         }
         let chain = self.chain.get_or_init(chain).await.as_ref();
-        let fetched = match chain {
-            Some(chain) => chain.provide_credentials().await.map_err(|error| error.to_string()),
-            None => Err("there is no chain of credentials".to_owned()),
-        };
-        let fetched = fetched.map_err(|reason| object_store::Error::Generic {
-            store: "S3",
-            source: format!("no credentials for S3: {reason}").into(),
-        })?;
-        let found = credential(&fetched);
-        *latest = Some(fetched);
-        Ok(Arc::new(found))
+        let chain = chain.ok_or("there is no chain of credentials")?;
+        let fetched = chain.provide_credentials().await.map_err(|error| error.to_string())?;
+        Ok(latest.insert(fetched).clone())
+    }
+
+    async fn get(&self) -> object_store::Result<Arc<AwsCredential>> {
+        match self.credentials().await {
+            Ok(found) => Ok(Arc::new(credential(&found))),
+            Err(reason) => Err(object_store::Error::Generic {
+                store: "S3",
+                source: format!("no credentials for S3: {reason}").into(),
+            }),
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub struct LocalArgs {
     #[arg(long, default_value_t = 8080, value_name = "PORT")]
     pub page_port: u16,
     /// Shards of the stream, when it is created
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub shards: u16,
     /// The shape of the traffic.
     #[command(flatten)]

@@ -92,7 +92,7 @@ async fn apply(
     started: Instant,
 ) -> anyhow::Result<()> {
     let clients = cloud::clients(&config.aws).await;
-    let sink = RowSink::new(clients.dynamodb, &config.tables, 0, Arc::new(Stats::default()));
+    let sink = RowSink::new(clients.dynamodb, &config.tables, (0, 0), Arc::new(Stats::default()));
     let (counts, problems) = (computed.counts.clone(), problems(&computed));
     let progress = reading.progress();
     let chains = reading.context().chains.len();

@@ -118,3 +118,14 @@ fn every_url_that_a_worker_would_refuse_is_found() {
     let right = ["objects.archive=s3://b/p", "objects.rejects=file:///tmp/r"];
     load(&layers(&[], &right)).unwrap();
 }
+
+#[test]
+fn metrics_that_go_as_otlp_need_to_be_told_where() {
+    let text = error(&layers(&[], &["metrics.send_as=otlp"]));
+    assert!(text.contains("metrics.otlp_url is empty"), "{text}");
+    let text = error(&layers(&[], &["metrics.otlp_url=collector:4318"]));
+    assert!(text.contains("http://HOST:PORT/v1/metrics"), "{text}");
+    let url = "metrics.otlp_url=http://127.0.0.1:4318/v1/metrics";
+    let config = load(&layers(&[], &["metrics.send_as=otlp", url])).unwrap();
+    assert_eq!(config.metrics.send_as, SendAs::Otlp);
+}

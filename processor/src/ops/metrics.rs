@@ -69,13 +69,15 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
         .put(&[("outcome", "failed")], totals.puts_failed);
     all.counter("merged_puts", "", "Puts of merged rows stored").set(totals.merged_puts);
     all.counter("merged_partials", "", "Partials of shards in them").set(totals.partials_merged);
+    all.counter("row_reads", "", "Rows read before they were put: others write them too")
+        .set(totals.row_reads);
     all.gauge("waiting_partials", "", "Partials that wait for their row")
         .set(totals.partials_waiting);
     all.counter("write_units", "", "DynamoDB write units, by item size")
         .put(&[("outcome", "written")], totals.write_units)
         .put(&[("outcome", "conflict")], totals.write_units_refused);
     outbox(all, totals);
-    all.counter("metric_calls", "", "PutMetricData calls accepted").set(totals.metric_calls);
+    all.counter("metric_calls", "", "Calls with metrics accepted").set(totals.metric_calls);
     all.counter("metric_datums", "", "Datums, by what became of them")
         .put(&[("outcome", "accepted")], totals.datums)
         .put(&[("outcome", "refused")], totals.datums_dropped);

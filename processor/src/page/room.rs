@@ -1,6 +1,5 @@
 //! The state from which every answer of the page is made.
 
-use crate::clock::Instant;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -21,6 +21,11 @@ use super::entry::Entry;
 pub trait MetricCalls: Debug + Send + Sync {
     /// Sends one call.
     fn put<'a>(&'a self, batch: &'a DatumBatch) -> BoxFuture<'a, Result<(), NotTaken>>;
+
+    /// Returns what a call is named in errors.
+    fn operation(&self) -> &'static str {
+        "PutMetricData"
+    }
 }
 
 /// PutEvents, called once; tries are the sink's.
@@ -43,6 +48,14 @@ pub enum NotTaken {
     Away(String),
     /// For what it carries: never.
     Refused(String),
+    /// So many points of it, never; the rest was taken, and it may not be sent again. Which they are
+    /// is not said.
+    Partly {
+        /// How many.
+        points: u64,
+        /// The receiver's words.
+        reason: String,
+    },
 }
 
 /// CloudWatch itself.

@@ -82,7 +82,7 @@ impl EventSink {
     async fn send_entries(&self, entries: Vec<Entry>, patience: &Patience) -> Left<Entry> {
         let last = "EventBridge does not answer".to_owned();
         let mut sending = Sending { sink: self, patience, entries, left: Left::default(), last };
-        let sent = sending.to_end().await;
+        let sent = sending.finish().await;
         let Sending { mut entries, mut left, .. } = sending;
         match sent.map_err(Failed::into_error) {
             Ok(()) => {}
@@ -91,7 +91,8 @@ impl EventSink {
                 left.waiting = entries;
             }
             // Which of them is to blame is found out one by one.
-            Err(NotTaken::Refused(reason)) => match entries.len() {
+            Err(NotTaken::Refused(reason) | NotTaken::Partly { reason, .. }) => match entries.len()
+            {
                 1 => left.refused.extend(entries.drain(..).map(|entry| entry.refused(&reason))),
                 _ => left.add(Box::pin(self.send_singly(entries, patience)).await),
             },
@@ -125,7 +126,7 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Tries until all are taken, some are refused, or patience is over.
-    async fn to_end(&mut self) -> Result<(), Failed<NotTaken>> {
+    async fn finish(&mut self) -> Result<(), Failed<NotTaken>> {
         let mut tries = WITH_PATIENCE.start();
         while let Err(failed) = self.attempt().await {
             tries.again(failed).await?;

@@ -1,5 +1,7 @@
-//! CloudWatch: validated datums, 20 a call, bisected when a call is refused.
+//! Metrics: validated datums, 20 a call or as many as a backlog needs, bisected when a call is refused.
+//! They go to CloudWatch as it has them, or as OTLP to whoever takes that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -30,7 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct MetricSink {
     calls: Arc<dyn MetricCalls>,
     enabled: bool,
+    /// Of a call, unless more are to be sent than a second's calls carry.
     max_datums: usize,
+    calls_per_s: usize,
     rate: Rate,
     stats: Arc<Stats>,
 }
@@ -57,6 +61,7 @@ impl MetricSink {
             calls,
             enabled: config.enabled,
             max_datums: config.metrics_batch,
+            calls_per_s: config.calls_per_s.max(1) as usize,
             rate: Rate::per_second(config.calls_per_s),
             stats,
         }
@@ -78,8 +83,11 @@ impl MetricSink {
         if !self.enabled {
             return Vec::new();
         }
-        let datums = datums.into_iter().filter(|datum| self.is_sendable(datum, arrival)).collect();
-        batches(datums, self.max_datums, MAX_BATCH_BYTES)
+        let is_sendable = |datum: &Datum| self.is_sendable(datum, arrival);
+        let datums: Vec<Datum> = datums.into_iter().filter(is_sendable).collect();
+        // The epoch waits for its metrics: those of a backlog must not take minutes.
+        let in_a_second = datums.len().div_ceil(self.calls_per_s);
+        batches(datums, self.max_datums.max(in_a_second), MAX_BATCH_BYTES)
     }
 
     /// Sends calls as long as patience lasts; returns what is left.
@@ -113,13 +121,15 @@ impl MetricSink {
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
             match self.deliver(&batch, patience).await {
-                Ok(()) => {
-                    self.stats.metric_calls.fetch_add(1, Relaxed);
-                    self.stats.datums.fetch_add(batch.datums.len() as u64, Relaxed);
+                Ok(()) => self.count(&batch, 0),
+                Err(NotTaken::Partly { points, reason }) => {
+                    self.count(&batch, points);
+                    left.refused.push(self.partial(&batch, points, reason));
                 }
                 Err(NotTaken::Away(reason)) => {
                     let target = batch.namespace.as_str().to_owned();
-                    let error = SinkError::Aws { operation: "PutMetricData", target, reason };
+                    let operation = self.calls.operation();
+                    let error = SinkError::Aws { operation, target, reason };
                     left.error = Some(error);
                     left.waiting.push(batch);
                     left.waiting.extend(waiting.drain(..).rev());
@@ -143,10 +153,30 @@ impl MetricSink {
         left
     }
 
+    fn count(&self, batch: &DatumBatch, refused: u64) {
+        self.stats.metric_calls.fetch_add(1, Relaxed);
+        self.stats.datums.fetch_add((batch.datums.len() as u64).saturating_sub(refused), Relaxed);
+    }
+
+    /// Counts points that were refused among others that were taken. Which they are is not said, and
+    /// the call may not be sent again, so its outline is what is kept.
+    fn partial(&self, batch: &DatumBatch, points: u64, reason: String) -> Refused {
+        tracing::warn!(points, of = batch.datums.len(), reason, "points refused");
+        self.stats.datums_dropped.fetch_add(points, Relaxed);
+        let names: BTreeSet<&str> = batch.datums.iter().map(|datum| datum.metric.name).collect();
+        let what = json!({
+            "points": points,
+            "of": batch.datums.len(),
+            "namespace": batch.namespace.as_str(),
+            "metrics": names,
+        });
+        Refused { what, reason }
+    }
+
     async fn deliver(&self, batch: &DatumBatch, patience: &Patience) -> Result<(), NotTaken> {
         let sent = aws_calls::retry(WITH_PATIENCE, || async {
             if patience.is_over() {
-                let reason = "CloudWatch does not answer".to_owned();
+                let reason = "it does not answer".to_owned();
                 return Err(Failed::ForGood(NotTaken::Away(reason)));
             }
             self.rate.ready().await;

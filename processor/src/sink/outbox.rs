@@ -129,7 +129,12 @@ impl Outbox {
         }
         tracing::warn!(%shard, %to, objects = written.len(), "put into the outbox");
         self.0.stats.outbox_spilled.fetch_add(written.len() as u64, Relaxed);
-        written.into_iter().for_each(|waiting| self.queue().push(waiting));
+        for waiting in written {
+            let mut queue = self.queue();
+            // One shard has waited for all: the others need not find out by themselves.
+            queue.set_away(waiting.kind, true);
+            queue.push(waiting);
+        }
         self.keep_small().await;
         self.show();
         Ok(())

@@ -7,9 +7,10 @@ use aws_calls::{Failed, RetryPolicy};
 
 use crate::clock::Instant;
 
-/// The waits between two tries of one call. It bounds no number: patience bounds the time.
+/// The waits between two tries of one call; short beside patience, which ends with a try. It bounds no
+/// number: patience bounds the time.
 pub(super) const WITH_PATIENCE: RetryPolicy =
-    RetryPolicy { initial_ms: 50, max_ms: 1_000, attempts: u32::MAX };
+    RetryPolicy { initial_ms: 50, max_ms: 300, attempts: u32::MAX };
 
 /// Patience with a service, shared by calls that go out side by side. It runs from the first
 /// failure that no answer followed, so a slow service is not taken for one that is away.

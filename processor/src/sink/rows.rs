@@ -1,10 +1,12 @@
 //! Conditional puts: the partials of all shards of a process are merged into their rows, each
 //! exactly once, by one writer.
 
+mod body;
 mod epoch_write;
 mod facts;
 mod gather;
 mod kind;
+mod phase;
 mod replace;
 mod shared;
 mod store;
@@ -37,6 +39,7 @@ use writer::{Landed, Writer};
 
 pub use epoch_write::EpochWrite;
 pub use gather::{Closing, Gather};
+pub use phase::Phase;
 pub use replace::Replaced;
 pub use store::{Condition, PutOutcome, RowStore};
 
@@ -62,16 +65,16 @@ pub(super) fn dynamo_rows(
 }
 
 impl RowSink {
-    /// Returns a writer with the configured limits.
+    /// Returns a writer that keeps so many bytes of images, for epochs of that interval.
     #[must_use]
     pub fn new(
         dynamodb: aws_sdk_dynamodb::Client,
         tables: &config::Tables,
-        cache_bytes: usize,
+        (cache_bytes, interval_ms): (usize, u64),
         stats: Arc<Stats>,
     ) -> Self {
         let store = dynamo_rows(dynamodb, tables, Arc::clone(&stats));
-        Self::over(store, tables, cache_bytes, stats)
+        Self::over(store, tables, (cache_bytes, interval_ms), stats)
     }
 
     /// Returns a writer into any store.
@@ -79,10 +82,11 @@ impl RowSink {
     pub fn over(
         store: Arc<dyn RowStore>,
         tables: &config::Tables,
-        cache_bytes: usize,
+        (cache_bytes, interval_ms): (usize, u64),
         stats: Arc<Stats>,
     ) -> Self {
-        let shared = Shared { store, tables: Arc::new(tables.clone()), stats };
+        let (tables, phase) = (Arc::new(tables.clone()), Phase::new(interval_ms));
+        let shared = Shared { store, tables, stats, phase };
         // Windows are many and touched for a minute or two, summaries few and for hours.
         let half = cache_bytes / 2;
         Self {
@@ -93,11 +97,23 @@ impl RowSink {
         }
     }
 
+    /// Returns when the epochs of this worker close.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.shared.phase
+    }
+
     /// Announces an epoch that is about to be prepared: others of this process wait a moment for
     /// it, so that what they have for the same rows goes into the same puts.
     #[must_use]
     pub fn announce(&self) -> Closing {
         self.gather.announce()
+    }
+
+    /// Returns whether an announced epoch has not submitted its partials yet.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.gather.is_closing()
     }
 
     /// Merges a prepared epoch into every row it touches; returns once all hold it.

@@ -32,6 +32,8 @@ pub struct Stats {
     pub rows_set_aside: AtomicU64,
     /// Conditional puts that were refused because another worker wrote in between.
     pub conflicts: AtomicU64,
+    /// Rows that were read before they were put, because others write them too.
+    pub row_reads: AtomicU64,
     /// Puts of merged rows that failed: no answer in all tries, or refused for good.
     pub puts_failed: AtomicU64,
     /// Puts of merged rows that were stored.
@@ -145,6 +147,9 @@ pub struct Snapshot {
     pub rows_set_aside: u64,
     /// See [`Stats`].
     pub conflicts: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub row_reads: u64,
     /// See [`Stats`].
     #[serde(default)]
     pub puts_failed: u64,
@@ -277,6 +282,7 @@ impl Stats {
             rows_already: get(&self.rows_already),
             rows_set_aside: get(&self.rows_set_aside),
             conflicts: get(&self.conflicts),
+            row_reads: get(&self.row_reads),
             puts_failed: get(&self.puts_failed),
             merged_puts: get(&self.merged_puts),
             partials_merged: get(&self.partials_merged),

@@ -108,13 +108,14 @@ impl Shares {
 }
 
 impl Share {
-    /// Waits until there is room for the next read, judged by the last; `None`: the first.
-    pub async fn reserve(&self, last_read: Option<u64>) {
+    /// Waits until there is room for the next read, judged by the last; `None`: the first. Returns how
+    /// many bytes there is room for.
+    pub async fn reserve(&self, last_read: Option<u64>) -> u64 {
         let wanted = last_read.map_or(MOST_READ, |last| (last * 2).clamp(LEAST_READ, MOST_READ));
         loop {
             let freed = self.budget.0.freed.notified();
             if self.try_reserve(wanted) {
-                return;
+                return wanted;
             }
             freed.await;
         }

@@ -10,11 +10,11 @@ const STREAM: &str = "consumer";
 const RULE: &str = "consumer-of-everything";
 
 /// The listener.
-pub(super) struct Consumer(aws_sdk_kinesis::Client);
+pub(crate) struct Consumer(aws_sdk_kinesis::Client);
 
 impl Consumer {
     /// Has every event of the processor sent to a stream of one shard.
-    pub(super) async fn subscribe(clients: &Clients) -> Self {
+    pub(crate) async fn subscribe(clients: &Clients) -> Self {
         let kinesis = clients.kinesis.clone();
         kinesis.create_stream().stream_name(STREAM).shard_count(1).send().await.unwrap();
         let stream_arn = loop {
@@ -37,7 +37,7 @@ impl Consumer {
     }
 
     /// Returns every event so far, as EventBridge delivered it.
-    pub(super) async fn received(&self) -> Vec<Value> {
+    pub(crate) async fn received(&self) -> Vec<Value> {
         let shards = self.0.list_shards().stream_name(STREAM).send().await.unwrap();
         let iterator = self.0.get_shard_iterator().stream_name(STREAM);
         let iterator = iterator.shard_id(shards.shards()[0].shard_id());

@@ -11,6 +11,7 @@ use ivs_processor::config::Aws;
 use ivs_schemas::names;
 
 use super::Oracle;
+use crate::process::PATIENCE;
 
 pub(super) const METRICS: &str = "LiveStreaming/Metrics";
 pub(super) const SESSIONS: &str = "LiveStreaming/Sessions";
@@ -45,20 +46,25 @@ impl Readback {
 
     /// Waits until the shards belong to this many workers.
     pub(super) async fn wait_for_owners(&self, workers: usize) {
+        let since = std::time::Instant::now();
         loop {
-            let leases = self.clients.dynamodb.scan().table_name(names::LEASE_TABLE);
-            // The table is made by the first worker.
-            let items = leases.send().await.map(|page| page.items.unwrap_or_default());
-            let items = items.unwrap_or_default();
-            let owner =
-                |item: &std::collections::HashMap<String, _>| item.get("leaseOwner").cloned();
-            let owners: BTreeSet<String> =
-                items.iter().filter_map(owner).map(|owner| format!("{owner:?}")).collect();
+            assert!(since.elapsed() < PATIENCE, "{workers} workers never share the shards");
+            let owners = self.owners().await;
             if owners.len() == workers {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
+    }
+
+    /// Returns who owns shards, by the lease table.
+    pub(super) async fn owners(&self) -> BTreeSet<String> {
+        let leases = self.clients.dynamodb.scan().table_name(names::LEASE_TABLE);
+        // The table is made by the first worker.
+        let items = leases.send().await.map(|page| page.items.unwrap_or_default());
+        let owner = |item: &std::collections::HashMap<String, _>| item.get("leaseOwner").cloned();
+        let items = items.unwrap_or_default();
+        items.iter().filter_map(owner).map(|owner| format!("{owner:?}")).collect()
     }
 
     /// Records of all committed or emitted epochs.

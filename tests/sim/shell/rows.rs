@@ -42,11 +42,20 @@ impl RowStore for Net {
     fn put<'a>(
         &'a self,
         table: &'a str,
-        item: Item,
+        item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
-        let table = table.to_owned();
+        let (table, item) = (table.to_owned(), item.clone());
         self.row_call("PutItem", move |shell| shell.put(&table, item, condition)).boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a str,
+        key: Item,
+    ) -> BoxFuture<'a, Result<Option<Item>, SinkError>> {
+        let key = key_of(table, &key);
+        self.row_call("GetItem", move |shell| shell.rows.get(&key).cloned()).boxed()
     }
 
     fn minutes<'a>(

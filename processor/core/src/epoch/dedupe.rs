@@ -1,9 +1,9 @@
 //! Which records repeat an earlier one of their shard.
 
 use std::collections::VecDeque;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use kinesis_model::EpochMs;
 
@@ -23,6 +23,7 @@ impl Hash for EventId {
 impl EventId {
     /// Condenses an event id. Two texts that spell the same UUID in another case are one id.
     #[must_use]
+    #[inline]
     pub fn of(text: &str) -> Self {
         Self(uuid_bits(text.as_bytes()).unwrap_or_else(|| digest(text)))
     }
@@ -78,15 +79,28 @@ fn digest(text: &str) -> [u64; 2] {
 /// arrival times increase. With that rule the answer depends only on the records from the first
 /// one that arrived at or after `now - horizon` on, so a new owner that reads again from there
 /// answers exactly as the old one would have (E9).
+///
+/// A worker with many shards remembers millions of ids, so an id stands in `order` alone, and the index
+/// has its number there: about 30 bytes an id.
 #[derive(Debug)]
 pub struct Dedupe {
     horizon_ms: i64,
     max_ids: usize,
     latest: EpochMs,
     /// Keyed anew for each filter, since ids come from outside; no answer depends on it.
-    seen: HashMap<EventId, EpochMs>,
-    order: VecDeque<(EpochMs, EventId)>,
+    hasher: DefaultHashBuilder,
+    /// Ids by arrival. One that came at several times stands there as often, and the last counts.
+    order: VecDeque<EventId>,
+    /// The number of the first of `order`. Numbers wrap around.
+    first: u32,
+    /// For each id the number of its last arrival.
+    last: HashTable<u32>,
+    /// Times of arrival, each with how many of `order` have it.
+    arrivals: VecDeque<(EpochMs, usize)>,
 }
+
+/// Fewer ids than these are not worth giving memory back for.
+const FEW_IDS: usize = 1_024;
 
 impl Dedupe {
     /// Returns a filter over `horizon_ms` (0 turns it off) that holds at most `max_ids` ids; beyond
@@ -95,10 +109,13 @@ impl Dedupe {
     pub fn new(horizon_ms: i64, max_ids: usize) -> Self {
         Self {
             horizon_ms,
-            max_ids,
+            max_ids: max_ids.min(u32::MAX as usize),
             latest: EpochMs(i64::MIN),
-            seen: HashMap::default(),
+            hasher: DefaultHashBuilder::default(),
             order: VecDeque::new(),
+            first: 0,
+            last: HashTable::new(),
+            arrivals: VecDeque::new(),
         }
     }
 
@@ -109,9 +126,17 @@ impl Dedupe {
         }
         self.latest = arrival;
         let oldest = EpochMs(arrival.0.saturating_sub(self.horizon_ms));
-        while self.order.front().is_some_and(|&(at, _)| at < oldest) {
+        while self.arrivals.front().is_some_and(|&(at, _)| at < oldest) {
             self.forget_oldest();
         }
+        self.give_back();
+    }
+
+    /// Returns whether it looks for repeats at all.
+    #[must_use]
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.horizon_ms > 0
     }
 
     /// Returns whether an earlier record with this id arrived within the horizon; notes this one.
@@ -119,15 +144,29 @@ impl Dedupe {
         if self.horizon_ms == 0 {
             return false;
         }
-        let earlier = self.seen.insert(id, self.latest);
-        if earlier == Some(self.latest) {
-            return true;
+        let Self { order, last, arrivals, hasher, .. } = self;
+        let (first, hash) = (self.first, hasher.hash_one(id));
+        // Ids before this one did not arrive just now.
+        let now_from = match arrivals.back() {
+            Some((at, count)) if *at == self.latest => order.len() - count,
+            _ => order.len(),
+        };
+        let next = number(first, order.len());
+        let found = last.find_mut(hash, |number| order[index(first, *number)] == id);
+        let is_repeat = found.is_some();
+        match found {
+            Some(number) if index(first, *number) >= now_from => return true,
+            Some(number) => *number = next,
+            None => {
+                let rehash = |number: &u32| hasher.hash_one(order[index(first, *number)]);
+                last.insert_unique(hash, next, rehash);
+            }
         }
-        self.order.push_back((self.latest, id));
+        self.push(id);
         if self.order.len() > self.max_ids {
             self.forget_oldest();
         }
-        earlier.is_some()
+        is_repeat
     }
 
     /// Returns the latest arrival so far, from which a successor computes where to start warming
@@ -137,23 +176,70 @@ impl Dedupe {
         (self.latest.0 != i64::MIN).then_some(self.latest)
     }
 
-    /// Returns about what it takes in memory: an id stands in the map and in the order.
+    /// Returns about what it takes in memory.
     pub(super) fn memory_bytes(&self) -> u64 {
-        (self.seen.capacity() * 25 + self.order.capacity() * 24) as u64
+        let arrivals = self.arrivals.capacity() * size_of::<(EpochMs, usize)>();
+        let order = self.order.capacity() * size_of::<EventId>();
+        (order + arrivals + self.last.allocation_size()) as u64
+    }
+
+    fn push(&mut self, id: EventId) {
+        if self.order.len() == self.order.capacity() {
+            // By a quarter: doubling would leave half of it unused on the average shard.
+            self.order.reserve_exact((self.order.len() / 4).max(16));
+        }
+        self.order.push_back(id);
+        match self.arrivals.back_mut() {
+            Some((at, count)) if *at == self.latest => *count += 1,
+            _ => self.arrivals.push_back((self.latest, 1)),
+        }
     }
 
     fn forget_oldest(&mut self) {
-        let Some((at, id)) = self.order.pop_front() else { return };
+        let Some(id) = self.order.front().copied() else { return };
+        let hash = self.hasher.hash_one(id);
         // A later arrival of the same id keeps it alive.
-        if self.seen.get(&id) == Some(&at) {
-            self.seen.remove(&id);
+        if let Ok(entry) = self.last.find_entry(hash, |number| *number == self.first) {
+            entry.remove();
+        }
+        self.order.pop_front();
+        self.first = self.first.wrapping_add(1);
+        if let Some((_, count)) = self.arrivals.front_mut() {
+            *count -= 1;
+            if *count == 0 {
+                self.arrivals.pop_front();
+            }
         }
     }
+
+    /// Gives memory back after a burst.
+    fn give_back(&mut self) {
+        let wanted = (self.order.len() * 2).max(FEW_IDS);
+        if self.order.capacity() <= wanted * 2 {
+            return;
+        }
+        self.order.shrink_to(wanted);
+        self.arrivals.shrink_to(wanted);
+        let Self { order, first, last, hasher, .. } = self;
+        last.shrink_to(wanted, |number| hasher.hash_one(order[index(*first, *number)]));
+    }
+}
+
+/// Returns where in the order a number stands.
+fn index(first: u32, number: u32) -> usize {
+    number.wrapping_sub(first) as usize
+}
+
+/// Returns the number of an index.
+fn number(first: u32, index: usize) -> u32 {
+    first.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::hash::BuildHasher as _;
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -195,6 +281,58 @@ mod tests {
     }
 
     #[test]
+    fn an_id_takes_some_thirty_bytes_and_a_burst_is_given_back() {
+        let mut filter = Dedupe::new(60, 1_000_000);
+        for n in 0..9_000 {
+            assert!(!arrive(&mut filter, 0, &n.to_string()));
+        }
+        let each = filter.memory_bytes() / 9_000;
+        assert!(each <= 36, "{each} bytes an id");
+        assert!(!arrive(&mut filter, 61, "a"));
+        assert!(filter.memory_bytes() < 9_000 * 5, "{} bytes are left", filter.memory_bytes());
+        assert!(arrive(&mut filter, 62, "a"));
+    }
+
+    /// The rule in the plainest words: all arrivals of the last ids, looked through from the latest.
+    fn plainly(horizon_ms: i64, max_ids: usize, records: &[(i64, u8)]) -> Vec<bool> {
+        let (mut latest, mut seen) = (i64::MIN, Vec::<(i64, u8)>::new());
+        let repeats = |&(arrival, id): &(i64, u8)| {
+            latest = latest.max(arrival);
+            seen.retain(|(at, _)| *at >= latest - horizon_ms);
+            let last: HashMap<u8, i64> = seen.iter().map(|(at, id)| (*id, *at)).collect();
+            if last.get(&id) != Some(&latest) {
+                seen.push((latest, id));
+                if seen.len() > max_ids {
+                    seen.remove(0);
+                }
+            }
+            last.contains_key(&id)
+        };
+        records.iter().map(repeats).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_answers_as_the_rule_says(
+            max_ids in 1_usize..12,
+            near_the_end in any::<bool>(),
+            records in prop::collection::vec((0_i64..40, 0_u8..10), 0..200),
+        ) {
+            let mut filter = Dedupe::new(15, max_ids);
+            // Numbers wrap around.
+            filter.first = if near_the_end { u32::MAX - 20 } else { 0 };
+            let mut at = 0;
+            let records: Vec<(i64, u8)> =
+                records.iter().map(|(ms, id)| { at += ms - 15; (at, *id) }).collect();
+            let found: Vec<bool> = records
+                .iter()
+                .map(|(arrival, id)| arrive(&mut filter, *arrival, &id.to_string()))
+                .collect();
+            prop_assert_eq!(found, plainly(15, max_ids, &records));
+        }
+    }
+
+    #[test]
     fn a_horizon_of_zero_finds_nothing() {
         let mut filter = Dedupe::new(0, 2);
         assert!(!arrive(&mut filter, 0, "a"));
@@ -219,7 +357,7 @@ mod tests {
         let slots = |of: &dyn Fn(u64) -> String| {
             let mut slots = vec![0_u32; 1 << 18];
             for n in 0..IDS {
-                let hash = filter.seen.hasher().hash_one(id(&of(n)));
+                let hash = filter.hasher.hash_one(id(&of(n)));
                 slots[usize::try_from(hash & 0x3_ffff).unwrap()] += 1;
             }
             slots.into_iter().max().unwrap()
@@ -229,7 +367,7 @@ mod tests {
         // Of 160,000 balls in 262,144 bins none holds more than a dozen.
         assert!(low <= 16 && high <= 16, "{low}, {high}");
         let other = Dedupe::new(60, 1);
-        let hashes = |of: &Dedupe| of.seen.hasher().hash_one(id("a"));
+        let hashes = |of: &Dedupe| of.hasher.hash_one(id("a"));
         assert_ne!(hashes(&filter), hashes(&other), "two filters have two keys");
     }
 

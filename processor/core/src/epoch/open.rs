@@ -11,8 +11,6 @@ use crate::fold::Fold;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::{EpochMs, Gap, Position, Record};
 
-/// About what a row's fold takes in memory, sketches of a few dozen players included.
-const ROW_BYTES: u64 = 3_000;
 /// The memory of a rejected record beside its bytes.
 const REJECTED_BYTES: u64 = 300;
 /// The memory of a kept record beside its payload.
@@ -55,7 +53,7 @@ impl OpenEpoch {
 
     /// Returns about what it takes in memory.
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.kept_bytes + self.rows() as u64 * ROW_BYTES
+        self.kept_bytes + self.fold.memory_bytes() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -127,7 +125,9 @@ impl OpenEpoch {
         let Ok(()) = decoder.read(data, &context, |_, decoded| {
             match decoded {
                 Ok(event) => {
-                    self.fold.accept(event, Some(record.arrival), |id| dedupe.repeats(id));
+                    self.fold.accept(event, Some(record.arrival), |id| {
+                        dedupe.is_on() && dedupe.repeats(EventId::of(id))
+                    });
                 }
                 Err(rejection) => {
                     self.fold.reject(rejection.reason);
@@ -195,7 +195,8 @@ impl OpenEpoch {
     }
 }
 
-/// Begins to keep a record; its lines are to be counted.
+/// Begins to keep a record; its lines are to be counted. Its bytes are copied, because those that came
+/// share a buffer with all other records of an answer, which would stay as long.
 fn rejected(
     position: Position,
     line: u64,
@@ -210,7 +211,7 @@ fn rejected(
         line,
         rejection: rejection.clone(),
         refused: BTreeMap::new(),
-        data: data.clone(),
+        data: Bytes::copy_from_slice(data),
     }
 }
 

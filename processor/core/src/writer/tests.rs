@@ -18,6 +18,7 @@ fn told(effects: &mut Effects) -> Vec<String> {
         Effect::Put { row, seen, parts, .. } => {
             format!("put {} of {parts} on {seen:?} as {}", row.agg, row.version)
         }
+        Effect::Read { key } => format!("read {key}"),
         Effect::Wait { refusals, .. } => format!("wait {refusals}"),
         Effect::Done { part, row, how } => format!("done {} {} {how:?}", part.ticket, row.agg),
         Effect::Failed { part, error } => format!("failed {} {error}", part.ticket),
@@ -167,4 +168,85 @@ fn an_answer_that_was_not_asked_for_is_a_bug_of_the_driver() {
     let (mut writer, mut effects) = new();
     writer.submit("r", partial("a", 10, 1, "a10"));
     writer.stored(&"r", 10, &mut effects);
+}
+
+/// Writes a part of a shard into a row from beginning to end; returns what was asked for before it
+/// was stored. A reading finds what `stored` says.
+fn write(
+    writer: &mut Writer,
+    (row, shard): (&'static str, &str),
+    to: u128,
+    stored: Option<(Row<u64>, usize)>,
+) -> Vec<String> {
+    let mut effects = vec![];
+    writer.submit(row, partial(shard, to, 1, "t"));
+    writer.flush(&mut effects);
+    let mut asked = told(&mut effects);
+    if asked.last().is_some_and(|asked| asked.starts_with("read")) {
+        writer.read(&row, stored, &mut effects);
+        asked.extend(told(&mut effects));
+    }
+    writer.stored(&row, 10, &mut effects);
+    asked
+}
+
+#[test]
+fn a_row_that_others_write_is_read_before_it_is_put_until_they_are_gone() {
+    let (mut writer, mut effects) = new();
+    assert_eq!(write(&mut writer, ("r", "a"), 10, None), ["put 1 of 1 on None as 1"]);
+    assert_eq!(write(&mut writer, ("r", "a"), 20, None), ["put 2 of 1 on Some(1) as 2"], "alone");
+    writer.submit("r", partial("a", 30, 1, "a30"));
+    writer.flush(&mut effects);
+    writer.refused(&"r", stored_row(7, &[("a", 20), ("z", 5)], 3), &mut effects);
+    writer.stored(&"r", 10, &mut effects);
+    let stored = stored_row(20, &[("a", 30), ("z", 6)], 5);
+    assert_eq!(
+        write(&mut writer, ("r", "a"), 40, stored),
+        ["read r", "put 21 of 1 on Some(5) as 6"],
+        "its own image has version 4"
+    );
+    let stored = stored_row(21, &[("a", 40), ("z", 6)], 6);
+    assert_eq!(
+        write(&mut writer, ("r", "a"), 50, stored),
+        ["read r", "put 22 of 1 on Some(6) as 7"],
+        "nobody was there since"
+    );
+    assert_eq!(write(&mut writer, ("r", "a"), 60, None), ["put 23 of 1 on Some(7) as 8"]);
+}
+
+#[test]
+fn new_rows_are_read_first_as_long_as_others_may_have_made_them() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    writer.refused(&"r", stored_row(7, &[("z", 5)], 3), &mut effects);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(write(&mut writer, ("s", "a"), 10, None), ["read s", "put 1 of 1 on None as 1"]);
+    let stored = stored_row(2, &[("a", 10), ("z", 6)], 2);
+    assert_eq!(
+        write(&mut writer, ("s", "a"), 20, stored),
+        ["read s", "put 3 of 1 on Some(2) as 3"],
+        "whoever makes a row is not alone with it for long"
+    );
+    let (mut to, mut reads) = (100, 0);
+    let rows = ["t", "u", "v", "w"];
+    while write(&mut writer, (rows[to % 4], "a"), to as u128, None)[0].starts_with("read") {
+        writer.images = Images::new(100);
+        (to, reads) = (to + 1, reads + 1);
+        assert!(reads < 1_000, "it never gets over it");
+    }
+    assert_eq!(reads, SUSPICIOUS_FOR);
+}
+
+#[test]
+fn what_comes_while_a_row_is_read_goes_into_the_same_put_and_a_failed_reading_stops_nothing() {
+    let (mut writer, mut effects) = new();
+    writer.suspicion = 1;
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    writer.submit("r", partial("b", 3, 2, "b3"));
+    writer.flush(&mut effects);
+    assert_eq!(told(&mut effects), ["read r"]);
+    writer.unread(&"r", &mut effects);
+    assert_eq!(told(&mut effects), ["put 3 of 2 on None as 1"]);
 }

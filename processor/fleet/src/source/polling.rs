@@ -17,6 +17,9 @@ use aws_calls::Failed;
 /// How long a record that was met again proves that nothing behind it has expired.
 const MET_FOR_MS: u64 = 60_000;
 
+/// The size of a record while none was seen.
+const UNKNOWN_RECORD_BYTES: u64 = 1_024;
+
 /// A reader of one shard with GetRecords.
 #[derive(Debug)]
 pub struct PollingReader {
@@ -36,6 +39,10 @@ pub struct PollingReader {
     is_met: bool,
     next_poll: Instant,
     ended: bool,
+    /// About the most that the next call may bring.
+    most_bytes: u64,
+    /// Of the records of the last answer that had any.
+    mean_bytes: u64,
 }
 
 /// When an answer came, and how far behind the tip it ended.
@@ -86,7 +93,21 @@ impl PollingReader {
             is_met: false,
             next_poll: crate::clock::instant(),
             ended: false,
+            most_bytes: u64::MAX,
+            mean_bytes: UNKNOWN_RECORD_BYTES,
         }
+    }
+
+    /// Does what [`super::ShardReader::expect_at_most`] says.
+    pub(super) fn expect_at_most(&mut self, bytes: u64) {
+        self.most_bytes = bytes;
+    }
+
+    /// Returns how many records the next call asks for: a call is limited by their number alone.
+    fn limit(&self) -> u16 {
+        let most = u64::from(self.settings.max_records);
+        let wanted = (self.most_bytes / self.mean_bytes).clamp(1, most);
+        u16::try_from(wanted).unwrap_or(self.settings.max_records)
     }
 
     /// Does what [`super::ShardReader::continuing`] says.
@@ -128,7 +149,7 @@ impl PollingReader {
             None => self.new_iterator().await?,
         };
         self.settings.budgets.call(&self.shard).await;
-        let error = match self.calls.records(&iterator, self.settings.max_records).await {
+        let error = match self.calls.records(&iterator, self.limit()).await {
             Ok(page) => return Ok(page),
             Err(error) => error,
         };
@@ -181,7 +202,11 @@ impl PollingReader {
     async fn accept(&mut self, page: ShardPage) -> Result<Batch, SourceError> {
         let ShardPage { mut records, millis_behind, next, children } = page;
         let bytes = records.iter().map(|r| r.data.len() + r.partition_key.len()).sum::<usize>();
-        self.settings.budgets.received(&self.shard, u64::try_from(bytes).unwrap_or(u64::MAX));
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.settings.budgets.received(&self.shard, bytes);
+        if let Some(mean_bytes) = bytes.checked_div(records.len() as u64) {
+            self.mean_bytes = mean_bytes.max(1);
+        }
         let mut end = None;
         if next.is_none() {
             end = Some(match children.is_empty() {

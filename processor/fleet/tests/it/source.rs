@@ -166,3 +166,18 @@ async fn a_reader_that_cannot_subscribe_polls() {
     let mut reader = subscribe(&aws, arn, StartAt::AtTimestamp(EpochMs(0)));
     assert_eq!(texts(&read(&mut reader, 2).await), ["0", "1"]);
 }
+
+#[tokio::test]
+async fn a_call_brings_about_as_much_as_there_is_room_for() {
+    let aws = Aws::with_stream(1).await;
+    for n in 0..40 {
+        aws.put("key", &format!("{n:0>1000}")).await;
+    }
+    let mut reader = open(&aws, first(), StartAt::TrimHorizon);
+    let mut counts = vec![];
+    for most_bytes in [4_096, 10_030, 1, u64::MAX] {
+        reader.expect_at_most(most_bytes);
+        counts.push(soon(reader.next()).await.unwrap().records.len());
+    }
+    assert_eq!(counts, [4, 10, 1, 25], "one at least, and all without a limit");
+}

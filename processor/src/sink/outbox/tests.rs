@@ -223,3 +223,30 @@ async fn what_is_beyond_the_bound_is_given_up_oldest_first_and_counted() {
     assert_eq!(found.outbox_objects, world.objects("outbox/") as u64);
     assert!(small.has_epoch(&shard(), at(5)) && !small.has_epoch(&shard(), at(1)));
 }
+
+#[tokio::test]
+async fn an_object_that_cannot_be_read_stays_for_who_looks_and_holds_nothing_up() {
+    let world = World::new(Mood::Denied("AccessDenied")).await;
+    for to in [10, 20, 30] {
+        world.emit(to).await;
+    }
+    let folder = world.folder.path().join(format!("outbox/ivs-events/{}", shard()));
+    let path = |to: u128| {
+        let name = Waiting::name("s", &shard(), &epoch_text(at(to)), (0, Kind::Metrics, true));
+        folder.join(name.rsplit('/').next().unwrap())
+    };
+    let whole = std::fs::read_to_string(path(10)).unwrap();
+    std::fs::write(path(10), &whole[..whole.len() / 2]).unwrap();
+    let later = std::fs::read_to_string(path(20)).unwrap();
+    std::fs::write(path(20), later.replace(r#""version":1"#, r#""version":9"#)).unwrap();
+    std::fs::write(folder.join("notes.txt"), "not one of ours").unwrap();
+
+    let heir = World::sinks(&world.services, &world.folder).await;
+    heir.outbox.adopt(&shard()).await.unwrap();
+    world.become_of(Mood::Well);
+    world.drained(&heir).await;
+    assert_eq!(world.taken(), 1, "the one that is whole");
+    assert!(path(10).exists() && path(20).exists() && !path(30).exists());
+    let error = heir.stats.last_error().unwrap().error;
+    assert!(error.contains("later release") || error.contains("not readable"), "{error}");
+}

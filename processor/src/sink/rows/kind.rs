@@ -4,12 +4,15 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ivs_core::epoch::Rows;
 use ivs_core::merge::Merge;
 use ivs_core::row::Row;
 use ivs_core::session::SummaryAgg;
 use ivs_core::window::{WindowAgg, WindowKey};
+use ivs_schemas::items::{metrics, sessions};
 
+use super::store::number;
 use crate::config;
 use crate::items::codec::{Item, ItemError};
 use crate::items::{expiry, metric, summary};
@@ -19,6 +22,7 @@ pub(super) trait Merged: Debug + Send + Sync + 'static {
     type Key: Clone + Eq + Hash + Debug + Send + Sync + 'static;
     type Agg: Merge + Clone + Debug + Send + Sync + 'static;
     fn table(tables: &config::Tables) -> &str;
+    fn item_key(key: &Self::Key) -> Item;
     fn partials(rows: &Rows) -> &[(Self::Key, Self::Agg)];
     fn encode(key: &Self::Key, row: &Row<&Self::Agg>, tables: &config::Tables) -> Item;
     fn decode(item: &Item) -> Result<Row<Self::Agg>, ItemError>;
@@ -33,6 +37,12 @@ impl Merged for Metric {
 
     fn table(tables: &config::Tables) -> &str {
         &tables.metrics
+    }
+
+    fn item_key(key: &WindowKey) -> Item {
+        let minute = number(key.minute.start_s());
+        let session = AttributeValue::S(key.session_id.to_string());
+        [(metrics::SESSION_ID, session), (metrics::METRIC_TIMESTAMP, minute)].map(named).into()
     }
 
     fn partials(rows: &Rows) -> &[(WindowKey, WindowAgg)] {
@@ -59,6 +69,12 @@ impl Merged for Summary {
         &tables.sessions
     }
 
+    fn item_key(key: &Arc<str>) -> Item {
+        let summary = number(sessions::SUMMARY_TIMESTAMP);
+        let session = AttributeValue::S(key.to_string());
+        [(sessions::SESSION_ID, session), (sessions::TIMESTAMP, summary)].map(named).into()
+    }
+
     fn partials(rows: &Rows) -> &[(Arc<str>, SummaryAgg)] {
         &rows.summaries
     }
@@ -70,6 +86,10 @@ impl Merged for Summary {
     fn decode(item: &Item) -> Result<Row<SummaryAgg>, ItemError> {
         Ok(summary::decode(item)?.1)
     }
+}
+
+fn named((name, value): (&str, AttributeValue)) -> (String, AttributeValue) {
+    (name.to_owned(), value)
 }
 
 /// A stored row's fold, with the attributes that are none of ours: a later release's or an

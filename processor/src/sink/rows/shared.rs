@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::phase::Phase;
 use super::store::RowStore;
 use crate::config;
 use crate::sink::stats::Stats;
@@ -12,4 +13,5 @@ pub(super) struct Shared {
     pub(super) store: Arc<dyn RowStore>,
     pub(super) tables: Arc<config::Tables>,
     pub(super) stats: Arc<Stats>,
+    pub(super) phase: Phase,
 }

@@ -18,6 +18,7 @@ use crate::items::codec::Reader;
 struct Table {
     items: Mutex<HashMap<String, Item>>,
     puts: AtomicU32,
+    gets: AtomicU32,
     /// Puts still to be refused as if another worker had written in between.
     others: AtomicU32,
 }
@@ -30,14 +31,14 @@ impl RowStore for Table {
     fn put<'a>(
         &'a self,
         _: &'a str,
-        item: Item,
+        item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
         async move {
             tokio::task::yield_now().await;
             self.puts.fetch_add(1, Relaxed);
             let mut items = self.items.lock().unwrap();
-            let stored = items.get_mut(&key(&item));
+            let stored = items.get_mut(&key(item));
             if let Some(stored) = stored {
                 let version: u64 = Reader(stored).number(names::VERSION).unwrap();
                 if self.others.load(Relaxed) > 0 {
@@ -50,8 +51,21 @@ impl RowStore for Table {
                     return Ok(PutOutcome::Refused(Some(stored.clone())));
                 }
             }
-            items.insert(key(&item), item);
+            items.insert(key(item), item.clone());
             Ok(PutOutcome::Stored)
+        }
+        .boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        _: &'a str,
+        wanted: Item,
+    ) -> BoxFuture<'a, Result<Option<Item>, SinkError>> {
+        async move {
+            tokio::task::yield_now().await;
+            self.gets.fetch_add(1, Relaxed);
+            Ok(self.items.lock().unwrap().get(&key(&wanted)).cloned())
         }
         .boxed()
     }
@@ -68,7 +82,7 @@ impl RowStore for Table {
 
 fn sink(table: &Arc<Table>) -> RowSink {
     let store: Arc<dyn RowStore> = Arc::clone(table) as _;
-    RowSink::over(store, &config::Tables::default(), 1 << 20, Arc::default())
+    RowSink::over(store, &config::Tables::default(), (1 << 20, 1_000), Arc::default())
 }
 
 /// Returns the partials of one report of a player in the first minute of a session.
@@ -128,6 +142,21 @@ async fn an_epoch_does_not_fail_because_others_write_too() {
     let row = the_row(&table);
     assert_eq!((row.agg.records, row.version), (2, 7));
     assert_eq!(sink.shared.stats.snapshot().conflicts, 5);
+}
+
+#[tokio::test]
+async fn two_workers_on_one_row_read_it_instead_of_being_refused() {
+    let table = Arc::new(Table::default());
+    let workers = [sink(&table), sink(&table)];
+    for to in 1..=10 {
+        for (number, worker) in (1..).zip(&workers) {
+            write(worker, number, to).await.unwrap();
+        }
+    }
+    assert_eq!(the_row(&table).agg.records, 20);
+    let refused: u64 = workers.iter().map(|sink| sink.shared.stats.snapshot().conflicts).sum();
+    assert_eq!((refused, table.puts.load(Relaxed)), (2, 22), "each finds out once");
+    assert_eq!(table.gets.load(Relaxed), 17);
 }
 
 #[tokio::test]

@@ -146,6 +146,10 @@ impl<M: Merged> Writer<M> {
     fn execute(&self, effect: Asked<M>) {
         match effect {
             Effect::Put { key, row, seen, parts } => self.enqueue(Put { key, row, seen, parts }),
+            Effect::Read { key } => {
+                let writer = self.clone();
+                tokio::spawn(async move { writer.read(&key).await });
+            }
             Effect::Wait { key, refusals } => {
                 if refusals % MANY_REFUSALS == 0 {
                     let table = M::table(&self.0.shared.tables);
@@ -200,6 +204,25 @@ impl<M: Merged> Writer<M> {
         drop(part.answer.send(landed));
     }
 
+    /// Tells the machine what is stored. A row that cannot be read, or is none of ours, is put as if
+    /// it had not been asked for: the answer to that says what is wrong.
+    async fn read(&self, key: &M::Key) {
+        let tables = &self.0.shared.tables;
+        let get = self.0.shared.store.get(M::table(tables), M::item_key(key));
+        let image = match AssertUnwindSafe(get).catch_unwind().await {
+            Ok(Ok(None)) => Some(None),
+            Ok(Ok(Some(item))) => {
+                let bytes = size_bytes(&item) * IMAGE_FACTOR;
+                from_item::<M>(key, item, tables).ok().map(|row| Some((row, bytes)))
+            }
+            Ok(Err(_)) | Err(_) => None,
+        };
+        self.tell(|machine, asked| match image {
+            Some(image) => machine.read(key, image, asked),
+            None => machine.unread(key, asked),
+        });
+    }
+
     async fn put(&self, Put { key, row, seen, parts }: Put<M>) {
         let attempt = AssertUnwindSafe(self.attempt(&key, &row, seen)).catch_unwind().await;
         let error = match attempt {
@@ -210,6 +233,7 @@ impl<M: Merged> Writer<M> {
             }
             Ok(Ok(Outcome::Refused(image))) => {
                 self.0.shared.stats.conflicts.fetch_add(1, Relaxed);
+                self.0.shared.phase.collided(crate::clock::elapsed());
                 return self.tell(|machine, asked| machine.refused(&key, image, asked));
             }
             Ok(Err(error)) => error,
@@ -233,7 +257,7 @@ impl<M: Merged> Writer<M> {
         let table = M::table(&self.0.shared.tables);
         let item = to_item::<M>(key, row, &self.0.shared.tables);
         let bytes = size_bytes(&item) * IMAGE_FACTOR;
-        match self.0.shared.store.put(table, item, Condition::Version(seen)).await? {
+        match self.0.shared.store.put(table, &item, Condition::Version(seen)).await? {
             PutOutcome::Stored => Ok(Outcome::Stored(bytes)),
             PutOutcome::Refused(None) => Ok(Outcome::Refused(None)),
             PutOutcome::Refused(Some(item)) => {

@@ -1,7 +1,9 @@
 //! Carries the core's effects out.
 
 use ivs_core::emit::{Datum, EpochFigures, epoch_datums};
-use ivs_core::epoch::{Commit, Effect, Emission, Emit, Ending, Input, Prepare, Resume, Store};
+use ivs_core::epoch::{
+    Commit, Effect, ElapsedMs, Emission, Emit, Ending, Input, Prepare, Resume, Store,
+};
 use kinesis_fleet::source::SourceError;
 use kinesis_fleet::{ChildShard, LeaseOutcome, ShardLease};
 use tokio::sync::Mutex;
@@ -64,6 +66,16 @@ impl<'a> Executor<'a> {
     /// Creates one that has done nothing.
     pub(super) fn new(lease: &'a ShardLease, sinks: &'a Sinks, status: &'a ShardStatus) -> Self {
         Self { lease, sinks, memory: Mutex::default(), status }
+    }
+
+    /// Returns whether a shard of this process is about to write its epoch's rows.
+    pub(super) fn is_another_closing(&self) -> bool {
+        self.sinks.rows.is_closing()
+    }
+
+    /// Returns the time by which epochs close.
+    pub(super) fn time(&self) -> ElapsedMs {
+        self.sinks.rows.phase().of(crate::clock::elapsed())
     }
 
     /// Returns where the last commit left the shard.

@@ -77,7 +77,7 @@ impl Drop for Reading {
 async fn read_on(mut reader: ShardReader, share: Arc<Share>, sender: mpsc::Sender<Read>) {
     let mut last_read = None;
     loop {
-        share.reserve(last_read).await;
+        reader.expect_at_most(share.reserve(last_read).await);
         let (read, goes_on) = match reader.next().await {
             Ok(batch) => {
                 let bytes = bytes_of(&batch);

@@ -26,3 +26,23 @@ fn an_epoch_closes_when_memory_is_short_and_the_next_one_by_its_own_time() {
     assert_eq!(shard.footprint().open_bytes, 0);
     assert!(run(&mut shard, Input::Records(vec![record(2, 0, "b")])).is_empty());
 }
+
+#[test]
+fn the_players_of_a_row_count_in_its_memory() {
+    let open_bytes = |players: u128| {
+        let config = ShardConfig { interval_ms: 1_000, ..ShardConfig::default() };
+        let (id, range) = (ShardId::new("shard"), HashRange::ALL);
+        let mut shard = Shard::resume(id, range, Resume::default(), &config).unwrap();
+        let of = |player| {
+            let mut record = record(player + 1, 0, &format!("e{player}"));
+            let line = String::from_utf8(record.data.to_vec()).unwrap();
+            let named = line.replace(r#""playerId":"p""#, &format!(r#""playerId":"p{player}""#));
+            record.data = named.into();
+            record
+        };
+        run(&mut shard, Input::Records((0..players).map(of).collect()));
+        shard.footprint().open_bytes
+    };
+    let (one, many) = (open_bytes(1), open_bytes(1_000));
+    assert!(many >= one + 1_000 * 4, "{one} bytes with one player, {many} with a thousand");
+}

@@ -95,7 +95,7 @@ async fn on_demand_streams_begin_with_four_shards() {
         let request = local.client.create_stream().stream_name(name).shard_count(count);
         assert_eq!(code(request.send().await), "ValidationException", "{name}");
     }
-    let request = local.client.create_stream().stream_name("many").shard_count(501);
+    let request = local.client.create_stream().stream_name("many").shard_count(1_001);
     assert_eq!(code(request.send().await), "LimitExceededException");
 }
 
