@@ -6,7 +6,7 @@ use fearless_simd::{Level, dispatch};
 
 use super::event::{Gauge, PlayerSample, PlayerState, ViewEvent};
 pub(super) use super::field::word;
-use super::field::{Fields, delay, ill_typed, is_bounded, latency, metric, optional_id};
+use super::field::{Fields, delay, is_bounded, latency, metric, optional_id};
 use super::json::{Fault, Value};
 use super::keys::Tag;
 use super::reject::{Reason, Rejection, excerpt};
