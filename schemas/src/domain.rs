@@ -165,7 +165,7 @@ pub enum QualityIssue {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MostAffected {
-    /// What tells them apart: `device`, `os`, `country`, `playerVersion`, `cdn` or `rendition`.
+    /// The dimension that tells them apart: `device`, `os`, `country`, `playerVersion`, `cdn` or `rendition`.
     pub dimension: String,
     /// Their value of it.
     pub value: String,

@@ -160,7 +160,7 @@ pub struct Session {
     pub avg_frame_rate: Option<f64>,
     /// Stalled time over watch time, 0 to 1.
     pub rebuffer_ratio: Option<f64>,
-    /// What became of its views; null if players did not tell.
+    /// The outcomes of its views; null if players did not tell.
     pub views: Option<ViewFigures>,
     /// Score of the viewers' experience, 0 to 100.
     pub experience_score: Option<f64>,
@@ -342,7 +342,7 @@ pub struct PlayerExperience {
     pub latency_ms: Option<Quantiles>,
     /// Time to the first frame, milliseconds; null if no player reports it.
     pub startup_ms: Option<Quantiles>,
-    /// What became of views; null if players did not tell.
+    /// The outcomes of views; null if players did not tell.
     pub views: Option<ViewFigures>,
     /// Mean over minutes of the distinct views that played.
     pub avg_concurrent_views: Option<f64>,
@@ -352,7 +352,7 @@ pub struct PlayerExperience {
     pub breakdowns: Vec<DimensionFigures>,
 }
 
-/// What became of views.
+/// The outcomes of views.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewFigures {

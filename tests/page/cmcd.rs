@@ -13,7 +13,7 @@ use crate::chromium;
 use crate::devtools::Tab;
 use crate::process::{PATIENCE, Program, state};
 
-/// What `make page` installs.
+/// The libraries that `make page` installs.
 const HLS_JS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../target/players/node_modules/hls.js/dist/hls.min.js");
 

@@ -206,7 +206,7 @@ impl Draw<'_> {
     }
 }
 
-/// What a player's record tells of its view.
+/// The view that a player's record tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ViewTold {
     Attempt,

@@ -12,7 +12,7 @@
 //! | IVS Chat log | `event_timestamp`, `type` `MESSAGE` or `EVENT` | [`Event::Chat`] |
 //! | IVS QoS sample | `metric_type` `PLAY`, `PLAYBACK_SUMMARY`, `QUALITY_CHANGED`, `STOP` | [`Event::Player`] |
 //! | IVS QoS sample | any other `metric_type` | [`Event::Fact`], counted and no more |
-//! | CMCD | a line that is no JSON text and has `sid`, or a query with it | [`Event::Player`] |
+//! | CMCD | a line that is not a JSON text and has `sid`, or a query with it | [`Event::Player`] |
 //! | player telemetry | `type` `player_telemetry` | [`Event::Player`] |
 
 mod application;

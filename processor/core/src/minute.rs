@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds of a minute.
 pub(crate) const MINUTE_MS: i64 = 60_000;
 
+/// Length of a window: the tutorial's alarms compare five minutes.
+pub const WINDOW_MS: i64 = 300_000;
+
 /// The start of a one-minute window, in seconds since the Unix epoch; a multiple of 60.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

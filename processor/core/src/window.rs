@@ -83,7 +83,7 @@ pub struct WindowAgg {
     pub startup_sum_ms: u64,
     /// The players that sent records.
     pub players: Distinct,
-    /// What players told about their views.
+    /// The views that players told about.
     pub views: Views,
     /// The views that played in the minute.
     pub playing: ViewSketch,

@@ -156,7 +156,7 @@ const SUSPICIOUS_FOR: u32 = 64;
 struct Busy<A, P> {
     waiting: Vec<P>,
     flight: Option<Flight<A, P>>,
-    /// What the last answer said, until it is used: it must not get lost.
+    /// The content of the last answer, until it is used: it must not get lost.
     known: Known<A>,
     /// A wait was asked for and is not over.
     pausing: bool,
@@ -169,7 +169,7 @@ struct Busy<A, P> {
     singly: usize,
 }
 
-/// What the table was last said to hold.
+/// The row that the table was last said to hold.
 #[derive(Debug)]
 enum Known<A> {
     /// Nothing was said, or it was used.

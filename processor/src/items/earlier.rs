@@ -18,7 +18,7 @@ use super::json::{differences, from_json, to_json};
 use super::{metric, summary};
 
 const FIXTURE: &str = include_str!("fixtures/layout-2.json");
-/// What this release adds to an old row beside its sums, out of sums that the old row has.
+/// The attributes that this release adds to an old row beside its sums, out of sums that the old row has.
 const DERIVED: [&str; 2] = [names::VIEW_TIME_MS, names::EXPERIENCE];
 
 fn stored(part: &str) -> Vec<Item> {

@@ -158,7 +158,7 @@ pub(crate) struct RangeFold<'a> {
 enum Piece<'t> {
     /// A line, or the lines of a text.
     Line(&'t [u8]),
-    /// What is ahead, from the beginning of a line on.
+    /// The text ahead, from the beginning of a line on.
     Block(&'t str),
 }
 

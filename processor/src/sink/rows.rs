@@ -2,6 +2,7 @@
 //! exactly once, by one writer.
 
 mod body;
+mod condition;
 mod epoch_write;
 mod facts;
 mod gather;

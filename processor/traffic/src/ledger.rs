@@ -57,7 +57,7 @@ pub struct Window {
     pub views: Views,
 }
 
-/// What became of views.
+/// The outcomes of views.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Views {

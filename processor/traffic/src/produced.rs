@@ -52,7 +52,7 @@ pub struct BusEvent {
     pub time_ms: i64,
 }
 
-/// What a player's report tells of its view.
+/// The view that a player's report tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViewEvent {
     /// The play request.
@@ -71,7 +71,7 @@ pub enum ViewEvent {
     ExitBeforeStart,
 }
 
-/// What a player's report tells, as far as the ledger counts it.
+/// The content of a player's report, as far as the ledger counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     /// `bufferingMs`.
@@ -96,7 +96,7 @@ pub enum Sample {
     Player {
         /// Session.
         session_id: Arc<str>,
-        /// What it tells.
+        /// Its content.
         told: Told,
     },
     /// Something that happened; it belongs to no minute.

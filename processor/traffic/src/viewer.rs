@@ -57,7 +57,7 @@ pub(super) struct Viewer {
     fate: Fate,
 }
 
-/// What comes of a play request.
+/// The outcome of a play request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It plays until the viewer leaves.

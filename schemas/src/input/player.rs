@@ -88,7 +88,7 @@ pub struct PlayerTelemetry {
     pub timestamp: Time,
     /// Id of the view: from one play request to its end.
     pub view_id: Option<Id>,
-    /// What just happened to the view; absent in the reports between.
+    /// The latest turn of the view; absent in the reports between.
     pub view_event: Option<Open<ViewEvent>>,
     /// Of a `failure`: whose fault it is. Technical if absent.
     pub failure_kind: Option<Open<FailureKind>>,

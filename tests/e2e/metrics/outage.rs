@@ -176,7 +176,7 @@ impl World {
     }
 
     /// Sends probes one after the other; the row of each is there within an interval and two seconds.
-    /// What a busy machine adds is measured, not guessed.
+    /// The time that a busy machine adds is measured, not guessed.
     async fn rows_go_on(&self, probes: std::ops::Range<usize>) {
         let leases = LeaseStore::new(&self.aws.dynamodb, names::LEASE_TABLE, PATIENCE);
         let pace = Pace::start(leases);

@@ -1,4 +1,4 @@
-//! What an input says of views, counted by other means than the program's. Nothing of `ivs-core` is
+//! The views that an input tells of, counted by other means than the program's. Nothing of `ivs-core` is
 //! used here.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

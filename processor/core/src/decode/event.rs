@@ -117,7 +117,7 @@ pub enum PlayerState {
     Other,
 }
 
-/// What a player told about its view. Words are compared without case; one that is not known here
+/// The event that a player told of its view. Words are compared without case; one that is not known here
 /// tells nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ViewEvent {
@@ -137,7 +137,7 @@ pub enum ViewEvent {
     ExitBeforeStart,
 }
 
-/// What a player told of each [`Dimension`](crate::experience::Dimension), in their order. Empty
+/// The words of a player for each [`Dimension`](crate::experience::Dimension), in their order. Empty
 /// texts and what is not a text tell nothing.
 pub type Labels<'a> = [Option<Cow<'a, str>>; crate::experience::Dimension::COUNT];
 

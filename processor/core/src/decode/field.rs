@@ -284,6 +284,18 @@ fn out_of_time(name: &'static str) -> Rejection {
     Rejection::of_field(Reason::OutOfRange, name, detail)
 }
 
+/// Returns a word that tells kinds apart.
+pub(super) fn word<'a>(
+    name: &'static str,
+    value: Value<'a>,
+) -> Result<Option<Cow<'a, str>>, Rejection> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => Ok(Some(text.get())),
+        other => Err(ill_typed(name, "a string", other)),
+    }
+}
+
 /// Says that `value` is of another type than `expected`, which comes with its article.
 #[cold]
 pub(super) fn ill_typed(name: &'static str, expected: &str, value: Value<'_>) -> Rejection {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use fearless_simd::{Level, dispatch};
 
 use super::event::{Gauge, PlayerSample, PlayerState, ViewEvent};
-use super::field::{Fields, delay, ill_typed, is_bounded, latency, metric, optional_id};
+pub(super) use super::field::word;
+use super::field::{Fields, delay, is_bounded, latency, metric, optional_id};
 use super::json::{Fault, Value};
 use super::keys::Tag;
 use super::reject::{Reason, Rejection, excerpt};
@@ -208,18 +209,6 @@ impl Flat<'_> {
     fn view(&self) -> Result<Option<ViewEvent>, Rejection> {
         let told = [self.view_event(), self.failure_kind(), self.view_started()];
         if told.iter().all(|value| *value == Value::Null) { Ok(None) } else { view::event(told) }
-    }
-}
-
-/// Returns a word that tells kinds apart.
-pub(super) fn word<'a>(
-    name: &'static str,
-    value: Value<'a>,
-) -> Result<Option<Cow<'a, str>>, Rejection> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Text(text) => Ok(Some(text.get())),
-        other => Err(ill_typed(name, "a string", other)),
     }
 }
 

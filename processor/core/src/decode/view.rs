@@ -1,10 +1,9 @@
-//! What a record tells about its view, and about who watches.
+//! The view that a record tells about, and who watches.
 
 use std::borrow::Cow;
 
 use super::event::ViewEvent;
-use super::field::ill_typed;
-use super::flat::word;
+use super::field::{ill_typed, word};
 use super::json::Value;
 use super::reject::Rejection;
 

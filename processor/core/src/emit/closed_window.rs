@@ -17,8 +17,8 @@ use crate::session::SummaryAgg;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
 
-/// Length of a window: the tutorial's alarms compare five minutes.
-pub const WINDOW_MS: i64 = 300_000;
+pub use crate::minute::WINDOW_MS;
+
 /// A window closes when a minute that begins this long after its end is touched: what is on its way
 /// through producers and shards has that long.
 pub const GRACE_MS: i64 = 60_000;
@@ -42,7 +42,7 @@ pub struct ComparedSpan {
     pub chat_rate: Total,
     /// Chat messages counted from the log.
     pub chat_messages: u64,
-    /// What viewers saw.
+    /// The experience of viewers.
     pub seen: Evidence,
 }
 

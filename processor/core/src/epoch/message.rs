@@ -43,7 +43,7 @@ pub struct ShardConfig {
     pub archive: bool,
     /// The limits that decode applies.
     pub decode: DecodeLimits,
-    /// What views are broken down by; `None` leaves views and breakdowns out, as the version of the
+    /// The dimensions by which views are broken down; `None` leaves views and breakdowns out, as the version of the
     /// logic before did.
     pub dimensions: Option<Arc<Dimensions>>,
 }

@@ -30,7 +30,7 @@ pub struct Rules {
     pub max_expanded_bytes: usize,
     /// See [`DecodeLimits::max_ahead_ms`].
     pub max_ahead_ms: i64,
-    /// What views are broken down by; `None` stands for the default lists of this version, so that
+    /// The dimensions by which views are broken down; `None` stands for the default lists of this version, so that
     /// a lease stays small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breakdowns: Option<AllowLists>,

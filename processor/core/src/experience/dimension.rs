@@ -11,7 +11,7 @@ pub const OTHER: &str = "other";
 /// The longest value, in bytes; a longer one is [`OTHER`].
 pub const MAX_VALUE_BYTES: usize = 32;
 
-/// What viewers are told apart by. The order is that of rows.
+/// The ways to tell viewers apart. The order is that of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dimension {
     /// `device`: kind of device.
@@ -75,7 +75,7 @@ pub struct AllowLists {
 }
 
 impl Default for AllowLists {
-    /// What players of most services send. A part of the logic's version: an epoch that names no
+    /// Returns what players of most services send. A part of the logic's version: an epoch that names no
     /// lists was made by these.
     fn default() -> Self {
         let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();

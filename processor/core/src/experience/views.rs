@@ -1,4 +1,4 @@
-//! What became of views: from a play request to its end.
+//! The outcomes of views: from a play request to its end.
 
 use serde::{Deserialize, Serialize};
 

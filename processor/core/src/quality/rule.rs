@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::emit::WINDOW_MS;
 use crate::fixed::FixedSum;
+use crate::minute::WINDOW_MS;
 
 /// Milliseconds of a minute.
 const MINUTE_MS: i64 = 60_000;
-/// Most windows that one judgement may look back: rows of four hours.
+/// Most windows that one judgment may look back: rows of four hours.
 const MAX_LOOK_BACK: u32 = 48;
 
 /// The figure that a rule is about.
@@ -70,7 +70,7 @@ impl Severity {
 pub struct Rule {
     /// Its name, in events and their ids.
     pub name: String,
-    /// What it is about.
+    /// Its subject.
     pub figure: Figure,
     /// When the figure is bad.
     pub bad_when: Side,
@@ -86,7 +86,7 @@ pub struct Rule {
     /// else of players.
     #[serde(default)]
     pub minimum_audience: f64,
-    /// So many bad judgements make it degraded, and so many good ones good again,
+    /// So many bad judgments make it degraded, and so many good ones good again,
     #[serde(default = "one")]
     pub bad: u32,
     /// of so many latest ones.
@@ -138,7 +138,7 @@ pub enum RuleError {
     )]
     Minutes(String, u32),
     /// The persistence cannot be met.
-    #[error("rule `{0}`: {1} bad of {2} judgements cannot be: bad is 1 or more and at most of")]
+    #[error("rule `{0}`: {1} bad of {2} judgments cannot be: bad is 1 or more and at most of")]
     Persistence(String, u32, u32),
     /// The recovery is on the wrong side.
     #[error(
@@ -152,7 +152,7 @@ pub enum RuleError {
     /// It looks back too far.
     #[error(
         "rule `{0}` looks back {1} minutes (minutes, 5 × of, and twice the larger of hold_minutes and suppress_minutes), the \
-         limit is {limit}: each judgement reads their rows", limit = MAX_LOOK_BACK * 5
+         limit is {limit}: each judgment reads their rows", limit = MAX_LOOK_BACK * 5
     )]
     LookBack(String, u32),
 }
@@ -187,10 +187,10 @@ impl Rule {
         }
     }
 
-    /// Returns what is wrong with it.
+    /// Checks that it makes sense.
     ///
     /// # Errors
-    /// The first thing that is.
+    /// The first thing that does not.
     pub fn check(&self) -> Result<(), RuleError> {
         let name = || self.name.clone();
         if self.name.is_empty() {
@@ -267,7 +267,7 @@ impl Rule {
         self.hold().max(self.suppression()).max(1)
     }
 
-    /// Windows before the judged one that the judgement depends on.
+    /// Windows before the judged one that the judgment depends on.
     #[must_use]
     pub fn look_back(&self) -> u32 {
         // Where it stood before may be as far back as a verdict holds, and that needs as much again.
@@ -277,7 +277,7 @@ impl Rule {
 }
 
 /// Returns the rules that hold unless the configuration says otherwise: the tutorial's frame rate;
-/// a bitrate at which even 480p shows artefacts, and which the tutorial's quality score gives less
+/// a bitrate at which even 480p shows artifacts, and which the tutorial's quality score gives less
 /// than a quarter of the points; and stalls at which viewers begin to leave.
 #[must_use]
 pub fn default_rules() -> Vec<Rule> {

@@ -167,18 +167,18 @@ impl Spans {
         still_suppressed || (0..=rule.hold()).find_map(verdict).unwrap_or(false)
     }
 
-    /// The verdict of the latest judgements up to a window.
+    /// The verdict of the latest judgments up to a window.
     fn persistent(&self, rule: &Rule, at: i64) -> Option<bool> {
-        let judgements = (0..rule.of).map(|back| self.judgement(rule, at - i64::from(back)));
+        let judgments = (0..rule.of).map(|back| self.judgment(rule, at - i64::from(back)));
         let (mut bad, mut good) = (0, 0);
-        for judgement in judgements {
-            bad += u32::from(judgement == Some(true));
-            good += u32::from(judgement == Some(false));
+        for judgment in judgments {
+            bad += u32::from(judgment == Some(true));
+            good += u32::from(judgment == Some(false));
         }
         if bad >= rule.bad { Some(true) } else { (good >= rule.bad).then_some(false) }
     }
 
-    fn judgement(&self, rule: &Rule, at: i64) -> Option<bool> {
+    fn judgment(&self, rule: &Rule, at: i64) -> Option<bool> {
         // What was silent has nothing new to say, whatever wider windows still hold.
         self.spans.get(&at)?;
         let span = self.span(rule, at);

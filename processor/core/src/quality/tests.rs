@@ -191,9 +191,9 @@ fn who_suffers_most_is_named_and_never_the_rest() {
 }
 
 proptest! {
-    /// A judgement needs no rows before its look-back, and none after its own window.
+    /// A judgment needs no rows before its look-back, and none after its own window.
     #[test]
-    fn a_judgement_depends_on_its_look_back_alone(
+    fn a_judgment_depends_on_its_look_back_alone(
         windows in "[Bgmsn.]{24}",
         (bad, of) in (1_u32..3).prop_flat_map(|bad| (Just(bad), bad..4)),
         minutes in prop::sample::select(vec![5_u32, 10, 15]),
@@ -213,9 +213,9 @@ proptest! {
         prop_assert_eq!(judge(&all), judge(&near));
     }
 
-    /// Rows in parts merge to the same judgement: what it is made of are sums.
+    /// Rows in parts merge to the same judgment: what it is made of are sums.
     #[test]
-    fn a_judgement_does_not_depend_on_who_folded_what(windows in "[Bgms]{6}", cut in 1_i64..60) {
+    fn a_judgment_does_not_depend_on_who_folded_what(windows in "[Bgms]{6}", cut in 1_i64..60) {
         let whole = rows(&windows);
         let mut merged = Rows::new();
         for (key, row) in &whole {

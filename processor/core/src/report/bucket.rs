@@ -25,7 +25,7 @@ pub(super) struct Bucket {
     pub(super) chat_counted: u64,
     /// Distinct views that played, of each minute.
     pub(super) concurrent_views: Total,
-    /// What players saw.
+    /// The experience of players.
     pub(super) seen: Evidence,
 }
 

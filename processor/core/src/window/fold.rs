@@ -27,7 +27,7 @@ const FIRST_BATCH: usize = 8;
 /// nothing but the growth of its window's sketches.
 #[derive(Debug)]
 pub struct WindowFold {
-    /// What views are broken down by; `None` leaves views and breakdowns out.
+    /// The dimensions by which views are broken down; `None` leaves views and breakdowns out.
     dimensions: Option<Arc<Dimensions>>,
     sessions: Vec<Session>,
     /// Indices into `sessions`, hashed by the session's id.

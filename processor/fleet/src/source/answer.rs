@@ -23,7 +23,7 @@ use kinesis_model::Record;
 /// The content type of the answers that [`scan`] knows.
 const JSON: &str = "application/x-amz-json-1.1";
 
-/// Reads the answer of one call; its records are taken from here afterwards.
+/// The answer of one call, being read; its records are taken from here afterwards.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InPlace(Arc<Mutex<Option<Vec<Record>>>>);
 

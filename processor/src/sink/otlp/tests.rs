@@ -1,4 +1,4 @@
-//! What is sent, and what is made of an answer. The whole way is in `tests/e2e`.
+//! The requests, and what is made of an answer. The whole way is in `tests/e2e`.
 
 use ivs_core::emit::{Datum, DatumValue, Series};
 use ivs_schemas::catalogue::Metric;

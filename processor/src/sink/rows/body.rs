@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::store::Condition;
+use super::condition::Condition;
 use crate::items::codec::Item;
 
 /// The bytes a put is begun with; a row of ours has two to four kilobytes.

@@ -1,7 +1,7 @@
 //! The two tables as the writer needs them: a conditional put that returns what is stored, and the
 //! minutes of a session.
 
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,13 +11,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ivs_core::minute::Minute;
-use ivs_core::session::attribute_names;
 use ivs_schemas::items::{metrics, sessions};
 use tokio::sync::Semaphore;
 
 use super::super::error::SinkError;
 use super::super::retry::{Rate, persist};
 use super::body::Body;
+pub use super::condition::Condition;
+pub(super) use super::condition::number;
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;
@@ -59,51 +60,6 @@ pub trait RowStore: Debug + Send + Sync {
         session_id: &'a str,
         minutes: std::ops::Range<Minute>,
     ) -> BoxFuture<'a, Result<Vec<Item>, SinkError>>;
-}
-
-/// When a put may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// The row is at the version that was seen; `None`: there is no row.
-    Version(Option<u64>),
-    /// There is no such fact, or one that has to give way to one with this fingerprint.
-    Fact(u64),
-    /// The fact has this fingerprint.
-    SameFact(u64),
-}
-
-impl Condition {
-    /// Returns the condition in DynamoDB's language.
-    pub(super) const fn expression(self) -> &'static str {
-        match self {
-            Self::Version(None) => "attribute_not_exists(#key)",
-            Self::Version(Some(_)) => "#version = :seen",
-            Self::Fact(_) => "attribute_not_exists(#key) OR #print > :print",
-            Self::SameFact(_) => "#print = :print",
-        }
-    }
-
-    /// Returns the attributes behind the names in it.
-    pub(super) fn names(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let key = ("#key", metrics::SESSION_ID);
-        let print = ("#print", attribute_names::FINGERPRINT);
-        let names = match self {
-            Self::Version(None) => [Some(key), None],
-            Self::Version(Some(_)) => [Some(("#version", metrics::VERSION)), None],
-            Self::Fact(_) => [Some(key), Some(print)],
-            Self::SameFact(_) => [Some(print), None],
-        };
-        names.into_iter().flatten()
-    }
-
-    /// Returns the value in it, by its name.
-    pub(super) fn value(self) -> Option<(&'static str, AttributeValue)> {
-        match self {
-            Self::Version(None) => None,
-            Self::Version(Some(version)) => Some((":seen", number(version))),
-            Self::Fact(print) | Self::SameFact(print) => Some((":print", number(print))),
-        }
-    }
 }
 
 /// The table's answer to a conditional put.
@@ -255,8 +211,4 @@ impl RowStore for DynamoRows {
 fn key_of(item: &Item) -> String {
     let key = [metrics::SESSION_ID, metrics::METRIC_TIMESTAMP, sessions::TIMESTAMP];
     format!("{:?}", key.map(|name| item.get(name)).iter().flatten().collect::<Vec<_>>())
-}
-
-pub(super) fn number(value: impl Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }

@@ -11,7 +11,7 @@ const FIRST_AFTER: Duration = Duration::from_secs(2);
 /// Records that were put so long before they are read are a backlog; where the interval is shorter, that.
 const BACKLOG: Duration = Duration::from_secs(5);
 
-/// Decides when the open epoch of a shard is closed early.
+/// The rule by which the open epoch of a shard is closed early.
 #[derive(Debug)]
 pub(super) struct Early {
     interval: Duration,

@@ -1,4 +1,4 @@
-//! What players tell of their views.
+//! Metrics of what players tell of their views.
 
 use super::{STREAMS, metric};
 use crate::catalogue::{Metric, Statistic, Unit};

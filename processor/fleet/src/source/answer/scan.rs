@@ -9,7 +9,7 @@ use base64_simd::STANDARD;
 use bytes::Bytes;
 use kinesis_model::{EpochMs, Record, SequenceNumber};
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Debug, PartialEq)]
 pub(super) struct Answer {
     pub(super) records: Vec<Record>,
