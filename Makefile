@@ -6,11 +6,15 @@ START ?= $(shell git rev-parse HEAD 2>/dev/null)
 RECORDS ?= 1000000
 ROUNDS ?= 3
 THREADS ?= 2
+# `dev` measures nothing of worth, and needs no second build where tests were built: for CI.
+PROFILE ?= release
 PEERS := target/peers
+BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
+export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 # One set of features for everything that CI builds, so that nothing is built twice: see tests/Cargo.toml.
 FEATURES := --features ivs-tests/simulated-time
 
-.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-hot mutants independent cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint deny sim bench bench-core bench-peers bench-online bench-growth bench-hot mutants independent cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,18 +50,35 @@ sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=100
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
 
-bench: bench-core bench-peers ## all figures of speed, each next to a peer in the same run
+bench: ## all figures of speed in one table, each next to a peer in the same run
+	@mkdir -p target && rm -f $(BENCH_FIGURES)
+	@$(MAKE) --no-print-directory bench-core bench-peers bench-online
+	@python3 benches/table.py $(BENCH_FIGURES)
 
 bench-core: setup ## the core: next to serde_json in the same run, its pieces, reports
-	$(CARGO) bench --locked -p ivs-core --bench fold --bench report
-	$(CARGO) bench --locked -p ivs-core --bench pieces -- --quick
+	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench fold --bench report
+	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench pieces -- --quick
 
-bench-peers: setup ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
-	$(CARGO) build --locked --release --bin ivs-processor
-	test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --requirement benches/peers/requirements.txt
-	$(PEERS)/bin/python benches/peers/run.py --replay target/release/ivs-processor --work $(PEERS) \
+bench-peers: setup $(PEERS)/ready ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(PEERS)/bin/python benches/peers/run.py --replay $(BUILT) --work $(PEERS) \
 		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+
+bench-online: setup $(PEERS)/ready ## the worker and a plain Python consumer, each against the embedded AWS in a process of its own
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(PEERS)/bin/python benches/peers/online.py --program $(BUILT) --work $(PEERS) \
+		--records $(RECORDS) --seconds $(SECONDS_LIVE)
+bench-online: RECORDS = 2000000
+SECONDS_LIVE ?= 30
+
+bench-growth: setup $(PEERS)/ready ## replay by sessions a minute and by records: CPU and memory (some 4 GB of disk for a while)
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(PEERS)/bin/python benches/peers/growth.py --replay $(BUILT) --work $(PEERS)
+
+$(PEERS)/ready: benches/peers/requirements.txt
+	test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
 	$(CARGO) test --locked --release -p ivs-tests --test hot

@@ -138,4 +138,5 @@ def main():
         json.dump({"records": args.records, "seed": args.seed, "bytes": size}, out)
 
 
-main()
+if __name__ == "__main__":
+    main()

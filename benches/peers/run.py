@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from figures import note
 from query import ESTIMATES, EXACT, FLOATS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -113,6 +114,8 @@ def main():
         case = f"{form}{' dedupe' * dedupe} {name}"
         print(f"{case:22}{manifest['records'] / wall / 1e6:9.2f}{manifest['bytes'] / wall / 1e6:8.0f}"
               f"{cpu / manifest['records'] * 1e6:9.3f}{peak:7.0f}{ratio:>18}")
+        note("replay", f"{form}{' dedupe' * dedupe}", name, {
+            "M rec/s": manifest["records"] / wall / 1e6, "CPU s/M": cpu / manifest["records"] * 1e6, "peak MiB": peak})
     print("against the exact rows:")
     is_right = True
     for dedupe in (False, True):
@@ -127,4 +130,5 @@ def main():
     sys.exit(0 if is_right else "our own rows are wrong")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -271,7 +271,8 @@ impl Worker {
 pub struct CloudWatch {
     /// Whether metrics are sent.
     pub enabled: bool,
-    /// Datums in one PutMetricData call, at most 1,000.
+    /// Datums in one PutMetricData call, at most 1,000. Where a second's calls would not carry an
+    /// epoch's, calls grow up to that limit.
     pub metrics_batch: usize,
     /// PutMetricData calls a second; AWS allows 500 per region to start with.
     pub calls_per_s: u32,

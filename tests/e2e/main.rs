@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod backlog;
 mod commands;
 mod domain;
 mod enhanced;

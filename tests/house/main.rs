@@ -38,7 +38,7 @@ fn linked(features: &[&str]) -> Vec<String> {
 fn the_image_links_neither_the_embedded_aws_nor_traffic() {
     let test_only =
         ["ivs-emulator", "ivs-traffic", "dynoxide-rs", "libsqlite3-sys", "axum", "quamina"];
-    let image = linked(&["--no-default-features"]);
+    let image = linked(&["--no-default-features", "--features", "jemalloc"]);
     for name in test_only {
         assert!(!image.iter().any(|linked| linked == name), "the image links {name}");
     }

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::time::Instant;
 
 use ivs_core::decode::{DecodeLimits, Decoder, Event};
@@ -52,7 +52,18 @@ fn main() {
             best[4] / best[i],
             run(&lines)
         );
+        note(name, count / best[i] / 1e6, best[i] / count * 1e6);
     }
+}
+
+/// Notes figures for the table of `make bench`.
+fn note(name: &str, millions_per_s: f64, s_per_million: f64) {
+    let Some(path) = std::env::var_os("BENCH_FIGURES") else { return };
+    let (who, what) = name.split_once(": ").unwrap_or((name, "decode + window"));
+    let figures = serde_json::json!({ "M rec/s": millions_per_s, "CPU s/M": s_per_million });
+    let line = serde_json::json!({ "bench": "core", "what": what, "who": who, "figures": figures });
+    let mut file = std::fs::File::options().append(true).create(true).open(path).expect("a file");
+    writeln!(file, "{line}").expect("room for a line");
 }
 
 fn lines() -> Vec<Vec<u8>> {

@@ -395,6 +395,16 @@ impl Shard {
             || self.open.bytes() >= self.config.max_bytes
     }
 
+    /// Returns whether the open epoch could take flight now and has half of what it may hold: worth
+    /// closing when others close theirs, since rows in common then cost one put.
+    #[must_use]
+    pub fn is_half_full(&self) -> bool {
+        self.flight.is_none()
+            && (self.open.rows() >= self.config.max_rows / 2
+                || self.open.counts().read >= self.config.max_records / 2
+                || self.open.bytes() >= self.config.max_bytes / 2)
+    }
+
     fn close_if_due(&mut self, effects: &mut Vec<Effect>) {
         if self.flight.is_some() || self.finished {
             return;

@@ -52,6 +52,7 @@ impl Fixed {
 
     /// Returns a whole number, unless it exceeds about ±9.2e12.
     #[must_use]
+    #[inline]
     pub const fn from_int(value: i64) -> Option<Self> {
         match value.checked_mul(1_000_000) {
             Some(micros) => Some(Self(micros)),
@@ -61,12 +62,14 @@ impl Fixed {
 
     /// Returns the value in millionths.
     #[must_use]
+    #[inline]
     pub const fn micros(self) -> i64 {
         self.0
     }
 
     /// Returns a number of millionths.
     #[must_use]
+    #[inline]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -79,6 +82,7 @@ impl Fixed {
 
     /// Returns the whole part, rounded to the nearest integer, halves away from zero.
     #[must_use]
+    #[inline]
     pub const fn round(self) -> i64 {
         let (whole, rest) = (self.0 / 1_000_000, self.0 % 1_000_000);
         if rest >= 500_000 {
@@ -144,12 +148,14 @@ impl From<Fixed> for FixedSum {
 
 impl AddAssign for FixedSum {
     /// Saturates; reaching the bound takes 2^64 terms, so sums stay exact in any order.
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         self.0 = self.0.saturating_add(other.0);
     }
 }
 
 impl AddAssign<Fixed> for FixedSum {
+    #[inline]
     fn add_assign(&mut self, term: Fixed) {
         self.0 = self.0.saturating_add(i128::from(term.0));
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decode::{Event, Fact, Reason};
-use crate::epoch::EventId;
 use crate::session::{SessionFold, SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
 use kinesis_model::EpochMs;
@@ -122,10 +121,10 @@ impl Fold {
         &mut self,
         event: &Event<'_>,
         arrival: Option<EpochMs>,
-        repeats: impl FnOnce(EventId) -> bool,
+        repeats: impl FnOnce(&str) -> bool,
     ) {
         self.counts.read += 1;
-        if event.event_id().is_some_and(|id| repeats(EventId::of(id))) {
+        if event.event_id().is_some_and(repeats) {
             self.counts.duplicate += 1;
             return;
         }

@@ -19,6 +19,7 @@ pub trait Merge {
 
 impl Merge for u64 {
     /// Counters add; they saturate, which takes more records than a stream can hold.
+    #[inline]
     fn merge(&mut self, other: &Self) {
         *self = self.saturating_add(*other);
     }
@@ -53,12 +54,14 @@ pub struct Total {
 
 impl Total {
     /// Adds one value.
+    #[inline]
     pub fn add(&mut self, value: Fixed) {
         self.sum += value;
         self.count = self.count.saturating_add(1);
     }
 
     /// Adds a value if there is one.
+    #[inline]
     pub fn add_some(&mut self, value: Option<Fixed>) {
         if let Some(value) = value {
             self.add(value);
@@ -97,12 +100,14 @@ pub struct Range {
 impl Range {
     /// Returns the range of one value.
     #[must_use]
+    #[inline]
     pub const fn of(value: Fixed) -> Self {
         Self { min: value, max: value }
     }
 }
 
 impl Merge for Range {
+    #[inline]
     fn merge(&mut self, other: &Self) {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -120,12 +125,14 @@ pub struct Stat {
 
 impl Stat {
     /// Adds one value.
+    #[inline]
     pub fn add(&mut self, value: Fixed) {
         self.total.add(value);
         self.range.merge(&Some(Range::of(value)));
     }
 
     /// Adds a value if there is one.
+    #[inline]
     pub fn add_some(&mut self, value: Option<Fixed>) {
         if let Some(value) = value {
             self.add(value);
@@ -180,6 +187,7 @@ pub struct Gauge {
 
 impl Gauge {
     /// Adds a reading if there is one.
+    #[inline]
     pub fn add_some(&mut self, time: EpochMs, value: Option<Fixed>) {
         if let Some(value) = value {
             self.stat.add(value);

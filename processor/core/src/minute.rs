@@ -14,12 +14,14 @@ impl Minute {
     /// Returns the window that holds `time`. Floors, so times before 1970 fall into the right
     /// minute too.
     #[must_use]
+    #[inline]
     pub fn of(time: EpochMs) -> Self {
         Self(time.0.div_euclid(60_000) * 60)
     }
 
     /// Returns the window's start in epoch seconds, as stored in `metricTimestamp`.
     #[must_use]
+    #[inline]
     pub fn start_s(self) -> i64 {
         self.0
     }

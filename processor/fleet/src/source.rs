@@ -1,5 +1,6 @@
 //! Reading one shard, in order, from a position.
 
+mod answer;
 mod budget;
 pub mod calls;
 mod children;

@@ -122,6 +122,24 @@ impl Splitter {
         bytes.or_else(at_end).map(|bytes| start + bytes)
     }
 
+    /// Returns text that is to be handed out next, if it begins with a line: not all of what will
+    /// follow.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        let from = if self.skipping { self.filled } else { self.at };
+        &self.buffer[from..self.filled]
+    }
+
+    /// Passes over whole lines of [`Self::ahead`].
+    pub(crate) fn pass(&mut self, bytes: usize, lines: u64) {
+        self.turn_to(self.at + bytes);
+        self.newlines += lines;
+    }
+
+    /// Returns where in the text [`Self::ahead`] begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset + self.at as u64
+    }
+
     /// Returns the line on which the last piece begins, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line

@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicU64;
 
 use ivs_core::decode::frame::{Decoded, is_blank, room_of};
 use ivs_core::decode::{Context as Known, Decoder, Event, Reason, Rejection};
+use ivs_core::epoch::EventId;
 use ivs_core::fold::Fold;
 use ivs_core::minute::Minute;
 use kinesis_model::EpochMs;
@@ -33,6 +34,11 @@ use crate::archive::split::Splitter;
 const UNKNOWN_ARRIVAL: EpochMs = EpochMs(4_102_444_799_999);
 /// Lines that are looked at for the first event time of a range.
 const PEEK_LINES: usize = 10_000;
+/// Text that is read together where its lines are usual: it stays in the L1 cache between its check
+/// for UTF-8 and its reading.
+const BLOCK_BYTES: usize = 16 << 10;
+/// Most lines that are read one by one before usual ones are looked for again.
+const MOST_SINGLY: u32 = 64;
 
 /// A thread's share.
 #[derive(Clone, Debug)]
@@ -148,9 +154,22 @@ pub(crate) struct RangeFold<'a> {
     room: Option<&'a str>,
 }
 
+/// Text of a part.
+enum Piece<'t> {
+    /// A line, or the lines of a text.
+    Line(&'t [u8]),
+    /// What is ahead, from the beginning of a line on.
+    Block(&'t str),
+}
+
 /// Whether to read on.
 enum Flow {
     On,
+    /// So much of a block is done.
+    Passed {
+        bytes: usize,
+        lines: u64,
+    },
     Enough,
 }
 
@@ -172,9 +191,12 @@ impl<'a> RangeFold<'a> {
         let mut ends = Vec::new();
         let mut decoder = Decoder::new(cx.shard.decode);
         for index in fold.range.parts.clone() {
-            let read = fold.read(index, |fold, offset, line| {
-                fold.own_line(&mut decoder, offset, line)?;
-                Ok(Flow::On)
+            let read = fold.read(index, |fold, offset, text| match text {
+                Piece::Line(line) => {
+                    fold.own_line(&mut decoder, offset, line)?;
+                    Ok(Flow::On)
+                }
+                Piece::Block(text) => fold.own_block(&mut decoder, offset, text),
             })?;
             ends.push((parts[index].object, read.as_ref().ok().copied()));
             fold.out.damages.extend(read.err());
@@ -193,7 +215,11 @@ impl<'a> RangeFold<'a> {
         let mut next = Watermark::default();
         for index in self.range.parts.end..self.parts.len() {
             // What is damaged there is noted by whose range it is.
-            drop(self.read(index, |fold, _, line| {
+            drop(self.read(index, |fold, _, text| {
+                // Which line is the last one is looked at line by line.
+                let Piece::Line(line) = text else {
+                    return Ok(Flow::Passed { bytes: 0, lines: 0 });
+                };
                 each_event(decoder, line, fold.room, |_, event| {
                     let Ok(event) = event else { return Ok(()) };
                     if event.event_id().is_none() {
@@ -220,7 +246,7 @@ impl<'a> RangeFold<'a> {
     fn read(
         &mut self,
         index: usize,
-        mut each: impl FnMut(&mut Self, u64, &[u8]) -> io::Result<Flow>,
+        mut each: impl FnMut(&mut Self, u64, Piece<'_>) -> io::Result<Flow>,
     ) -> io::Result<Result<u64, Damage>> {
         let part = &self.parts[index];
         self.object = part.object;
@@ -233,57 +259,97 @@ impl<'a> RangeFold<'a> {
         let mut lines = Splitter::default();
         let start = part.span.as_ref().map_or(0, |span| span.start);
         let (mut end, mut records) = (start, 0);
+        let (mut singly, mut most_singly) = (0, 1);
         let read = loop {
+            if singly == 0 {
+                let block = valid(lines.ahead());
+                let flow = each(self, start + lines.offset(), Piece::Block(block))?;
+                if let Flow::Passed { bytes, lines: passed @ 1.. } = flow {
+                    lines.pass(bytes, passed);
+                    end = start + lines.offset() - 1;
+                    self.count(&mut records, passed)?;
+                    most_singly = 1;
+                    continue;
+                }
+                // Where no line is usual, looking for usual ones would cost more than reading.
+                singly = most_singly;
+                most_singly = (most_singly * 2).min(MOST_SINGLY);
+            }
+            singly -= 1;
             match lines.next(&mut text) {
                 Err(error) => break Err(text.damage(error.to_string())),
                 Ok(None) => break Ok(end),
                 Ok(Some((offset, line))) => {
                     let offset = start + offset;
                     end = offset + line.len() as u64;
-                    if let Flow::Enough = each(self, offset, line)? {
+                    if let Flow::Enough = each(self, offset, Piece::Line(line))? {
                         break Ok(end);
                     }
                 }
             }
-            records += 1;
-            if records % 4_096 == 0 {
-                self.cx.progress.add_records(4_096);
-                if self.fold.memory_bytes() > self.cx.wanted.memory_bytes {
-                    self.flush()?;
-                }
-            }
+            self.count(&mut records, 1)?;
         };
-        self.cx.progress.add_records(records % 4_096);
+        self.cx.progress.add_records(records);
         if self.out.wants_sessions() {
             self.flush()?;
         }
         Ok(read)
     }
 
-    fn own_line(&mut self, decoder: &mut Decoder, offset: u64, line: &[u8]) -> io::Result<()> {
-        each_event(decoder, line, self.room, |piece, event| {
-            let event = match event {
-                Ok(event) => event,
-                Err(rejection) => return self.reject(offset, piece, rejection),
-            };
-            let minute_s = minute_s(event);
-            if event.event_id().is_some() {
-                self.ids.see(minute_s);
-                let is_earlier = |own_s| minute_s <= own_s && !self.ids.watermark.has_passed(own_s);
-                if self.range.first_own_s.is_some_and(is_earlier) {
-                    return Ok(());
-                }
+    /// Counts lines, and hands out what was folded when it takes too much memory.
+    fn count(&mut self, records: &mut u64, more: u64) -> io::Result<()> {
+        *records += more;
+        if *records >= 4_096 {
+            self.cx.progress.add_records(std::mem::take(records));
+            if self.fold.memory_bytes() > self.cx.wanted.memory_bytes {
+                self.flush()?;
             }
-            self.own_event(event, minute_s);
-            Ok(())
-        })
+        }
+        Ok(())
+    }
+
+    /// Folds the usual lines that a block begins with.
+    fn own_block(&mut self, decoder: &mut Decoder, offset: u64, text: &str) -> io::Result<Flow> {
+        let context = Known { arrival: UNKNOWN_ARRIVAL, room: self.room };
+        let mut lines = 0;
+        let bytes = decoder.read_usual_lines(text, &context, |at, line, decoded| {
+            lines += 1;
+            let offset = offset + at as u64;
+            match has_no_time(decoded) {
+                false => self.own(offset, line, decoded),
+                true => self.own(offset, line, Err(&no_time())),
+            }
+        })?;
+        Ok(Flow::Passed { bytes, lines })
+    }
+
+    fn own_line(&mut self, decoder: &mut Decoder, offset: u64, line: &[u8]) -> io::Result<()> {
+        each_event(decoder, line, self.room, |piece, event| self.own(offset, piece, event))
+    }
+
+    /// Folds an event that belongs to this range, or keeps what was refused.
+    fn own(&mut self, offset: u64, piece: &[u8], event: Decoded<'_, '_>) -> io::Result<()> {
+        let event = match event {
+            Ok(event) => event,
+            Err(rejection) => return self.reject(offset, piece, rejection),
+        };
+        let minute_s = minute_s(event);
+        if event.event_id().is_some() {
+            self.ids.see(minute_s);
+            let is_earlier = |own_s| minute_s <= own_s && !self.ids.watermark.has_passed(own_s);
+            if self.range.first_own_s.is_some_and(is_earlier) {
+                return Ok(());
+            }
+        }
+        self.own_event(event, minute_s);
+        Ok(())
     }
 
     fn own_event(&mut self, event: &Event<'_>, minute_s: i64) {
         let Self { cx, ids, fold, .. } = self;
         let looks = cx.shard.dedupe_horizon_ms > 0;
         // The source knows no arrival times, by which lateness would be judged.
-        fold.accept(event, None, |id| looks && ids.repeats(id, minute_s));
+        fold.accept(event, None, |id| looks && ids.repeats(EventId::of(id), minute_s));
     }
 
     fn reject(&mut self, offset: u64, piece: &[u8], rejection: &Rejection) -> io::Result<()> {
@@ -312,12 +378,24 @@ fn each_event(
         return Ok(());
     }
     let context = Known { arrival: UNKNOWN_ARRIVAL, room };
-    decoder.read(stretch, &context, |piece, decoded| match decoded {
-        Ok(event) if event.time() == UNKNOWN_ARRIVAL && !is_counted_only(event) => {
-            each(piece, Err(&no_time()))
-        }
-        decoded => each(piece, decoded),
+    decoder.read(stretch, &context, |piece, decoded| match has_no_time(decoded) {
+        false => each(piece, decoded),
+        true => each(piece, Err(&no_time())),
     })
+}
+
+/// Returns whether an event has no time, although it needs one.
+fn has_no_time(decoded: Decoded<'_, '_>) -> bool {
+    decoded.is_ok_and(|event| event.time() == UNKNOWN_ARRIVAL && !is_counted_only(event))
+}
+
+/// Returns the front of a text up to the first byte that is not UTF-8, and of that what is read together.
+fn valid(text: &[u8]) -> &str {
+    let block = &text[..text.len().min(BLOCK_BYTES)];
+    match std::str::from_utf8(block) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&block[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
 
 /// Returns whether an event counts without a time.

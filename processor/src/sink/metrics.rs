@@ -1,4 +1,5 @@
-//! CloudWatch: validated datums, 20 a call, bisected when a call is refused.
+//! CloudWatch: validated datums, 20 a call or as many as a backlog needs, bisected when a call is
+//! refused.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,7 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct MetricSink {
     calls: Arc<dyn MetricCalls>,
     enabled: bool,
+    /// Of a call, unless more are to be sent than a second's calls carry.
     max_datums: usize,
+    calls_per_s: usize,
     rate: Rate,
     stats: Arc<Stats>,
 }
@@ -56,6 +59,7 @@ impl MetricSink {
             calls,
             enabled: config.enabled,
             max_datums: config.metrics_batch,
+            calls_per_s: config.calls_per_s.max(1) as usize,
             rate: Rate::per_second(config.calls_per_s),
             stats,
         }
@@ -77,8 +81,11 @@ impl MetricSink {
         if !self.enabled {
             return Vec::new();
         }
-        let datums = datums.into_iter().filter(|datum| self.is_sendable(datum, arrival)).collect();
-        batches(datums, self.max_datums, MAX_BATCH_BYTES)
+        let is_sendable = |datum: &Datum| self.is_sendable(datum, arrival);
+        let datums: Vec<Datum> = datums.into_iter().filter(is_sendable).collect();
+        // The epoch waits for its metrics: those of a backlog must not take minutes.
+        let in_a_second = datums.len().div_ceil(self.calls_per_s);
+        batches(datums, self.max_datums.max(in_a_second), MAX_BATCH_BYTES)
     }
 
     /// Sends calls as long as patience lasts; returns what is left.

@@ -1,6 +1,7 @@
 //! Conditional puts: the partials of all shards of a process are merged into their rows, each
 //! exactly once, by one writer.
 
+mod body;
 mod epoch_write;
 mod facts;
 mod gather;
@@ -104,6 +105,12 @@ impl RowSink {
     #[must_use]
     pub fn announce(&self) -> Closing {
         self.gather.announce()
+    }
+
+    /// Returns whether an announced epoch has not submitted its partials yet.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.gather.is_closing()
     }
 
     /// Merges a prepared epoch into every row it touches; returns once all hold it.

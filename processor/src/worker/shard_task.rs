@@ -1,5 +1,6 @@
 //! The shell of one shard: a loop that answers the core's effects.
 
+mod early;
 mod execute;
 mod reading;
 mod trace;
@@ -20,6 +21,7 @@ use crate::clock::{Instant, elapsed};
 use crate::sink::{SinkError, Sinks};
 use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
+use early::Early;
 use execute::{Answer, Executor};
 use reading::{Read, Reading, bytes_of};
 
@@ -146,7 +148,9 @@ async fn process(
         let share = Arc::new(memory.share());
         let reader = open(start).continuing(to_be_met);
         let reading = Reading::start(reader, Arc::clone(&share));
-        let task = ShardTask::new(shard, executor, (reading, share), hand_over);
+        let interval = Duration::from_millis(u64::try_from(config.interval_ms).unwrap_or_default());
+        let early = Early::new(interval);
+        let task = ShardTask::new(shard, executor, (reading, share), (early, hand_over));
         match task.drive().await? {
             Stop::Ended(ended) => return Ok(ended),
             Stop::Reopen => resume = executor.committed().await,
@@ -190,6 +194,7 @@ struct ShardTask<'a> {
     running: Option<BoxFuture<'a, Result<Answer, TaskError>>>,
     writing_rows: bool,
     tick: Interval,
+    early: Early,
     hand_over_takes: Duration,
     leave_at: Option<Instant>,
     children: Vec<ChildShard>,
@@ -200,7 +205,7 @@ impl<'a> ShardTask<'a> {
         shard: Shard,
         executor: &'a Executor<'a>,
         (reading, share): (Reading, Arc<Share>),
-        hand_over_takes: Duration,
+        (early, hand_over_takes): (Early, Duration),
     ) -> Self {
         let mut tick = common_tick();
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -215,6 +220,7 @@ impl<'a> ShardTask<'a> {
             running: None,
             writing_rows: false,
             tick,
+            early,
             hand_over_takes,
             leave_at: None,
             children: Vec::new(),
@@ -240,12 +246,21 @@ impl<'a> ShardTask<'a> {
         }
     }
 
-    /// Tells the budget what the machine holds, and closes its epoch if memory is short.
+    /// Tells the budget what the machine holds, and closes its epoch if memory is short, if its rows
+    /// are wanted now, or with that of another shard, since rows in common then cost one put.
     fn account(&mut self) {
         let all_folded = self.shard.waiting() == 0;
         let folded = if all_folded { std::mem::take(&mut self.unfolded_bytes) } else { 0 };
-        self.share.folded(folded, self.shard.footprint());
-        if self.share.is_to_close() {
+        let footprint = self.shard.footprint();
+        self.share.folded(folded, footprint);
+        let is_due = self.early.is_due(all_folded, crate::clock::instant());
+        let joins_others = (self.early.is_first_open() || self.shard.is_half_full())
+            && self.executor.is_another_closing();
+        let is_wanted = (is_due || joins_others) && footprint.open_bytes > 0;
+        if is_wanted {
+            self.early.closes();
+        }
+        if is_wanted || self.share.is_to_close() {
             self.shard.step(Input::Close, &mut self.effects);
         }
     }
@@ -322,6 +337,8 @@ impl<'a> ShardTask<'a> {
         if batch.gap.is_some() {
             self.shard.step(Input::Hole, &mut self.effects);
         }
+        let behind = Duration::from_millis(batch.millis_behind);
+        self.early.read(!batch.records.is_empty(), behind, crate::clock::instant());
         self.unfolded_bytes += bytes_of(&batch);
         self.shard.step(Input::Records(batch.records), &mut self.effects);
         if let Some(end) = batch.end {

@@ -42,10 +42,10 @@ impl RowStore for Net {
     fn put<'a>(
         &'a self,
         table: &'a str,
-        item: Item,
+        item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
-        let table = table.to_owned();
+        let (table, item) = (table.to_owned(), item.clone());
         self.row_call("PutItem", move |shell| shell.put(&table, item, condition)).boxed()
     }
 

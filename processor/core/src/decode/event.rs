@@ -38,6 +38,7 @@ pub enum Event<'a> {
 impl Event<'_> {
     /// Returns the event time.
     #[must_use]
+    #[inline]
     pub fn time(&self) -> EpochMs {
         match self {
             Self::Gauge(gauge) => gauge.time,
@@ -49,6 +50,7 @@ impl Event<'_> {
 
     /// Returns the id by which a repeated event is known, where it has one.
     #[must_use]
+    #[inline]
     pub fn event_id(&self) -> Option<&str> {
         match self {
             Self::Gauge(gauge) => gauge.event_id.as_deref(),

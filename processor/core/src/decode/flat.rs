@@ -73,15 +73,25 @@ impl<'a> Flat<'a> {
         habits: &mut Habits,
         level: Level,
     ) -> Result<usize, Fault> {
-        let usual = dispatch!(level, simd => {
-            let slot = |name: &[u8]| Self::slot(Tag::of(name), name);
-            habits.walk(simd, text, slot, |slot, value| self.set(slot, value))
-        });
-        if let Some(end) = usual {
+        if let Some(end) = self.read_usual(text, habits, level) {
             return Ok(end);
         }
         *self = Self::EMPTY;
         self.fill_first(text)
+    }
+
+    /// Fills the slots from the object that `text` begins with, if it is a usual one; where it ends.
+    #[inline(always)]
+    pub(super) fn read_usual(
+        &mut self,
+        text: &'a str,
+        habits: &mut Habits,
+        level: Level,
+    ) -> Option<usize> {
+        dispatch!(level, simd => {
+            let slot = |name: &[u8]| Self::slot(Tag::of(name), name);
+            habits.walk(simd, text, slot, |slot, value| self.set(slot, value))
+        })
     }
 
     #[inline(always)]

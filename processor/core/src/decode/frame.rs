@@ -18,7 +18,7 @@
 //! passed over.
 //!
 //! A record of one object, or of one on each line, is read as fast as if nothing else existed: one
-//! look at its first byte, one search for the newline.
+//! look at its first byte, one at what stands behind each object.
 
 mod container;
 mod cut;
@@ -77,12 +77,20 @@ impl Decoder {
         F: FnMut(&[u8], Decoded<'_, '_>) -> Result<(), E> + ?Sized,
     {
         let (mut at, mut valid) = (0, Valid::default());
+        let text = std::str::from_utf8(data).unwrap_or_default();
         while at < data.len() {
+            let mut flat = Flat::EMPTY;
+            let rest = text.get(at..).unwrap_or_default();
+            if let Some((object, length)) = self.usual_object(rest, &mut flat) {
+                self.tell(&flat, object, context, depth, each)?;
+                at += length + 1;
+                continue;
+            }
             let rest = &data[at..];
             let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let mut flat = Flat::EMPTY;
-            if let Some(text) = self.only_object(&rest[..length], &mut flat) {
-                self.tell(&flat, text, context, depth, each)?;
+            if let Some(object) = self.only_object(&rest[..length], &mut flat) {
+                self.tell(&flat, object, context, depth, each)?;
                 at += length + 1;
             } else {
                 let mut each = |bytes: &[u8], decoded: Decoded<'_, '_>| each(bytes, decoded);
@@ -92,13 +100,52 @@ impl Decoder {
         Ok(())
     }
 
-    /// Returns the object that a line holds, and nothing else.
+    /// Returns the object of the usual form that `text` begins with, if nothing follows it on its
+    /// line, and the length of the line.
     #[inline(always)]
+    fn usual_object<'a>(&mut self, text: &'a str, flat: &mut Flat<'a>) -> Option<(&'a str, usize)> {
+        let end = flat.read_usual(text, &mut self.habits, self.level)?;
+        let length = end + blanks(text.as_bytes().get(end..)?);
+        let is_alone = matches!(text.as_bytes().get(length), None | Some(b'\n'));
+        is_alone.then_some((text.get(..end)?, length))
+    }
+
+    /// Returns the object that a line holds, and nothing else.
+    #[cold]
     fn only_object<'a>(&mut self, line: &'a [u8], flat: &mut Flat<'a>) -> Option<&'a str> {
         let line = std::str::from_utf8(line).ok()?;
         let end = flat.read(line, &mut self.habits, self.level).ok()?;
         json::blank(line, end).ok()?;
         line.get(..end)
+    }
+
+    /// Reads usual objects, each alone on a line that ends within `text`, and hands out what each
+    /// says and where it begins; returns where the first line begins that is not so, and is to be read
+    /// as any data are.
+    ///
+    /// # Errors
+    /// The first of `each`.
+    #[inline(always)]
+    pub fn read_usual_lines<E>(
+        &mut self,
+        text: &str,
+        context: &Context<'_>,
+        mut each: impl FnMut(usize, &[u8], Decoded<'_, '_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let mut at = 0;
+        loop {
+            let mut flat = Flat::EMPTY;
+            let Some(end) = flat.read_usual(&text[at..], &mut self.habits, self.level) else {
+                return Ok(at);
+            };
+            let object = &text[at..at + end];
+            let is_whole = text.as_bytes().get(at + end) == Some(&b'\n')
+                && object.len() <= self.limits.max_line_bytes;
+            let Some(kind) = flat.kind().ok().filter(|_| is_whole) else { return Ok(at) };
+            let decoded = event(kind, &flat, object, context, &self.limits);
+            each(at, object.as_bytes(), decoded.as_ref())?;
+            at += end + 1;
+        }
     }
 
     /// Hands out what an object says whose members are in `flat`.

@@ -29,11 +29,18 @@ const NO_SLOT: u8 = u8::MAX;
 
 type Line = [u8; MAX_LINE + BLOCK];
 
-/// The names that follow each name, as seen so far.
+/// The names that follow each name, as seen so far, and room for a line.
 #[derive(Clone, Debug)]
 pub(super) struct Habits {
-    /// The line. What stands behind it has no meaning.
-    line: Box<Line>,
+    /// A line that ends too near to the end of its text to be read where it lies. What stands behind
+    /// it has no meaning.
+    padded: Box<Line>,
+    known: Names,
+}
+
+/// The names that were seen.
+#[derive(Clone, Debug)]
+struct Names {
     names: Box<[Name; MAX_NAMES]>,
     count: usize,
 }
@@ -62,16 +69,13 @@ impl Name {
 
 impl Habits {
     pub(super) fn new() -> Self {
-        Self {
-            line: Box::new([0; MAX_LINE + BLOCK]),
-            names: Box::new([Name::NONE; MAX_NAMES]),
-            count: 1,
-        }
+        Self { padded: Box::new([0; MAX_LINE + BLOCK]), known: Names::new() }
     }
 
     /// Walks the object that `text` begins with: `set` is given the slots and values of its members,
-    /// the slot as `slot` knows it, or else one that no table has. Where the object ends; `None`,
-    /// after some members and perhaps some that are none, if it is not the usual one.
+    /// the slot as `slot` knows it, or else one that no table has. Where the object ends, which is on
+    /// its first line; `None`, after some members and perhaps some that are none, if it is not the
+    /// usual one.
     #[inline(always)]
     pub(super) fn walk<'a, S: Simd>(
         &mut self,
@@ -80,22 +84,28 @@ impl Habits {
         slot: impl Fn(&[u8]) -> Option<u8>,
         mut set: impl FnMut(u8, Value<'a>),
     ) -> Option<usize> {
-        // Behind the object others may follow, so the text may be longer than any usual line.
-        let copied = text.len().min(MAX_LINE);
-        self.line[..copied].copy_from_slice(&text.as_bytes()[..copied]);
+        let Self { padded, known } = self;
+        let (line, length): (&Line, usize) = match text.as_bytes().first_chunk() {
+            Some(line) => (line, MAX_LINE),
+            None => {
+                let length = text.len().min(MAX_LINE);
+                padded[..length].copy_from_slice(&text.as_bytes()[..length]);
+                (&**padded, length)
+            }
+        };
         let (mut at, mut before) = (0, START);
         loop {
-            let index = match self.guess(simd, at, before) {
+            let index = match known.guess(simd, line, at, before) {
                 Some(index) => index,
-                None => self.learn(at, text, before, &slot)?,
+                None => known.learn(at, text, before, &slot)?,
             };
-            let name = &self.names[usize::from(index) % MAX_NAMES];
+            let name = &known.names[usize::from(index) % MAX_NAMES];
             at += usize::from(name.length);
-            if byte(&self.line, at) == b'"' {
-                let end = string_end(simd, &self.line, at + 1)?;
+            if byte(line, at) == b'"' {
+                let end = string_end(simd, line, at + 1)?;
                 set(name.slot, Value::Text(Text::of_plain(text.get(at + 1..end)?)));
                 at = end + 1;
-            } else if let Some((number, end)) = short_number(&self.line, at) {
+            } else if let Some((number, end)) = short_number(line, at) {
                 set(name.slot, Value::Number(Some(number)));
                 at = end;
             } else {
@@ -104,17 +114,23 @@ impl Habits {
                 at = end;
             }
             before = index;
-            if byte(&self.line, at) == b'}' {
-                // Beyond what was copied stands the line before.
-                return (at < copied).then_some(at + 1);
+            if byte(line, at) == b'}' {
+                // Beyond what was copied stands another line.
+                return (at < length).then_some(at + 1);
             }
         }
+    }
+}
+
+impl Names {
+    fn new() -> Self {
+        Self { names: Box::new([Name::NONE; MAX_NAMES]), count: 1 }
     }
 
     /// Returns the name at `at`, if it is one that came after `before`.
     #[inline(always)]
-    fn guess<S: Simd>(&self, simd: S, at: usize, before: u8) -> Option<u8> {
-        let bytes = u8x32::from_slice(simd, self.line.get(at..at + MAX_NAME)?);
+    fn guess<S: Simd>(&self, simd: S, line: &Line, at: usize, before: u8) -> Option<u8> {
+        let bytes = u8x32::from_slice(simd, line.get(at..at + MAX_NAME)?);
         let is_at = |index: u8| {
             let name = &self.names[usize::from(index) % MAX_NAMES];
             let equal = bytes.simd_eq(u8x32::from_slice(simd, &name.pattern)).to_bitmask();

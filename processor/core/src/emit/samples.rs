@@ -70,13 +70,14 @@ impl Samples {
     /// Returns a sketch's values, and their sum, which the sketch keeps within its error only;
     /// `None` of none.
     pub(super) fn of_sketch(sketch: &Quantiles, sum: u64) -> Option<Self> {
-        let last = sketch.count().checked_sub(1)?;
-        let mut values = BTreeMap::new();
-        let ends = (Ranked::of(sketch, 0, last)?, Ranked::of(sketch, last, last)?);
-        collect_runs(sketch, last, ends, &mut values);
+        let mut values: BTreeMap<u32, u64> = BTreeMap::new();
+        for (value, count) in sketch.values() {
+            values.entry(value).or_default().merge(&count);
+        }
+        let (first, last) = (*values.first_key_value()?.0, *values.last_key_value()?.0);
         // The sketch gives a bin's middle, but knows its smallest and largest value.
-        move_one(&mut values, ends.0.value, sketch.min_ms()?);
-        move_one(&mut values, ends.1.value, sketch.max_ms()?);
+        move_one(&mut values, first, sketch.min_ms()?);
+        move_one(&mut values, last, sketch.max_ms()?);
         Some(Self::Distribution { values, sum })
     }
 
@@ -127,39 +128,6 @@ impl Samples {
 
 fn whole(count: u64) -> FixedSum {
     FixedSum(i128::from(count) * 1_000_000)
-}
-
-/// The value at a rank of a sketch.
-#[derive(Clone, Copy)]
-struct Ranked {
-    rank: u64,
-    value: u32,
-}
-
-impl Ranked {
-    /// `last` is the largest rank. Half a rank is added so that rounding cannot reach the one
-    /// below.
-    fn of(sketch: &Quantiles, rank: u64, last: u64) -> Option<Self> {
-        let p = if last == 0 { 0.0 } else { (rank as f64 + 0.5) / last as f64 };
-        sketch.quantile_ms(p).map(|value| Self { rank, value })
-    }
-}
-
-/// Finds how often each value occurs between two ranks: where both ends have one value, all do.
-fn collect_runs(
-    sketch: &Quantiles,
-    last: u64,
-    (low, high): (Ranked, Ranked),
-    runs: &mut BTreeMap<u32, u64>,
-) {
-    if low.value == high.value {
-        *runs.entry(low.value).or_default() += high.rank - low.rank + 1;
-        return;
-    }
-    let middle = low.rank + (high.rank - low.rank) / 2;
-    let at = |rank| Ranked::of(sketch, rank, last).expect("a sketch with ranks has values");
-    collect_runs(sketch, last, (low, at(middle)), runs);
-    collect_runs(sketch, last, (at(middle + 1), high), runs);
 }
 
 /// Gives one of the samples at `from` its exact value.

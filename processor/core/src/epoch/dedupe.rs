@@ -23,6 +23,7 @@ impl Hash for EventId {
 impl EventId {
     /// Condenses an event id. Two texts that spell the same UUID in another case are one id.
     #[must_use]
+    #[inline]
     pub fn of(text: &str) -> Self {
         Self(uuid_bits(text.as_bytes()).unwrap_or_else(|| digest(text)))
     }
@@ -112,6 +113,13 @@ impl Dedupe {
         while self.order.front().is_some_and(|&(at, _)| at < oldest) {
             self.forget_oldest();
         }
+    }
+
+    /// Returns whether it looks for repeats at all.
+    #[must_use]
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.horizon_ms > 0
     }
 
     /// Returns whether an earlier record with this id arrived within the horizon; notes this one.

@@ -157,7 +157,9 @@ impl OpenEpoch {
         let Ok(()) = decoder.read(data, &context, |_, decoded| {
             match decoded {
                 Ok(event) => {
-                    self.fold.accept(event, Some(record.arrival), |id| dedupe.repeats(id));
+                    self.fold.accept(event, Some(record.arrival), |id| {
+                        dedupe.is_on() && dedupe.repeats(EventId::of(id))
+                    });
                 }
                 Err(rejection) => {
                     self.fold.reject(rejection.reason);
@@ -225,7 +227,8 @@ impl OpenEpoch {
     }
 }
 
-/// Begins to keep a record; its lines are to be counted.
+/// Begins to keep a record; its lines are to be counted. Its bytes are copied, because those that came
+/// share a buffer with all other records of an answer, which would stay as long.
 fn rejected(
     position: Position,
     line: u64,
@@ -240,7 +243,7 @@ fn rejected(
         line,
         rejection: rejection.clone(),
         refused: BTreeMap::new(),
-        data: data.clone(),
+        data: Bytes::copy_from_slice(data),
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Coupon(pub(super) u32);
 impl Coupon {
     /// Hashes the UTF-8 bytes of `text`.
     #[must_use]
+    #[inline]
     pub fn of(text: &str) -> Self {
         let (slot, rank) = murmur::hash128(text.as_bytes());
         let value = rank.leading_zeros().min(u32::from(MAX_VALUE) - 1) + 1;

@@ -48,6 +48,7 @@ pub const MAX_MS: u32 = u32::MAX;
 /// Returns a duration as the sketch keeps it: whole milliseconds, halves up. Negative ones count as
 /// 0 and those above [`MAX_MS`] as that.
 #[must_use]
+#[inline]
 pub fn whole_ms(value: Fixed) -> u32 {
     let ms = value.round().max(0);
     u32::try_from(ms).unwrap_or(MAX_MS)
@@ -152,6 +153,11 @@ impl Quantiles {
             }
         }
         self.max_ms()
+    }
+
+    /// Returns what stands for the values of each bin, ascending, and how many there are.
+    pub fn values(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.bins.iter().map(|bin| (self.middle(bin), bin.count))
     }
 
     /// Returns what stands for a bin's values: its middle, within the exact ends.

@@ -84,6 +84,7 @@ impl WindowFold {
 
     /// Returns about how much memory the windows take, for the limit of an epoch.
     #[must_use]
+    #[inline]
     pub fn memory_bytes(&self) -> usize {
         let index_entry = size_of::<((usize, Minute), usize)>();
         let sessions = self.sessions.len() * (size_of::<Session>() + size_of::<usize>());
@@ -92,6 +93,7 @@ impl WindowFold {
     }
 
     /// Folds a report of a stream's backend.
+    #[inline]
     pub fn add_gauge(&mut self, event: &Gauge<'_>) {
         let (agg, _) =
             self.window(&event.session_id, &event.channel_id, SaidBy::Backend, event.time);
@@ -105,6 +107,7 @@ impl WindowFold {
     }
 
     /// Folds a record of a player.
+    #[inline]
     pub fn add_player(&mut self, event: &PlayerSample<'_>) {
         let (agg, batches) =
             self.window(&event.session_id, &event.channel_id, SaidBy::Player, event.time);
@@ -232,6 +235,7 @@ impl Batches {
 }
 
 /// Adds a value to a batch, and a full batch to its sketch; returns by how many bytes both grew.
+#[inline]
 fn push<S: Sketch>(batch: &mut Vec<S::Value>, sketch: &mut S, value: S::Value) -> usize {
     let before = batch.capacity();
     if before == 0 {

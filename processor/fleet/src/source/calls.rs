@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kinesis_model::{EpochMs, Position, Record, SequenceNumberError, ShardId};
 
+use super::answer::InPlace;
 use super::children;
 use crate::lease::{ChildShard, StartAt};
 use crate::sync::listing::{KinesisStream, StreamShape};
@@ -111,8 +112,10 @@ impl ShardCalls for KinesisStream {
     ) -> BoxFuture<'a, Result<ShardPage, CallFailed>> {
         async move {
             let request = self.client.get_records().shard_iterator(iterator);
-            let output = request.limit(i32::from(limit)).send().await;
-            page(output.map_err(|error| CallFailed::of(&error))?).map_err(CallFailed::malformed)
+            let in_place = InPlace::default();
+            let call = request.limit(i32::from(limit)).customize().interceptor(in_place.clone());
+            let output = call.send().await.map_err(|error| CallFailed::of(&error))?;
+            page(output, in_place.take()).map_err(CallFailed::malformed)
         }
         .boxed()
     }
@@ -141,10 +144,11 @@ impl KinesisStream {
     }
 }
 
-fn page(output: GetRecordsOutput) -> Result<ShardPage, String> {
+/// Returns what an answer says, its records in `in_place` unless the SDK has read them.
+fn page(output: GetRecordsOutput, in_place: Option<Vec<Record>>) -> Result<ShardPage, String> {
     let millis_behind = output.millis_behind_latest.unwrap_or_default();
     Ok(ShardPage {
-        records: records(output.records)?,
+        records: in_place.map_or_else(|| records(output.records), Ok)?,
         millis_behind: u64::try_from(millis_behind).unwrap_or_default(),
         next: output.next_shard_iterator,
         children: children::from_api(output.child_shards.unwrap_or_default())?,

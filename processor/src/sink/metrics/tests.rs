@@ -129,6 +129,17 @@ async fn a_call_has_at_most_20_datums_by_default() {
 }
 
 #[tokio::test]
+async fn a_backlog_goes_in_calls_as_large_as_a_second_needs() {
+    let world = world(config::CloudWatch { calls_per_s: 2, ..config::CloudWatch::default() }).await;
+    let datums = (0..101).map(|n| viewers("c", f64::from(n))).collect();
+    let sizes =
+        |calls: Vec<DatumBatch>| calls.iter().map(|call| call.datums.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(world.sink.calls(datums, now())), [51, 50]);
+    let datums = (0..41).map(|n| viewers("c", f64::from(n))).collect();
+    assert_eq!(sizes(world.sink.calls(datums, now())), [21, 20]);
+}
+
+#[tokio::test]
 async fn a_call_has_at_most_one_megabyte_however_large_its_datums_are() {
     let settings = config::CloudWatch { metrics_batch: 1_000, ..config::CloudWatch::default() };
     let world = world(settings).await;

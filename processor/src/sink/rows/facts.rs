@@ -34,7 +34,7 @@ impl RowSink {
         let origin = timeline::origin(epoch.shard, epoch.to);
         let item = timeline::encode(fact, &origin, expires_at_s);
         let table = &self.shared.tables.sessions;
-        let put = self.shared.store.put(table, item.clone(), Condition::Fact(fact.fingerprint));
+        let put = self.shared.store.put(table, &item, Condition::Fact(fact.fingerprint));
         let ours = match put.await {
             Ok(PutOutcome::Stored) => {
                 epoch.note_put(0);

@@ -39,6 +39,12 @@ impl Gather {
         Closing(self.closing.clone())
     }
 
+    /// Returns whether an epoch is closing.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        *self.closing.borrow() > 0
+    }
+
     /// Waits until every announced epoch was submitted or given up, or patience ends.
     pub async fn complete(&self) {
         let mut closing = self.closing.subscribe();

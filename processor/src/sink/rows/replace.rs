@@ -72,7 +72,7 @@ impl RowSink {
         for _ in 0..MAX_TRIES {
             let item = to_item::<M>(key, &row, tables);
             let wanted = to_json(&item);
-            let put = self.shared.store.put(table, item, Condition::Version(seen));
+            let put = self.shared.store.put(table, &item, Condition::Version(seen));
             let stored = match put.await? {
                 PutOutcome::Stored => {
                     return Ok(seen.map_or(Replaced::Created, |_| Replaced::Replaced));
@@ -111,7 +111,7 @@ impl RowSink {
     pub async fn replace_fact(&self, item: Item, fingerprint: u64) -> Result<Replaced, SinkError> {
         let table = &self.shared.tables.sessions;
         let wanted = to_json(&item);
-        let put = self.shared.store.put(table, item.clone(), Condition::Fact(fingerprint));
+        let put = self.shared.store.put(table, &item, Condition::Fact(fingerprint));
         let PutOutcome::Refused(stored) = put.await? else { return Ok(Replaced::Created) };
         let Some(stored) = stored else { return Ok(Replaced::Kept) };
         let free = [sessions::ORIGIN, sessions::EXPIRES_AT];
@@ -123,7 +123,7 @@ impl RowSink {
             return Ok(Replaced::Kept);
         }
         // The same fact with other attributes: altered by hand.
-        match self.shared.store.put(table, item, Condition::SameFact(fingerprint)).await? {
+        match self.shared.store.put(table, &item, Condition::SameFact(fingerprint)).await? {
             PutOutcome::Stored => Ok(Replaced::Replaced),
             PutOutcome::Refused(_) => Ok(Replaced::Kept),
         }

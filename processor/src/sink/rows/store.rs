@@ -7,8 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use aws_calls::{code, explain};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ivs_core::minute::Minute;
@@ -17,6 +16,7 @@ use ivs_schemas::items::{metrics, sessions};
 use tokio::sync::Semaphore;
 
 use super::super::{Rate, SinkError, persist};
+use super::body::Body;
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;
@@ -34,7 +34,7 @@ pub trait RowStore: Debug + Send + Sync {
     fn put<'a>(
         &'a self,
         table: &'a str,
-        item: Item,
+        item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>>;
 
@@ -62,24 +62,35 @@ pub enum Condition {
 }
 
 impl Condition {
-    fn on(self, request: PutItemFluentBuilder) -> PutItemFluentBuilder {
+    /// Returns the condition in DynamoDB's language.
+    pub(super) const fn expression(self) -> &'static str {
         match self {
-            Self::Version(None) => request
-                .condition_expression("attribute_not_exists(#key)")
-                .expression_attribute_names("#key", metrics::SESSION_ID),
-            Self::Version(Some(version)) => request
-                .condition_expression("#version = :seen")
-                .expression_attribute_names("#version", metrics::VERSION)
-                .expression_attribute_values(":seen", number(version)),
-            Self::Fact(print) => request
-                .condition_expression("attribute_not_exists(#key) OR #print > :print")
-                .expression_attribute_names("#key", metrics::SESSION_ID)
-                .expression_attribute_names("#print", attribute_names::FINGERPRINT)
-                .expression_attribute_values(":print", number(print)),
-            Self::SameFact(print) => request
-                .condition_expression("#print = :print")
-                .expression_attribute_names("#print", attribute_names::FINGERPRINT)
-                .expression_attribute_values(":print", number(print)),
+            Self::Version(None) => "attribute_not_exists(#key)",
+            Self::Version(Some(_)) => "#version = :seen",
+            Self::Fact(_) => "attribute_not_exists(#key) OR #print > :print",
+            Self::SameFact(_) => "#print = :print",
+        }
+    }
+
+    /// Returns the attributes behind the names in it.
+    pub(super) fn names(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let key = ("#key", metrics::SESSION_ID);
+        let print = ("#print", attribute_names::FINGERPRINT);
+        let names = match self {
+            Self::Version(None) => [Some(key), None],
+            Self::Version(Some(_)) => [Some(("#version", metrics::VERSION)), None],
+            Self::Fact(_) => [Some(key), Some(print)],
+            Self::SameFact(_) => [Some(print), None],
+        };
+        names.into_iter().flatten()
+    }
+
+    /// Returns the value in it, by its name.
+    pub(super) fn value(self) -> Option<(&'static str, AttributeValue)> {
+        match self {
+            Self::Version(None) => None,
+            Self::Version(Some(version)) => Some((":seen", number(version))),
+            Self::Fact(print) | Self::SameFact(print) => Some((":print", number(print))),
         }
     }
 }
@@ -119,20 +130,21 @@ impl DynamoRows {
     async fn put(
         &self,
         table: &str,
-        item: Item,
+        item: &Item,
         condition: Condition,
     ) -> Result<PutOutcome, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.rate.ready().await;
-        let (key, units) = (key_of(&item), write_units(size_bytes(&item)));
-        let request = self
-            .dynamodb
-            .put_item()
-            .table_name(table)
-            .set_item(Some(item))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let request = condition.on(request);
-        let Err(error) = persist(&self.stats, || request.clone().send()).await else {
+        let units = write_units(size_bytes(item));
+        let Some(body) = Body::of_put(table, item, condition) else {
+            let reason = "it has a value of a kind that this release does not know".to_owned();
+            return Err(SinkError::Refused { table: table.to_owned(), key: key_of(item), reason });
+        };
+        let put = || {
+            let call = self.dynamodb.put_item().table_name(table).customize();
+            call.interceptor(body.clone()).send()
+        };
+        let Err(error) = persist(&self.stats, put).await else {
             self.stats.rows_written.fetch_add(1, Relaxed);
             self.stats.write_units.fetch_add(units, Relaxed);
             return Ok(PutOutcome::Stored);
@@ -145,7 +157,7 @@ impl DynamoRows {
                 Ok(PutOutcome::Refused(refusal.item.clone()))
             }
             _ if code(&error) == Some("ValidationException") => {
-                let (table, reason) = (table.to_owned(), explain(&error));
+                let (table, key, reason) = (table.to_owned(), key_of(item), explain(&error));
                 Err(SinkError::Refused { table, key, reason })
             }
             _ => Err(SinkError::Aws {
@@ -190,7 +202,7 @@ impl RowStore for DynamoRows {
     fn put<'a>(
         &'a self,
         table: &'a str,
-        item: Item,
+        item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
         self.put(table, item, condition).boxed()

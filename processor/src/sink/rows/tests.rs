@@ -30,14 +30,14 @@ impl RowStore for Table {
     fn put<'a>(
         &'a self,
         _: &'a str,
-        item: Item,
+        item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
         async move {
             tokio::task::yield_now().await;
             self.puts.fetch_add(1, Relaxed);
             let mut items = self.items.lock().unwrap();
-            let stored = items.get_mut(&key(&item));
+            let stored = items.get_mut(&key(item));
             if let Some(stored) = stored {
                 let version: u64 = Reader(stored).number(names::VERSION).unwrap();
                 if self.others.load(Relaxed) > 0 {
@@ -50,7 +50,7 @@ impl RowStore for Table {
                     return Ok(PutOutcome::Refused(Some(stored.clone())));
                 }
             }
-            items.insert(key(&item), item);
+            items.insert(key(item), item.clone());
             Ok(PutOutcome::Stored)
         }
         .boxed()

@@ -234,7 +234,7 @@ impl<M: Merged> Writer<M> {
         let table = M::table(&self.0.shared.tables);
         let item = to_item::<M>(key, row, &self.0.shared.tables);
         let bytes = size_bytes(&item) * IMAGE_FACTOR;
-        match self.0.shared.store.put(table, item, Condition::Version(seen)).await? {
+        match self.0.shared.store.put(table, &item, Condition::Version(seen)).await? {
             PutOutcome::Stored => Ok(Outcome::Stored(bytes)),
             PutOutcome::Refused(None) => Ok(Outcome::Refused(None)),
             PutOutcome::Refused(Some(item)) => {

@@ -66,6 +66,11 @@ impl<'a> Executor<'a> {
         Self { lease, sinks, memory: Mutex::default(), status }
     }
 
+    /// Returns whether a shard of this process is about to write its epoch's rows.
+    pub(super) fn is_another_closing(&self) -> bool {
+        self.sinks.rows.is_closing()
+    }
+
     /// Returns where the last commit left the shard.
     pub(super) async fn committed(&self) -> Resume {
         self.memory.lock().await.committed.clone()

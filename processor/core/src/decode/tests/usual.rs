@@ -1,11 +1,13 @@
 //! A decoder that learns says what reading each line by itself says.
 
+use std::convert::Infallible;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
 use super::{ARRIVAL, Decoder, decode};
-use crate::decode::DecodeLimits;
+use crate::decode::{Context, DecodeLimits};
 
 /// Members as producers write them, and others that are unusual in some way.
 const MEMBERS: [(&str, &str); 34] = [
@@ -92,6 +94,54 @@ proptest! {
             prop_assert_eq!(decoder.decode(line, ARRIVAL), alone, "{}", text);
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn usual_lines_of_a_text_say_what_each_says_by_itself(
+        lines in vec(prop_oneof![3 => usual(), 1 => line()], 0..40),
+        ends in any::<bool>(),
+    ) {
+        let text = lines.join("\n") + if ends { "\n" } else { "" };
+        let limits = DecodeLimits::default();
+        let mut decoder = Decoder::new(limits);
+        let mut at = 0;
+        for _ in 0..lines.len() + 1 {
+            let from = at;
+            at += decoder.read_usual_lines(&text[from..], &Context::from(ARRIVAL), |begin, line, decoded| {
+                prop_assert_eq!(&text.as_bytes()[from + begin..][..line.len()], line);
+                prop_assert_eq!(text.as_bytes()[from + begin + line.len()], b'\n');
+                prop_assert_eq!(decoded.cloned().map_err(Clone::clone), decode(line, ARRIVAL, &limits));
+                Ok::<(), TestCaseError>(())
+            })?;
+            // The line at which it stops is passed over here.
+            let Some(length) = text[at..].find('\n') else { break };
+            at += length + 1;
+        }
+    }
+}
+
+#[test]
+fn all_usual_lines_are_read_together_up_to_the_first_that_is_not() {
+    let line = r#"{"eventType":"metrics_update","sessionId":"s","channelId":"c","bitrate":7}"#;
+    let whole = format!("{line}\n").repeat(100);
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    for rest in ["", line, "{\n", "{}\n", "{\"sessionId\":\"\u{e9}\"}\n", "\n\n"] {
+        let text = format!("{whole}{rest}");
+        let mut told = 0;
+        let read = decoder.read_usual_lines(&text, &Context::from(ARRIVAL), |_, _, decoded| {
+            told += i32::from(decoded.is_ok());
+            Ok::<(), Infallible>(())
+        });
+        assert_eq!((read, told), (Ok(whole.len()), 100), "{rest}");
+    }
+}
+
+/// Returns a line that no decoder has to look at twice.
+fn usual() -> impl Strategy<Value = String> {
+    any::<u16>().prop_map(|n| format!(
+        r#"{{"type":"player_telemetry","sessionId":"st-{n}","channelId":"c","playerId":"p","timestamp":1748779200072,"bitrate":{n},"state":"PLAYING"}}"#
+    ))
 }
 
 /// More names than are remembered, and lines longer than usual.
