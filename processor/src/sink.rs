@@ -118,7 +118,7 @@ impl Sinks {
         Ok(Self::over(config, backends, stats))
     }
 
-    /// Sinks with the configured limits into any services.
+    /// Returns sinks with the configured limits into any services.
     #[must_use]
     pub fn over(config: &Config, backends: Backends, stats: Arc<Stats>) -> Self {
         let Backends { rows, metrics, events, rejects, archive } = backends;

@@ -105,7 +105,7 @@ fn a_mistake_in_a_file_is_named_with_its_line() {
 fn every_url_that_a_worker_would_refuse_is_found() {
     for setting in [
         "objects.archive=htp://x/y",
-        "objects.rejects=/tmp/rejects",
+        "objects.rejects=data/rejects",
         "objects.archive=s3://",
         "objects.archive=file:",
         "aws.endpoint_url=127.0.0.1:4566",
@@ -115,7 +115,7 @@ fn every_url_that_a_worker_would_refuse_is_found() {
         let text = error(&layers(&[], &[setting]));
         assert!(text.contains(key) && text.contains(value) && text.contains("write "), "{text}");
     }
-    let right = ["objects.archive=s3://b/p", "objects.rejects=file:///tmp/r"];
+    let right = ["objects.archive=s3://b/p", "objects.rejects=file:///data/rejects"];
     load(&layers(&[], &right)).unwrap();
 }
 

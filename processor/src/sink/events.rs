@@ -157,8 +157,10 @@ impl Sending<'_> {
     /// Keeps what was not accepted and may be, and why.
     fn sort(&mut self, answers: Vec<EntryAnswer>) {
         self.last.clear();
-        for (entry, answer) in std::mem::take(&mut self.entries).into_iter().zip(answers) {
-            let Err((code, message)) = answer else {
+        let mut answers = answers.into_iter();
+        for entry in std::mem::take(&mut self.entries) {
+            let unanswered = || Err(("NoAnswer".to_owned(), "the bus left it out".to_owned()));
+            let Err((code, message)) = answers.next().unwrap_or_else(unanswered) else {
                 self.patience.answered();
                 self.sink.stats.domain_events.fetch_add(1, Relaxed);
                 continue;

@@ -9,6 +9,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use ivs_schemas::domain::AccountLimitBreached;
 use serde_json::{Value, json};
 
@@ -118,4 +120,32 @@ async fn only_the_entries_that_were_refused_are_sent_again() {
     let (calls, sent) = bus.take(&events).await;
     assert_eq!(ids(&calls), [numbers(0..10), numbers(3..4), numbers(10..12), numbers(11..12)]);
     assert_eq!(sent, 12);
+}
+
+/// A bus that leaves out the answer to the last entry of its first call.
+#[derive(Debug, Default)]
+struct Forgetful(Mutex<Vec<usize>>);
+
+impl EventCalls for Forgetful {
+    fn put<'a>(
+        &'a self,
+        entries: &'a [Entry],
+    ) -> BoxFuture<'a, Result<Vec<EntryAnswer>, NotTaken>> {
+        let mut calls = self.0.lock().unwrap();
+        let answered = entries.len() - usize::from(calls.is_empty());
+        calls.push(entries.len());
+        async move { Ok(vec![Ok(()); answered]) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_not_answered_for_is_sent_again() {
+    let (bus, stats) = (Arc::new(Forgetful::default()), Arc::new(Stats::default()));
+    let calls: Arc<dyn EventCalls> = bus.clone();
+    let sink = EventSink::over(calls, &config::Events::default(), Arc::clone(&stats));
+    let events: Vec<_> = (0..3).map(|number| event(number, 10)).collect();
+    let patience = Patience::of(std::time::Duration::from_secs(60));
+    let left = sink.try_send(sink.entries(&events), &patience).await;
+    assert!(left.waiting.is_empty() && left.refused.is_empty(), "{left:?}");
+    assert_eq!((&*bus.0.lock().unwrap(), stats.domain_events.load(Relaxed)), (&vec![3, 1], 3));
 }
