@@ -3,10 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::FixedSum;
-use crate::minute::WINDOW_MS;
+use crate::minute::{MINUTE_MS, WINDOW_MS};
 
-/// Milliseconds of a minute.
-const MINUTE_MS: i64 = 60_000;
 /// Most windows that one judgment may look back: rows of four hours.
 const MAX_LOOK_BACK: u32 = 48;
 
