@@ -202,11 +202,13 @@ impl<A, P> Default for Busy<A, P> {
 }
 
 impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
-    /// Returns a writer that keeps images of at most `max_image_bytes`, by the sizes it is told.
+    /// Returns a writer that keeps images of at most `max_image_bytes`, by the sizes it is told. It looks
+    /// before its first puts: a worker that joins a fleet is not alone.
     #[must_use]
     pub fn new(max_image_bytes: usize) -> Self {
         let images = Images::new(max_image_bytes);
-        Self { rows: HashMap::new(), unflushed: Vec::new(), images, suspicion: 0 }
+        let suspicion = SUSPICIOUS_FOR;
+        Self { rows: HashMap::new(), unflushed: Vec::new(), images, suspicion }
     }
 
     /// Returns how many rows are being written or wait for it.

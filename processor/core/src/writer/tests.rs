@@ -31,8 +31,11 @@ fn stored_row(agg: u64, applied: &[(&str, u128)], version: u64) -> Option<(Row<u
     Some((Row { agg, applied, version }, 10))
 }
 
+/// Returns a writer that has been alone for long enough not to look.
 fn new() -> (Writer, Effects) {
-    (RowWriter::new(100), vec![])
+    let mut writer = RowWriter::new(100);
+    writer.suspicion = 0;
+    (writer, vec![])
 }
 
 #[test]
@@ -94,6 +97,8 @@ fn a_row_that_is_too_large_to_be_remembered_is_still_written() {
     let mut writer: Writer = RowWriter::new(0);
     writer.submit("r", partial("a", 10, 1, "a10"));
     writer.flush(&mut effects);
+    assert_eq!(told(&mut effects), ["read r"], "it does not know yet whether it is alone");
+    writer.read(&"r", None, &mut effects);
     effects.clear();
     writer.refused(&"r", stored_row(100, &[("z", 5)], 4), &mut effects);
     assert_eq!(told(&mut effects), ["put 101 of 1 on Some(4) as 5"]);
