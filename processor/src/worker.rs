@@ -221,7 +221,7 @@ impl Worker {
     /// Returns the shards whose tasks have failed since their last commit.
     #[must_use]
     pub fn failing(&self) -> BTreeMap<ShardId, Failing> {
-        self.shards.failing()
+        self.shards.failing(&self.fleet.status())
     }
 
     /// Returns a view of this worker that goes on through its shutdown.

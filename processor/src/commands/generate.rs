@@ -201,11 +201,13 @@ async fn send_paced(
     let ended = stop.clone();
     let time = args.run_for.unwrap_or(DEFAULT_FOR);
     let timer = async move {
-        signals::stop_or_after(Some(time)).await;
+        let timed = signals::stop_or_after(Some(time)).await;
         ended.cancel();
+        timed
     };
     let sending = traffic::run(clients, config, &args.traffic, ledger, &stop, |_| {});
-    let ((), sent) = futures::join!(timer, sending);
+    let (timed, sent) = futures::join!(timer, sending);
+    timed?;
     sent
 }
 

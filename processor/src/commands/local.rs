@@ -116,8 +116,7 @@ pub async fn run(mut config: Config, args: LocalArgs) -> anyhow::Result<()> {
     report::banner(&endpoint, &config, state, ops.as_ref(), page_address);
     let site = Site { endpoint: &endpoint, clients: &clients, config: &config };
     let outcome = if args.endpoint_only {
-        signals::stop_or_after(args.run_for).await;
-        Ok(())
+        signals::stop_or_after(args.run_for).await.map_err(Into::into)
     } else {
         tokio::select! {
             outcome = work(&site, &args, state, ops.as_ref(), page.as_deref(), notices) => outcome,
@@ -212,11 +211,13 @@ async fn make_traffic(
     let observe = |produced: &[Produced]| ivs.observe(produced);
     let sending = traffic::run(clients, config, &args.traffic, &ledger, &stop, observe);
     let timer = async {
-        signals::stop_or_after(args.run_for).await;
+        let timed = signals::stop_or_after(args.run_for).await;
         live::say_over("stopping: what was sent is being read and committed");
         stop.cancel();
+        timed
     };
-    let ((), sent) = live.show_while(futures::future::join(timer, sending)).await;
+    let (timed, sent) = live.show_while(futures::future::join(timer, sending)).await;
+    timed?;
     sent?;
     Ok(ledger.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -226,7 +227,7 @@ async fn make_traffic(
 async fn until_stopped<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     tokio::select! {
         biased;
-        () = signals::stop() => anyhow::bail!("stopped; the same command goes on from here"),
+        () = signals::stop()? => anyhow::bail!("stopped; the same command goes on from here"),
         done = work => Ok(done),
     }
 }

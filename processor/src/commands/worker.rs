@@ -31,6 +31,8 @@ pub struct WorkerArgs {
 /// When the worker or its operations server cannot start, when something it writes to is missing,
 /// when leases had to be taken away at the deadline, or when shards that were to be drained were not.
 pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()> {
+    // From the first moment on: an orchestrator may change its mind while the worker still starts.
+    let mut stop = std::pin::pin!(signals::stop()?);
     let ops = ops::start(&config.ops).await?;
     if let Some(ops) = &ops {
         tracing::info!(address = %ops.address(), "operations server started");
@@ -41,15 +43,21 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
     if let Some(ops) = ops.as_ref().filter(|_| config.ops.page) {
         ops.serve_page(Page::new(&config, &clients));
     }
-    let worker = Worker::start(&config, &clients).await.context("the worker did not start")?;
+    let worker = tokio::select! {
+        biased;
+        () = &mut stop => {
+            tracing::info!("stopped before it had started; nothing was read");
+            return Ok(());
+        }
+        worker = Worker::start(&config, &clients) => worker.context("the worker did not start")?,
+    };
     tracing::info!(worker = %worker.id(), stream = config.stream.name, "worker started");
     if let Some(ops) = &ops {
         ops.running(worker.watch());
     }
-    let stop = signals::stop();
     let drained = tokio::select! {
         biased;
-        () = stop => {
+        () = &mut stop => {
             tracing::info!("stopping: closing epochs and releasing leases");
             let undrained = || anyhow::anyhow!("stopped before every shard was read to its tip");
             if args.until_drained { Err(undrained()) } else { Ok(()) }

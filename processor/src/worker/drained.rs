@@ -1,9 +1,9 @@
 //! When a worker has nothing left to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kinesis_fleet::Checkpoint;
+use kinesis_fleet::{Checkpoint, WorkerId};
 use kinesis_model::ShardId;
 
 use super::Worker;
@@ -11,6 +11,9 @@ use super::shard_status::Failing;
 
 /// How often the drain is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Between two reminders that other workers hold shards.
+const REMIND: Duration = Duration::from_secs(20);
 
 /// Tries of one shard after which its failure is taken to stay.
 const TRIES: u32 = 4;
@@ -34,8 +37,13 @@ pub async fn drained(worker: &Worker) -> Result<(), NotDrained> {
         worker.shards().into_iter().map(|(id, view)| (id, view.empty_reads)).collect::<Vec<_>>()
     };
     let before: BTreeMap<_, _> = empty_reads(worker).into_iter().collect();
+    let mut reminders = tokio::time::interval(REMIND);
+    reminders.tick().await;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = reminders.tick() => remind(worker),
+        }
         let failing = worker.failing().into_iter().find(|(_, failing)| failing.times >= TRIES);
         if let Some((shard, Failing { times, error })) = failing {
             return Err(NotDrained { shard, times, error });
@@ -52,5 +60,22 @@ pub async fn drained(worker: &Worker) -> Result<(), NotDrained> {
         if !leases.is_empty() && open.all(|lease| is_done(&lease.shard)) {
             return Ok(());
         }
+    }
+}
+
+/// Says so if shards are held by others: this worker cannot drain them, and waits.
+fn remind(worker: &Worker) {
+    let is_others = |owner: &WorkerId| owner != worker.id();
+    let leases = worker.leases();
+    let held =
+        leases.iter().filter_map(|lease| lease.owner.as_ref()).filter(|owner| is_others(owner));
+    let owners: BTreeSet<_> = held.collect();
+    if let Some(owner) = owners.first() {
+        let workers = owners.len();
+        tracing::warn!(
+            workers,
+            %owner,
+            "other workers hold shards, which this one cannot drain; stop them, or wait for them"
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! The state of one shard's task, for the status page and for knowing when all is committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ivs_core::epoch::{Commit, Counts};
 use ivs_core::window::{WindowAgg, WindowKey};
 use kinesis_fleet::source::Batch;
+use kinesis_fleet::{LeasePhase, LeaseStatus};
 use kinesis_model::{EpochMs, Position, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -413,9 +414,16 @@ impl Shards {
         }
     }
 
-    /// Returns the shards whose tasks fail.
-    pub(crate) fn failing(&self) -> BTreeMap<ShardId, Failing> {
-        let all = self.lock();
+    /// Returns the shards whose tasks fail, and forgets those that are another worker's by now, or
+    /// finished: whoever has them tells of them.
+    pub(crate) fn failing(&self, leases: &[LeaseStatus]) -> BTreeMap<ShardId, Failing> {
+        let is_past = |lease: &LeaseStatus| {
+            matches!(lease.state, LeasePhase::Elsewhere | LeasePhase::Finished)
+        };
+        let past: BTreeSet<_> =
+            leases.iter().filter(|lease| is_past(lease)).map(|lease| &lease.shard).collect();
+        let mut all = self.lock();
+        all.retain(|shard, status| status.is_running() || !past.contains(shard));
         all.iter().filter_map(|(id, status)| Some((id.clone(), status.failing()?))).collect()
     }
 }
@@ -460,6 +468,32 @@ mod tests {
         third.turned(true);
         assert_eq!((third.lag_ms(EpochMs(61_000)), third.failing()), (0, None));
         assert!(third.tip_seen().is_some());
+    }
+
+    #[test]
+    fn a_failure_is_told_until_another_worker_has_the_shard() {
+        let (shards, shard) = (Shards::default(), ShardId::new("0"));
+        let seen = |state| LeaseStatus {
+            shard: ShardId::new("0"),
+            owner: None,
+            state,
+            counter: 0,
+            checkpoint: kinesis_fleet::Checkpoint::TrimHorizon,
+            pending: None,
+            checkpoint_arrival: None,
+            tip_seen: None,
+            failures: 0,
+            last_error: None,
+            still_ms: 0,
+            valid_for_ms: None,
+        };
+        shards.begin(&shard, None).failed("away".to_owned());
+        assert_eq!(shards.failing(&[seen(LeasePhase::Unowned)]).len(), 1, "between two tries");
+        assert!(shards.failing(&[seen(LeasePhase::Elsewhere)]).is_empty());
+        assert!(shards.views().is_empty());
+        shards.begin(&shard, None);
+        shards.failing(&[seen(LeasePhase::Elsewhere)]);
+        assert_eq!(shards.views().len(), 1, "a running task stays");
     }
 
     #[test]

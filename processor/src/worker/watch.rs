@@ -80,7 +80,7 @@ impl Watch {
     /// Returns the shards whose tasks have failed here since their last commit.
     #[must_use]
     pub fn failing(&self) -> BTreeMap<ShardId, Failing> {
-        self.shards.failing()
+        self.shards.failing(&self.fleet.leases())
     }
 
     /// Returns how long an epoch is open.
