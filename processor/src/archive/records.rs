@@ -4,7 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ivs_core::decode::frame::{is_blank, pieces};
+use kinesis_model::EpochMs;
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::object::{Damage, Object};
@@ -51,4 +55,18 @@ pub(crate) fn each_stretch(
             return Ok(());
         }
     }
+}
+
+/// Returns the record inside a line of a rejects or archive object, and when it arrived.
+pub(crate) fn unwrapped(line: &[u8]) -> Option<(Vec<u8>, EpochMs)> {
+    // Cheap to rule out: nearly no line is one.
+    memchr::memmem::find(line, b"\"sequenceNumber\"")?;
+    let object: Value = serde_json::from_slice(line).ok()?;
+    let arrival = EpochMs(object.get("arrivalMs")?.as_i64()?);
+    let data = match (object.get("data"), object.get("dataBase64")) {
+        (Some(Value::String(text)), None) => text.clone().into_bytes(),
+        (None, Some(Value::String(text))) => STANDARD.decode(text).ok()?,
+        _ => return None,
+    };
+    Some((data, arrival))
 }

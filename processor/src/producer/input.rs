@@ -27,7 +27,7 @@ use super::member::with_member;
 use super::send::{MAX_BYTES, MAX_RECORDS, Outgoing, put_records};
 use crate::archive::find::{self, Found};
 use crate::archive::object::{Damage, Object};
-use crate::archive::records::each_record;
+use crate::archive::records::{each_record, unwrapped};
 use crate::clock::now;
 use crate::cloud::Clients;
 use crate::config::Config;
@@ -140,7 +140,7 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<LineBatch>, JoinHand
                     hand_over(std::mem::take(&mut records))?;
                 }
                 bytes += record.len();
-                records.push((line, with_room(record.to_vec(), room)));
+                records.push((line, to_send(record, room)));
                 if records.len() < MAX_RECORDS && bytes < BATCH_BYTES {
                     return ControlFlow::Continue(());
                 }
@@ -155,6 +155,13 @@ fn read_batches(objects: &Arc<[Object]>) -> (mpsc::Receiver<LineBatch>, JoinHand
         damages
     });
     (batches, reading)
+}
+
+/// Returns what is sent of a record of a file: itself with its room, or what a line of a rejects object
+/// holds.
+fn to_send(record: &[u8], room: Option<&str>) -> Vec<u8> {
+    let record = unwrapped(record).map_or_else(|| record.to_vec(), |(data, _)| data);
+    with_room(record, room)
 }
 
 async fn send_batch(
@@ -267,6 +274,12 @@ mod tests {
         let named = text(chat, Some("own"));
         assert_eq!(text(named.as_bytes(), Some("other")), named);
         assert_eq!(text(b"{\"a\":1}", Some("r")), "{\"a\":1}");
+    }
+
+    #[test]
+    fn a_line_of_a_rejects_object_is_sent_as_the_record_in_it() {
+        let line = br#"{"sequenceNumber":"7","arrivalMs":1772366407089,"reason":"no_kind","data":"{\"a\":1}"}"#;
+        assert_eq!(to_send(line, None), b"{\"a\":1}");
     }
 
     #[test]

@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ivs_core::decode::frame::room_of;
 use ivs_core::decode::{Context, DecodeLimits, Decoder, Event, Rejection};
 use ivs_schemas::contract::{Contract, contract_of};
 use jsonschema::Validator;
-use kinesis_model::EpochMs;
 use serde_json::Value;
 
 use super::warn::{Warning, warnings};
+use crate::archive::records::unwrapped;
 use crate::clock::now;
 
 /// The verdict on a record.
@@ -125,22 +123,11 @@ fn compile(contract: &Contract) -> anyhow::Result<Schema> {
     Ok(Schema { members: members.collect(), validator: jsonschema::validator_for(&schema)? })
 }
 
-/// Returns the record inside a line of a rejects or archive object, and when it arrived.
-fn unwrapped(line: &[u8]) -> Option<(Vec<u8>, EpochMs)> {
-    // Cheap to rule out: nearly no line is one.
-    memchr::memmem::find(line, b"\"sequenceNumber\"")?;
-    let object: Value = serde_json::from_slice(line).ok()?;
-    let arrival = EpochMs(object.get("arrivalMs")?.as_i64()?);
-    let data = match (object.get("data"), object.get("dataBase64")) {
-        (Some(Value::String(text)), None) => text.clone().into_bytes(),
-        (None, Some(Value::String(text))) => STANDARD.decode(text).ok()?,
-        _ => return None,
-    };
-    Some((data, arrival))
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     fn verdicts(name: &str, stretch: &[u8]) -> Vec<Verdict> {
