@@ -63,6 +63,17 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
     );
   });
 
+  test('the worker keeps to a budget that its task has room for', () => {
+    const budget = container(stage)
+      .at('Environment')
+      .list()
+      .find((entry) => entry.at('Name').value === 'IVS_WORKER__MEMORY_MB');
+    const budgetMib = Number(budget?.at('Value').value);
+    expect(budgetMib).toBeGreaterThanOrEqual(64);
+    // `make bench-memory` allows a peak of 1.3 times the budget.
+    expect(budgetMib * 1.3).toBeLessThan(config.worker.memoryMib);
+  });
+
   test('the health check needs no shell', () => {
     expect(container(stage).at('HealthCheck', 'Command').value).toEqual([
       'CMD',
