@@ -15,6 +15,7 @@ use crate::golden::SAMPLE;
 use crate::process::{Program, Running, state};
 use oracle::Oracle;
 use oracle::Samples;
+use outage::{until, waiting};
 use readback::{METRICS, Readback, SESSIONS, Stats};
 
 const WORKERS: usize = 3;
@@ -79,6 +80,12 @@ async fn process(dir: &Path, input: &Path) -> (Oracle, Readback, Running) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     workers.into_iter().for_each(Running::stop_in_order);
+    // A machine that is slow leaves calls in the outbox, for whoever owns the shards next.
+    if waiting(dir) > 0 {
+        let last = worker(&url, dir).start();
+        until("the outbox is empty", async || waiting(dir) == 0).await;
+        last.stop_in_order();
+    }
     assert_eq!(readback.records_read().await, oracle.lines, "every line was read once");
     (oracle, readback, endpoint)
 }
@@ -160,9 +167,10 @@ async fn check_players(oracle: &Oracle, readback: &Readback) {
         let found = readback.minutes(METRICS, "ActivePlayers", channel.as_deref()).await;
         assert!(found.keys().eq(minutes.keys()), "minutes of ActivePlayers of {channel:?}");
         for (minute, players) in minutes {
-            let off = (found[&minute].max - players).abs();
+            let most = found[&minute].max;
             let at = format!("ActivePlayers of {channel:?} at {minute}");
-            assert!(off <= (players * 0.03).max(1.0), "{at}: off by {off} from {players}");
+            let close = (most - players).abs() <= (players * 0.03).max(1.0);
+            assert!(close, "{at}: {most} for {players}");
         }
     }
 }

@@ -4,7 +4,7 @@
 mod oracle;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -35,11 +35,12 @@ async fn an_hour_of_views_is_counted_exactly_whoever_dies() {
         .start();
     let (url, _endpoint) = endpoint.wait_for_ready();
     let mut workers: Vec<Running> = (0..3).map(|_| worker(&url, dir.path()).start()).collect();
-    let sender = Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(&input).start();
     let rows = dir.path().join("rows.ndjson");
+    let [first, second, third] = thirds(&input);
     let mut counted = 0;
-    for _ in 0..2 {
-        // In the middle of their work: there are more rows than at the last kill.
+    for part in [first, second] {
+        let sender = send(&url, &part).start();
+        // In the middle of their work: rows have come, and a part is not even sent.
         let before = counted;
         while counted <= before {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -47,15 +48,33 @@ async fn an_hour_of_views_is_counted_exactly_whoever_dies() {
         }
         workers.remove(0).kill_9();
         workers.push(worker(&url, dir.path()).start());
+        sender.ends_well();
     }
-    assert!(counted < oracle.minutes.len(), "the workers were killed in the middle");
-    sender.ends_well();
-    worker(&url, dir.path()).arg("--until-drained").run_to_end();
+    send(&url, &third).run_to_end();
     workers.into_iter().for_each(Running::stop_in_order);
+    worker(&url, dir.path()).arg("--until-drained").run_to_end();
 
     check_rows(&oracle, read_rows(&url, &rows));
     check_sessions(&oracle, &url).await;
     check_replay(&oracle, dir.path(), &input);
+}
+
+/// Splits a file into three beside it, at ends of lines.
+fn thirds(input: &Path) -> [PathBuf; 3] {
+    let text = std::fs::read_to_string(input).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let size = lines.len().div_ceil(3);
+    assert!(size > 1_000, "{size} lines");
+    let mut parts = lines.chunks(size);
+    ["1.ndjson", "2.ndjson", "3.ndjson"].map(|name| {
+        let path = input.with_file_name(name);
+        std::fs::write(&path, parts.next().unwrap().concat()).unwrap();
+        path
+    })
+}
+
+fn send(url: &str, input: &Path) -> Program {
+    Program::new(&["generate", "--endpoint-url", url, "--input"]).arg(input)
 }
 
 fn worker(url: &str, dir: &Path) -> Program {
