@@ -12,7 +12,7 @@ PEERS := target/peers
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-memory mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -92,6 +92,11 @@ $(PEERS)/ready: benches/peers/requirements.txt
 # Both count and weigh, they do not time: the profile of the tests will do, and is built already.
 bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exact rows, few refused puts
 	$(CARGO) test --locked --workspace --test hot
+
+bench-hostile: setup ## memory and exact rows under junk, colliding ids and a session a record: make bench-hostile SESSIONS=1000000
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	python3 benches/hostile.py --program $(BUILT) --work target --sessions $(SESSIONS)
+SESSIONS ?= 100000
 
 bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
 	$(CARGO) test --locked --workspace --test memory

@@ -8,6 +8,7 @@ mod memory;
 mod preflight;
 pub mod shard_status;
 pub mod shard_task;
+mod shards;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +41,8 @@ use crate::sink::stats::Stats;
 use crate::sink::{Backends, SetupError, Sinks};
 use lag::LagBook;
 use memory::Budget;
-use shard_status::{Failing, ShardStatus, Shards, View};
+use shard_status::{Failing, ShardStatus, View};
+use shards::Shards;
 
 /// How often a worker looks whether a shard is read to its end. Each note makes the next heartbeat
 /// a little longer.

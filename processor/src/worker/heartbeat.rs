@@ -8,7 +8,7 @@ use ivs_core::emit::{WorkerFigures, worker_datums};
 use kinesis_fleet::Observer;
 
 use super::lag::{self, LagBook};
-use super::shard_status::Shards;
+use super::shards::Shards;
 use crate::clock::now;
 use crate::sink::metrics::MetricSink;
 use crate::sink::stats::{Snapshot, Stats};

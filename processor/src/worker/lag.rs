@@ -15,7 +15,7 @@ use kinesis_fleet::source::ShardCalls;
 use kinesis_fleet::{Lease, Observer};
 use kinesis_model::{EpochMs, ShardId};
 
-use super::shard_status::Shards;
+use super::shards::Shards;
 use crate::clock::{Instant, now};
 
 /// Between two rounds of questions; CloudWatch wants a figure a minute.

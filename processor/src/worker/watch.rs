@@ -9,7 +9,8 @@ use kinesis_model::ShardId;
 use tokio::task::AbortHandle;
 
 use super::lag::{self, LagBook, ShardLag};
-use super::shard_status::{Failing, Shards};
+use super::shard_status::Failing;
+use super::shards::Shards;
 use crate::sink::stats::Stats;
 use crate::worker::shard_status::{OpenWindow, Rates, View};
 
