@@ -1,6 +1,8 @@
 //! The commands that look at what was stored, and how every command ends.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -89,15 +91,16 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
     assert!(code == 69 && error.contains("no connection"), "{code}: {error}");
 }
 
+/// The program in a home of its own, where no variable says who it is.
+fn alone(home: &Path, args: &[&str]) -> Program {
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    names.into_iter().fold(Program::new(args), Program::without).env("HOME", home)
+}
+
 #[test]
 fn without_credentials_or_region_one_line_names_the_variables() {
     let home = state();
-    let alone = |args: &[&str]| {
-        let names =
-            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"];
-        let program = names.into_iter().fold(Program::new(args), Program::without);
-        program.env("HOME", home.path()).fails()
-    };
+    let alone = |args: &[&str]| alone(home.path(), args).fails();
     let (code, error) = alone(&["rows"]);
     assert_eq!((code, error.lines().count()), (64, 1), "{error}");
     assert!(error.contains("AWS_REGION"), "{error}");
@@ -105,6 +108,38 @@ fn without_credentials_or_region_one_line_names_the_variables() {
         alone(&["report", "daily", "--channel", "c", "--set", "aws.region=eu-west-1"]);
     assert_eq!((code, error.lines().count()), (64, 1), "{error}");
     assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
+}
+
+/// The SDK's clients and that of S3 are two, and have credentials from one place.
+#[test]
+fn a_profile_may_name_a_program_that_gives_credentials() {
+    let home = state();
+    let (folder, asked) = (home.path().join(".aws"), home.path().join("asked"));
+    let script = folder.join("give.sh");
+    std::fs::create_dir(&folder).unwrap();
+    let keys = r#"{"Version":1,"AccessKeyId":"a","SecretAccessKey":"b"}"#;
+    let text = format!("echo once >> '{}'\necho '{keys}'\n", asked.display());
+    std::fs::write(&script, text).unwrap();
+    let script = script.display();
+    let profile = format!("[profile p]\nregion = eu-west-1\ncredential_process = sh {script}\n");
+    std::fs::write(folder.join("config"), profile).unwrap();
+    let times = || std::fs::read_to_string(&asked).map_or(0, |text| text.lines().count());
+    let away = "https://127.0.0.1:1";
+    let run = |args: &[&str]| {
+        alone(home.path(), args).args(&["--endpoint-url", away]).env("AWS_PROFILE", "p")
+    };
+    let (code, error) = run(&["rows"]).fails();
+    assert!(code == 69 && error.contains("no connection"), "{code}: {error}");
+    let before = times();
+    assert!(before > 0, "{error}");
+    let rows = home.path().join("rows.csv");
+    let mut replay = run(&["replay", "s3://bucket/x"]).arg("--rows-out").arg(rows).start();
+    let since = Instant::now();
+    while times() == before {
+        assert!(since.elapsed() < Duration::from_secs(60), "S3 has no credentials of the profile");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    replay.kill_9();
 }
 
 #[test]

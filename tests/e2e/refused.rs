@@ -37,17 +37,9 @@ async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
     foreign.item("metricTimestamp", minute.clone()).send().await.unwrap();
     Program::new(&["generate"]).args(&at).arg("--input").arg(&lines).run_to_end();
 
-    let worker = |policy: &str, log: &Path| {
-        Program::new(&["worker"])
-            .args(&at)
-            .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
-            .args(&["--set", "stream.poll_interval_ms=100", "--set"])
-            .arg(format!("objects.rejects=file://{}", dir.path().join("rejects").display()))
-            .args(&["--set".to_owned(), format!("tables.refused_rows={policy}")])
-            .log_to(log)
-    };
+    let worker = |policy: &str| worker(dir.path(), &url, policy);
     let log = dir.path().join("stop.log");
-    let mut stopping = worker("stop", &log).start();
+    let mut stopping = worker("stop").log_to(&log).start();
     let failures = || {
         logs::read(&log).iter().filter(|line| line.message.starts_with("shard task failed")).count()
     };
@@ -56,11 +48,15 @@ async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
         assert!(since.elapsed() < Duration::from_secs(120), "the shard did not stop");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    it_is_told(&log);
     stopping.kill_9();
+    let (code, error) = worker("stop").arg("--until-drained").fails();
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("times without a commit"), "{error}");
     assert!(files(&dir.path().join("rejects")).is_empty(), "nothing is set aside without leave");
 
     let log = dir.path().join("aside.log");
-    worker("set_aside", &log).arg("--until-drained").start().ends_well();
+    worker("set_aside").log_to(&log).arg("--until-drained").start().ends_well();
     dynamodb
         .delete_item()
         .table_name(TABLE)
@@ -72,6 +68,33 @@ async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
     let rows = Program::new(&["rows"]).args(&at).run_to_end();
     assert_eq!(rows.lines().filter(|row| row.starts_with("st-")).count(), 7, "{rows}");
     every_record_was_kept(&dir.path().join("rejects"));
+}
+
+fn worker(dir: &Path, url: &str, policy: &str) -> Program {
+    Program::new(&["worker", "--endpoint-url", url])
+        .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
+        .args(&["--set", "stream.poll_interval_ms=100", "--set"])
+        .arg(format!("objects.rejects=file://{}", dir.join("rejects").display()))
+        .args(&["--set".to_owned(), format!("tables.refused_rows={policy}")])
+}
+
+/// Checks that a running worker tells of the shard that stands still, between two tries too, and of
+/// no other.
+fn it_is_told(log: &Path) {
+    let lines = logs::read(log);
+    let started = lines.iter().find(|line| line.message == "operations server started").unwrap();
+    let at = format!("http://{}", started.text("address"));
+    for _ in 0..20 {
+        let (_, out, error) = Program::new(&["status", "--json", "--worker", &at]).end();
+        let status: serde_json::Value = serde_json::from_str(&out).expect(&error);
+        let shards = status["worker"]["shards"].as_array().unwrap();
+        let has_failed = |shard: &&serde_json::Value| shard["failures"].as_u64() > Some(0);
+        let failing: Vec<_> = shards.iter().filter(has_failed).collect();
+        let [failing] = failing[..] else { panic!("{status}") };
+        assert!(failing["lagMs"].as_u64() > Some(1_000), "{failing}");
+        assert!(status["worker"]["totals"]["failedTasks"].as_u64() >= Some(2), "{status}");
+        std::thread::sleep(Duration::from_millis(250));
+    }
 }
 
 /// Checks that the rows set aside hold each record of the row that could not be written.

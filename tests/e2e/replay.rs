@@ -4,6 +4,7 @@ mod eventbridge;
 mod files;
 mod parquet;
 
+use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,11 @@ use ivs_processor::config::Aws;
 
 use crate::golden::{EXPECTED, SAMPLE, compare};
 use crate::process::{Program, Running, state};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// An attribute that is none of ours.
+const NOTE: &str = "reviewedBy";
 
 /// Lines of the sample that are enough where each row costs several calls.
 const PART_LINES: usize = 20_000;
@@ -144,7 +150,7 @@ async fn an_archive_gives_the_rows_of_the_online_run_and_audit_tells_what_was_do
     assert!(out.contains("rows kept                  0"), "{out}");
 
     let dynamodb = online.clients().await.dynamodb;
-    tamper(&dynamodb).await;
+    let noted = tamper(&dynamodb).await;
     let (code, out, error) = online.audit();
     assert_eq!(code, 1, "{out}{error}");
     for said in [
@@ -158,6 +164,7 @@ async fn an_archive_gives_the_rows_of_the_online_run_and_audit_tells_what_was_do
     let out = online.apply().run_to_end();
     assert!(out.contains("rows created               2"), "{out}");
     assert!(out.contains("rows replaced              2"), "{out}");
+    take_off_notes(&dynamodb, noted).await;
     // What is extra is reported, not deleted: a replay cannot know whose it is.
     let (code, out, _) = online.audit();
     assert_eq!(code, 1, "{out}");
@@ -179,12 +186,16 @@ async fn an_archive_gives_the_rows_of_the_online_run_and_audit_tells_what_was_do
     broken(&online, count(&table));
 }
 
-/// Alters a metric row and a summary, removes a metric row and a timeline item, adds a row.
-async fn tamper(dynamodb: &aws_sdk_dynamodb::Client) {
+/// Alters a metric row and a summary and notes something of an operator's on both, removes a metric
+/// row and a timeline item, adds a row. Returns the altered ones.
+async fn tamper(dynamodb: &aws_sdk_dynamodb::Client) -> [Item; 2] {
+    let note = || AttributeValue::S("an operator".into());
     let scan = |table: &'static str| dynamodb.scan().table_name(table).limit(50).send();
     let rows = scan("StreamingMetrics").await.unwrap().items.unwrap();
     let mut altered = rows[0].clone();
     altered.insert("records".into(), AttributeValue::N("1000000".into()));
+    altered.insert(NOTE.into(), note());
+    let row = altered.clone();
     let mut added = rows[1].clone();
     added.insert("sessionId".into(), AttributeValue::S("added-by-hand".into()));
     added.insert("metricTimestamp".into(), AttributeValue::N("1748785620".into()));
@@ -209,16 +220,10 @@ async fn tamper(dynamodb: &aws_sdk_dynamodb::Client) {
     let summary = sessions.iter().find(|item| item["timestamp"].as_n().unwrap() == "0").unwrap();
     let mut altered = summary.clone();
     altered.insert("status".into(), AttributeValue::S("perfect".into()));
-    dynamodb
-        .put_item()
-        .table_name("StreamingSessions")
-        .set_item(Some(altered))
-        .send()
-        .await
-        .unwrap();
-    let is_fact = |item: &&std::collections::HashMap<String, AttributeValue>| {
-        item["timestamp"].as_n().unwrap().parse::<f64>().unwrap() > 1.0
-    };
+    altered.insert(NOTE.into(), note());
+    let put = dynamodb.put_item().table_name("StreamingSessions");
+    put.set_item(Some(altered.clone())).send().await.unwrap();
+    let is_fact = |item: &&Item| item["timestamp"].as_n().unwrap().parse::<f64>().unwrap() > 1.0;
     let fact = sessions.iter().find(is_fact).unwrap();
     dynamodb
         .delete_item()
@@ -228,6 +233,22 @@ async fn tamper(dynamodb: &aws_sdk_dynamodb::Client) {
         .send()
         .await
         .unwrap();
+    [row, altered]
+}
+
+/// Checks that the notes have outlived the repair of their rows, and takes them off: to `audit` they
+/// are differences.
+async fn take_off_notes(dynamodb: &aws_sdk_dynamodb::Client, [row, summary]: [Item; 2]) {
+    for (table, sort, item) in
+        [("StreamingMetrics", "metricTimestamp", row), ("StreamingSessions", "timestamp", summary)]
+    {
+        let key = ["sessionId", sort].map(|name| (name.to_owned(), item[name].clone()));
+        let get = dynamodb.get_item().table_name(table).set_key(Some(key.into()));
+        let mut stored = get.send().await.unwrap().item.unwrap();
+        assert!(stored.remove(NOTE).is_some(), "the note is gone: {stored:?}");
+        let put = dynamodb.put_item().table_name(table).set_item(Some(stored));
+        put.send().await.unwrap();
+    }
 }
 
 /// A row that holds more than the archive is neither judged nor replaced.

@@ -161,6 +161,19 @@ fn every_mutant_fits_its_file() {
     }
 }
 
+/// None of these is on unless it is named, and a profile that needs one of them fails only where it is
+/// used.
+#[test]
+fn profiles_of_every_kind_are_compiled_in() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("it is there");
+    let manifest: toml::Table = manifest.parse().expect("a manifest in TOML");
+    let features = manifest["workspace"]["dependencies"]["aws-config"]["features"].as_array();
+    let features = features.expect("a list of features");
+    for name in ["sso", "credentials-login", "credentials-process"] {
+        assert!(features.iter().any(|one| one.as_str() == Some(name)), "aws-config lacks {name}");
+    }
+}
+
 /// A promise of the threat model is held by a test, or it is a wish.
 #[test]
 fn every_line_of_the_threat_model_names_a_test_that_exists() {

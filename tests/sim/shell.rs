@@ -40,6 +40,10 @@ const WALL: EpochMs = EpochMs(1_750_000_000_000 + 3_600_000);
 /// the outbox, and its longest pause lie within.
 const COMES_TO_REST_MS: u64 = 420_000;
 
+/// So far the wall clock jumps at most: far more than the longest wait, and too little for a few jumps
+/// to leave the day for which records and events are kept.
+const LONGEST_JUMP_MS: u64 = 3 * 3_600_000;
+
 /// Rare branches that the seeds must reach.
 pub(crate) const RARE: [&str; 14] = [
     "a finished lease was deleted",
@@ -125,8 +129,9 @@ impl Run {
             }
             55..=58 => {
                 self.lock().world.mark("the wall clock jumped");
-                let by_ms = i64::try_from(rng.below(120_000)).expect("small") - 60_000;
-                ivs_processor::clock::jump(by_ms);
+                let by_ms = rng.below(LONGEST_JUMP_MS).cast_signed();
+                let is_back = rng.chance(50);
+                ivs_processor::clock::jump(if is_back { -by_ms } else { by_ms });
             }
             _ => {}
         }

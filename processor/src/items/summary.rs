@@ -167,6 +167,29 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_is_named_by_who_knows_best() {
+        let at = "2026-03-01T12:00:10Z";
+        let lines = [
+            format!(
+                r#"{{"event_timestamp":"{at}","type":"MESSAGE","room_id":"0-room","sessionId":"st-1","payload":{{"Id":"m"}}}}"#
+            ),
+            format!(
+                r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e","sessionId":"st-1","channelId":"1-player","playerId":"p","timestamp":"{at}","state":"PLAYING"}}"#
+            ),
+            format!(
+                r#"{{"eventType":"metrics_update","sessionId":"st-1","channelId":"2-backend","timestamp":"{at}","currentViewers":7}}"#
+            ),
+            ivs(r#""event_name":"Stream Start","#, "IVS Stream State Change", "", 1),
+        ];
+        // Who knows better comes later by name too: the smallest name would be another.
+        for (known, channel) in [(1, "0-room"), (2, "1-player"), (3, "2-backend"), (4, "c")] {
+            assert_eq!(&*fold(&lines[..known]).channel_id, channel);
+            let last_first: Vec<String> = lines[..known].iter().rev().cloned().collect();
+            assert_eq!(&*fold(&last_first).channel_id, channel, "last first");
+        }
+    }
+
+    #[test]
     fn an_empty_summary_comes_back_too() {
         let row = Row { agg: SummaryAgg::default(), applied: [].into(), version: 1 };
         let item = encode(&Arc::from("s"), &row, None);

@@ -232,6 +232,8 @@ mod tests {
         assert_eq!(ask(endless).await, "HTTP/1.1 431");
         let host = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
         assert_eq!(ask(host.to_owned()).await, "HTTP/1.1 200");
+        let foreign = "GET /status HTTP/1.1\r\nhost: evil.example\r\n\r\n";
+        assert_eq!(ask(foreign.to_owned()).await, "HTTP/1.1 421");
     }
 
     #[tokio::test]

@@ -186,8 +186,16 @@ mod tests {
     use aws_sdk_dynamodb::types::{
         AttributeDefinition, GlobalSecondaryIndexDescription, Projection,
     };
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
 
     use super::*;
+    use crate::cloud;
+    use crate::testing::Embedded;
 
     fn description(sort: ScalarAttributeType, with_index: bool) -> TableDescription {
         let part = |name: &str, kind| {
@@ -225,6 +233,47 @@ mod tests {
             panic!("an index that is not there")
         };
         assert!(text.contains("`ChannelIdIndex`"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn all_that_is_missing_is_named_at_once() {
+        let Embedded { endpoint, mut config, clients } = Embedded::start().await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        config.objects.rejects = format!("file://{}/inside", file.path().display());
+        config.tables.metrics = "no-metrics".to_owned();
+        config.events.bus = "no-bus".to_owned();
+        let text = check(&config, &clients).await.unwrap_err().to_string();
+        for name in ["no-metrics", "no-bus", "objects.rejects"] {
+            assert!(text.contains(name), "{name}: {text}");
+        }
+        assert!(!text.contains(&config.tables.sessions), "{text}");
+        endpoint.shutdown().await;
+    }
+
+    /// Services that let nobody look.
+    #[derive(Clone, Debug)]
+    struct Closed;
+
+    impl HttpConnector for Closed {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let body = r#"{"__type":"AccessDeniedException","message":"no"}"#;
+            let denied = StatusCode::try_from(400).unwrap();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(denied, SdkBody::from(body))))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_looked_at_is_taken_to_be_right() {
+        let connector = SharedHttpConnector::new(Closed);
+        let http = SharedHttpClient::new(http_client_fn(move |_, _| connector.clone()));
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.aws.endpoint_url = "http://localhost:1".to_owned();
+        config.objects.rejects = format!("file://{}", folder.path().display());
+        let clients = cloud::build(&config.aws, http).await;
+        let seen = table(&clients, &METRICS, "t", "tables.metrics").await;
+        assert!(matches!(seen, Look::Unseen(_)), "{seen:?}");
+        assert!(check(&config, &clients).await.is_ok());
     }
 
     #[tokio::test]

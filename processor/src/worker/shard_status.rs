@@ -6,7 +6,7 @@ use std::time::Duration;
 use ivs_core::epoch::{Commit, Counts};
 use ivs_core::window::{WindowAgg, WindowKey};
 use kinesis_fleet::source::Batch;
-use kinesis_model::{EpochMs, Position, ShardId};
+use kinesis_model::{EpochMs, Position};
 use serde::{Deserialize, Serialize};
 
 use super::backlog::Backlog;

@@ -179,7 +179,7 @@ pub const CONCURRENT_VIEWS: &str = "concurrentViews";
 /// B: Apache DataSketches HLL of 4,096 registers behind `concurrentViews`. Not in `sketches`, so that
 /// releases that do not know it keep it.
 pub const VIEW_SKETCH: &str = "viewSketch";
-/// M of M of L of N: figures by dimension and value, see [`slice`].
+/// M of M of L of N: figures by dimension and value, see [`mod@slice`].
 pub const BREAKDOWNS: &str = "breakdowns";
 /// M of N: the score of the experience and its parts, see [`experience`].
 pub const EXPERIENCE: &str = "experience";

@@ -144,6 +144,12 @@ fn names_of_all_kinds_are_read() {
         std::fs::write(folder.join(name), text).unwrap();
     }
     assert_eq!(replayed(dir.path(), &dir.path().join("year=2026")), (0, 3, String::new()));
+    let packed = gzip(&(0..3_000).map(record).collect::<String>());
+    let path = dir.path().join("a\u{1b}[2J.gz");
+    std::fs::write(&path, &packed[..packed.len() / 2]).unwrap();
+    let (code, _, error) = replayed(dir.path(), &path);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("is damaged at byte") && !error.contains('\u{1b}'), "{error:?}");
 }
 
 /// As IVS writes chat logs to S3, in their folders and copied out of them: the room is in the name.

@@ -2,13 +2,13 @@
 //! command.
 //!
 //! A record's data is, in this order:
-//! 1. gzip or zlib ([`expand`]): what it expands to, bounded;
+//! 1. gzip or zlib (`expand`): what it expands to, bounded;
 //! 2. JSON texts, however each is printed, with or without newlines between them. Two kinds of
-//!    object hold other records ([`container`]): a batch of a CloudWatch Logs subscription and the
+//!    object hold other records (`container`): a batch of a CloudWatch Logs subscription and the
 //!    body that the QoS sample's players post;
-//! 3. else lines, of which those of CMCD are events ([`super::cmcd`]).
+//! 3. else lines, of which those of CMCD are events (`decode::cmcd`).
 //!
-//! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by [`cut`] into
+//! (KPL aggregates are taken apart before: [`kinesis_model::kpl`]. A file is cut by `cut` into
 //! stretches that are read as records are.)
 //!
 //! Bytes that cannot be read are refused whole and once: lines side by side that hold no JSON text

@@ -149,6 +149,12 @@ mod tests {
     }
 
     #[test]
+    fn an_item_has_room_for_16_000_shards_beside_the_row_itself() {
+        let bytes = to_bytes(&shards(16_000)).len();
+        assert!(bytes < 380 << 10, "{bytes} of the 400 KB that DynamoDB allows");
+    }
+
+    #[test]
     fn what_is_damaged_or_of_a_later_release_is_refused() {
         let bytes = to_bytes(&shards(3));
         for length in 2..bytes.len() {

@@ -7,8 +7,7 @@ use proptest::sample::Index;
 
 use super::testing::{app_end, app_start, at, breach, fact, number, recording};
 use super::*;
-use crate::decode::FactKind;
-use crate::decode::{FactOrigin, Gauge, RecordingPhase};
+use crate::decode::{FactKind, FactOrigin, Gauge, RecordingPhase, StageEvent};
 use crate::fixed::FixedSum;
 use crate::merge::Merge;
 use crate::window::WindowFold;
@@ -309,6 +308,30 @@ fn the_item_has_the_tutorials_attributes() {
         assert_eq!(found.get(name), Some(&value), "{name}");
     }
     assert!(!found.contains_key("streamQuality") && !found.contains_key("uniquePlayers"));
+}
+
+#[test]
+fn facts_of_a_stage_stand_under_its_session_or_its_id_and_in_no_summary() {
+    for (session_id, under) in [(Some("st-Ab"), "st-Ab"), (None, "stage:Ab1")] {
+        let session_id = session_id.map(str::to_owned);
+        let scope = FactScope::Stage { stage_id: "Ab1".to_owned(), session_id };
+        let kind = FactKind::Stage(StageEvent {
+            detail_type: "IVS Stage Update".to_owned(),
+            name: Some("Participant Publish Error".to_owned()),
+            participant_id: None,
+            stage_id: None,
+            destination_id: None,
+            error_code: None,
+            reason: None,
+        });
+        let mut fold = SessionFold::default();
+        fold.add_fact(&Fact { scope, ..fact(5, kind) });
+        let SessionDeltas { summaries, timeline, .. } = fold.drain();
+        let [item] = &timeline[..] else { panic!("{timeline:?}") };
+        assert_eq!((&*item.session_id, &item.channel_id), (under, &None));
+        assert_eq!(item.event_type, "participant_publish_error");
+        assert!(summaries.is_empty(), "{summaries:?}");
+    }
 }
 
 #[test]

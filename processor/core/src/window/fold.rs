@@ -307,3 +307,15 @@ fn percent_of_watch(stalled_ms: Fixed, playing_ms: Fixed) -> Option<Range> {
     let percent = |micros| i64::try_from(micros).ok().map(Fixed::from_micros);
     Some(Range { min: percent(down)?, max: percent(up)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_hashed_by_a_key_of_each_fold() {
+        let hash = || WindowFold::new().hasher.hash_one("st-1");
+        let first = hash();
+        assert!((0..8).any(|_| hash() != first), "ids could be chosen to collide");
+    }
+}

@@ -71,7 +71,7 @@ pub enum SourceError {
         /// The problem.
         problem: String,
     },
-    /// [`ShardReader::next`] was called after the end of the shard.
+    /// [`next`](super::ShardReader::next) was called after the end of the shard.
     #[error("shard `{shard}` of `{stream}` was read to its end already")]
     AfterEnd {
         /// The stream.

@@ -74,7 +74,7 @@ async fn a_merge_of_cousins_waits_for_a_parent_that_has_no_lease_yet() {
 #[tokio::test]
 async fn a_child_that_was_leased_early_is_not_handed_out_early() {
     let aws = Aws::with_stream(2).await;
-    let (_fleet, mut leases) = aws.worker("a").await;
+    let (fleet, mut leases) = aws.worker("a").await;
     let mut roots = received(&mut leases, 2).await;
     aws.split_shard(0, 1 << 126).await;
     aws.wait_active().await;
@@ -86,6 +86,8 @@ async fn a_child_that_was_leased_early_is_not_handed_out_early() {
     finish(&aws, roots.pop().unwrap()).await;
     let handed_out = tokio::time::timeout(Duration::from_millis(1_500), leases.recv()).await;
     assert!(handed_out.is_err(), "handed out too early: {handed_out:?}");
+    let waiting = fleet.observer().waiting();
+    assert!(waiting.iter().any(|lease| lease.key == id(4)), "its lag is told all the same");
     finish(&aws, roots.pop().unwrap()).await;
     let mut split = received(&mut leases, 2).await;
     finish(&aws, split.pop().unwrap()).await;

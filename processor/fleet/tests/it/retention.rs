@@ -159,6 +159,25 @@ async fn falling_behind_retention_while_running_is_a_gap_and_being_slow_is_none(
 }
 
 #[tokio::test]
+async fn a_subscriber_that_stood_still_until_records_expired_finds_the_gap() {
+    let (aws, clock, _) = begun().await;
+    let consumer = Consumer::Enhanced { consumer_arn: register(&aws, &clock).await };
+    let (start, settings) = (StartAt::TrimHorizon, aging(&clock));
+    let mut reader =
+        ShardReader::open_with(&aws.kinesis, STREAM, first(), start, settings, &consumer);
+    let batch = next(&mut reader).await;
+    assert_eq!((texts(&batch), batch.gap), (vec!["a", "b", "c"], None));
+    let last = after(&batch.records[2]);
+    put(&aws, &["lost"]).await;
+    clock.advance(25 * HOUR_MS);
+    put(&aws, &["d"]).await;
+    let batch = next(&mut reader).await;
+    assert_eq!(texts(&batch), ["d"]);
+    let gap = batch.gap.expect("one has expired");
+    assert_eq!(gap.after.unwrap().sequence, last.sequence);
+}
+
+#[tokio::test]
 async fn a_shard_that_left_the_stream_is_finished_and_its_children_are_read() {
     let (aws, clock) = Aws::with_aging_stream(1).await;
     let (_fleet, mut leases) = aws.worker("a").await;

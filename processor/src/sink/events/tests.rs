@@ -149,3 +149,41 @@ async fn an_entry_that_is_not_answered_for_is_sent_again() {
     assert!(left.waiting.is_empty() && left.refused.is_empty(), "{left:?}");
     assert_eq!((&*bus.0.lock().unwrap(), stats.domain_events.load(Relaxed)), (&vec![3, 1], 3));
 }
+
+/// A bus that never takes one of the events, and says so of its entry or of the whole call.
+#[derive(Debug)]
+struct Picky {
+    of_the_call: bool,
+}
+
+impl EventCalls for Picky {
+    fn put<'a>(
+        &'a self,
+        entries: &'a [Entry],
+    ) -> BoxFuture<'a, Result<Vec<EntryAnswer>, NotTaken>> {
+        let is_bad = |entry: &Entry| entry.detail().contains(r#""eventId":"1""#);
+        let each = |entry: &Entry| match is_bad(entry) {
+            true => Err(("MalformedDetail".to_owned(), "no".to_owned())),
+            false => Ok(()),
+        };
+        let is_refused = self.of_the_call && entries.iter().any(is_bad);
+        let answer: Result<Vec<EntryAnswer>, NotTaken> = match is_refused {
+            true => Err(NotTaken::Refused("no".to_owned())),
+            false => Ok(entries.iter().map(each).collect()),
+        };
+        async move { answer }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_bus_will_never_take_costs_only_itself() {
+    for of_the_call in [false, true] {
+        let (bus, stats) = (Arc::new(Picky { of_the_call }), Arc::new(Stats::default()));
+        let sink = EventSink::over(bus, &config::Events::default(), Arc::clone(&stats));
+        let events: Vec<_> = (0..3).map(|number| event(number, 10)).collect();
+        let patience = Patience::of(std::time::Duration::from_secs(60));
+        let left = sink.try_send(sink.entries(&events), &patience).await;
+        assert_eq!((left.waiting.len(), left.refused.len()), (0, 1), "{left:?}");
+        assert_eq!(stats.domain_events.load(Relaxed), 2);
+    }
+}

@@ -225,6 +225,35 @@ async fn what_is_beyond_the_bound_is_given_up_oldest_first_and_counted() {
 }
 
 #[tokio::test]
+async fn what_is_too_old_for_its_service_is_given_up_and_counted() {
+    let world = World::new(Mood::Well).await;
+    let old_ms = |age_ms: i64| EpochMs(now().0 - age_ms - 60_000);
+    let datum = Datum {
+        metric: &STREAMS_STARTED,
+        series: Series::Fleet,
+        time: old_ms(OLDEST_MS),
+        value: DatumValue::Single(1.0),
+    };
+    let entries = serde_json::from_value(json!([{ "detailType": "T", "detail": "{}" }])).unwrap();
+    let letters = [
+        (Kind::Metrics, now(), Content::Metrics(vec![StoredDatum::from(&datum)])),
+        (Kind::Events, old_ms(EVENTS_KEEP_MS), Content::Events(entries)),
+    ];
+    let outbox = &world.sinks.outbox;
+    for (number, (kind, made, content)) in letters.into_iter().enumerate() {
+        let epoch = epoch_text(at(10));
+        let name = Waiting::name("ivs-events", &shard(), &epoch, (number, kind, number == 1));
+        outbox.put(&name, Letter::new(made, content).to_bytes()).await.unwrap();
+    }
+    outbox.adopt(&shard()).await.unwrap();
+    assert_eq!(world.sinks.stats.snapshot().outbox_objects, 2);
+    world.drained(&world.sinks).await;
+    let found = world.sinks.stats.snapshot();
+    assert_eq!((found.outbox_expired, found.datums_dropped), (2, 1));
+    assert_eq!((*world.services.calls.lock().unwrap(), world.objects("outbox/")), (0, 0));
+}
+
+#[tokio::test]
 async fn an_object_that_cannot_be_read_stays_for_who_looks_and_holds_nothing_up() {
     let world = World::new(Mood::Denied("AccessDenied")).await;
     for to in [10, 20, 30] {

@@ -6,14 +6,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use ivs_core::decode::{DecodeLimits, Event, decode};
+use ivs_core::session::SessionFold;
 use ivs_core::window::WindowFold;
-use ivs_schemas::items::metrics as names;
+use ivs_schemas::items::{metrics as names, sessions};
 use kinesis_model::{EpochMs, Position, ShardId};
 
 use super::*;
 use crate::items::codec::Reader;
 
-/// One table in memory; every operation yields, so that writers meet.
+/// Both tables in memory; every operation yields, so that writers meet.
 #[derive(Debug, Default)]
 struct Table {
     items: Mutex<HashMap<String, Item>>,
@@ -24,7 +25,8 @@ struct Table {
 }
 
 fn key(item: &Item) -> String {
-    format!("{:?}/{:?}", item[names::SESSION_ID], item.get(names::METRIC_TIMESTAMP))
+    let sort = item.get(names::METRIC_TIMESTAMP).or_else(|| item.get(sessions::TIMESTAMP));
+    format!("{:?}/{sort:?}", item[names::SESSION_ID])
 }
 
 impl RowStore for Table {
@@ -132,16 +134,16 @@ async fn epochs_of_many_shards_that_close_together_cost_a_put_a_row() {
     assert_eq!(sink.shared.stats.snapshot().partials_waiting, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_epoch_does_not_fail_because_others_write_too() {
     let table = Arc::new(Table::default());
     let sink = sink(&table);
     write(&sink, 1, 10).await.unwrap();
-    table.others.store(5, Relaxed);
+    table.others.store(200, Relaxed);
     write(&sink, 1, 20).await.unwrap();
     let row = the_row(&table);
-    assert_eq!((row.agg.records, row.version), (2, 7));
-    assert_eq!(sink.shared.stats.snapshot().conflicts, 5);
+    assert_eq!((row.agg.records, row.version), (2, 202));
+    assert_eq!(sink.shared.stats.snapshot().conflicts, 200);
 }
 
 #[tokio::test]
@@ -210,4 +212,28 @@ async fn a_row_of_a_later_release_is_refused_in_words_and_left_alone() {
     assert!(error.to_string().contains("written by a later release"), "{error}");
     let items = table.items.lock().unwrap();
     assert_eq!(items.values().next().unwrap()[names::SCHEMA_VERSION], later);
+}
+
+#[tokio::test]
+async fn every_item_expires_when_its_session_is_old_and_none_in_1970() {
+    let table = Arc::new(Table::default());
+    let store: Arc<dyn RowStore> = Arc::clone(&table) as _;
+    let tables = config::Tables { ttl_days: 30, ..config::Tables::default() };
+    let sink = RowSink::over(store, &tables, (1 << 20, 1_000), Arc::default());
+    let line = r#"{"eventType":"stream_start","sessionId":"st-1","channelId":"c","timestamp":1750000001000}"#;
+    let event = decode(line.as_bytes(), EpochMs(1_750_000_002_000), &DecodeLimits::default());
+    let Ok(Event::Fact(fact)) = event else { panic!("{event:?}") };
+    let mut fold = SessionFold::default();
+    fold.add_fact(&fact);
+    let deltas = fold.drain();
+    let (summaries, timeline) = (deltas.summaries, deltas.timeline);
+    let metrics = report(1).metrics.clone();
+    let rows = Arc::new(Rows { metrics, summaries, timeline, ..Rows::default() });
+    sink.store(&rows, &EpochWrite::new(&shard(1), at(10)), None).await.unwrap();
+    let items = table.items.lock().unwrap();
+    assert_eq!(items.len(), 4, "a row, a summary, a fact, a milestone");
+    for item in items.values() {
+        let expires_s: i64 = Reader(item).number(names::EXPIRES_AT).unwrap();
+        assert!(expires_s >= 1_749_999_960 + 30 * 86_400, "{item:?}");
+    }
 }
