@@ -175,7 +175,8 @@ fn row(line: &SessionLine) -> [String; 8] {
         or_dash(line.started_at.clone()),
         or_dash(line.duration.map(length)),
         or_dash(line.peak_viewers),
-        or_dash(line.total_chat_messages),
+        // Counted from rates over time, so it need not be whole.
+        or_dash(line.total_chat_messages.map(f64::round)),
         line.stream_title.as_deref().unwrap_or("-").replace('\n', " "),
     ]
 }

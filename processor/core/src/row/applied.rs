@@ -4,7 +4,7 @@
 //! the id are those of the entry before, how many follow, and these; the difference of the high part
 //! of the sequence number to the entry before; the low part, its length first; the user record
 //! inside the aggregate. Numbers are LEB128, differences zigzag. Shards of one stream share most of
-//! their ids and the beginning of their sequence numbers, so an entry takes some 23 bytes, a third
+//! their ids and the beginning of their sequence numbers, so an entry takes some 24 bytes, a third
 //! of what it takes as text.
 
 use std::collections::BTreeMap;
