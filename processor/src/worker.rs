@@ -37,6 +37,7 @@ pub use watch::{Task, Watch};
 use crate::cloud::Clients;
 use crate::config::{self, Config, shard_config};
 use crate::sink::outbox::Outbox;
+use crate::sink::rows::TICK_MS;
 use crate::sink::stats::Stats;
 use crate::sink::{Backends, SetupError, Sinks};
 use lag::LagBook;
@@ -387,7 +388,9 @@ fn phase_ms(worker: &WorkerId, interval_ms: i64) -> u64 {
     });
     // The low bits of FNV-1a spread little over ids that differ in the last character.
     let spread = (hash >> 33).wrapping_mul(2_654_435_761) >> 16;
-    spread % u64::try_from(interval_ms).unwrap_or_default().max(1)
+    let phase_ms = spread % u64::try_from(interval_ms).unwrap_or_default().max(1);
+    // Between two ticks, never at one: all shards see it pass at the same tick.
+    phase_ms / TICK_MS * TICK_MS + TICK_MS / 2
 }
 
 fn fleet_config(config: &Config) -> FleetConfig {

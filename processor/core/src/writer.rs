@@ -151,6 +151,10 @@ pub struct RowWriter<K, A, P> {
 /// New rows in a row that nobody else had written, after which new rows are put without a look.
 const SUSPICIOUS_FOR: u32 = 64;
 
+/// Readings that find a row as this writer left it, after which it is put without a look. Not the first: a worker
+/// may put a row twice within an interval, and the others come behind both.
+const LOOKS: u8 = 4;
+
 /// A row that is being written or has something to be written.
 #[derive(Debug)]
 struct Busy<A, P> {
@@ -174,16 +178,16 @@ struct Busy<A, P> {
 enum Known<A> {
     /// Nothing was said, or it was used.
     Unknown,
-    /// This, or no row; and whether others write it too.
-    Said(Option<Arc<Row<A>>>, bool),
+    /// This, or no row; and how many readings of it are to come.
+    Said(Option<Arc<Row<A>>>, u8),
 }
 
 #[derive(Debug)]
 struct Flight<A, P> {
     row: Arc<Row<A>>,
     parts: Vec<P>,
-    /// Others write the row too.
-    shared: bool,
+    /// Readings to come before the row is put without a look; more than none if others write it too.
+    looks: u8,
 }
 
 impl<A, P> Default for Busy<A, P> {
@@ -245,7 +249,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         let (busy, flight) = self.landed(key);
         let refusals = std::mem::take(&mut busy.refusals);
         busy.singly = busy.singly.saturating_sub(flight.parts.len());
-        self.images.insert(key.clone(), (Arc::clone(&flight.row), bytes), flight.shared);
+        self.images.insert(key.clone(), (Arc::clone(&flight.row), bytes), flight.looks);
         let last = flight.parts.len() - 1;
         for (i, part) in flight.parts.into_iter().enumerate() {
             let how = if i == last { How::Put { refusals } } else { How::Along };
@@ -270,11 +274,11 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         let refusals = busy.refusals;
         busy.pausing = refusals > 1;
         let image = image.map(|(row, bytes)| (Arc::new(row), bytes));
-        busy.known = Known::Said(image.as_ref().map(|(row, _)| Arc::clone(row)), true);
+        busy.known = Known::Said(image.as_ref().map(|(row, _)| Arc::clone(row)), LOOKS);
         match image {
             Some(image) => {
                 self.suspicion = SUSPICIOUS_FOR;
-                self.images.insert(key.clone(), image, true);
+                self.images.insert(key.clone(), image, LOOKS);
             }
             None => self.images.remove(key),
         }
@@ -297,21 +301,25 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
     ) {
         let image = image.map(|(row, bytes)| (Arc::new(row), bytes));
         let version = |row: &Arc<Row<A>>| row.version;
-        let before = self.images.get(key).map(|(row, _)| version(&row));
+        let last = self.images.get(key);
+        let before = last.as_ref().map(|(row, _)| version(row));
         let found = image.as_ref().map(|(row, _)| version(row));
         match (before, found) {
             (None, None) => self.suspicion = self.suspicion.saturating_sub(1),
             _ if before != found => self.suspicion = SUSPICIOUS_FOR,
             _ => {}
         }
-        // A row that nobody has touched since is put without a look the next time.
-        let shared = before != found || (found.is_none() && self.suspicion > 0);
+        let looks = match last {
+            Some((_, looks)) if before == found => looks.saturating_sub(1),
+            None if found.is_none() && self.suspicion == 0 => 0,
+            _ => LOOKS,
+        };
         let busy = self.rows.get_mut(key).filter(|busy| busy.reading);
         let busy = busy.expect("an answer for a row that is not being read");
         busy.reading = false;
-        busy.known = Known::Said(image.as_ref().map(|(row, _)| Arc::clone(row)), shared);
+        busy.known = Known::Said(image.as_ref().map(|(row, _)| Arc::clone(row)), looks);
         match image {
-            Some(image) => self.images.insert(key.clone(), image, shared),
+            Some(image) => self.images.insert(key.clone(), image, looks),
             None => self.images.remove(key),
         }
         self.go_on(key, effects);
@@ -322,7 +330,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         let image = self.images.get(key).map(|(row, _)| row);
         if let Some(busy) = self.rows.get_mut(key) {
             busy.reading = false;
-            busy.known = Known::Said(image, true);
+            busy.known = Known::Said(image, LOOKS);
             self.go_on(key, effects);
         }
     }
@@ -382,10 +390,10 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
             return;
         }
         let said = std::mem::replace(&mut busy.known, Known::Unknown);
-        let (mut row, shared) = match (said, self.images.get(key)) {
-            (Known::Said(row, shared), _) => (row, shared),
-            (Known::Unknown, Some((row, false))) => (Some(row), false),
-            (Known::Unknown, None) if self.suspicion == 0 => (None, false),
+        let (mut row, looks) = match (said, self.images.get(key)) {
+            (Known::Said(row, looks), _) => (row, looks),
+            (Known::Unknown, Some((row, 0))) => (Some(row), 0),
+            (Known::Unknown, None) if self.suspicion == 0 => (None, 0),
             (Known::Unknown, _) => {
                 busy.reading = true;
                 effects.push(Effect::Read { key: key.clone() });
@@ -416,7 +424,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         match row {
             Some(row) if !parts.is_empty() => {
                 let count = parts.len();
-                busy.flight = Some(Flight { row: Arc::clone(&row), parts, shared });
+                busy.flight = Some(Flight { row: Arc::clone(&row), parts, looks });
                 effects.push(Effect::Put { key: key.clone(), row, seen, parts: count });
             }
             _ if busy.waiting.is_empty() => drop(self.rows.remove(key)),

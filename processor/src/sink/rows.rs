@@ -40,12 +40,15 @@ use writer::{Landed, Writer};
 
 pub use epoch_write::EpochWrite;
 pub use gather::{Closing, Gather};
-pub use phase::Phase;
+pub use phase::{Phase, TICK_MS};
 pub use replace::Replaced;
 pub use store::{Condition, PutOutcome, RowStore};
 
-/// Longest wait for the other shards of a tick.
-const GATHER_MS: u64 = 400;
+/// Longest wait for the other shards of a tick, as a part of the interval: dozens of shards prepare at once, on a
+/// busy machine for a second.
+const GATHER_PART: u64 = 5;
+/// Bounds of that wait: rows are not to be late by more.
+const GATHER_MS: std::ops::RangeInclusive<u64> = 400..=2_000;
 
 /// The table writer of a process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -93,7 +96,9 @@ impl RowSink {
         Self {
             metrics: Writer::new(shared.clone(), half),
             summaries: Writer::new(shared.clone(), half),
-            gather: Gather::new(Duration::from_millis(GATHER_MS)),
+            gather: Gather::new(Duration::from_millis(
+                (interval_ms / GATHER_PART).clamp(*GATHER_MS.start(), *GATHER_MS.end()),
+            )),
             shared,
         }
     }

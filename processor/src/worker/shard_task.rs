@@ -20,6 +20,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::clock::{Instant, elapsed};
 use crate::sink::Sinks;
+use crate::sink::rows::TICK_MS;
 use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
 use early::Early;
@@ -28,7 +29,7 @@ pub use outcome::{Ended, TaskError};
 use reading::{Read, Reading, bytes_of};
 
 /// How often the machine is told the time, by which epochs close: the shortest interval allowed.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(TICK_MS);
 
 /// Returns where the machine goes on, from what the lease says.
 #[must_use]
@@ -117,7 +118,7 @@ async fn process(
         let reader = open(start).continuing(to_be_met);
         let reading = Reading::start(reader, Arc::clone(&share));
         let interval = Duration::from_millis(u64::try_from(config.interval_ms).unwrap_or_default());
-        let early = Early::new(interval);
+        let early = Early::new(interval, config.phase_ms);
         let task = ShardTask::new(shard, executor, (reading, share), (early, hand_over));
         match task.drive().await? {
             Stop::Ended(ended) => return Ok(ended),
@@ -320,8 +321,7 @@ impl<'a> ShardTask<'a> {
 /// Ticks at the same moments as those of every other shard of this process, so that epochs close
 /// together.
 fn common_tick() -> Interval {
-    let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1);
-    let to_next_ms = tick_ms - elapsed().0 % tick_ms;
+    let to_next_ms = TICK_MS - elapsed().0 % TICK_MS;
     tokio::time::interval_at(crate::clock::instant() + Duration::from_millis(to_next_ms), TICK)
 }
 

@@ -24,8 +24,9 @@ struct Image<A> {
     row: Arc<Row<A>>,
     bytes: usize,
     used: u64,
-    /// Others write it too, so that it is probably outdated by the time it is needed.
-    shared: bool,
+    /// Others write it too, so that it is probably outdated by the time it is needed: readings that have to
+    /// find it as it was before it is trusted again.
+    looks: u8,
 }
 
 impl<K: Clone + Eq + Hash, A> Images<K, A> {
@@ -37,18 +38,18 @@ impl<K: Clone + Eq + Hash, A> Images<K, A> {
         self.bytes
     }
 
-    /// Returns an image, and whether others write the row too.
-    pub(super) fn get(&mut self, key: &K) -> Option<(Arc<Row<A>>, bool)> {
+    /// Returns an image, and how many readings it has to be held against first.
+    pub(super) fn get(&mut self, key: &K) -> Option<(Arc<Row<A>>, u8)> {
         let image = self.rows.get_mut(key)?;
         self.now += 1;
         if let Some(key) = self.uses.remove(&image.used) {
             self.uses.insert(self.now, key);
         }
         image.used = self.now;
-        Some((Arc::clone(&image.row), image.shared))
+        Some((Arc::clone(&image.row), image.looks))
     }
 
-    pub(super) fn insert(&mut self, key: K, (row, bytes): (Arc<Row<A>>, usize), shared: bool) {
+    pub(super) fn insert(&mut self, key: K, (row, bytes): (Arc<Row<A>>, usize), looks: u8) {
         self.remove(&key);
         if bytes > self.max_bytes {
             return;
@@ -56,7 +57,7 @@ impl<K: Clone + Eq + Hash, A> Images<K, A> {
         self.now += 1;
         self.bytes += bytes;
         self.uses.insert(self.now, key.clone());
-        self.rows.insert(key, Image { row, bytes, used: self.now, shared });
+        self.rows.insert(key, Image { row, bytes, used: self.now, looks });
         while self.bytes > self.max_bytes
             && let Some((_, oldest)) = self.uses.pop_first()
         {
@@ -83,10 +84,10 @@ mod tests {
     #[test]
     fn what_was_used_least_recently_goes_first() {
         let mut images = Images::new(20);
-        images.insert("a", (row(1), 10), false);
-        images.insert("b", (row(1), 10), false);
+        images.insert("a", (row(1), 10), 0);
+        images.insert("b", (row(1), 10), 0);
         assert!(images.get(&"a").is_some());
-        images.insert("c", (row(1), 10), false);
+        images.insert("c", (row(1), 10), 0);
         assert!(images.get(&"b").is_none());
         assert!(images.get(&"a").is_some() && images.get(&"c").is_some());
         assert_eq!(images.bytes(), 20);
@@ -95,10 +96,10 @@ mod tests {
     #[test]
     fn a_newer_image_takes_the_place_of_the_older_and_one_that_is_too_large_is_not_kept() {
         let mut images = Images::new(20);
-        images.insert("a", (row(1), 10), false);
-        images.insert("a", (row(2), 15), false);
+        images.insert("a", (row(1), 10), 0);
+        images.insert("a", (row(2), 15), 0);
         assert_eq!((images.bytes(), images.get(&"a").unwrap().0.version), (15, 2));
-        images.insert("a", (row(3), 21), false);
+        images.insert("a", (row(3), 21), 0);
         assert_eq!(images.bytes(), 0);
         assert!(images.get(&"a").is_none(), "the older image would be outdated");
     }

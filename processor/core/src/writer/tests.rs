@@ -210,13 +210,14 @@ fn a_row_that_others_write_is_read_before_it_is_put_until_they_are_gone() {
         ["read r", "put 21 of 1 on Some(5) as 6"],
         "its own image has version 4"
     );
-    let stored = stored_row(21, &[("a", 40), ("z", 6)], 6);
-    assert_eq!(
-        write(&mut writer, ("r", "a"), 50, stored),
-        ["read r", "put 22 of 1 on Some(6) as 7"],
-        "nobody was there since"
-    );
-    assert_eq!(write(&mut writer, ("r", "a"), 60, None), ["put 23 of 1 on Some(7) as 8"]);
+    for look in 0..LOOKS {
+        let (agg, version) = (21 + u64::from(look), 6 + u64::from(look));
+        let to = 50 + u128::from(look);
+        let stored = stored_row(agg, &[("a", to - 1), ("z", 6)], version);
+        let asked = write(&mut writer, ("r", "a"), to, stored);
+        assert_eq!(asked[0], "read r", "nobody was there since, {look} times");
+    }
+    assert_eq!(write(&mut writer, ("r", "a"), 60, None), ["put 26 of 1 on Some(10) as 11"]);
 }
 
 #[test]

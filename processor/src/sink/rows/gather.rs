@@ -2,11 +2,14 @@
 //!
 //! The shards of a worker close their epochs on one tick, but their prepares return one by one. A
 //! row's first put would hold the first shard's partial alone; so partials wait until no closing
-//! epoch is missing any more, for a short while at most.
+//! epoch is missing any more, for a short while at most; and for a tick at least, within which every
+//! shard has looked whether it closes too.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+use super::phase::TICK_MS;
 
 /// How many epochs of this process are closing. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -45,8 +48,10 @@ impl Gather {
         *self.closing.borrow() > 0
     }
 
-    /// Waits until every announced epoch was submitted or given up, or patience ends.
+    /// Waits for a tick, and then until every announced epoch was submitted or given up, or patience
+    /// ends.
     pub async fn complete(&self) {
+        tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
         let mut closing = self.closing.subscribe();
         drop(tokio::time::timeout(self.patience, closing.wait_for(|closing| *closing == 0)).await);
     }
@@ -54,18 +59,19 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt as _;
-
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_was_announced_is_waited_for_and_no_longer_than_patience_lasts() {
         let gather = Gather::new(Duration::from_secs(3_600));
-        assert!(gather.complete().now_or_never().is_some());
+        let before = crate::clock::instant();
+        gather.complete().await;
+        assert_eq!(before.elapsed(), Duration::from_millis(TICK_MS), "nobody is missing");
         let (first, second) = (gather.announce(), gather.announce());
         drop(first);
         let mut complete = Box::pin(gather.complete());
-        assert!(futures::poll!(&mut complete).is_pending());
+        let waits = tokio::time::timeout(Duration::from_secs(60), &mut complete);
+        assert!(waits.await.is_err());
         drop(second);
         complete.await;
         let impatient = Gather::new(Duration::from_millis(1));

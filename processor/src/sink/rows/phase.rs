@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ivs_core::epoch::ElapsedMs;
 
+/// The loops of all shards of a process look at the time at its multiples, milliseconds.
+pub const TICK_MS: u64 = 100;
+
 /// How far it moves, in hundredths of the interval: some steps on it is not where it began.
 const STEP_PERCENT: u64 = 23;
 
@@ -42,7 +45,8 @@ impl Phase {
         let moves =
             || self.0.moved_at_ms.compare_exchange(moved_at, elapsed.0, Relaxed, Relaxed).is_ok();
         if is_due && moves() {
-            let step_ms = self.0.interval_ms * STEP_PERCENT / 100;
+            // By whole ticks: an epoch that is due as a tick comes would close in this one or in the next.
+            let step_ms = (self.0.interval_ms * STEP_PERCENT / 100).next_multiple_of(TICK_MS);
             let ahead_ms = self.0.ahead_ms.fetch_add(step_ms, Relaxed) + step_ms;
             tracing::debug!(ahead_ms, "epochs close at another time: another worker was there");
         }
@@ -59,8 +63,8 @@ mod tests {
         assert_eq!(phase.of(ElapsedMs(500)), ElapsedMs(500));
         phase.collided(ElapsedMs(1_500));
         phase.collided(ElapsedMs(1_501));
-        assert_eq!(phase.clone().of(ElapsedMs(1_501)), ElapsedMs(1_731));
+        assert_eq!(phase.clone().of(ElapsedMs(1_501)), ElapsedMs(1_801));
         phase.collided(ElapsedMs(2_500));
-        assert_eq!(phase.of(ElapsedMs(2_500)), ElapsedMs(2_960));
+        assert_eq!(phase.of(ElapsedMs(2_500)), ElapsedMs(3_100));
     }
 }

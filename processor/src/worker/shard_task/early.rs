@@ -7,6 +7,8 @@ use crate::clock::Instant;
 
 /// The first epoch of a shard that was taken closes this long after its first records were read.
 const FIRST_AFTER: Duration = Duration::from_secs(2);
+/// Or up to so much later, by the worker's phase: shards of several workers may begin at the same moment.
+const FIRST_SPREAD_MS: u64 = 1_000;
 
 /// Records that were put so long before they are read are a backlog; where the interval is shorter, that.
 const BACKLOG: Duration = Duration::from_secs(5);
@@ -15,6 +17,7 @@ const BACKLOG: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Early {
     interval: Duration,
+    first_after: Duration,
     first: First,
     backlog: Backlog,
 }
@@ -36,16 +39,18 @@ enum Backlog {
 }
 
 impl Early {
-    /// Returns the decision for a shard of which nothing was read yet.
-    pub(super) fn new(interval: Duration) -> Self {
-        let first = if interval > FIRST_AFTER { First::Unread } else { First::Over };
-        Self { interval, first, backlog: Backlog::None }
+    /// Returns the decision for a shard of which nothing was read yet, for a worker of that phase.
+    pub(super) fn new(interval: Duration, phase_ms: Option<u64>) -> Self {
+        let spread_ms = phase_ms.unwrap_or_default() % FIRST_SPREAD_MS;
+        let first_after = FIRST_AFTER + Duration::from_millis(spread_ms);
+        let first = if interval > first_after { First::Unread } else { First::Over };
+        Self { interval, first_after, first, backlog: Backlog::None }
     }
 
     /// Notes a batch: whether it had records, and how far behind the tip of the shard it ended.
     pub(super) fn read(&mut self, has_records: bool, behind: Duration, now: Instant) {
         if self.first == First::Unread && has_records {
-            self.first = First::ClosesAt(now + FIRST_AFTER);
+            self.first = First::ClosesAt(now + self.first_after);
         }
         if behind >= self.interval.min(BACKLOG) {
             self.backlog = Backlog::Reading;
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn the_first_epoch_closes_soon_after_its_first_records_and_no_other() {
         let now = crate::clock::instant();
-        let mut early = Early::new(MINUTE);
+        let mut early = Early::new(MINUTE, None);
         early.read(false, NONE, now);
         assert!(!early.is_due(true, now + MINUTE), "nothing was read");
         early.read(true, NONE, now + MINUTE);
@@ -102,7 +107,7 @@ mod tests {
     #[test]
     fn a_backlog_closes_at_its_end_when_all_of_it_is_folded() {
         let now = crate::clock::instant();
-        let mut early = Early::new(FIRST_AFTER);
+        let mut early = Early::new(FIRST_AFTER, None);
         early.read(true, MINUTE, now);
         early.read(true, Duration::from_millis(1), now);
         assert!(!early.is_due(true, now), "not at the tip yet");
@@ -112,7 +117,7 @@ mod tests {
         early.read(true, Duration::from_millis(1_999), now);
         early.read(true, NONE, now);
         assert!(!early.is_due(true, now), "less than an interval is not a backlog");
-        let mut early = Early::new(MINUTE);
+        let mut early = Early::new(MINUTE, None);
         early.read(true, BACKLOG, now);
         early.read(true, NONE, now);
         assert!(early.is_due(true, now), "nor need it be as long as a long interval");
