@@ -65,8 +65,7 @@ async fn run((shards, workers): (u16, usize), records: u64) {
         config.fleet.worker_id = format!("hot-{number}");
         fleet.push(Worker::start(&config, &clients).await.unwrap());
     }
-    // Until every worker has its share.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    settle(&fleet, usize::from(shards)).await;
     let started = Instant::now();
     let expected = send(&clients, &config, records).await;
     let sent: u64 = expected.values().map(|minute| minute.records).sum();
@@ -81,6 +80,19 @@ async fn run((shards, workers): (u16, usize), records: u64) {
         worker.shutdown(Duration::from_secs(20)).await;
     }
     drop(endpoint);
+}
+
+/// Waits until every worker runs its share of the shards: how leases move is not what is measured.
+async fn settle(fleet: &[Worker], shards: usize) {
+    let started = Instant::now();
+    let is_running = |worker: &Worker| worker.watch().tasks().len();
+    while fleet.iter().any(|worker| is_running(worker) < shards / fleet.len())
+        || fleet.iter().map(is_running).sum::<usize>() != shards
+    {
+        assert!(started.elapsed() < PATIENCE, "the shards are never shared evenly");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    println!("  shared after {:.1} s", started.elapsed().as_secs_f64());
 }
 
 async fn world(shards: u16) -> (Endpoint, Config, Clients) {
