@@ -34,6 +34,10 @@ pub trait Part<A> {
     fn alone(&self) -> A;
     /// Merges the part into a row's fold.
     fn add_to(&self, agg: &mut A);
+    /// Returns whether somebody still waits for the answer.
+    fn is_awaited(&self) -> bool {
+        true
+    }
 }
 
 /// A part that holds its fold. `T` is whatever the driver answers by.
@@ -116,7 +120,7 @@ pub enum Effect<K, A, P, E> {
 /// How a row came to hold a partial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// By a put, and this ticket speaks for it: exactly one of each put.
+    /// By a put, and this ticket speaks for it: exactly one of each put, one that is awaited if any is.
     Put {
         /// Refused tries before it.
         refusals: u32,
@@ -250,9 +254,11 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         let refusals = std::mem::take(&mut busy.refusals);
         busy.singly = busy.singly.saturating_sub(flight.parts.len());
         self.images.insert(key.clone(), (Arc::clone(&flight.row), bytes), flight.looks);
-        let last = flight.parts.len() - 1;
+        // Whoever was given up tells nobody. If nobody waits, whoever writes their epochs again will tell.
+        let awaited = flight.parts.iter().rposition(Part::is_awaited);
+        let speaker = awaited.unwrap_or(flight.parts.len() - 1);
         for (i, part) in flight.parts.into_iter().enumerate() {
-            let how = if i == last { How::Put { refusals } } else { How::Along };
+            let how = if i == speaker { How::Put { refusals } } else { How::Along };
             let row = Arc::clone(&flight.row);
             effects.push(Effect::Done { part, row, how });
         }
@@ -414,8 +420,10 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
                 }
                 _ if parts.len() >= most => left.push(part),
                 _ => {
-                    merge_into(&mut row, &part, seen);
-                    parts.push(part);
+                    // The row's next version is new through those that were merged: one of them has to
+                    // speak for it, so they come last.
+                    let is_merged = merge_into(&mut row, &part, seen);
+                    parts.insert(if is_merged { parts.len() } else { 0 }, part);
                 }
             }
         }
@@ -434,18 +442,23 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
 }
 
 /// Merges a part into the row that is being made up from the version `seen`. One that the row holds
-/// by then is in the put of its twin, and is answered with it.
-fn merge_into<A: Clone, P: Part<A>>(row: &mut Option<Arc<Row<A>>>, part: &P, seen: Option<u64>) {
+/// by then (`false`) is in the put of its twin, and is answered with it.
+fn merge_into<A: Clone, P: Part<A>>(
+    row: &mut Option<Arc<Row<A>>>,
+    part: &P,
+    seen: Option<u64>,
+) -> bool {
     let Some(row) = row else {
         let applied = [(part.shard().clone(), part.to())].into();
         *row = Some(Arc::new(Row { agg: part.alone(), applied, version: 1 }));
-        return;
+        return true;
     };
     if holds(row, part.shard(), part.to()) {
-        return;
+        return false;
     }
     let row = Arc::make_mut(row);
     part.add_to(&mut row.agg);
     row.applied.insert(part.shard().clone(), part.to());
     row.version = seen.map_or(1, |seen| seen + 1);
+    true
 }

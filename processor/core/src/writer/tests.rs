@@ -126,7 +126,7 @@ fn one_epoch_submitted_twice_counts_once_and_both_are_answered_with_the_put() {
     writer.stored(&"r", 10, &mut effects);
     assert_eq!(
         told(&mut effects),
-        ["done first hold 1 Along", "done second hold 1 Put { refusals: 0 }"]
+        ["done second hold 1 Along", "done first hold 1 Put { refusals: 0 }"]
     );
 }
 
@@ -218,6 +218,20 @@ fn a_row_that_others_write_is_read_before_it_is_put_until_they_are_gone() {
         assert_eq!(asked[0], "read r", "nobody was there since, {look} times");
     }
     assert_eq!(write(&mut writer, ("r", "a"), 60, None), ["put 26 of 1 on Some(10) as 11"]);
+}
+
+#[test]
+fn a_part_that_another_worker_has_written_does_not_speak_for_the_row_of_others() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("b", 3, 2, "b3"));
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    effects.clear();
+    // The shard a was taken by another worker, which wrote its epoch meanwhile, and told of the row as it was.
+    writer.refused(&"r", stored_row(1, &[("a", 10)], 1), &mut effects);
+    assert_eq!(told(&mut effects), ["put 3 of 2 on Some(1) as 2"]);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(told(&mut effects), ["done a10 3 Along", "done b3 3 Put { refusals: 1 }"]);
 }
 
 #[test]

@@ -64,6 +64,10 @@ impl<M: Merged> Part<Kept<M::Agg>> for Share<M> {
     fn add_to(&self, row: &mut Kept<M::Agg>) {
         Arc::make_mut(&mut row.agg).merge(self.delta());
     }
+
+    fn is_awaited(&self) -> bool {
+        !self.answer.is_closed()
+    }
 }
 
 type Machine<M> = RowWriter<<M as Merged>::Key, Kept<<M as Merged>::Agg>, Share<M>>;
