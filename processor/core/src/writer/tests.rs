@@ -234,6 +234,50 @@ fn a_part_that_another_worker_has_written_does_not_speak_for_the_row_of_others()
     assert_eq!(told(&mut effects), ["done a10 3 Along", "done b3 3 Put { refusals: 1 }"]);
 }
 
+/// A part of a shard that was given up once it was submitted, if so it says.
+struct Listened(One, bool);
+
+impl Part<u64> for Listened {
+    fn shard(&self) -> &ShardId {
+        self.0.shard()
+    }
+
+    fn to(&self) -> Position {
+        self.0.to()
+    }
+
+    fn alone(&self) -> u64 {
+        self.0.alone()
+    }
+
+    fn add_to(&self, agg: &mut u64) {
+        self.0.add_to(agg);
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.1
+    }
+}
+
+#[test]
+fn a_part_that_nobody_waits_for_does_not_speak_for_the_row() {
+    for awaited in [[true, false], [false, true], [false, false]] {
+        let mut writer: RowWriter<&str, u64, Listened> = RowWriter::new(100);
+        writer.suspicion = 0;
+        let mut effects: Vec<Effect<_, _, _, &str>> = vec![];
+        writer.submit("r", Listened(partial("a", 10, 1, "a10"), awaited[0]));
+        writer.submit("r", Listened(partial("b", 7, 2, "b7"), awaited[1]));
+        writer.flush(&mut effects);
+        effects.clear();
+        writer.stored(&"r", 10, &mut effects);
+        let speaks = effects
+            .iter()
+            .map(|effect| matches!(effect, Effect::Done { how: How::Put { .. }, .. }));
+        let expected = if awaited[0] { [true, false] } else { [false, true] };
+        assert_eq!(speaks.collect::<Vec<_>>(), expected, "{awaited:?}");
+    }
+}
+
 #[test]
 fn new_rows_are_read_first_as_long_as_others_may_have_made_them() {
     let (mut writer, mut effects) = new();
