@@ -21,21 +21,21 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutMetricData",
         name: "a call has at least one datum",
         expected: "refused",
-        rule: "API_PutMetricData: MissingRequiredParameter, \"a value that is required is missing\"",
+        rule: "API_PutMetricData: MissingRequiredParameter, \"an input parameter that is required is missing\"",
         run: |world| Box::pin(no_data(world)),
     },
     Case {
         calls: "PutMetricData",
         name: "a datum has up to 150 values",
         expected: "taken, refused",
-        rule: "API_MetricDatum, Values: \"can include up to 150 unique values\"",
+        rule: "API_MetricDatum, Values: \"you can include up to 150 unique values\"",
         run: |world| Box::pin(number_of_values(world)),
     },
     Case {
         calls: "PutMetricData",
         name: "values and their counts are as many",
         expected: "refused",
-        rule: "API_MetricDatum, Counts: \"must include the same number of values\" as Values",
+        rule: "API_MetricDatum, Counts: \"must include the same amount of values as the Values array\"",
         run: |world| Box::pin(fewer_counts(world)),
     },
     Case {
@@ -63,7 +63,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutMetricData",
         name: "a datum is up to two weeks old, and up to two hours ahead",
         expected: "taken, refused, taken, refused",
-        rule: "Guide, publishingMetrics: \"two weeks before the current date, and up to two hours\" ahead",
+        rule: "API_PutMetricData: \"two weeks before the current date, and as much as 2 hours after\" it",
         run: |world| Box::pin(times(world)),
     },
     Case {

@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "GetMetricData",
         name: "points are given newest first, unless asked for otherwise",
         expected: "3 2 1; 1 2 3",
-        rule: "API_GetMetricData, ScanBy: TimestampDescending \"is the default\"",
+        rule: "API_GetMetricData, ScanBy: \"if you omit this parameter, the default of TimestampDescending\"",
         run: |world| Box::pin(order(world)),
     },
     Case {
@@ -78,7 +78,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "ListMetrics",
         name: "metrics are listed by name and by a dimension of any value",
         expected: "a b",
-        rule: "API_ListMetrics, Dimensions: \"only the dimension name\" finds all its values",
+        rule: "API_DimensionFilter: Value is optional, the name alone finds all its values",
         run: |world| Box::pin(list(world)),
     },
 ];

@@ -106,7 +106,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "Scan",
         name: "a consistent scan sees what was put before it, filtered",
         expected: "at=3 id=scan",
-        rule: "API_Scan, ConsistentRead: \"data returned from Scan will contain the results\" of writes before",
+        rule: "API_Scan, ConsistentRead: writes before it \"are guaranteed to be contained in the Scan response\"",
         run: |world| Box::pin(filtered_scan(world)),
     },
     Case {

@@ -78,7 +78,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutItem",
         name: "a set is not empty and names nothing twice",
         expected: "ValidationException, ValidationException, taken",
-        rule: "Guide, HowItWorks.NamingRulesDataTypes: no empty sets, \"each value in a set must be unique\"",
+        rule: "Guide, HowItWorks.NamingRulesDataTypes: no empty sets, \"each value within a set must be unique\"",
         run: |world| Box::pin(sets(world)),
     },
     Case {

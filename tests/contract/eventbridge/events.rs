@@ -54,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutEvents",
         name: "an event for a bus that is not there is taken, and lost",
         expected: "0 failed: id",
-        rule: "API_PutEventsResultEntry lists no code for it; AWS answers an id (aws/aws-sdk#186)",
+        rule: "API_PutEventsResultEntry has no code for it; AWS answers an id (aws/aws-sdk#186)",
         run: |world| Box::pin(absent_bus(world)),
     },
 ];

@@ -44,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "SubscribeToShard",
         name: "a subscription brings what is there, and then what comes",
         expected: "a b c",
-        rule: "API_SubscribeToShard: \"pushes records from the shard\" over the connection",
+        rule: "API_SubscribeToShard: the \"consumer starts receiving events\" over the connection",
         run: |world| Box::pin(subscription(world)),
     },
     Case {

@@ -22,7 +22,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutRecords GetRecords",
         name: "sequence numbers grow within a shard, and its records are read in their order",
         expected: "grow; a b c d",
-        rule: "Guide, key-concepts: sequence numbers for the same partition key increase over time",
+        rule: "API_PutRecords: sequence numbers \"generally increase over time\"; always those of calls in turn",
         run: |world| Box::pin(sequence_numbers(world)),
     },
     Case {
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutRecords",
         name: "a record of 1 MiB with its partition key is taken, a larger one is refused",
         expected: "taken, refused",
-        rule: "Guide, large-records: 1 MiB is the default of the largest record, data and partition key",
+        rule: "API_Record, Data: with the key \"must not exceed the maximum record size (1 MiB)\"",
         run: |world| Box::pin(size_of_record(world)),
     },
     Case {
@@ -64,7 +64,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "PutRecords GetRecords",
         name: "a record keeps its bytes and its key, and may be empty",
         expected: "[0, 255, 128] by é; [] by p",
-        rule: "API_Record: Data of 0 to 10,485,760 bytes, \"not interpreted\"; PartitionKey",
+        rule: "API_Record: Data of 0 to 10,485,760 bytes, \"opaque and immutable\"; PartitionKey",
         run: |world| Box::pin(contents(world)),
     },
 ];

@@ -14,14 +14,14 @@ pub(super) const CASES: &[Case] = &[
         calls: "ListShards",
         name: "the shards of a stream adjoin and cover all hash keys",
         expected: "3 shards cover everything",
-        rule: "Guide, key-concepts: \"the hash key range of a shard\"; API_HashKeyRange, both ends included",
+        rule: "API_HashKeyRange: both ends are in it; a shard for each of the 2^128 hash keys",
         run: |world| Box::pin(ranges(world)),
     },
     Case {
         calls: "ListShards",
         name: "the shards of a stream split all hash keys evenly",
-        expected: "0, 170141183460469231731687303715884105728",
-        rule: "Guide, kinesis-using-sdk-java-resharding: shards are evenly spread; 2^128 / 2 starts the second",
+        expected: "0, 113427455640312821154458202477256070485, 226854911280625642308916404954512140970",
+        rule: "API_DescribeStream, Examples: the ranges of a stream of three shards",
         run: |world| Box::pin(even_ranges(world)),
     },
     Case {
@@ -137,7 +137,7 @@ async fn ranges(world: &World) -> Found {
 }
 
 async fn even_ranges(world: &World) -> Found {
-    world.create_stream("even", 2).await?;
+    world.create_stream("even", 3).await?;
     let starts = hash_keys(&world.shards("even").await?);
     Ok(starts.iter().map(|range| range.0.to_string()).collect::<Vec<_>>().join(", "))
 }

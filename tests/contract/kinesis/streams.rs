@@ -11,7 +11,7 @@ pub(super) const CASES: &[Case] = &[
         calls: "CreateStream DescribeStreamSummary",
         name: "a stream is described with its state, shards and retention",
         expected: "ACTIVE, 3 shards open, 24 hours, named by its ARN",
-        rule: "API_StreamDescriptionSummary; API_CreateStream: \"the default is 24 hours\"",
+        rule: "API_StreamDescriptionSummary; API_CreateStream: \"accessible for 24 hours\" by default",
         run: |world| Box::pin(summary(world)),
     },
     Case {
