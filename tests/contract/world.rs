@@ -11,6 +11,8 @@ use super::{dynamodb, eventbridge};
 /// How often a stream is looked at until it is active, and how long between two looks.
 const LOOKS: u32 = 400;
 const LOOK: Duration = Duration::from_millis(50);
+/// `kinesis-local` needs seconds for megabytes, and more on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the time, which the services look up as well.
 #[expect(clippy::disallowed_methods, reason = "no logic of the program depends on it")]
@@ -33,6 +35,8 @@ impl World {
     /// When they cannot be created.
     pub(crate) async fn new(clients: Clients) -> Self {
         let Clients { kinesis, dynamodb, cloudwatch, eventbridge } = clients;
+        let patient = kinesis.config().to_builder().timeout_config(aws_calls::bounded(PATIENCE));
+        let kinesis = aws_sdk_kinesis::Client::from_conf(patient.build());
         let world = Self { kinesis, dynamodb, cloudwatch, eventbridge };
         dynamodb::create_table(&world, dynamodb::TABLE).await.expect("a table");
         eventbridge::create_bus(&world).await.expect("a bus");

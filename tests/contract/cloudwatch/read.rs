@@ -1,4 +1,4 @@
-//! What was put is read again.
+//! Reading what was put.
 
 use aws_sdk_cloudwatch::operation::get_metric_data::builders::GetMetricDataFluentBuilder;
 use aws_sdk_cloudwatch::types::{
