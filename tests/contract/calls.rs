@@ -9,11 +9,8 @@ pub(crate) const MADE_BY_TESTS: [&str; 4] =
 /// The folders whose calls reach AWS.
 const SOURCES: [&str; 3] = ["processor/src", "processor/fleet/src", "processor/aws-calls/src"];
 
-/// The names that clients of the SDK have there.
-const CLIENTS: [&str; 5] = ["client", "cloudwatch", "dynamodb", "eventbridge", "kinesis"];
-
-/// The words that operations of AWS begin with; other methods of a client make no call.
-const VERBS: [&str; 13] = [
+/// The words that operations of AWS begin with.
+const VERBS: [&str; 11] = [
     "batch",
     "create",
     "delete",
@@ -21,12 +18,22 @@ const VERBS: [&str; 13] = [
     "get",
     "list",
     "put",
-    "query",
     "register",
-    "scan",
     "start",
     "subscribe",
     "update",
+];
+/// Operations of one word.
+const BARE: [&str; 2] = ["query", "scan"];
+/// Methods without arguments that read like an operation, and are none.
+const OTHERS: [&str; 7] = [
+    "get_credential",
+    "get_mut",
+    "get_name",
+    "get_subcommands",
+    "get_table_name",
+    "list_children",
+    "start_s",
 ];
 
 /// Returns the names of the operations, as AWS spells them, each once.
@@ -61,28 +68,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the operations in a text: `client.operation()` with any space between.
+/// Returns the operations in a text. Any receiver counts, for a client may have any name.
 fn calls(text: &str) -> Vec<String> {
     let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let text: String = lines.flat_map(|line| [line.trim(), "\n"]).collect();
-    let mut found = vec![];
-    for (at, _) in text.match_indices('.') {
-        let before = text[..at].trim_end();
-        let is_client = CLIENTS.iter().any(|client| {
-            let rest = before.strip_suffix(client);
-            rest.is_some_and(|rest| !rest.ends_with(|c: char| c.is_ascii_alphanumeric()))
-        });
-        let Some((method, _)) = text[at + 1..].split_once("()").filter(|_| is_client) else {
-            continue;
-        };
+    let methods = lines.flat_map(|line| line.split('.').skip(1)).filter_map(|rest| {
+        let (method, _) = rest.split_once("()")?;
         let is_name = method.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        let first = method.split('_').next().unwrap_or_default();
-        if is_name && VERBS.contains(&first) {
-            found.push(camel(method));
-        }
-    }
-    found
+        let verb = method.split_once('_').map(|(verb, _)| verb);
+        let is_call = BARE.contains(&method) || verb.is_some_and(|verb| VERBS.contains(&verb));
+        (is_name && is_call && !OTHERS.contains(&method)).then(|| camel(method))
+    });
+    methods.collect()
 }
 
 /// Returns `GetItem` for `get_item`.
@@ -95,10 +92,10 @@ fn camel(snake: &str) -> String {
 }
 
 #[test]
-fn calls_are_found_across_lines_and_not_in_comments_or_tests() {
+fn calls_are_found_whoever_makes_them_and_not_in_comments_or_tests() {
     let text = "// client.get_item()\nlet a = self.client\n    .put_item()\n    .send();\n\
-                clients.kinesis.list_shards(); store.list(); table.get_item(); client.config();\n\
-                my_client.delete_item(); otherclient.scan();\n\
-                #[cfg(test)]\nmod tests {\nclient.query() }";
-    assert_eq!(calls(text), ["PutItem", "ListShards", "DeleteItem"]);
+                self.0.list_shards(); store.list(); map.get_mut(); client.config();\n\
+                dynamodb.query().limit(1); client.get(url).send();\n\
+                #[cfg(test)]\nmod tests {\nclient.scan() }";
+    assert_eq!(calls(text), ["PutItem", "ListShards", "Query"]);
 }
