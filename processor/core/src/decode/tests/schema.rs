@@ -71,15 +71,16 @@ fn number() -> impl Strategy<Value = Value> {
         select(edges.to_vec()).prop_map(Value::from),
         (-20_000_000_i64..20_000_000).prop_map(|thousandths| json!(thousandths as f64 / 1_000.0)),
         (946_000_000_000_i64..4_103_000_000_000).prop_map(Value::from),
-        Just(json!(1e300)),
+        select(vec![1e300, -1e-9, -1e-300, -0.0, 1e-9]).prop_map(|edge| json!(edge)),
     ]
 }
 
 fn text() -> impl Strategy<Value = String> {
     let words =
         ["", "x", "PLAYING", "stalled", "MESSAGE", "EVENT", "NaN", "-Infinity", "1e3", "007"];
+    let zeros = ["0", "-0", "-0.0", "-00", "-0.0000001", "-0.0000010", "0.0000001"];
     prop_oneof![
-        select(words.to_vec()).prop_map(str::to_owned),
+        select([&words[..], &zeros].concat()).prop_map(str::to_owned),
         "(-|)[1-9][0-9]{0,4}(\\.[0-9]{1,6}|)",
         (946_000_000_000_i64..4_103_000_000_000).prop_map(|ms| ms.to_string()),
         "20[1-8][0-9]-(0[1-9]|1[0-4])-[0-2][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9}|)(Z|z|\\+09:00|-05:30|)",
