@@ -11,7 +11,7 @@ use ivs_processor::cloud::clients;
 use ivs_processor::config::Aws;
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Program};
+use crate::process::{PATIENCE, Program, state};
 
 /// An HTTP client of ten lines, so that the server is not judged by its own library.
 struct Answer {
@@ -111,6 +111,53 @@ fn metrics_are_what_is_asked_for(address: &str) {
     assert_eq!(old.content_type, "text/plain; version=0.0.4; charset=utf-8");
     assert!(!old.body.contains("# EOF"), "{}", old.body);
     assert!(samples(&old.body).len() > 10 && samples(&open.body).len() > 10);
+}
+
+#[tokio::test]
+async fn a_worker_all_of_whose_shards_fail_is_not_ready_until_they_get_on() {
+    let (url, _endpoint) =
+        Program::new(&["local", "--endpoint-only", "--port", "0", "--state", ":memory:"])
+            .args(&["--shards", "1"])
+            .start()
+            .wait_for_ready();
+    let dynamodb = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await.dynamodb;
+    // Something that is not a row of ours has the key of one: no put of the shard succeeds.
+    let (table, session) = (ivs_schemas::names::METRICS_TABLE, AttributeValue::S("st-1".into()));
+    let minute = AttributeValue::N("1748779200".into());
+    let foreign = dynamodb.put_item().table_name(table).item("sessionId", session.clone());
+    foreign.item("metricTimestamp", minute.clone()).send().await.unwrap();
+    let dir = state();
+    let line = r#"{"eventType":"metrics_update","sessionId":"st-1","channelId":"c","timestamp":"2025-06-01T12:00:00Z","currentViewers":7}"#;
+    std::fs::write(dir.path().join("lines.ndjson"), line).unwrap();
+    let input = dir.path().join("lines.ndjson");
+    Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(input).run_to_end();
+    let mut worker = Program::new(&["worker", "--endpoint-url", &url])
+        .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
+        .args(&["--set", "stream.poll_interval_ms=100", "--set"])
+        .arg(format!("objects.rejects=file://{}", dir.path().join("rejects").display()))
+        .start();
+    let address = worker.ops_address();
+    let fails = |address: &str| {
+        let answer = get(address, "/readyz");
+        answer.code == 503 && answer.body.contains("every shard here fails")
+    };
+    wait_until("a worker that says what fails", || fails(&address));
+    // Between two tries, and while it tries again.
+    let failed_tasks = || status(&address)["worker"]["totals"]["failedTasks"].as_u64().unwrap();
+    let before = failed_tasks();
+    wait_until("another try", || {
+        assert!(fails(&address), "{}", get(&address, "/readyz").body);
+        failed_tasks() > before
+    });
+    assert_eq!(get(&address, "/healthz").code, 200, "a new process would meet the same");
+    let gone = dynamodb.delete_item().table_name(table).key("sessionId", session);
+    gone.key("metricTimestamp", minute).send().await.unwrap();
+    wait_until("a ready worker", || get(&address, "/readyz").code == 200);
+    wait_until("a committed record", || committed(&address) == 1);
+    assert_eq!(status(&address)["ready"], true);
+    worker.stop_in_order();
+    let rows = Program::new(&["rows", "--endpoint-url", &url]).run_to_end();
+    assert_eq!(rows.lines().filter(|row| row.starts_with("st-1")).count(), 1, "{rows}");
 }
 
 #[test]
