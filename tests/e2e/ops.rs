@@ -11,16 +11,16 @@ use ivs_processor::cloud::clients;
 use ivs_processor::config::Aws;
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Program, state};
+use crate::process::{PATIENCE, Program, Running, state};
 
 /// An HTTP client of ten lines, so that the server is not judged by its own library.
-struct Answer {
-    code: u16,
+pub(crate) struct Answer {
+    pub(crate) code: u16,
     content_type: String,
-    body: String,
+    pub(crate) body: String,
 }
 
-fn get(address: &str, path: &str) -> Answer {
+pub(crate) fn get(address: &str, path: &str) -> Answer {
     get_as(address, path, "*/*")
 }
 
@@ -49,6 +49,26 @@ fn committed(address: &str) -> u64 {
     status(address)["worker"]["totals"]["read"].as_u64().unwrap_or(0)
 }
 
+/// Returns where the operations server of a `local` listens, as its banner says.
+fn address_of(local: &mut Running) -> String {
+    let address = RefCell::new(String::new());
+    local.wait_for(|line| {
+        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+        if let Some(found) = url.and_then(|url| url.strip_suffix("/status")) {
+            found.clone_into(&mut address.borrow_mut());
+        }
+        line.starts_with("operations")
+    });
+    address.into_inner()
+}
+
+/// Waits until a `local` is in the middle of writing rows.
+pub(crate) fn wait_for_rows(local: &mut Running) {
+    let address = address_of(local);
+    let puts = || status(&address)["worker"]["totals"]["mergedPuts"].as_u64();
+    wait_until("a row that is written", || puts() > Some(0));
+}
+
 /// Looks again until it is so.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -70,15 +90,7 @@ fn local_answers_on_all_paths_while_it_works() {
     let mut local = Program::new(&["local", "--for", "10m", "--state", ":memory:", "--port", "0"])
         .args(&["--set", "fleet.failover_ms=20000"])
         .start();
-    let address = RefCell::new(String::new());
-    local.wait_for(|line| {
-        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
-        if let Some(found) = url.and_then(|url| url.strip_suffix("/status")) {
-            found.clone_into(&mut address.borrow_mut());
-        }
-        line.starts_with("operations")
-    });
-    let address = address.into_inner();
+    let address = address_of(&mut local);
     wait_until("a committed record", || committed(&address) > 0);
     assert_eq!(get(&address, "/healthz").code, 200);
     // A heartbeat may take too long for a moment on a busy machine.
@@ -154,7 +166,7 @@ async fn a_worker_all_of_whose_shards_fail_is_not_ready_until_they_get_on() {
     gone.key("metricTimestamp", minute).send().await.unwrap();
     wait_until("a ready worker", || get(&address, "/readyz").code == 200);
     wait_until("a committed record", || committed(&address) == 1);
-    assert_eq!(status(&address)["ready"], true);
+    wait_until("a ready status", || status(&address)["ready"] == true);
     worker.stop_in_order();
     let rows = Program::new(&["rows", "--endpoint-url", &url]).run_to_end();
     assert_eq!(rows.lines().filter(|row| row.starts_with("st-1")).count(), 1, "{rows}");
