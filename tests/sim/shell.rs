@@ -7,6 +7,7 @@
 //! in which order tasks meet, so that a seed is a schedule. What is not simulated is the SDK and the
 //! tries inside its calls, for which there are end-to-end tests.
 
+mod budget;
 mod judge;
 mod leases;
 mod members;
