@@ -6,7 +6,8 @@ use super::codec::Item;
 use super::{metric, summary};
 
 /// Returns the names of a merged row's attributes that its fold would not give it: the worker and
-/// `replay` keep them as they are. None of a fact, which is never merged, or of what cannot be read.
+/// `replay` keep them as they are. None of a fact, which is never merged, nor of what cannot be
+/// read.
 pub(crate) fn names(item: &Item) -> Vec<String> {
     let ours = if item.contains_key(metrics::METRIC_TIMESTAMP) {
         metric::decode(item).map(|(key, row)| metric::encode(&key, &row, Some(0)))
