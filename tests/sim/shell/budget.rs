@@ -30,7 +30,7 @@ const MOST_OF_A_PAGE: u16 = 4;
 const PAGE_TAKES_MS: u64 = 50;
 /// The least that can be set.
 const BUDGET_MB: usize = 64;
-/// What a read may bring beyond the budget, when nothing else can go on.
+/// The largest read, by which the budget may be exceeded when nothing else can go on.
 const ONE_READ_BYTES: u64 = 10 << 20;
 
 /// The stream, with an account of what was read of it and is not committed.

@@ -208,7 +208,7 @@ proptest! {
     }
 }
 
-/// What an event is told by and kept under: texts and lists with a smallest and a largest size.
+/// Texts and lists by which an event is told apart and kept have a smallest and a largest size.
 #[test]
 fn schema_and_decoder_agree_on_the_bounds_of_what_names_an_event() {
     let (most, beyond) = (json!("\u{e9}".repeat(256)), json!("x".repeat(257)));
