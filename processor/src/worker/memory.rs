@@ -93,7 +93,7 @@ impl Held {
 }
 
 impl Shares {
-    /// Changes what a share holds; returns whether anything got free.
+    /// Changes what a share holds; returns whether anything got free, or nothing more will by itself.
     fn change(&mut self, number: u64, change: impl FnOnce(&mut Held)) -> bool {
         let Some(held) = self.held.get_mut(&number) else { return false };
         let before = *held;
@@ -103,7 +103,7 @@ impl Shares {
         self.staying_bytes = self.staying_bytes + after.staying() - before.staying();
         self.readers += usize::from(after.reading() > 0);
         self.readers -= usize::from(before.reading() > 0);
-        after.all() < before.all()
+        after.all() < before.all() || after.machine.flight_bytes < before.machine.flight_bytes
     }
 }
 
