@@ -15,6 +15,7 @@ use kinesis_fleet::{LeaseStore, ShardId, StoreError};
 use super::net::{Net, sleep_ms};
 use super::plan::{self, Plan};
 use super::{Run, in_simulated_time, judge, members};
+use crate::log::ShardLog;
 
 /// Tasks that panic one after the other.
 const PANICS: u32 = 2;
@@ -62,11 +63,12 @@ impl LeaseRows for Panicking {
     }
 }
 
-/// Returns a stream of two shards or more that are never split or merged.
+/// Returns a stream of two shards or more, with records enough, that are never split or merged.
 fn quiet_stream(rng: &mut Rng) -> Plan {
     loop {
         let plan = plan::draw(rng);
-        if plan.log.len() >= 2 && plan.log.iter().all(|shard| shard.parents.is_empty()) {
+        let is_quiet = |shard: &ShardLog| shard.parents.is_empty() && shard.records.len() > 15;
+        if plan.log.len() >= 2 && plan.log.iter().all(is_quiet) {
             return plan;
         }
     }

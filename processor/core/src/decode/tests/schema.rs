@@ -202,7 +202,8 @@ proptest! {
     ) {
         let kind = kind.get(&ENVELOPES);
         let members = event_members(kind);
-        let record = event_with(kind, member.get(&members), value);
+        let member: &String = member.get(&members);
+        let record = event_with(kind, member, value);
         let (is_valid, accepted) = (kind.validator.is_valid(&record), is_accepted(&record));
         prop_assert!(accepted || !is_valid, "{}", record);
     }
