@@ -3,6 +3,7 @@
 pub mod codec;
 pub(crate) mod experience;
 pub mod expiry;
+pub(crate) mod foreign;
 pub mod json;
 pub mod metric;
 pub(crate) mod pages;

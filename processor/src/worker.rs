@@ -262,47 +262,55 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<(
     AbortOnDropHandle::new(tokio::spawn(task))
 }
 
+/// The shards that tasks work on, for the one that panics.
+type AtWork = HashMap<tokio::task::Id, (ShardId, LeaseNotes)>;
+
 /// Runs a task for every lease that arrives, until the fleet shuts down.
 async fn run_leases(shared: Arc<Shared>, mut leases: Leases) {
     let mut tasks = JoinSet::new();
-    // Which shard a task works on, for the one that panics.
-    let mut shards: HashMap<tokio::task::Id, ShardId> = HashMap::new();
+    let mut at_work = AtWork::new();
     loop {
         tokio::select! {
             biased;
-            Some(done) = tasks.join_next_with_id() => ended(&shared, &mut shards, done),
+            Some(done) = tasks.join_next_with_id() => ended(&shared, &mut at_work, done),
             lease = leases.recv() => match lease {
                 Some(lease) => {
-                    let shard = lease.shard().clone();
+                    let work = (lease.shard().clone(), lease.notes());
                     let task = tasks.spawn(run_shard(Arc::clone(&shared), lease));
-                    shards.insert(task.id(), shard);
+                    at_work.insert(task.id(), work);
                 }
                 None => break,
             },
         }
     }
     while let Some(done) = tasks.join_next_with_id().await {
-        ended(&shared, &mut shards, done);
+        ended(&shared, &mut at_work, done);
     }
 }
 
 /// Notes the end of a task; one that panicked has failed.
-fn ended(
-    shared: &Shared,
-    shards: &mut HashMap<tokio::task::Id, ShardId>,
-    done: Result<(tokio::task::Id, ()), JoinError>,
-) {
+fn ended(shared: &Shared, at_work: &mut AtWork, done: Result<(tokio::task::Id, ()), JoinError>) {
     let error = match done {
         Ok((id, ())) => {
-            shards.remove(&id);
+            at_work.remove(&id);
             return;
         }
         Err(error) => error,
     };
-    let Some(shard) = shards.remove(&error.id()) else { return };
+    let Some((shard, notes)) = at_work.remove(&error.id()) else { return };
+    let error = format!("its task panicked: {error}");
     let status = shared.shards.lock().get(&shard).cloned();
     if let Some(status) = status {
-        fail(shared, &shard, &status, format!("its task panicked: {error}"));
+        fail(shared, &shard, &status, error.clone());
+    }
+    // Other tasks end meanwhile.
+    tokio::spawn(async move { note_failure(&notes, &shard, &error).await });
+}
+
+/// Notes a failure on the lease, for whoever looks at the table.
+async fn note_failure(notes: &LeaseNotes, shard: &ShardId, error: &str) {
+    if let Err(error) = notes.failed(error).await {
+        tracing::debug!(%shard, %error, "the failure is not noted on the lease");
     }
 }
 
@@ -338,9 +346,7 @@ async fn run_shard(shared: Arc<Shared>, lease: ShardLease) {
         }
         Err(error) => {
             let error = error.to_string();
-            if let Err(error) = notes.failed(&error).await {
-                tracing::debug!(%shard, %error, "the failure is not noted on the lease");
-            }
+            note_failure(&notes, &shard, &error).await;
             fail(&shared, &shard, &status, error);
         }
     }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use crate::input::envelope::Envelope;
-use crate::input::{application, chat, ivs, player, qos, stage};
+use crate::input::envelope::{Envelope, ResourcesIfAny};
+use crate::input::{Id, application, chat, ivs, player, qos, stage};
 use crate::{domain, names, report};
 
 /// Which way the described objects travel.
@@ -211,7 +211,7 @@ pub const CONTRACTS: &[Contract] = &[
         Mark::Present("event_timestamp"),
         "IVS Chat: a line of the log",
     ),
-    input::<Envelope<String, Map<String, Value>>>(
+    input::<Envelope<Id, Map<String, Value>, ResourcesIfAny>>(
         "ivs-event",
         Mark::Present("detail-type"),
         "IVS: an event of any type",

@@ -1,6 +1,7 @@
 //! The commands that look at what was stored, and how every command ends.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,60 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
     assert_eq!((&last["level"], &last["fields"]["exitCode"]), (&json!("ERROR"), &json!(65)));
     let (code, error) = Program::new(&["rows", "--endpoint-url", "http://127.0.0.1:1"]).fails();
     assert!(code == 69 && error.contains("no connection"), "{code}: {error}");
+}
+
+/// Answers every request with this refusal of DynamoDB's, as long as the tests run; returns its URL.
+fn refuses(status: &'static str, code: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            // A caller that gives up in the middle calls again.
+            drop(refuse(socket.unwrap(), status, code));
+        }
+    });
+    url
+}
+
+/// Reads one request to its end and refuses it.
+fn refuse(socket: TcpStream, status: &str, code: &str) -> std::io::Result<()> {
+    let mut socket = BufReader::new(socket);
+    let (mut line, mut length) = (String::new(), 0);
+    while socket.read_line(&mut line)? > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    socket.read_exact(&mut vec![0; length])?;
+    let body =
+        format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"not now"}}"#);
+    let head = "content-type: application/x-amz-json-1.0\r\nconnection: close";
+    let length = body.len();
+    write!(
+        socket.get_mut(),
+        "HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[test]
+fn a_service_that_is_too_busy_or_at_fault_is_told_by_the_code_that_says_later() {
+    let refusals = [
+        ("400 Bad Request", "ProvisionedThroughputExceededException", 75),
+        ("500 Internal Server Error", "InternalServerError", 75),
+        ("400 Bad Request", "AccessDeniedException", 1),
+    ];
+    // Each tries for half a minute, so they do it side by side.
+    let running = refusals.map(|(status, code, want)| {
+        let url = refuses(status, code);
+        (Program::new(&["rows", "--endpoint-url", &url]).start(), code, want)
+    });
+    for (program, name, want) in running {
+        let (code, error) = program.ends();
+        assert_eq!(code, want, "{name}: {error}");
+        assert!(error.contains("cannot read table StreamingMetrics"), "{name}: {error}");
+        assert_eq!(error.contains("try again later"), want == 75, "{name}: {error}");
+    }
 }
 
 /// The program in a home of its own, where no variable says who it is.

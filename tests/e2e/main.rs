@@ -13,6 +13,7 @@ mod junk;
 mod lambda;
 mod metrics;
 mod ops;
+mod ports;
 mod process;
 mod readme;
 mod refused;
@@ -57,7 +58,7 @@ fn killing_the_whole_program_twice_changes_no_row() {
     std::thread::sleep(Duration::from_millis(700));
     program.kill_9();
     let mut program = local(&dir, &rows).start();
-    program.wait_for(|line| line.contains("row writes") && !line.contains(" 0 row writes"));
+    ops::wait_for_rows(&mut program);
     program.kill_9();
     assert!(!rows.exists(), "the program came to its end before it was killed");
     local(&dir, &rows).run_to_end();
@@ -116,7 +117,7 @@ fn made_up_traffic_is_in_the_rows_exactly_run_after_run() {
     is_exact(&run().run_to_end());
     is_exact(&run().run_to_end());
     let mut killed = run().start();
-    killed.wait_for(|line| line.contains("row writes") && !line.contains(" 0 row writes"));
+    ops::wait_for_rows(&mut killed);
     killed.kill_9();
     is_exact(&run().run_to_end());
     // It is emptied only for who may: then it begins anew.

@@ -11,16 +11,16 @@ use ivs_processor::cloud::clients;
 use ivs_processor::config::Aws;
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Program};
+use crate::process::{PATIENCE, Program, Running, state};
 
 /// An HTTP client of ten lines, so that the server is not judged by its own library.
-struct Answer {
-    code: u16,
+pub(crate) struct Answer {
+    pub(crate) code: u16,
     content_type: String,
-    body: String,
+    pub(crate) body: String,
 }
 
-fn get(address: &str, path: &str) -> Answer {
+pub(crate) fn get(address: &str, path: &str) -> Answer {
     get_as(address, path, "*/*")
 }
 
@@ -49,6 +49,26 @@ fn committed(address: &str) -> u64 {
     status(address)["worker"]["totals"]["read"].as_u64().unwrap_or(0)
 }
 
+/// Returns where the operations server of a `local` listens, as its banner says.
+fn address_of(local: &mut Running) -> String {
+    let address = RefCell::new(String::new());
+    local.wait_for(|line| {
+        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+        if let Some(found) = url.and_then(|url| url.strip_suffix("/status")) {
+            found.clone_into(&mut address.borrow_mut());
+        }
+        line.starts_with("operations")
+    });
+    address.into_inner()
+}
+
+/// Waits until a `local` is in the middle of writing rows.
+pub(crate) fn wait_for_rows(local: &mut Running) {
+    let address = address_of(local);
+    let puts = || status(&address)["worker"]["totals"]["mergedPuts"].as_u64();
+    wait_until("a row that is written", || puts() > Some(0));
+}
+
 /// Looks again until it is so.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -70,15 +90,7 @@ fn local_answers_on_all_paths_while_it_works() {
     let mut local = Program::new(&["local", "--for", "10m", "--state", ":memory:", "--port", "0"])
         .args(&["--set", "fleet.failover_ms=20000"])
         .start();
-    let address = RefCell::new(String::new());
-    local.wait_for(|line| {
-        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
-        if let Some(found) = url.and_then(|url| url.strip_suffix("/status")) {
-            found.clone_into(&mut address.borrow_mut());
-        }
-        line.starts_with("operations")
-    });
-    let address = address.into_inner();
+    let address = address_of(&mut local);
     wait_until("a committed record", || committed(&address) > 0);
     assert_eq!(get(&address, "/healthz").code, 200);
     // A heartbeat may take too long for a moment on a busy machine.
@@ -111,6 +123,53 @@ fn metrics_are_what_is_asked_for(address: &str) {
     assert_eq!(old.content_type, "text/plain; version=0.0.4; charset=utf-8");
     assert!(!old.body.contains("# EOF"), "{}", old.body);
     assert!(samples(&old.body).len() > 10 && samples(&open.body).len() > 10);
+}
+
+#[tokio::test]
+async fn a_worker_all_of_whose_shards_fail_is_not_ready_until_they_get_on() {
+    let (url, _endpoint) =
+        Program::new(&["local", "--endpoint-only", "--port", "0", "--state", ":memory:"])
+            .args(&["--shards", "1"])
+            .start()
+            .wait_for_ready();
+    let dynamodb = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await.dynamodb;
+    // Something that is not a row of ours has the key of one: no put of the shard succeeds.
+    let (table, session) = (ivs_schemas::names::METRICS_TABLE, AttributeValue::S("st-1".into()));
+    let minute = AttributeValue::N("1748779200".into());
+    let foreign = dynamodb.put_item().table_name(table).item("sessionId", session.clone());
+    foreign.item("metricTimestamp", minute.clone()).send().await.unwrap();
+    let dir = state();
+    let line = r#"{"eventType":"metrics_update","sessionId":"st-1","channelId":"c","timestamp":"2025-06-01T12:00:00Z","currentViewers":7}"#;
+    std::fs::write(dir.path().join("lines.ndjson"), line).unwrap();
+    let input = dir.path().join("lines.ndjson");
+    Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(input).run_to_end();
+    let mut worker = Program::new(&["worker", "--endpoint-url", &url])
+        .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
+        .args(&["--set", "stream.poll_interval_ms=100", "--set"])
+        .arg(format!("objects.rejects=file://{}", dir.path().join("rejects").display()))
+        .start();
+    let address = worker.ops_address();
+    let fails = |address: &str| {
+        let answer = get(address, "/readyz");
+        answer.code == 503 && answer.body.contains("every shard here fails")
+    };
+    wait_until("a worker that says what fails", || fails(&address));
+    // Between two tries, and while it tries again.
+    let failed_tasks = || status(&address)["worker"]["totals"]["failedTasks"].as_u64().unwrap();
+    let before = failed_tasks();
+    wait_until("another try", || {
+        assert!(fails(&address), "{}", get(&address, "/readyz").body);
+        failed_tasks() > before
+    });
+    assert_eq!(get(&address, "/healthz").code, 200, "a new process would meet the same");
+    let gone = dynamodb.delete_item().table_name(table).key("sessionId", session);
+    gone.key("metricTimestamp", minute).send().await.unwrap();
+    wait_until("a ready worker", || get(&address, "/readyz").code == 200);
+    wait_until("a committed record", || committed(&address) == 1);
+    wait_until("a ready status", || status(&address)["ready"] == true);
+    worker.stop_in_order();
+    let rows = Program::new(&["rows", "--endpoint-url", &url]).run_to_end();
+    assert_eq!(rows.lines().filter(|row| row.starts_with("st-1")).count(), 1, "{rows}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A row that can never be written: the shard stops there, or sets the row aside, as configured.
+//! A row that can never be written: the shard stops there, or sets the row aside, as configured; once
+//! the cause is gone, the archive repairs the row.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -57,6 +58,10 @@ async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
 
     let log = dir.path().join("aside.log");
     worker("set_aside").log_to(&log).arg("--until-drained").start().ends_well();
+    assert!(logs::read(&log).iter().any(|line| line.message.starts_with("row set aside")));
+    let (code, out, error) = audit(dir.path(), &url);
+    assert!(code == 1 && out.contains("st-3"), "{out}{error}");
+    assert!(out.contains("differing                 1"), "what is there is another item:\n{out}");
     dynamodb
         .delete_item()
         .table_name(TABLE)
@@ -68,6 +73,26 @@ async fn a_row_that_can_never_be_written_stops_its_shard_or_is_set_aside() {
     let rows = Program::new(&["rows"]).args(&at).run_to_end();
     assert_eq!(rows.lines().filter(|row| row.starts_with("st-")).count(), 7, "{rows}");
     every_record_was_kept(&dir.path().join("rejects"));
+    the_archive_has_it(dir.path(), &url);
+}
+
+fn audit(dir: &Path, url: &str) -> (i32, String, String) {
+    Program::new(&["audit", "--endpoint-url", url]).arg(dir.join("archive")).end()
+}
+
+/// Checks that, the cause being gone, what was set aside is known to be missing, and comes back.
+fn the_archive_has_it(dir: &Path, url: &str) {
+    let (code, out, error) = audit(dir, url);
+    assert!(code == 1 && out.contains("st-3"), "{out}{error}");
+    assert!(out.contains("missing                   1"), "{out}");
+    let apply = Program::new(&["replay", "--apply", "--endpoint-url", url]);
+    let out = apply.arg(dir.join("archive")).run_to_end();
+    assert!(out.contains("rows created               1"), "{out}");
+    assert!(out.contains("rows kept                  0"), "{out}");
+    let (code, out, error) = audit(dir, url);
+    assert_eq!(code, 0, "{out}{error}");
+    let rows = Program::new(&["rows", "--endpoint-url", url]).run_to_end();
+    assert_eq!(rows.lines().filter(|row| row.starts_with("st-")).count(), 8, "{rows}");
 }
 
 fn worker(dir: &Path, url: &str, policy: &str) -> Program {
@@ -75,7 +100,8 @@ fn worker(dir: &Path, url: &str, policy: &str) -> Program {
         .args(&["--set", "fleet.failover_ms=2000", "--set", "epoch.interval_ms=200"])
         .args(&["--set", "stream.poll_interval_ms=100", "--set"])
         .arg(format!("objects.rejects=file://{}", dir.join("rejects").display()))
-        .args(&["--set".to_owned(), format!("tables.refused_rows={policy}")])
+        .args(&["--set".to_owned(), format!("tables.refused_rows={policy}"), "--set".to_owned()])
+        .arg(format!("objects.archive=file://{}", dir.join("archive").display()))
 }
 
 /// Checks that a running worker tells of the shard that stands still, between two tries too, and of

@@ -30,6 +30,7 @@ SUITES = {
     "sim-quick": (SIM + ["every_seed_keeps"], 3_000),
     "sim": (SIM + ["every_seed_keeps", "every_seed_of_a_fleet"], 40_000),
     "shell": (SIM + ["every_seed_of_the_shell"], 10_000),
+    "worker": (SIM + ["beyond_a_workers_memory", "task_panics"], 0),
 }
 # A fault may make a suite wait for ever: that is caught, too.
 PATIENCE_S = 1_800

@@ -7,11 +7,13 @@
 //! in which order tasks meet, so that a seed is a schedule. What is not simulated is the SDK and the
 //! tries inside its calls, for which there are end-to-end tests.
 
+mod budget;
 mod judge;
 mod leases;
 mod members;
 mod net;
 mod objects;
+mod panics;
 mod plan;
 mod rows;
 mod senders;
@@ -64,6 +66,15 @@ pub(crate) const RARE: [&str; 14] = [
 
 /// Runs one seed to rest.
 pub(crate) fn run(seed: u64) -> Result<(Marks, String), String> {
+    in_simulated_time(seed, async |trace| {
+        let mut rng = Rng::new(seed);
+        let plan = plan::draw(&mut rng);
+        Run::new(plan, &mut rng, trace).drive(rng).await
+    })
+}
+
+/// Runs a world whose time stands still while anything can go on.
+fn in_simulated_time<T>(seed: u64, world: impl AsyncFnOnce(Trace) -> T) -> T {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -74,11 +85,7 @@ pub(crate) fn run(seed: u64) -> Result<(Marks, String), String> {
     let _listening = tracing::subscriber::set_default(trace.clone());
     runtime.block_on(async {
         ivs_processor::clock::simulate(WALL);
-        let mut rng = Rng::new(seed);
-        let plan = plan::draw(&mut rng);
-        let shell = Shell::new(plan, Rng::new(rng.next_u64()));
-        let run = Run { shell: Arc::new(Mutex::new(shell)), objects: Arc::default(), trace };
-        run.drive(rng).await
+        world(trace).await
     })
 }
 
@@ -89,6 +96,11 @@ struct Run {
 }
 
 impl Run {
+    fn new(plan: plan::Plan, rng: &mut Rng, trace: Trace) -> Self {
+        let shell = Shell::new(plan, Rng::new(rng.next_u64()));
+        Self { shell: Arc::new(Mutex::new(shell)), objects: Arc::default(), trace }
+    }
+
     async fn drive(&self, mut rng: Rng) -> Result<(Marks, String), String> {
         let mut members = Members::new(&self.shell, &self.objects, &mut rng);
         let ends_ms = self.lock().ends_ms;

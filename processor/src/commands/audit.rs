@@ -90,6 +90,7 @@ fn report(verdict: &Verdict, incomplete: usize, args: &AuditArgs, scanned: u64) 
                 "missing": verdict.missing,
                 "extra": verdict.extra,
                 "aheadOfArchive": verdict.ahead,
+                "withForeignAttributes": verdict.annotated,
                 "archiveProblems": incomplete,
             }})
         );
@@ -104,4 +105,8 @@ fn report(verdict: &Verdict, incomplete: usize, args: &AuditArgs, scanned: u64) 
     println!("  missing          {:>10}", verdict.missing);
     println!("  extra            {:>10}", verdict.extra);
     println!("  not judged       {:>10}   they hold more than the archive", verdict.ahead);
+    println!(
+        "  annotated        {:>10}   attributes that are none of ours, not compared",
+        verdict.annotated
+    );
 }

@@ -1,5 +1,8 @@
-//! Metrics: validated datums, 20 a call or as many as a backlog needs, bisected when a call is refused.
+//! Metrics: validated datums, 20 a call or as many as a backlog needs, shared between shards that
+//! wait for their turn, bisected when a call is refused.
 //! They go to CloudWatch as it has them, or as OTLP to whoever takes that.
+
+mod pool;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use super::patience::{Left, Patience, Refused, WITH_PATIENCE};
 use super::{Rate, SinkError};
 use crate::config;
 use crate::sink::stats::Stats;
+use pool::Pool;
 
 /// Calls in flight for one epoch; the rate limit is the real bound.
 const CONCURRENCY: usize = 8;
@@ -30,12 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric sender of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
-    calls: Arc<dyn MetricCalls>,
+    pool: Pool,
     enabled: bool,
-    /// Of a call, unless more are to be sent than a second's calls carry.
-    max_datums: usize,
-    calls_per_s: usize,
-    rate: Rate,
     stats: Arc<Stats>,
 }
 
@@ -57,14 +57,10 @@ impl MetricSink {
         config: &config::CloudWatch,
         stats: Arc<Stats>,
     ) -> Self {
-        Self {
-            calls,
-            enabled: config.enabled,
-            max_datums: config.metrics_batch,
-            calls_per_s: config.calls_per_s.max(1) as usize,
-            rate: Rate::per_second(config.calls_per_s),
-            stats,
-        }
+        let sizes = (config.metrics_batch, config.calls_per_s.max(1) as usize);
+        let rate = Rate::per_second(config.calls_per_s);
+        let pool = Pool::new(calls, sizes, rate, Arc::clone(&stats));
+        Self { pool, enabled: config.enabled, stats }
     }
 
     /// Sends datums; those that CloudWatch would refuse are counted and logged instead. Timeliness
@@ -86,8 +82,8 @@ impl MetricSink {
         let is_sendable = |datum: &Datum| self.is_sendable(datum, arrival);
         let datums: Vec<Datum> = datums.into_iter().filter(is_sendable).collect();
         // The epoch waits for its metrics: those of a backlog must not take minutes.
-        let in_a_second = datums.len().div_ceil(self.calls_per_s);
-        batches(datums, self.max_datums.max(in_a_second), MAX_BATCH_BYTES)
+        let of_a_call = self.pool.datums_of_a_call(datums.len());
+        batches(datums, of_a_call, MAX_BATCH_BYTES)
     }
 
     /// Sends calls as long as patience lasts; returns what is left.
@@ -128,7 +124,7 @@ impl MetricSink {
                 }
                 Err(NotTaken::Away(reason)) => {
                     let target = batch.namespace.as_str().to_owned();
-                    let operation = self.calls.operation();
+                    let operation = self.pool.operation();
                     let error = SinkError::Aws { operation, target, reason };
                     left.error = Some(error);
                     left.waiting.push(batch);
@@ -154,7 +150,6 @@ impl MetricSink {
     }
 
     fn count(&self, batch: &DatumBatch, refused: u64) {
-        self.stats.metric_calls.fetch_add(1, Relaxed);
         self.stats.datums.fetch_add((batch.datums.len() as u64).saturating_sub(refused), Relaxed);
     }
 
@@ -179,8 +174,7 @@ impl MetricSink {
                 let reason = "it does not answer".to_owned();
                 return Err(Failed::ForGood(NotTaken::Away(reason)));
             }
-            self.rate.ready().await;
-            match self.calls.put(batch).await {
+            match self.pool.put(batch).await {
                 Ok(()) => {
                     patience.answered();
                     Ok(())

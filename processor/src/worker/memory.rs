@@ -1,8 +1,8 @@
 //! One memory budget for all shards of a worker (E8), however many there are.
 //!
 //! Each shard tells what it holds. When the budget is nearly used up the largest open epoch closes;
-//! what is read next waits until there is room for it. One shard at least may always read, so that
-//! a worker whose budget is too small is slow and not stuck.
+//! what is read next waits until there is room for it. While nothing is on its way out, one shard may
+//! always read, so that a worker whose budget is too small is slow and not stuck.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -93,7 +93,7 @@ impl Held {
 }
 
 impl Shares {
-    /// Changes what a share holds; returns whether anything got free.
+    /// Changes what a share holds; returns whether anything got free, or nothing more will by itself.
     fn change(&mut self, number: u64, change: impl FnOnce(&mut Held)) -> bool {
         let Some(held) = self.held.get_mut(&number) else { return false };
         let before = *held;
@@ -103,7 +103,7 @@ impl Shares {
         self.staying_bytes = self.staying_bytes + after.staying() - before.staying();
         self.readers += usize::from(after.reading() > 0);
         self.readers -= usize::from(before.reading() > 0);
-        after.all() < before.all()
+        after.all() < before.all() || after.machine.flight_bytes < before.machine.flight_bytes
     }
 }
 
@@ -124,7 +124,9 @@ impl Share {
     fn try_reserve(&self, wanted: u64) -> bool {
         let mut shares = self.budget.lock();
         let has_room = shares.all_bytes + wanted <= self.budget.0.max_bytes;
-        let may = has_room || shares.readers == 0;
+        // What is on its way out needs no reading to get there.
+        let gets_free = shares.all_bytes > shares.staying_bytes;
+        let may = has_room || (shares.readers == 0 && !gets_free);
         if may {
             shares.change(self.number, |held| held.reserved = wanted);
         }
@@ -202,6 +204,20 @@ mod tests {
         shares[2].was_read(0);
         assert!(may_read(&shares[1], Some(0)), "somebody has to go on");
         assert_eq!(memory.lock().all_bytes, 100 * MB + LEAST_READ);
+    }
+
+    #[test]
+    fn nobody_reads_beyond_the_budget_while_an_epoch_is_on_its_way_out() {
+        let memory = Budget::new(25 * MB);
+        let [a, b] = [(); 2].map(|()| memory.share());
+        let flight = Footprint { flight_bytes: 24 * MB, ..Footprint::default() };
+        a.folded(0, flight);
+        let mut waits = Box::pin(b.reserve(None));
+        assert!(waits.as_mut().now_or_never().is_none(), "24 MB will be free");
+        a.folded(0, Footprint { flight_bytes: 20 * MB, open_bytes: MB, ..flight });
+        assert!(waits.as_mut().now_or_never().is_none(), "and there is no room yet");
+        a.folded(0, open(24 * MB));
+        assert!(waits.as_mut().now_or_never().is_some(), "nothing gets free by itself any more");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The EventBridge envelope around every IVS event. Its two type parameters are the fixed text in
-//! `detail-type` and the type of `detail`.
+//! The EventBridge envelope around every IVS event. Its type parameters are the text in
+//! `detail-type`, the type of `detail`, and whether there must be a resource.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,12 +13,37 @@ use super::{Id, Rfc3339};
 #[schemars(inline, extend("pattern" = r"\.ivs$"))]
 pub struct IvsSource(pub String);
 
+/// The ARN of a channel, stage or composition. More may follow it, up to 2,000.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(
+    inline,
+    extend(
+        "items" = { "type": "string", "minLength": 1, "maxLength": 256, "pattern": "[^/]$" },
+        "minItems" = 1,
+        "maxItems" = 2_000
+    )
+)]
+pub struct Resources(pub Vec<String>);
+
+/// The same where an event may concern the account, and so have none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(
+    inline,
+    extend(
+        "items" = { "type": "string", "minLength": 1, "maxLength": 256 },
+        "maxItems" = 2_000
+    )
+)]
+pub struct ResourcesIfAny(pub Vec<String>);
+
 /// An EventBridge event from IVS.
 ///
 /// IVS is a best-effort source: events may be missing, repeated, hours late and out of order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
-pub struct Envelope<Kind, Detail> {
+pub struct Envelope<Kind, Detail, Arns> {
     /// Version of the envelope, `"0"` as a rule.
     pub version: Option<String>,
     /// Id of the event, in the shape of a UUID.
@@ -35,7 +60,7 @@ pub struct Envelope<Kind, Detail> {
     /// Region of the channel or stage.
     pub region: String,
     /// ARN of the channel, stage or composition; empty for limit breaches of the account.
-    pub resources: Vec<String>,
+    pub resources: Arns,
     /// Name of the replay, on events replayed from an archive.
     #[serde(rename = "replay-name")]
     pub replay_name: Option<String>,

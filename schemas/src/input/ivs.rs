@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Resources, ResourcesIfAny};
 use super::{Id, Measure, Open, fixed_text};
 
 fixed_text! {
@@ -20,15 +20,15 @@ fixed_text! {
 }
 
 /// The life of a stream.
-pub type StreamStateEvent = Envelope<StreamStateType, StreamState>;
+pub type StreamStateEvent = Envelope<StreamStateType, StreamState, Resources>;
 /// The ingest starves or recovers.
-pub type StreamHealthEvent = Envelope<StreamHealthType, StreamHealth>;
+pub type StreamHealthEvent = Envelope<StreamHealthType, StreamHealth, Resources>;
 /// A limit of the stream or of the account is exceeded.
-pub type LimitBreachEvent = Envelope<LimitBreachType, LimitBreach>;
+pub type LimitBreachEvent = Envelope<LimitBreachType, LimitBreach, ResourcesIfAny>;
 /// A recording begins, ends or fails.
-pub type RecordingStateEvent = Envelope<RecordingStateType, RecordingState>;
+pub type RecordingStateEvent = Envelope<RecordingStateType, RecordingState, Resources>;
 /// An ad break was put into the stream.
-pub type AdBreakEvent = Envelope<AdBreakType, AdBreak>;
+pub type AdBreakEvent = Envelope<AdBreakType, AdBreak, Resources>;
 
 /// Values of [`StreamState::event_name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,11 +115,16 @@ pub enum LimitName {
 
 /// `detail` of [`LimitBreachEvent`]; breaches of the account name neither channel nor stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("anyOf" = [{ "required": ["limit_name"] }, { "required": ["limit"] }]))]
+#[schemars(extend("anyOf" = [
+    { "required": ["limit_name"], "properties": { "limit_name": { "type": "string" } } },
+    { "required": ["limit"], "properties": { "limit": { "type": "string" } } }
+]))]
 pub struct LimitBreach {
-    /// Which limit.
+    /// Which limit, in 1 to 256 characters.
+    #[schemars(extend("minLength" = 1, "maxLength" = 256))]
     pub limit_name: Option<Open<LimitName>>,
-    /// The same, as EventBridge's schema registry calls the field.
+    /// The same, as EventBridge's schema registry calls the field; read where the other is absent.
+    #[schemars(extend("minLength" = 1, "maxLength" = 256))]
     pub limit: Option<Open<LimitName>>,
     /// The limit.
     pub limit_value: Option<Measure>,
@@ -171,6 +176,10 @@ pub struct RecordingState {
     /// Id of the recording.
     pub recording_session_id: Option<String>,
     /// Every stream merged into the recording, at its end.
+    #[schemars(extend(
+        "items" = { "type": "string", "minLength": 1, "maxLength": 256 },
+        "maxItems" = 2_000
+    ))]
     pub recording_session_stream_ids: Option<Vec<String>>,
 }
 

@@ -30,7 +30,7 @@ pub enum LooseMeasure {
     /// Its decimal text.
     Text(
         #[schemars(extend(
-            "pattern" = r"^((0|[1-9]\d{0,11})(\.\d+)?|1000000000000(\.0+)?|)$"
+            "pattern" = r"^((0|[1-9]\d{0,11})(\.\d+)?|-0(\.0+)?|1000000000000(\.0+)?|)$"
         ))]
         String,
     ),
@@ -44,7 +44,7 @@ pub enum LooseDelay {
     /// A number.
     Number(Delay),
     /// Its decimal text.
-    Text(#[schemars(extend("pattern" = r"^((0|[1-9]\d{0,8})(\.\d+)?|)$"))] String),
+    Text(#[schemars(extend("pattern" = r"^((0|[1-9]\d{0,8})(\.\d+)?|-0(\.0+)?|)$"))] String),
 }
 
 /// A latency, or `-1` where it does not apply. Another one below zero says that the viewer's clock is

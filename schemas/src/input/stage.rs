@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Resources};
 use super::{Id, Measure, Open, fixed_text};
 
 fixed_text! {
@@ -16,11 +16,12 @@ fixed_text! {
 }
 
 /// Participants of a stage come, go and fail.
-pub type StageUpdateEvent = Envelope<StageUpdateType, StageUpdate>;
+pub type StageUpdateEvent = Envelope<StageUpdateType, StageUpdate, Resources>;
 /// A server-side composition or one of its destinations changes.
-pub type CompositionStateEvent = Envelope<CompositionStateType, CompositionState>;
+pub type CompositionStateEvent = Envelope<CompositionStateType, CompositionState, Resources>;
 /// The recording of one participant begins, ends or fails.
-pub type ParticipantRecordingEvent = Envelope<ParticipantRecordingType, ParticipantRecording>;
+pub type ParticipantRecordingEvent =
+    Envelope<ParticipantRecordingType, ParticipantRecording, Resources>;
 
 /// Values of [`StageUpdate::event_name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

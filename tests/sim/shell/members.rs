@@ -140,26 +140,13 @@ impl Members {
     fn start(&mut self, name: String, rng: &mut Rng) {
         let life = Arc::new(Life::default());
         let net = Net { shell: Arc::clone(&self.shell), life: Arc::clone(&life) };
-        let objects = Objects { net: net.clone(), store: Arc::clone(&self.objects) };
         let (config, archives) = (config(&name, rng), self.archives);
-        let net = Arc::new(net);
-        let objects = StoreUrl::over(Arc::new(objects));
-        let outside = move || Outside {
-            leases: LeaseStore::over(Arc::clone(&net) as _, "leases"),
-            stream: Arc::clone(&net) as _,
-            sinks: Backends {
-                rows: Arc::clone(&net) as _,
-                metrics: Arc::clone(&net) as _,
-                events: Arc::clone(&net) as _,
-                rejects: objects.clone(),
-                archive: archives.then(|| objects.clone()),
-            },
-        };
+        let (net, objects) = (Arc::new(net), Arc::clone(&self.objects));
         let worker = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&worker);
         let starting = tokio::spawn(async move {
             loop {
-                match Worker::start_over(&config, outside()).await {
+                match Worker::start_over(&config, outside(&net, &objects, archives)).await {
                     Ok(worker) => {
                         break *slot.lock().expect("nobody panics with it") = Some(worker);
                     }
@@ -172,8 +159,25 @@ impl Members {
     }
 }
 
+/// Returns the services as one worker reaches them.
+pub(super) fn outside(net: &Arc<Net>, objects: &Arc<InMemory>, archives: bool) -> Outside {
+    let store = Objects { net: Net::clone(net), store: Arc::clone(objects) };
+    let store = StoreUrl::over(Arc::new(store));
+    Outside {
+        leases: LeaseStore::over(Arc::clone(net) as _, "leases"),
+        stream: Arc::clone(net) as _,
+        sinks: Backends {
+            rows: Arc::clone(net) as _,
+            metrics: Arc::clone(net) as _,
+            events: Arc::clone(net) as _,
+            rejects: store.clone(),
+            archive: archives.then_some(store),
+        },
+    }
+}
+
 /// Returns a worker's settings: a small world, in which everything comes to its limits soon.
-fn config(name: &str, rng: &mut Rng) -> Config {
+pub(super) fn config(name: &str, rng: &mut Rng) -> Config {
     let mut config = Config::default();
     name.clone_into(&mut config.fleet.worker_id);
     config.fleet.failover_ms = 2_000;

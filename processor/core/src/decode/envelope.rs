@@ -48,8 +48,8 @@ slots! {
         stream_id: "stream_id",
         reason: "reason",
         code: "code",
-        // The schema registry, and CDK with it, names it `limit`; the service sends `limit_name`.
-        limit_name: "limit_name" | "limit",
+        limit_name: "limit_name",
+        limit: "limit",
         limit_value: "limit_value",
         exceeded_by: "exceeded_by",
         limit_unit: "limit_unit",
@@ -138,8 +138,13 @@ fn unknown(detail_type: &str, name: Option<String>) -> FactKind {
 }
 
 fn limit_breach(detail: &Detail<'_>, fields: Fields<'_>) -> Result<LimitBreach, Rejection> {
+    // The schema registry, and CDK with it, names it `limit`; the service sends `limit_name`.
+    let limit = match (detail.limit_name(), detail.limit()) {
+        (Value::Null, limit) if limit != Value::Null => fields.id("limit", limit)?,
+        (name, _) => fields.id("limit_name", name)?,
+    };
     Ok(LimitBreach {
-        limit: fields.id("limit_name", detail.limit_name())?.into_owned(),
+        limit: limit.into_owned(),
         value: metric("limit_value", detail.limit_value())?,
         exceeded_by: metric("exceeded_by", detail.exceeded_by())?,
         unit: text("limit_unit", detail.limit_unit())?,

@@ -14,7 +14,8 @@ const SAFE_DIGITS: usize = 18;
 /// hold it.
 ///
 /// `None` where the bytes do not start with a number as RFC 8259 writes it. Digits below a
-/// millionth are rounded half to even.
+/// millionth are rounded half to even, save that a number below zero stays below it: its sign
+/// decides whether it is taken.
 #[inline(always)]
 pub(super) fn scan(bytes: &[u8]) -> Option<(&[u8], Option<Fixed>)> {
     let (negative, mantissa) = match bytes {
@@ -88,7 +89,8 @@ fn scan_long<'a>(
     (length > 0).then_some((rest, value))
 }
 
-/// `mantissa × 10^exponent` in millionths, half to even; `None` if that is not an `i64`.
+/// `mantissa × 10^exponent` in millionths, half to even, and below zero at least one millionth of it;
+/// `None` if that is not an `i64`.
 ///
 /// `mantissa` is digits with at most one point.
 fn round(mantissa: &[u8], exponent: i64, negative: bool) -> Option<Fixed> {
@@ -106,18 +108,22 @@ fn round(mantissa: &[u8], exponent: i64, negative: bool) -> Option<Fixed> {
     if kept > MAX_DIGITS {
         return None;
     }
-    let Ok(kept) = usize::try_from(kept) else {
-        return Some(Fixed::default());
-    };
+    let whole = usize::try_from(kept).map_or(0, |kept| half_to_even(significant(), kept));
+    // Digits are left, so that what is below zero is not zero.
+    let magnitude = whole.max(i128::from(negative));
+    i64::try_from(if negative { -magnitude } else { magnitude }).ok().map(Fixed::from_micros)
+}
+
+/// Returns the first `kept` digits as a number, zeros after the last, rounded by those that follow.
+fn half_to_even<'a>(digits: impl Iterator<Item = &'a u8> + Clone, kept: usize) -> i128 {
     let digit = |b: &u8| i128::from(b - b'0');
-    let padded = significant().map(digit).chain(std::iter::repeat(0)).take(kept);
+    let padded = digits.clone().map(digit).chain(std::iter::repeat(0)).take(kept);
     let whole = padded.fold(0_i128, |sum, d| sum * 10 + d);
-    let mut dropped = significant().skip(kept).map(digit);
+    let mut dropped = digits.skip(kept).map(digit);
     let first = dropped.next().unwrap_or(0);
     let beyond_half = dropped.any(|d| d != 0);
     let up = first > 5 || (first == 5 && (beyond_half || whole % 2 == 1));
-    let magnitude = whole + i128::from(up);
-    i64::try_from(if negative { -magnitude } else { magnitude }).ok().map(Fixed::from_micros)
+    whole + i128::from(up)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::args::AuditArgs;
 use super::stored::ItemEntry;
 use crate::clock::now;
 use crate::items::codec::Reader;
+use crate::items::foreign;
 use crate::items::json::{Difference, differences, from_json, in_this_layout};
 use crate::printable::{self, OneLine};
 
@@ -36,6 +37,8 @@ pub(super) struct Verdict {
     pub(super) extra: u64,
     /// They hold more than the archive.
     pub(super) ahead: u64,
+    /// They have attributes that are none of ours too, which are not compared.
+    pub(super) annotated: u64,
 }
 
 impl Verdict {
@@ -135,7 +138,8 @@ impl<'a> Judge<'a> {
     }
 
     fn compare(&mut self, table: &str, entry: &ItemEntry, wanted: &Value, found: &Value) {
-        let differing = differences(wanted, found, &FREE);
+        let mut differing = differences(wanted, found, &FREE);
+        self.leave_out_foreign(&mut differing, found);
         if differing.is_empty() {
             self.verdict.right += 1;
             return;
@@ -150,6 +154,17 @@ impl<'a> Judge<'a> {
                 self.print(table, entry, "differs", &differing);
             }
         }
+    }
+
+    /// Takes out attributes that are none of ours: no repair would take them off the row.
+    fn leave_out_foreign(&mut self, differing: &mut Vec<Difference>, found: &Value) {
+        if differing.iter().all(|one| one.expected.is_some()) {
+            return;
+        }
+        let foreign = from_json(found).map(|item| foreign::names(&item)).unwrap_or_default();
+        let all = differing.len();
+        differing.retain(|one| one.expected.is_some() || !foreign.contains(&one.attribute));
+        self.verdict.annotated += u64::from(differing.len() < all);
     }
 
     /// Returns whether a row's time to live is over: DynamoDB removes it within days.

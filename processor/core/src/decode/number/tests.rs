@@ -7,7 +7,8 @@ fn micros(text: &str) -> Option<i64> {
     whole_text(text).expect("a number").map(Fixed::micros)
 }
 
-/// Returns the same by long division: `digits × 10^exponent` in millionths, half to even.
+/// Returns the same by long division: `digits × 10^exponent` in millionths, half to even, and below
+/// zero at least one millionth of it.
 fn reference(negative: bool, digits: &str, exponent: i32) -> Option<i64> {
     let shift = exponent + 6;
     let mut kept = digits.to_owned();
@@ -28,6 +29,9 @@ fn reference(negative: bool, digits: &str, exponent: i32) -> Option<i64> {
     let half = format!("5{}", "0".repeat(dropped.len().saturating_sub(1)));
     let up = !dropped.is_empty() && (dropped > half || (dropped == half && whole % 2 == 1));
     let magnitude = whole + i128::from(up);
+    if negative && magnitude == 0 && digits.bytes().any(|digit| digit != b'0') {
+        return Some(-1);
+    }
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
@@ -36,7 +40,17 @@ fn fixed_points() {
     for (text, expected) in [
         ("0", Some(0)),
         ("-0", Some(0)),
+        ("-0.0", Some(0)),
         ("-0.0e-5", Some(0)),
+        ("-0.0000000000", Some(0)),
+        ("-0.000001", Some(-1)),
+        ("-0.0000001", Some(-1)),
+        ("-0.0000005", Some(-1)),
+        ("-0.0000025", Some(-2)),
+        ("-1e-9", Some(-1)),
+        ("-1e-300", Some(-1)),
+        ("-1e-99999999999999999999", Some(-1)),
+        ("1e-9", Some(0)),
         ("59.99", Some(59_990_000)),
         ("5755375", Some(5_755_375_000_000)),
         ("-1.000001", Some(-1_000_001)),

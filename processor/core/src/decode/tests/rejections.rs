@@ -110,6 +110,9 @@ fn cases() -> Vec<(String, &'static str)> {
             "not_finite: startup_latency_ms: `-Infinity` is not a finite number",
         ),
         (player(r#""bufferingMs":-0.5"#), "negative: bufferingMs: -0.5 is below zero"),
+        (player(r#""bufferingMs":-1e-9"#), "negative: bufferingMs: -0.000001 is below zero"),
+        (gauge(r#""bitrate":-0.0000001"#), "negative: bitrate: -0.000001 is below zero"),
+        (qos(r#""error_count":"-0.0000001""#), "negative: error_count: -0.000001 is below zero"),
         (gauge(r#""currentViewers":-1"#), "negative: currentViewers: -1 is below zero"),
         (
             player(r#""startupMs":4294967295.000001"#),

@@ -71,18 +71,20 @@ fn number() -> impl Strategy<Value = Value> {
         select(edges.to_vec()).prop_map(Value::from),
         (-20_000_000_i64..20_000_000).prop_map(|thousandths| json!(thousandths as f64 / 1_000.0)),
         (946_000_000_000_i64..4_103_000_000_000).prop_map(Value::from),
-        Just(json!(1e300)),
+        select(vec![1e300, -1e-9, -1e-300, -0.0, 1e-9]).prop_map(|edge| json!(edge)),
     ]
 }
 
 fn text() -> impl Strategy<Value = String> {
     let words =
         ["", "x", "PLAYING", "stalled", "MESSAGE", "EVENT", "NaN", "-Infinity", "1e3", "007"];
+    let zeros = ["0", "-0", "-0.0", "-00", "-0.0000001", "-0.0000010", "0.0000001"];
     prop_oneof![
-        select(words.to_vec()).prop_map(str::to_owned),
+        select([&words[..], &zeros].concat()).prop_map(str::to_owned),
         "(-|)[1-9][0-9]{0,4}(\\.[0-9]{1,6}|)",
         (946_000_000_000_i64..4_103_000_000_000).prop_map(|ms| ms.to_string()),
-        "20[1-8][0-9]-(0[1-9]|1[0-4])-[0-2][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9}|)(Z|z|\\+09:00|-05:30|)",
+        // No 29th of February: that there is one in some years a pattern cannot say.
+        "20[1-8][0-9]-(0[1-9]|1[0-4])-([01][0-9]|2[0-8])T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9}|)(Z|z|\\+09:00|-05:30|)",
         "[a-z\u{e9}\u{65e5}]{250,260}",
         Just("y".repeat(5_000)),
     ]
@@ -156,5 +158,91 @@ proptest! {
         } else {
             prop_assert!(accepted || !is_valid, "{}", record);
         }
+    }
+}
+
+/// Returns an event of IVS with another member, at the top or, where `member` is not one of there, in
+/// its detail.
+fn event_with(kind: &Kind, member: &str, value: Option<Value>) -> Value {
+    let mut record = kind.sample.clone();
+    let is_on_top = kind.members.iter().any(|name| name == member);
+    let object = if is_on_top { &mut record } else { &mut record["detail"] };
+    match value {
+        Some(value) => object[member] = value,
+        None => drop(object.as_object_mut().unwrap().remove(member)),
+    }
+    record
+}
+
+/// Returns the members of an event and of its detail, as its schema and its sample name them.
+fn event_members(kind: &Kind) -> Vec<String> {
+    let schema = kind.contract.schema();
+    let details = schema["$defs"].as_object().into_iter().flat_map(|all| all.values());
+    let details = details.filter_map(|detail| detail["properties"].as_object());
+    let named = details.flat_map(|members| members.keys().cloned());
+    let sampled = kind.sample["detail"].as_object().unwrap().keys().cloned();
+    kind.members.iter().cloned().chain(named).chain(sampled).collect()
+}
+
+/// Values of lists, of which events have some.
+fn list() -> impl Strategy<Value = Value> {
+    let arn = || "arn:aws:ivs:us-west-2:111122223333:channel/[a-z]{0,1}".prop_map(Value::String);
+    proptest::collection::vec(prop_oneof![value(), arn()], 0..3).prop_map(Value::Array)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8_192))]
+
+    /// Not the other way round: the decoder does without much that EventBridge always sends.
+    #[test]
+    fn an_event_of_ivs_that_its_schema_takes_is_accepted(
+        kind in any::<Index>(),
+        member in any::<Index>(),
+        value in prop::option::of(prop_oneof![value(), list()]),
+    ) {
+        let kind = kind.get(&ENVELOPES);
+        let members = event_members(kind);
+        let member: &String = member.get(&members);
+        let record = event_with(kind, member, value);
+        let (is_valid, accepted) = (kind.validator.is_valid(&record), is_accepted(&record));
+        prop_assert!(accepted || !is_valid, "{}", record);
+    }
+}
+
+/// Texts and lists by which an event is told apart and kept have a smallest and a largest size.
+#[test]
+fn schema_and_decoder_agree_on_the_bounds_of_what_names_an_event() {
+    let (most, beyond) = (json!("\u{e9}".repeat(256)), json!("x".repeat(257)));
+    let arn = "arn:aws:ivs:us-west-2:111122223333:channel/";
+    let many = |count| json!(vec![format!("{arn}c"); count]);
+    for (name, member, value, is_right) in [
+        ("ivs-limit-breach", "limit_name", json!(""), false),
+        ("ivs-limit-breach", "limit_name", json!(null), false),
+        ("ivs-limit-breach", "limit_name", beyond.clone(), false),
+        ("ivs-limit-breach", "limit_name", most.clone(), true),
+        // The registry's spelling of the same, where both are there.
+        ("ivs-limit-breach", "limit", json!(null), true),
+        ("ivs-limit-breach", "resources", json!([]), true),
+        ("ivs-event", "detail-type", json!(""), false),
+        ("ivs-event", "detail-type", beyond.clone(), false),
+        ("ivs-event", "detail-type", most.clone(), true),
+        ("ivs-event", "resources", json!([]), true),
+        ("ivs-event", "resources", json!([""]), false),
+        ("ivs-stream-state-change", "resources", json!([]), false),
+        ("ivs-stream-state-change", "resources", json!([arn]), false),
+        ("ivs-stream-state-change", "resources", json!([beyond]), false),
+        ("ivs-stream-state-change", "resources", many(2_000), true),
+        ("ivs-stream-state-change", "resources", many(2_001), false),
+        ("ivs-recording-state-change", "recording_session_stream_ids", json!([""]), false),
+        ("ivs-recording-state-change", "recording_session_stream_ids", json!([beyond]), false),
+        ("ivs-recording-state-change", "recording_session_stream_ids", json!([most]), true),
+        ("ivs-stream-health-change", "stream_id", json!(""), false),
+        ("ivs-ad-break-state-change", "duration_seconds", json!(-1e-300), false),
+        ("ivs-ad-break-state-change", "duration_seconds", json!(-0.0), true),
+    ] {
+        let kind = ENVELOPES.iter().find(|kind| kind.contract.name == name).unwrap();
+        let record = event_with(kind, member, Some(value));
+        assert_eq!(kind.validator.is_valid(&record), is_right, "schema: {record}");
+        assert_eq!(is_accepted(&record), is_right, "decoder: {record}");
     }
 }

@@ -10,7 +10,7 @@ use super::{ARRIVAL, Decoder, decode};
 use crate::decode::{Context, DecodeLimits};
 
 /// Members as producers write them, and others that are unusual in some way.
-const MEMBERS: [(&str, &str); 34] = [
+const MEMBERS: [(&str, &str); 36] = [
     ("type", "\"player_telemetry\""),
     ("eventType", "\"metrics_update\""),
     ("schemaVersion", "1"),
@@ -35,6 +35,8 @@ const MEMBERS: [(&str, &str); 34] = [
     ("droppedFrames", "0"),
     ("droppedFrames", "null"),
     ("bufferingMs", "-1"),
+    ("bufferingMs", "-0.0"),
+    ("playingMs", "-1e-9"),
     ("bufferingMs", "00"),
     ("latencyMs", "3433.25"),
     ("latencyMs", "true"),
