@@ -102,7 +102,7 @@ bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB
 	$(CARGO) test --locked --workspace --test memory
 
 EMULATORS = target/emulators
-independent: setup ## the path again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
+independent: setup ## the path and the contract again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
 	@test -x $(EMULATORS)/venv/bin/ministack || { python3 -m venv $(EMULATORS)/venv && \
 	  $(EMULATORS)/venv/bin/pip install --quiet ministack==1.5.33 cbor2==6.3.0; }
 	@test -d $(EMULATORS)/node_modules/kinesis-local || \

@@ -26,6 +26,8 @@ impl Emulator {
         command
             .env("KINESIS_MOCK_PLAIN_PORT", plain.to_string())
             .env("KINESIS_MOCK_TLS_PORT", tls.to_string())
+            // The contract makes more streams than its 50 shards.
+            .env("SHARD_LIMIT", "200")
             .env("LOG_LEVEL", "ERROR");
         Self::start(command, plain, &package)
     }

@@ -2,12 +2,17 @@
 //! does not hide the same mistake in the program.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![allow(clippy::disallowed_methods, reason = "tests and benches measure for themselves")]
 
+mod contract;
 mod emulators;
 mod objects;
 #[path = "../e2e/process.rs"]
 #[expect(dead_code, reason = "shared with the end-to-end tests, which need all of it")]
 mod process;
+#[path = "../contract/suite.rs"]
+#[expect(dead_code, reason = "shared with the contract, which needs all of it")]
+mod suite;
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};

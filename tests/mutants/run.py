@@ -26,6 +26,7 @@ SUITES = {
     "core": (["test", "-p", "ivs-core", "--lib"], 0),
     "fleet": (["test", "-p", "kinesis-fleet", "--lib"], 0),
     "processor": (["test", "-p", "ivs-processor", "--lib", "--", "sink::", "worker::"], 0),
+    "contract": (["test", "--workspace", "--test", "contract"], 0),
     "sim-quick": (SIM + ["every_seed_keeps"], 3_000),
     "sim": (SIM + ["every_seed_keeps", "every_seed_of_a_fleet"], 40_000),
     "shell": (SIM + ["every_seed_of_the_shell"], 10_000),

@@ -13,6 +13,7 @@ use http::{HeaderValue, Request, Uri, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::error::StartError;
@@ -154,6 +155,7 @@ impl Forwarder {
     pub(crate) async fn call(&self, call: Call) -> Response {
         let answer = match call.operation.as_str() {
             "DescribeContinuousBackups" => self.continuous_backups(call).await,
+            "UpdateTimeToLive" => self.time_to_live(call).await,
             operation if ITEM_OPERATIONS.contains(&operation) => self.forward(call).await,
             _ => self.translate(call).await,
         };
@@ -178,13 +180,39 @@ impl Forwarder {
         Ok(Response::from_parts(head, Body::from(body)))
     }
 
+    /// Switches time to live, unless it is so already: AWS refuses that, the store takes it.
+    async fn time_to_live(&self, call: Call) -> io::Result<Response> {
+        let asked: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        let mut question = call.clone();
+        let target = HeaderValue::from_static("DynamoDB_20120810.DescribeTimeToLive");
+        question.headers.insert("x-amz-target", target);
+        question.body = Bytes::from(json!({ "TableName": asked["TableName"] }).to_string());
+        let described = self.forward(question).await?.into_body();
+        let described = axum::body::to_bytes(described, ANSWER_BYTES_MAX).await;
+        let described: Value =
+            serde_json::from_slice(&described.map_err(io::Error::other)?).unwrap_or_default();
+        let state = match described["TimeToLiveDescription"]["TimeToLiveStatus"].as_str() {
+            Some("ENABLED") => Some((true, "enabled")),
+            Some("DISABLED") => Some((false, "disabled")),
+            _ => None,
+        };
+        let wanted = asked["TimeToLiveSpecification"]["Enabled"].as_bool();
+        match state {
+            Some((is_on, word)) if wanted == Some(is_on) => {
+                let message = format!("TimeToLive is already {word}");
+                Ok(AwsError::bad_request("ValidationException", message).json_response())
+            }
+            _ => self.translate(call).await,
+        }
+    }
+
     /// Of a table that exists: there are no backups and no recovery to a point in time here.
     async fn continuous_backups(&self, mut call: Call) -> io::Result<Response> {
         let target = HeaderValue::from_static("DynamoDB_20120810.DescribeTable");
         call.headers.insert("x-amz-target", target);
         let described = self.translate(call).await?;
         if described.status().is_success() {
-            let body = serde_json::json!({ "ContinuousBackupsDescription": {
+            let body = json!({ "ContinuousBackupsDescription": {
                 "ContinuousBackupsStatus": "DISABLED",
                 "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" },
             }});
@@ -194,7 +222,7 @@ impl Forwarder {
         let text = body.map_err(io::Error::other)?;
         let is_absent = String::from_utf8_lossy(&text).contains("ResourceNotFoundException");
         let code = if is_absent { "TableNotFoundException" } else { "ValidationException" };
-        let message = serde_json::from_slice::<serde_json::Value>(&text)
+        let message = serde_json::from_slice::<Value>(&text)
             .ok()
             .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()));
         Ok(AwsError::bad_request(code, message.unwrap_or_default()).json_response())

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
+    TimeToLiveSpecification,
 };
 use ivs_emulator::{Config, Endpoint, State};
 
@@ -136,6 +137,22 @@ async fn acknowledged_items_and_their_index_outlive_a_kill() {
     let items = query.send().await.unwrap().items.unwrap();
     let ids: Vec<_> = items.iter().map(|item| item["id"].clone()).collect();
     assert_eq!(ids, [text("5"), text("6"), text("7")]);
+}
+
+#[tokio::test]
+async fn time_to_live_is_switched_only_to_where_it_is_not() {
+    let endpoint = Endpoint::start(Config::default()).await.unwrap();
+    let client = clients::dynamodb(endpoint.url());
+    create_table(&client).await;
+    let switch = |enabled: bool| {
+        let to = TimeToLiveSpecification::builder().enabled(enabled).attribute_name("expiresAt");
+        let update = client.update_time_to_live().table_name(TABLE);
+        update.time_to_live_specification(to.build().unwrap()).send()
+    };
+    assert_eq!(code(switch(false).await), "ValidationException");
+    switch(true).await.unwrap();
+    assert_eq!(code(switch(true).await), "ValidationException");
+    switch(false).await.unwrap();
 }
 
 #[tokio::test]
