@@ -44,9 +44,9 @@ pub use phase::{Phase, TICK_MS};
 pub use replace::Replaced;
 pub use store::{Condition, PutOutcome, RowStore};
 
-/// Longest wait for the other shards of a tick, as a part of the interval: dozens of shards prepare at once, on a
-/// busy machine for a second.
-const GATHER_PART: u64 = 5;
+/// Longest wait for the other shards of a tick, as a part of the interval: hundreds of shards prepare at once, on a
+/// busy machine for more than a second.
+const GATHER_PART: u64 = 3;
 /// Bounds of that wait: rows are not to be late by more.
 const GATHER_MS: std::ops::RangeInclusive<u64> = 400..=2_000;
 

@@ -112,7 +112,10 @@ impl ShardCalls for Accounted {
 /// Returns a stream that is all there from the beginning, with its bytes.
 fn backlog(rng: &mut Rng) -> (Plan, u64) {
     let width = u128::MAX / SHARDS;
-    let range = |number| HashRange { start: number * width, end: (number + 1) * width - 1 };
+    let range = |number: u128| {
+        let end = if number + 1 == SHARDS { u128::MAX } else { (number + 1) * width - 1 };
+        HashRange { start: number * width, end }
+    };
     let mut log = log::of_lineage((0..SHARDS).map(|n| (vec![], range(n))).collect(), RECORDS, rng);
     let records = log.iter_mut().flat_map(|shard| &mut shard.records);
     let bytes = records.map(widen).sum();

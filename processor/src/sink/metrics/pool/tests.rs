@@ -1,4 +1,4 @@
-//! What a call carries, and who is told.
+//! Calls of several shards, and the answers that each of them gets.
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
