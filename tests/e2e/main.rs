@@ -15,6 +15,7 @@ mod metrics;
 mod ops;
 mod process;
 mod readme;
+mod reconcile;
 mod refused;
 mod replay;
 mod resources;
