@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use ivs_core::reconcile::{is_over, missing};
+use ivs_core::reconcile::{LostFact, is_over, missing};
 use kinesis_fleet::{Checkpoint, LeasePhase, LeaseStatus, Observer};
 use tokio::time::MissedTickBehavior;
 
@@ -104,7 +104,7 @@ impl Reconciler {
         if !lost.is_empty() {
             self.outside.put(&lost).await?;
             self.stats.reconciled_events.fetch_add(lost.len() as u64, Relaxed);
-            let names: Vec<_> = lost.iter().map(|fact| fact.name()).collect();
+            let names: Vec<_> = lost.iter().map(LostFact::name).collect();
             tracing::info!(session = live.stream_id, ?names, "put events that had never come");
             self.watched.note_put(live, lost);
         } else if is_over(&told, time, grace_ms) {

@@ -169,8 +169,8 @@ fn session(live: &Live, told: StreamSession) -> IvsSession {
         (video.into_iter().next(), audio.into_iter().next())
     });
     let ingest = first.or(tracks).map(|(video, audio)| IngestConfiguration {
-        video: video.map(pictures).unwrap_or_default(),
-        audio: audio.map(sound).unwrap_or_default(),
+        video: video.as_ref().map(pictures).unwrap_or_default(),
+        audio: audio.as_ref().map(sound).unwrap_or_default(),
     });
     IvsSession {
         stream_id,
@@ -182,14 +182,14 @@ fn session(live: &Live, told: StreamSession) -> IvsSession {
     }
 }
 
-fn pictures(told: VideoConfiguration) -> IngestVideo {
-    let kept = |text: Option<String>| text.as_deref().and_then(IngestConfiguration::kept);
+fn pictures(told: &VideoConfiguration) -> IngestVideo {
+    let kept = |text: &Option<String>| text.as_deref().and_then(IngestConfiguration::kept);
     let known = IngestConfiguration::known;
     IngestVideo {
-        codec: kept(told.codec),
-        encoder: kept(told.encoder),
-        profile: kept(told.avc_profile.or(told.profile)),
-        level: kept(told.avc_level.or(told.level)),
+        codec: kept(&told.codec),
+        encoder: kept(&told.encoder),
+        profile: kept(&told.avc_profile).or_else(|| kept(&told.profile)),
+        level: kept(&told.avc_level).or_else(|| kept(&told.level)),
         width: known(told.video_width),
         height: known(told.video_height),
         frame_rate: known(told.target_framerate),
@@ -197,7 +197,7 @@ fn pictures(told: VideoConfiguration) -> IngestVideo {
     }
 }
 
-fn sound(told: AudioConfiguration) -> IngestAudio {
+fn sound(told: &AudioConfiguration) -> IngestAudio {
     let known = IngestConfiguration::known;
     IngestAudio {
         codec: told.codec.as_deref().and_then(IngestConfiguration::kept),

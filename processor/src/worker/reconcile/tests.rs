@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ivs_core::reconcile::{IvsEvent, IvsSession, Known, LostFact};
+use ivs_core::reconcile::{IvsEvent, IvsSession, Known};
 use kinesis_fleet::WorkerId;
 use kinesis_model::{EpochMs, ShardId};
 

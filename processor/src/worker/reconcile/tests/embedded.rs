@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivs_core::decode::IngestConfiguration;
-use ivs_core::reconcile::missing;
+use ivs_core::reconcile::{LostFact, missing};
 use serde_json::json;
 
 use super::super::seam::Surroundings as _;
@@ -39,7 +39,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
 
     let known = aws.known("st-1").await.unwrap();
     let lost = missing(&session, &known, ago(0), 0);
-    let names: Vec<_> = lost.iter().map(|fact| fact.name()).collect();
+    let names: Vec<_> = lost.iter().map(LostFact::name).collect();
     assert_eq!(names, ["Session Created", "Stream Start", "IVS Ingest Configuration"]);
     aws.put(&lost).await.unwrap();
     let put = embedded.clients.kinesis.get_shard_iterator();
@@ -48,7 +48,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
     let records = embedded.clients.kinesis.get_records();
     let records = records.set_shard_iterator(put.shard_iterator).send().await.unwrap().records;
     assert_eq!(records.len(), 3);
-    assert!(records.iter().all(|record| record.partition_key == CHANNEL));
+    assert!(records.iter().all(|record| record.partition_key.as_deref() == Some(CHANNEL)));
     let first: serde_json::Value = serde_json::from_slice(records[0].data.as_ref()).unwrap();
     assert_eq!(
         (&first["source"], &first["detail"]["stream_id"]),
@@ -71,7 +71,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
             .unwrap();
     }
     let lost = missing(&session, &aws.known("st-1").await.unwrap(), ago(0), 0);
-    let names: Vec<_> = lost.iter().map(|fact| fact.name()).collect();
+    let names: Vec<_> = lost.iter().map(LostFact::name).collect();
     assert_eq!(names, ["Session Created", "IVS Ingest Configuration"]);
 }
 
