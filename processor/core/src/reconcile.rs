@@ -73,7 +73,7 @@ pub struct IvsEvent {
     pub code: Option<String>,
 }
 
-/// What is known of a session. It only ever grows, as rows do.
+/// The facts that are known of a session. They only ever grow, as rows do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     facts: BTreeSet<(String, EpochMs)>,
@@ -95,9 +95,9 @@ impl Known {
 
     /// Adds a fact that was put into the stream, and is on its way into the rows.
     pub fn add_put(&mut self, put: &LostFact) {
-        match put.said() {
-            Said::Event { event_type, .. } => self.add_fact(event_type, put.time()),
-            Said::Ingest(told) => self.add_ingest(put.time(), told.clone()),
+        match &put.said {
+            Said::Event { event_type, .. } => self.add_fact(event_type, put.time),
+            Said::Ingest(told) => self.add_ingest(put.time, told.clone()),
         }
     }
 
@@ -120,7 +120,7 @@ pub fn missing(session: &IvsSession, known: &Known, now: EpochMs, grace_ms: i64)
         if is_due(time) && !known.has(event_type, time) {
             let code = event.code.filter(|code| !code.is_empty());
             let said = Said::Event { detail_type, name, event_type, code };
-            lost.insert((time, place), LostFact::new(session, time, said));
+            lost.insert((time, place), fact(session, time, said));
         }
     }
     lost.into_values().chain(changed_ingest(session, known, now)).collect()
@@ -174,7 +174,12 @@ fn changed_ingest(session: &IvsSession, known: &Known, now: EpochMs) -> Option<L
             second(session.started.or(earliest)?)
         }
     };
-    Some(LostFact::new(session, time, Said::Ingest(told)))
+    Some(fact(session, time, Said::Ingest(told)))
+}
+
+fn fact(session: &IvsSession, time: EpochMs, said: Said) -> LostFact {
+    let (stream_id, channel_arn) = (session.stream_id.clone(), session.channel_arn.clone());
+    LostFact { stream_id, channel_arn, time, said }
 }
 
 /// Returns the beginning of a time's second: EventBridge's times have no fractions.

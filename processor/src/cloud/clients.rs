@@ -21,7 +21,7 @@ pub struct Clients {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// Domain events.
     pub eventbridge: aws_sdk_eventbridge::Client,
-    /// What IVS says of its streams.
+    /// IVS, which tells of its streams.
     pub ivs: aws_sdk_ivs::Client,
 }
 

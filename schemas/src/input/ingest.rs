@@ -12,7 +12,7 @@ fixed_text! {
     IngestConfigurationType = "IVS Ingest Configuration";
 }
 
-/// What a stream's encoder sends.
+/// The settings of a stream's encoder.
 pub type IngestConfigurationEvent = Envelope<IngestConfigurationType, IngestConfiguration>;
 
 /// `detail` of [`IngestConfigurationEvent`].

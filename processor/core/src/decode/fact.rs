@@ -104,7 +104,8 @@ pub enum FactKind {
     Recording(Recording),
     /// An ad break was inserted.
     AdBreak(AdBreak),
-    /// What the encoder sends, of which IVS tells only who asks. A part of the summary, and of no timeline.
+    /// The settings of the encoder, which IVS tells only whoever asks. A part of the summary, and of no
+    /// timeline.
     Ingest(Box<IngestConfiguration>),
     /// Anything about a stage, a composition or the recording of a participant.
     Stage(StageEvent),

@@ -1,5 +1,5 @@
-//! What an encoder sends: the detail of the event by which a worker puts it into the stream, under the
-//! names that the API of IVS has for it.
+//! The settings of an encoder: the detail of the event by which a worker puts them into the stream, under
+//! the names that the API of IVS has for them.
 
 use std::sync::Arc;
 

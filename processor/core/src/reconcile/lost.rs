@@ -3,7 +3,6 @@
 use ivs_schemas::names::{INGEST_CONFIGURATION, RECONCILER_SOURCE};
 use serde_json::{Map, Value, json};
 
-use super::IvsSession;
 use crate::decode::{IngestAudio, IngestConfiguration, IngestVideo};
 use crate::fixed::Fixed;
 use crate::session::Fingerprint;
@@ -12,10 +11,10 @@ use kinesis_model::EpochMs;
 /// A fact to be put into the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostFact {
-    stream_id: String,
-    channel_arn: String,
-    time: EpochMs,
-    said: Said,
+    pub(super) stream_id: String,
+    pub(super) channel_arn: String,
+    pub(super) time: EpochMs,
+    pub(super) said: Said,
 }
 
 /// The content of a fact.
@@ -29,24 +28,11 @@ pub(super) enum Said {
         event_type: &'static str,
         code: Option<String>,
     },
-    /// What the encoder sends.
+    /// The settings of the encoder.
     Ingest(IngestConfiguration),
 }
 
 impl LostFact {
-    pub(super) fn new(session: &IvsSession, time: EpochMs, said: Said) -> Self {
-        let (stream_id, channel_arn) = (session.stream_id.clone(), session.channel_arn.clone());
-        Self { stream_id, channel_arn, time, said }
-    }
-
-    pub(super) fn time(&self) -> EpochMs {
-        self.time
-    }
-
-    pub(super) fn said(&self) -> &Said {
-        &self.said
-    }
-
     /// Returns its name, for people.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -52,7 +52,7 @@ fn settings(height: i64) -> IngestConfiguration {
 /// Names and seconds of what is put.
 fn put(session: &IvsSession, known: &Known, now: EpochMs) -> Vec<(&'static str, i64)> {
     let lost = missing(session, known, now, GRACE_MS);
-    lost.iter().map(|fact| (fact.name(), (fact.time().0 - BASE_MS) / 1_000)).collect()
+    lost.iter().map(|fact| (fact.name(), (fact.time.0 - BASE_MS) / 1_000)).collect()
 }
 
 fn decoded(record: &[u8]) -> Fact {
@@ -211,7 +211,7 @@ fn what_was_put_is_known_and_is_not_put_again() {
 fn the_encoders_settings_are_put_when_they_are_news() {
     let told = |height| IvsSession { ingest: Some(settings(height)), ..session(&[]) };
     let first = &missing(&told(720), &Known::default(), at(900), GRACE_MS)[0];
-    assert_eq!((first.name(), first.time()), ("IVS Ingest Configuration", at(3)));
+    assert_eq!((first.name(), first.time), ("IVS Ingest Configuration", at(3)));
     let stored = decoded(&first.to_json());
     let expected = crate::decode::FactKind::Ingest(Box::new(settings(720)));
     assert_eq!((stored.kind, stored.time), (expected, at(3)), "it comes back as it was");

@@ -49,7 +49,7 @@ pub struct SummaryAgg {
     /// The views. Apart from the telemetry: a release that does not know them keeps what it does not
     /// know beside its own attributes, and not inside them.
     pub views: ViewTotals,
-    /// What the encoder sends, as IVS said latest. Apart from the lifecycle for the same reason.
+    /// The settings of the encoder, as IVS said latest. Apart from the lifecycle for the same reason.
     pub ingest: Latest<IngestConfiguration>,
 }
 

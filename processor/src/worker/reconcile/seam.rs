@@ -17,7 +17,7 @@ pub(in crate::worker) struct Live {
 #[error("{0}")]
 pub(in crate::worker) struct Unanswered(pub(in crate::worker) String);
 
-/// What IVS says, what the rows hold, and the way into the stream.
+/// IVS, the rows and the stream, as far as a reconciler needs them.
 ///
 /// An implementor keeps to IVS's limits and tries again by itself. After an error of `put` any of the facts
 /// may have been put all the same.
