@@ -224,3 +224,45 @@ fn learn(item: &Item, known: &mut Known) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_permission_is_named_with_its_remedy() {
+        let said = |code: &str, status: u16| {
+            let error = ErrorMetadata::builder().code(code).message("no").build();
+            let answer = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+            refused("ListStreams", &SdkError::service_error(error, answer)).to_string()
+        };
+        let denied = said("AccessDeniedException", 403);
+        for words in ["AccessDeniedException", "allow ivs:ListStreams", "reconcile.enabled = false"]
+        {
+            assert!(denied.contains(words), "{denied}");
+        }
+        let throttled = said("ThrottlingException", 429);
+        assert_eq!(throttled, "IVS does not answer ListStreams: ThrottlingException: no");
+    }
+
+    #[test]
+    fn of_several_tracks_the_first_stands_for_all() {
+        let video = |height| VideoConfiguration::builder().video_height(height).build();
+        let tracks = aws_sdk_ivs::types::IngestConfigurations::builder()
+            .video_configurations(video(1_080))
+            .video_configurations(video(360))
+            .set_audio_configurations(Some(Vec::new()))
+            .build()
+            .unwrap();
+        let told = StreamSession::builder().ingest_configurations(tracks).build();
+        let live = Live { channel_arn: "a".to_owned(), stream_id: "s".to_owned() };
+        let ingest = session(&live, told).ingest.unwrap();
+        assert_eq!(ingest.video.height, IngestConfiguration::known(1_080));
+        assert_eq!((ingest.video.width, ingest.audio), (None, IngestAudio::default()));
+        assert_eq!(session(&live, StreamSession::builder().build()).ingest, None);
+    }
+}

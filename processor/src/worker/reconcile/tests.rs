@@ -139,6 +139,19 @@ async fn a_lost_start_is_put_once_and_the_table_is_read_for_news_only() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_fact_that_never_comes_to_the_rows_is_put_again() {
+    let (world, mut reconciler) = world(&["st-1"]);
+    reconciler.round().await;
+    assert_eq!(world.put(), ["Stream Start"]);
+    tokio::time::advance(Duration::from_secs(599)).await;
+    reconciler.round().await;
+    assert_eq!(world.put(), [""; 0], "it is on its way");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    reconciler.round().await;
+    assert_eq!(world.put(), ["Stream Start"]);
+}
+
 #[tokio::test]
 async fn what_the_rows_hold_is_not_put() {
     let (world, mut reconciler) = world(&["st-1"]);
