@@ -108,11 +108,12 @@ impl Known {
     }
 }
 
-/// Returns the facts of a session that IVS tells and that are not known, although `grace_ms` have passed
-/// since they happened: the earliest first, the encoder's settings last.
+/// Returns the facts of a session that IVS tells and that are not known, although all that arrived up to
+/// `done` is in the rows, which is `grace_ms` or more after they happened: the earliest first, the
+/// encoder's settings last.
 #[must_use]
-pub fn missing(session: &IvsSession, known: &Known, now: EpochMs, grace_ms: i64) -> Vec<LostFact> {
-    let is_due = |time: EpochMs| time.0.saturating_add(grace_ms) <= now.0;
+pub fn missing(session: &IvsSession, known: &Known, done: EpochMs, grace_ms: i64) -> Vec<LostFact> {
+    let is_due = |time: EpochMs| time.0.saturating_add(grace_ms) <= done.0;
     // By second and place, so that one that is listed twice is put once.
     let mut lost = BTreeMap::new();
     for (event, place) in told(session) {
@@ -123,15 +124,15 @@ pub fn missing(session: &IvsSession, known: &Known, now: EpochMs, grace_ms: i64)
             lost.insert((time, place), fact(session, time, said));
         }
     }
-    lost.into_values().chain(changed_ingest(session, known, now)).collect()
+    lost.into_values().chain(changed_ingest(session, known, done)).collect()
 }
 
 /// Returns whether nothing more is to be expected of a session: it is over by what IVS says, and the grace
 /// of its end has passed.
 #[must_use]
-pub fn is_over(session: &IvsSession, now: EpochMs, grace_ms: i64) -> bool {
+pub fn is_over(session: &IvsSession, done: EpochMs, grace_ms: i64) -> bool {
     let last = session.events.iter().map(|event| event.time).chain(session.ended).max();
-    session.ended.is_some() && last.is_some_and(|last| last.0.saturating_add(grace_ms) <= now.0)
+    session.ended.is_some() && last.is_some_and(|last| last.0.saturating_add(grace_ms) <= done.0)
 }
 
 /// Returns the events of a session that can be repeated, each with its place in [`REPEATED`].
@@ -161,14 +162,14 @@ fn told(session: &IvsSession) -> Vec<(IvsEvent, usize)> {
     events.into_iter().filter_map(repeated).collect()
 }
 
-/// Returns the encoder's settings if they are news: as of the session's start the first time, as of now
-/// when they are others than were known.
-fn changed_ingest(session: &IvsSession, known: &Known, now: EpochMs) -> Option<LostFact> {
+/// Returns the encoder's settings if they are news: as of the session's start the first time, as of
+/// `done` when they are others than were known.
+fn changed_ingest(session: &IvsSession, known: &Known, done: EpochMs) -> Option<LostFact> {
     let told = session.ingest.clone().filter(|told| *told != IngestConfiguration::default())?;
     let time = match &known.ingest {
         Some((_, settings)) if *settings == told => return None,
         // Later than what it replaces, whatever the clocks of two workers say.
-        Some((since, _)) => second(now).max(EpochMs(since.0.saturating_add(1_000))),
+        Some((since, _)) => second(done).max(EpochMs(since.0.saturating_add(1_000))),
         None => {
             let earliest = session.events.iter().map(|event| event.time).min();
             second(session.started.or(earliest)?)

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use ivs_core::reconcile::{LostFact, is_over, missing};
 use kinesis_fleet::{Checkpoint, LeasePhase, LeaseStatus, Observer};
+use kinesis_model::EpochMs;
 use tokio::time::MissedTickBehavior;
 
 pub(super) use aws::Aws;
@@ -52,24 +53,26 @@ impl Reconciler {
         let mut was_chosen = false;
         loop {
             every.tick().await;
-            let is_chosen = is_chosen(&fleet.leases());
+            let leases = fleet.leases();
+            let is_chosen = is_chosen(&leases);
             if is_chosen != was_chosen {
                 tracing::info!(is_chosen, "asks IVS for events that never came");
                 was_chosen = is_chosen;
             }
-            if is_chosen {
-                self.round().await;
-            } else {
+            if !is_chosen {
                 // Whoever asks now may repair what is kept here as missing.
                 self.watched = Watched::default();
+            } else if let Some(done) = done_up_to(&leases) {
+                self.round(done.min(now())).await;
             }
         }
     }
 
     /// Asks for what is live, and about sessions, those first that were asked about longest ago. The first
-    /// call without an answer ends the round; the next one goes on with those that are left.
-    async fn round(&mut self) {
-        if let Err(error) = self.ask().await {
+    /// call without an answer ends the round; the next one goes on with those that are left. All that
+    /// arrived up to `done` is in the rows.
+    async fn round(&mut self, done: EpochMs) {
+        if let Err(error) = self.ask(done).await {
             tracing::warn!(%error, "IVS was not asked about every session");
             self.stats.reconcile_failures.fetch_add(1, Relaxed);
             self.stats.note_error(format!("reconcile: {error}"));
@@ -77,29 +80,29 @@ impl Reconciler {
         self.stats.reconcile_rounds.fetch_add(1, Relaxed);
     }
 
-    async fn ask(&mut self) -> Result<(), Unanswered> {
+    async fn ask(&mut self, done: EpochMs) -> Result<(), Unanswered> {
         let live = self.outside.live().await;
         // Sessions that are known can be asked about all the same.
         let unlisted = live.map(|live| self.watched.add(live)).err();
         for session in self.watched.due(self.settings.sessions_a_round()) {
-            self.look(&session).await?;
+            self.look(&session, done).await?;
         }
         unlisted.map_or(Ok(()), Err)
     }
 
     /// Puts what is missing of one session, and forgets it once it is over and complete.
-    async fn look(&mut self, live: &Live) -> Result<(), Unanswered> {
+    async fn look(&mut self, live: &Live, done: EpochMs) -> Result<(), Unanswered> {
         self.watched.ask(live);
         let Some(told) = self.outside.session(live).await? else {
             self.watched.forget(live);
             return Ok(());
         };
-        let (time, grace_ms) = (now(), self.settings.grace_ms());
-        let mut lost = missing(&told, &self.watched.known(live), time, grace_ms);
+        let grace_ms = self.settings.grace_ms();
+        let mut lost = missing(&told, &self.watched.known(live), done, grace_ms);
         if !lost.is_empty() {
             // Only now is the table read: what was found there once stays there.
             self.watched.learn(live, self.outside.known(&live.stream_id).await?);
-            lost = missing(&told, &self.watched.known(live), time, grace_ms);
+            lost = missing(&told, &self.watched.known(live), done, grace_ms);
         }
         if !lost.is_empty() {
             self.outside.put(&lost).await?;
@@ -107,11 +110,18 @@ impl Reconciler {
             let names: Vec<_> = lost.iter().map(LostFact::name).collect();
             tracing::info!(session = live.stream_id, ?names, "put events that had never come");
             self.watched.note_put(live, lost);
-        } else if is_over(&told, time, grace_ms) {
+        } else if is_over(&told, done, grace_ms) {
             self.watched.forget(live);
         }
         Ok(())
     }
+}
+
+/// Returns the time up to which all that arrived is in the rows, on every open shard: before it is known,
+/// nothing can be said to be lost. A fleet that is behind repairs later.
+fn done_up_to(leases: &[LeaseStatus]) -> Option<EpochMs> {
+    let open = leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
+    open.map(|lease| lease.tip_seen.max(lease.checkpoint_arrival)).min().flatten()
 }
 
 /// Returns whether this worker holds the lease of the first shard that is not finished.

@@ -1,5 +1,7 @@
 //! Sessions that IVS tells of, against what is known: what is put, and what it does to the rows.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::decode::{DecodeLimits, Event, Fact, IngestAudio, IngestVideo, decode};
 use crate::fixed::Fixed;
@@ -225,4 +227,43 @@ fn the_encoders_settings_are_put_when_they_are_news() {
     assert_eq!(put(&empty, &Known::default(), at(900)), []);
     let timeless = IvsSession { started: None, ..told(720) };
     assert_eq!(put(&timeless, &Known::default(), at(900)), []);
+}
+
+fn as_facts(lost: &[LostFact]) -> Vec<Fact> {
+    lost.iter().map(|fact| decoded(&fact.to_json())).collect()
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_lost_the_rows_are_those_of_a_world_in_which_nothing_was(
+        // By second and kind, whether EventBridge brought it.
+        events in prop::collection::btree_map(
+            (0_i64..20, 0..REPEATED.len()), any::<bool>(), 1..24,
+        ),
+        late in any::<u32>(),
+    ) {
+        // Apart by more than what counts as one fact.
+        let listed: Vec<_> =
+            events.keys().map(|(second, place)| (2 * second, REPEATED[*place].1)).collect();
+        let told = IvsSession { ingest: Some(settings(720)), ..session(&listed) };
+        let all = as_facts(&missing(&told, &Known::default(), at(900), GRACE_MS));
+        let came = all.iter().zip(events.values()).filter(|(_, came)| **came);
+        let came: Vec<Fact> = came.map(|(fact, _)| fact.clone()).collect();
+        let mut known = Known::default();
+        for item in fold(&came).timeline {
+            known.add_fact(item.event_type, item.second());
+        }
+        let repaired = as_facts(&missing(&told, &known, at(900), GRACE_MS));
+        prop_assert_eq!(came.len() + repaired.len(), all.len());
+        let mut facts = [came, repaired].concat();
+        let expected = fold(&all);
+        for _ in 0..2 {
+            let rows = fold(&facts);
+            prop_assert_eq!(&rows.summaries, &expected.summaries);
+            prop_assert_eq!(&rows.timeline, &expected.timeline);
+            // Some of it comes after all.
+            let is_late = |at: &usize| late >> at & 1 == 1;
+            facts.extend((0..all.len()).filter(is_late).map(|at| all[at].clone()));
+        }
+    }
 }
