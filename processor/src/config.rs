@@ -7,12 +7,12 @@ mod breakdowns;
 mod chaos;
 mod layers;
 mod metrics;
+mod ops;
 mod plain;
+mod reconcile;
 mod rules;
 #[cfg(test)]
 mod tests;
-
-use std::net::SocketAddr;
 
 use ivs_core::decode::DecodeLimits;
 use ivs_core::epoch::{LOGIC, ShardConfig};
@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use chaos::Chaos;
 pub use layers::{ConfigError, Layers, load};
 pub use metrics::{Metrics, SendAs};
+pub use ops::Ops;
+pub use reconcile::Reconcile;
 pub use rules::Rules;
 
 /// The whole configuration; every section has defaults.
@@ -53,6 +55,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// Archive and rejects.
     pub objects: Objects,
+    /// Asking IVS for events that never came.
+    pub reconcile: Reconcile,
     /// The operations server.
     pub ops: Ops,
     /// How the program stops.
@@ -358,56 +362,6 @@ impl Default for Objects {
     }
 }
 
-/// The operations server: `/metrics`, `/healthz`, `/readyz`, `/status`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ops {
-    /// Address and port; port 0 takes any free one, empty turns the server off.
-    pub listen: String,
-    /// Whether `listen` may be an address that other machines reach. Nothing there is secret and
-    /// nothing can be changed, but nobody is asked who they are either.
-    pub allow_remote: bool,
-    /// Names by which it may be asked, besides addresses and localhost: a request for any other
-    /// name is refused, so that no web page can read it by a name that was made to lead here.
-    pub hosts: Vec<String>,
-    /// Whether the page is served under `/`: what is live, alarms, the fleet, rejected records. It
-    /// asks AWS for figures while somebody looks.
-    pub page: bool,
-    /// Channels in `/metrics`, those with the most viewers; each is about 20 series. 0 tells of
-    /// none.
-    pub channels: usize,
-}
-
-impl Default for Ops {
-    fn default() -> Self {
-        let listen = "127.0.0.1:9464".to_owned();
-        Self { listen, allow_remote: false, hosts: Vec::new(), page: false, channels: 100 }
-    }
-}
-
-impl Ops {
-    /// Returns where to listen; `None` is nowhere.
-    ///
-    /// # Errors
-    /// When it is not an address, or one that is not allowed.
-    pub fn address(&self) -> Result<Option<SocketAddr>, String> {
-        if self.listen.is_empty() {
-            return Ok(None);
-        }
-        let address: SocketAddr = self
-            .listen
-            .parse()
-            .map_err(|_| format!("ops.listen is `{}`, not an address and a port", self.listen))?;
-        if !self.allow_remote && !address.ip().is_loopback() {
-            return Err(format!(
-                "ops.listen is {address}, which other machines reach; set ops.allow_remote = true \
-                 if they should"
-            ));
-        }
-        Ok(Some(address))
-    }
-}
-
 /// How the program stops.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -476,6 +430,7 @@ impl Config {
         problems.extend(breakdowns::problems(&self.breakdowns));
         problems.extend(self.rules.problems());
         problems.extend(self.metrics.problems());
+        problems.extend(self.reconcile.problems());
         problems.extend(self.chaos.problems(&self.aws));
         problems.extend(self.ops.address().err());
         problems

@@ -6,6 +6,7 @@ mod heartbeat;
 mod lag;
 mod memory;
 mod preflight;
+mod reconcile;
 pub mod shard_status;
 pub mod shard_task;
 mod shards;
@@ -42,6 +43,7 @@ use crate::sink::stats::Stats;
 use crate::sink::{Backends, SetupError, Sinks};
 use lag::LagBook;
 use memory::Budget;
+use reconcile::Reconciler;
 use shard_status::{Failing, ShardStatus, View};
 use shards::Shards;
 
@@ -78,6 +80,8 @@ pub struct Worker {
     asking: AbortOnDropHandle<()>,
     interval: Duration,
     outbox: AbortOnDropHandle<()>,
+    /// Asks IVS, where the configuration wants it.
+    reconciling: Option<AbortOnDropHandle<()>>,
     stream: Arc<str>,
     lease_table: Arc<str>,
 }
@@ -124,7 +128,14 @@ impl Worker {
             ShardReader::open_with(&kinesis, &name, shard, start, settings.clone(), &consumer)
         };
         let calls = Arc::new(stream::calls(&clients.kinesis, &config.stream.name));
-        Ok(Self::run(config, fleet, calls, sinks, Box::new(open)))
+        let mut worker = Self::run(config, fleet, calls, sinks, Box::new(open));
+        worker.reconciling = config.reconcile.enabled.then(|| {
+            let outside = Arc::new(reconcile::Aws::new(config, clients));
+            let stats = Arc::clone(&worker.stats);
+            let reconciler = Reconciler::new(config.reconcile.clone(), outside, stats);
+            spawn(reconciler.run(worker.fleet.observer()))
+        });
+        Ok(worker)
     }
 
     /// As [`Worker::start`], with services that whoever the caller likes plays, and without a look
@@ -191,6 +202,7 @@ impl Worker {
             lags,
             asking,
             outbox,
+            reconciling: None,
             interval,
             stream,
             lease_table,
@@ -247,6 +259,7 @@ impl Worker {
     pub async fn shutdown(self, deadline: Duration) -> ShutdownReport {
         self.heartbeat.abort();
         self.asking.abort();
+        drop(self.reconciling);
         let report = self.fleet.shutdown(deadline).await;
         // The lease channel is closed now, so the runner ends with its last task.
         if let Err(error) = self.tasks.await {

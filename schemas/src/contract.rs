@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use crate::input::envelope::{Envelope, ResourcesIfAny};
-use crate::input::{Id, application, chat, ivs, player, qos, stage};
+use crate::input::{Id, application, chat, ingest, ivs, player, qos, stage};
 use crate::{domain, names, report};
 
 /// Which way the described objects travel.
@@ -158,6 +158,11 @@ pub const CONTRACTS: &[Contract] = &[
         "ivs-ad-break-state-change",
         names::AD_BREAK_STATE_CHANGE,
         "IVS: ad break in a stream",
+    ),
+    event::<ingest::IngestConfigurationEvent>(
+        "ivs-ingest-configuration",
+        names::INGEST_CONFIGURATION,
+        "IVS: what an encoder sends",
     ),
     event::<stage::StageUpdateEvent>(
         "ivs-stage-update",

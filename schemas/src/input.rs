@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub mod application;
 pub mod chat;
 pub mod envelope;
+pub mod ingest;
 pub mod ivs;
 pub mod player;
 pub mod qos;

@@ -42,6 +42,9 @@ pub const IVS_SOURCE: &str = "aws.ivs";
 pub const DETAIL_TYPE_PREFIX: &str = "IVS ";
 /// Stand-in for [`IVS_SOURCE`]: PutEvents refuses sources that begin with `aws.`.
 pub const STAND_IN_SOURCE: &str = "local.ivs";
+/// `source` of the events that a worker puts into the stream in the place of those that EventBridge
+/// never brought. They go to Kinesis and never to a bus, so no rule has to let them in.
+pub const RECONCILER_SOURCE: &str = "reconciler";
 /// `source` of the domain events this processor emits.
 pub const DOMAIN_SOURCE: &str = "ivs.processor";
 
@@ -60,6 +63,8 @@ pub const LIMIT_BREACH: &str = "IVS Limit Breach";
 pub const RECORDING_STATE_CHANGE: &str = "IVS Recording State Change";
 /// `detail-type` of server-side ad insertion.
 pub const AD_BREAK_STATE_CHANGE: &str = "IVS Ad Break State Change";
+/// `detail-type` of what an encoder sends, as IVS tells it when it is asked. Ours: IVS has no such event.
+pub const INGEST_CONFIGURATION: &str = "IVS Ingest Configuration";
 /// `detail-type` of participants joining and leaving a stage.
 pub const STAGE_UPDATE: &str = "IVS Stage Update";
 /// `detail-type` of server-side composition.
@@ -76,6 +81,7 @@ pub const CHANNEL_DETAIL_TYPES: &[&str] = &[
     LIMIT_BREACH,
     RECORDING_STATE_CHANGE,
     AD_BREAK_STATE_CHANGE,
+    INGEST_CONFIGURATION,
 ];
 
 /// Every `detail-type` of a stage or composition that this version knows.

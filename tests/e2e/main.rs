@@ -16,6 +16,7 @@ mod ops;
 mod ports;
 mod process;
 mod readme;
+mod reconcile;
 mod refused;
 mod replay;
 mod resources;

@@ -40,7 +40,7 @@ fn get_as(address: &str, path: &str, accept: &str) -> Answer {
     Answer { code, content_type: content_type.unwrap().to_owned(), body: body.to_owned() }
 }
 
-fn status(address: &str) -> Value {
+pub(crate) fn status(address: &str) -> Value {
     serde_json::from_str(&get(address, "/status").body).unwrap()
 }
 

@@ -14,11 +14,13 @@ function context(name: string): string | undefined {
 const alerts = context('alerts');
 const runbookBase = context('runbookBase') ?? articlesOfClone();
 const telemetryOrigin = context('telemetryOrigin');
+const reconcile = context('reconcile');
 addStage(
   app,
   stageConfig(context('stage') ?? 'dev', {
     ...(alerts !== undefined && { alerts }),
     ...(runbookBase !== undefined && { runbookBase }),
     ...(telemetryOrigin !== undefined && { telemetryOrigin }),
+    ...(reconcile !== undefined && { reconcile }),
   }),
 );

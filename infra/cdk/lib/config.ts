@@ -37,6 +37,8 @@ export interface WorkerConfig {
   readonly stopTimeoutSeconds: number;
   /** Own 2 MB/s per shard and push delivery, for a price per shard-hour and GB. */
   readonly enhancedFanOut: boolean;
+  /** One worker asks IVS for events that never came, and puts them into the stream. */
+  readonly reconcile: boolean;
   readonly logDays: 7 | 30 | 90;
   readonly logLevel: 'info' | 'debug';
 }
@@ -100,6 +102,7 @@ const dev: StageConfig = {
     drainSeconds: 60,
     stopTimeoutSeconds: 90,
     enhancedFanOut: false,
+    reconcile: false,
     logDays: 7,
     logLevel: 'debug',
   },
@@ -130,6 +133,7 @@ const prod: StageConfig = {
     drainSeconds: 90,
     stopTimeoutSeconds: 120,
     enhancedFanOut: false,
+    reconcile: false,
     logDays: 30,
     logLevel: 'info',
   },
@@ -149,7 +153,7 @@ export const STAGES: Readonly<Record<string, StageConfig>> = { dev, prod };
 /** How much the telemetry API takes, wherever there is one. */
 const TELEMETRY_LIMITS = { requestsPerSecond: 1_000, burst: 2_000, requestsPerDay: 50_000_000 };
 
-/** What is yours and not the stage's: addresses. They come from the command line, `-c name=value`. */
+/** What is yours and not the stage's: addresses and choices, from the command line, `-c name=value`. */
 export interface Addresses {
   /** Who is told of alarms, separated by commas: `email:you@your.org`, `sms:+81...`, `https://...`. */
   readonly alerts?: string;
@@ -157,6 +161,8 @@ export interface Addresses {
   readonly runbookBase?: string;
   /** Origin of the pages that embed the player; without it there is no telemetry API. */
   readonly telemetryOrigin?: string;
+  /** `true`: a worker asks IVS for events that never came. */
+  readonly reconcile?: string;
 }
 
 /** The checked configuration of a stage; throws on an unknown stage or an impossible value. */
@@ -165,10 +171,14 @@ export function stageConfig(stage: string, addresses: Addresses = {}): StageConf
   if (base === undefined) {
     throw new Error(`unknown stage "${stage}", have: ${Object.keys(STAGES).join(', ')}`);
   }
-  const { alerts = '', runbookBase, telemetryOrigin } = addresses;
+  const { alerts = '', runbookBase, telemetryOrigin, reconcile = String(base.worker.reconcile) } = addresses;
+  if (reconcile !== 'true' && reconcile !== 'false') {
+    throw new Error(`reconcile is "${reconcile}": write true or false`);
+  }
   const told = alerts.split(',').map((text) => text.trim());
   const config: StageConfig = {
     ...base,
+    worker: { ...base.worker, reconcile: reconcile === 'true' },
     alerts: {
       ...base.alerts,
       subscriptions: [...base.alerts.subscriptions, ...told.filter(Boolean).map(subscription)],

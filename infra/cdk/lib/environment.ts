@@ -26,6 +26,7 @@ export function workerEnvironment(
     IVS_SHUTDOWN__DEADLINE_MS: String(config.worker.drainSeconds * 1_000),
     // Up to 1.3 times as much was measured at the worst moment; the rest is the program itself.
     IVS_WORKER__MEMORY_MB: String(Math.floor(config.worker.memoryMib * 0.6)),
+    ...(config.worker.reconcile && { IVS_RECONCILE__ENABLED: 'true' }),
     RUST_LOG: config.worker.logLevel,
   };
 }

@@ -1,3 +1,4 @@
+import { Stack } from 'aws-cdk-lib';
 import { Effect, type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { acknowledge, acknowledgeArnSuffix } from './acknowledge.ts';
 import type { Ingest } from './constructs/ingest.ts';
@@ -75,6 +76,22 @@ export function grantWorker(
       'object names hold shard and time; bound to the prefix',
     );
   }
+}
+
+/** What asking IVS takes: the channels of this region, and putting into the worker's own stream. */
+export function grantReconcile(role: IRole, { stream, key }: Ingest): void {
+  const allow = (sid: string, actions: string[], resources: string[]): void => {
+    role.addToPrincipalPolicy(new PolicyStatement({ sid, effect: Effect.ALLOW, actions, resources }));
+  };
+  const channels = Stack.of(stream).formatArn({ service: 'ivs', resource: 'channel', resourceName: '*' });
+  allow('AskIvs', ['ivs:GetStreamSession', 'ivs:ListStreams'], [channels]);
+  allow('PutLostEvents', ['kinesis:PutRecords'], [stream.streamArn]);
+  allow('EncryptRecords', ['kms:GenerateDataKey'], [key.keyArn]);
+  acknowledge(
+    role,
+    'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ivs:<AWS::Region>:<AWS::AccountId>:channel/*]',
+    'channels come and go without this stack; both actions only read',
+  );
 }
 
 /** What the report function does: read both tables by channel, write below one prefix. */

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { STAGES, stageConfig } from '../lib/config.ts';
 import { IMAGE_ASSET, IMAGE_TARGET, REPOSITORY } from '../lib/image.ts';
@@ -140,6 +141,76 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
       }
     }
   });
+});
+
+/** What the worker may do of these actions, and what it is told of `name`. */
+function allowedAndTold(template: Template, action: RegExp, name: string) {
+  const [, task] = only(template, 'AWS::ECS::TaskDefinition');
+  const role = { Ref: task.properties.at('TaskRoleArn', 'Fn::GetAtt', 0).value };
+  const statements = propertiesOf(template, 'AWS::IAM::Policy')
+    .filter((policy) => JSON.stringify(policy.at('Roles').value) === JSON.stringify([role]))
+    .flatMap((policy) => policy.at('PolicyDocument', 'Statement').list())
+    .filter((statement) =>
+      statement
+        .at('Action')
+        .each()
+        .some((each) => action.test(each.text())),
+    );
+  const environment = task.properties.at('ContainerDefinitions', 0, 'Environment').list();
+  const told = environment.find((entry) => entry.at('Name').value === name);
+  return { statements: statements.map(({ value }) => value), told: told?.at('Value').value };
+}
+
+const RECONCILE = [/^ivs:|^kinesis:Put|^kms:Generate/, 'IVS_RECONCILE__ENABLED'] as const;
+
+test.each(Object.keys(STAGES))('IVS is not asked, and nothing is put, unless that is wanted: %s', (stage) => {
+  const { telemetryApi, ...config } = stageConfig(stage);
+  expect(telemetryApi).toBeUndefined();
+  expect(allowedAndTold(synthesize(config), ...RECONCILE)).toEqual({ statements: [], told: undefined });
+});
+
+test('to ask IVS is granted for channels alone, and to put for the own stream alone', () => {
+  const template = synthesize(stageConfig('dev', { reconcile: 'true' }));
+  const { statements, told } = allowedAndTold(template, ...RECONCILE);
+  expect(told).toBe('true');
+  const [stream, { properties }] = only(template, 'AWS::Kinesis::Stream');
+  expect(statements).toEqual([
+    {
+      Sid: 'AskIvs',
+      Effect: 'Allow',
+      Action: ['ivs:GetStreamSession', 'ivs:ListStreams'],
+      Resource: {
+        'Fn::Join': [
+          '',
+          [
+            'arn:',
+            { Ref: 'AWS::Partition' },
+            ':ivs:',
+            { Ref: 'AWS::Region' },
+            ':',
+            { Ref: 'AWS::AccountId' },
+            ':channel/*',
+          ],
+        ],
+      },
+    },
+    {
+      Sid: 'PutLostEvents',
+      Effect: 'Allow',
+      Action: 'kinesis:PutRecords',
+      Resource: { 'Fn::GetAtt': [stream, 'Arn'] },
+    },
+    {
+      Sid: 'EncryptRecords',
+      Effect: 'Allow',
+      Action: 'kms:GenerateDataKey',
+      Resource: properties.at('StreamEncryption', 'KeyId').value,
+    },
+  ]);
+});
+
+test('a choice that is neither yes nor no is refused', () => {
+  expect(() => stageConfig('dev', { reconcile: 'yes' })).toThrow('reconcile is "yes": write true or false');
 });
 
 test('enhanced fan-out is told to the worker and granted', () => {

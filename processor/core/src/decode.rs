@@ -6,7 +6,7 @@
 //!
 //! | kind | told by | becomes |
 //! |---|---|---|
-//! | EventBridge envelope | `detail-type`, `source` `aws.ivs` or another that ends in `.ivs` | [`Event::Fact`] |
+//! | EventBridge envelope | `detail-type`, `source` `aws.ivs`, another that ends in `.ivs`, `reconciler` | [`Event::Fact`] |
 //! | application event | `eventType` `stream_start`, `stream_end` | [`Event::Fact`] |
 //! | application event | `eventType` `metrics_update` | [`Event::Gauge`] |
 //! | IVS Chat log | `event_timestamp`, `type` `MESSAGE` or `EVENT` | [`Event::Chat`] |
@@ -24,6 +24,7 @@ mod fact;
 mod field;
 mod flat;
 pub mod frame;
+mod ingest;
 mod json;
 mod keys;
 mod limits;
@@ -42,6 +43,7 @@ pub use fact::{
     AdBreak, AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach, Recording,
     RecordingPhase, StageEvent,
 };
+pub use ingest::{IngestAudio, IngestConfiguration, IngestVideo};
 pub use limits::DecodeLimits;
 pub use reject::{Reason, Rejection};
 

@@ -37,6 +37,7 @@ pub mod fold;
 pub mod merge;
 pub mod minute;
 pub mod quality;
+pub mod reconcile;
 pub mod report;
 pub mod row;
 pub mod session;

@@ -87,7 +87,7 @@ impl SessionFold {
             FactOrigin::Application => SaidBy::Backend,
         };
         summary.see_channel(&Arc::from(channel_id.as_str()), by);
-        summary.lifecycle.add(fact.time, &fact.kind, fact.origin);
+        summary.add(fact.time, &fact.kind, fact.origin);
         if let Some(item) = TimelineItem::of(fact) {
             self.add_item(item);
         }

@@ -170,6 +170,15 @@ impl Endpoint {
         self.app.play_metric(metric, dimensions, unit, value)
     }
 
+    /// Says which stream sessions IVS has from now on, as the body of `PUT /_local/ivs` does:
+    /// `{"sessions": […]}`, each with `channelArn`, and the members of `GetStreamSession`'s answer.
+    ///
+    /// # Errors
+    /// When that is something else.
+    pub fn play_streams(&self, told: &[u8]) -> Result<(), AwsError> {
+        self.app.play_streams(told)
+    }
+
     /// Lets requests in flight finish (for a second at most) and stops.
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {

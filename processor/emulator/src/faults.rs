@@ -138,7 +138,7 @@ impl Armed {
 pub(crate) fn throttled(call: &Call) -> Response {
     let code = match call.service {
         ServiceName::Kinesis | ServiceName::DynamoDb => "ProvisionedThroughputExceededException",
-        ServiceName::Events => "ThrottlingException",
+        ServiceName::Events | ServiceName::Ivs => "ThrottlingException",
         ServiceName::Monitoring | ServiceName::Sns | ServiceName::Sts => "Throttling",
     };
     refuse(call, &AwsError::bad_request(code, "Rate exceeded"))
@@ -152,6 +152,7 @@ pub(crate) fn internal_error(call: &Call) -> Response {
         ServiceName::Events => "InternalException",
         ServiceName::Monitoring => "InternalServiceFault",
         ServiceName::Sns | ServiceName::Sts => "InternalFailure",
+        ServiceName::Ivs => "InternalServerException",
     };
     refuse(call, &AwsError { status: 500, code, message: "a requested fault".to_owned() })
 }

@@ -1,4 +1,5 @@
-//! An embedded AWS: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS and STS on a loopback port.
+//! An embedded AWS: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS, STS and a little of IVS on a loopback
+//! port.
 //!
 //! It serves the current AWS SDKs over their own wire protocols, so a program runs against it by
 //! setting `AWS_ENDPOINT_URL` and nothing else. State lives in a folder and survives `kill -9`;
@@ -25,6 +26,7 @@ mod eventbridge;
 mod faults;
 mod folder;
 mod ident;
+mod ivs;
 mod journal;
 mod kinesis;
 mod notices;

@@ -23,6 +23,7 @@ use crate::error::StartError;
 use crate::eventbridge::EventBridge;
 use crate::faults;
 use crate::faults::{FaultKind, FaultRule, Faults};
+use crate::ivs::Ivs;
 use crate::kinesis::{Kinesis, Settings};
 use crate::notices::{self, Mailbox, Notices};
 use crate::protocol::Protocol;
@@ -51,6 +52,7 @@ pub(crate) struct App {
     eventbridge: Arc<EventBridge>,
     sns: Arc<Sns>,
     sts: Sts,
+    ivs: Ivs,
     telemetry: Option<Telemetry>,
     mailbox: Mailbox,
 }
@@ -88,6 +90,7 @@ impl App {
             eventbridge,
             sns,
             sts,
+            ivs: Ivs::default(),
             telemetry,
             mailbox,
         }))
@@ -114,6 +117,11 @@ impl App {
         value: f64,
     ) -> Result<(), AwsError> {
         self.cloudwatch.play(metric, dimensions, unit, value)
+    }
+
+    /// Does what [`crate::Endpoint::play_streams`] says.
+    pub(crate) fn play_streams(&self, told: &[u8]) -> Result<(), AwsError> {
+        self.ivs.tell(told)
     }
 
     /// Ends the services' background tasks.
@@ -187,10 +195,11 @@ impl App {
             ServiceName::Events => self.eventbridge.call(call).await,
             ServiceName::Sns => self.sns.call(call).await,
             ServiceName::Sts => self.sts.call(call).await,
+            ServiceName::Ivs => self.ivs.call(call).await,
         }
     }
 
-    /// `GET health`; `POST faults` adds a rule, `DELETE faults` removes all; `GET sns` shows the
+    /// `GET health`; `PUT ivs` says which streams IVS has, `GET ivs` how often it was asked; `POST faults` adds a rule, `DELETE faults` removes all; `GET sns` shows the
     /// latest messages, `GET events` the deliveries under way; `POST tick` does at once what else
     /// is done every few seconds: evaluate alarms, repeat deliveries, advance replays.
     fn administer(&self, method: &Method, path: &str, body: &[u8]) -> Response {
@@ -201,6 +210,11 @@ impl App {
             ("health", &Method::GET) => plain_json(r#"{"status":"ok"}"#),
             ("sns", &Method::GET) => plain_json(self.sns.report()),
             ("events", &Method::GET) => plain_json(self.eventbridge.report()),
+            ("ivs", &Method::GET) => plain_json(self.ivs.report()),
+            ("ivs", &Method::PUT) => match self.ivs.tell(body) {
+                Ok(()) => plain_json("{}"),
+                Err(error) => error.json_response(),
+            },
             (notices::PATH, &Method::POST) => match self.mailbox.deliver(body) {
                 Ok(()) => plain_json("{}"),
                 Err(error) => error.json_response(),
@@ -299,8 +313,8 @@ fn is_visit(request: &Request<Incoming>) -> bool {
 fn welcome(shared: &Shared) -> Response {
     let (region, account) = (&shared.region, &shared.account);
     let text = format!(
-        "This is an embedded AWS, for programs: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS and \
-         STS\nof region {region}, account {account}. Nothing here leaves this machine, and \
+        "This is an embedded AWS, for programs: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS, \
+         STS\nand a little of IVS, of region {region}, account {account}. Nothing here leaves this machine, and \
          credentials are not checked.\n\n  \
          export AWS_ENDPOINT_URL=http://<this address> AWS_REGION={region}\n  \
          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
@@ -308,6 +322,7 @@ fn welcome(shared: &Shared) -> Response {
          GET  /_local/health   whether it is up\n\
          GET  /_local/sns      the latest messages of every topic\n\
          GET  /_local/events   EventBridge deliveries under way\n\
+         PUT  /_local/ivs      which streams IVS has: {{\"sessions\":[{{\"channelArn\":…,\"streamId\":…}}]}}\n\
          POST /_local/faults   makes calls fail: {{\"kind\":\"throttle\",\"service\":\"kinesis\"}}; DELETE ends it\n\
          POST /telemetry       player telemetry, /streams for that of the QoS sample, /cmcd for CMCD, where the endpoint was started with it\n"
     );
@@ -340,7 +355,7 @@ fn unknown_service(protocol: Protocol, scope: Option<&str>) -> AwsError {
     let message = match scope {
         Some(scope) => format!(
             "this endpoint has no service `{scope}`; it has kinesis, dynamodb, monitoring \
-             (CloudWatch), events (EventBridge), sns and sts"
+             (CloudWatch), events (EventBridge), sns, sts and ivs"
         ),
         None => "neither the credential scope nor the target names a service of this endpoint"
             .to_owned(),
@@ -410,9 +425,10 @@ fn operation_of(headers: &HeaderMap, path: &str, body: &[u8]) -> String {
     if let Some((_, operation)) = path.split_once("/operation/") {
         return operation.to_owned();
     }
-    body.split(|byte| *byte == b'&')
-        .find_map(|field| field.strip_prefix(b"Action="))
-        .map_or_else(String::new, |name| String::from_utf8_lossy(name).into_owned())
+    body.split(|byte| *byte == b'&').find_map(|field| field.strip_prefix(b"Action=")).map_or_else(
+        || path.trim_start_matches('/').to_owned(),
+        |name| String::from_utf8_lossy(name).into_owned(),
+    )
 }
 
 #[cfg(test)]

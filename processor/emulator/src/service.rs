@@ -31,6 +31,8 @@ pub enum ServiceName {
     Sns,
     /// `sts`, form-encoded in, XML out.
     Sts,
+    /// `ivs`, JSON whose path names the operation.
+    Ivs,
 }
 
 impl ServiceName {
@@ -44,6 +46,7 @@ impl ServiceName {
             "events" => Self::Events,
             "sns" => Self::Sns,
             "sts" => Self::Sts,
+            "ivs" => Self::Ivs,
             _ => return None,
         })
     }
@@ -58,6 +61,7 @@ impl ServiceName {
             Self::Events => "events",
             Self::Sns => "sns",
             Self::Sts => "sts",
+            Self::Ivs => "ivs",
         }
     }
 }
@@ -69,7 +73,7 @@ pub struct Call {
     /// target.
     pub service: ServiceName,
     /// From `x-amz-target` after the dot, or from the path `/service/X/operation/Y` (rpc-v2-cbor),
-    /// or from `Action=` of a form body. Empty if none names one.
+    /// or from `Action=` of a form body, or the path itself. Empty if none names one.
     pub operation: String,
     /// All request headers.
     pub headers: HeaderMap,

@@ -21,6 +21,8 @@ pub struct Clients {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// Domain events.
     pub eventbridge: aws_sdk_eventbridge::Client,
+    /// IVS, which tells of its streams.
+    pub ivs: aws_sdk_ivs::Client,
 }
 
 /// A request that takes longer is given up and tried again; KCL's DynamoDB timeout is 60 s, far
@@ -83,6 +85,7 @@ pub(crate) async fn build(aws: &config::Aws, http: SharedHttpClient) -> Clients 
         dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
         cloudwatch: aws_sdk_cloudwatch::Client::new(&sdk),
         eventbridge: aws_sdk_eventbridge::Client::new(&sdk),
+        ivs: aws_sdk_ivs::Client::new(&sdk),
     }
 }
 

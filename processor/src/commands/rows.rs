@@ -60,6 +60,7 @@ impl RowsArgs {
             sort_key: metrics::METRIC_TIMESTAMP,
             from_s: self.from.map(seconds),
             until_s: self.until.map(seconds),
+            is_consistent: false,
         }
     }
 }

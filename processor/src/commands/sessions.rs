@@ -57,8 +57,15 @@ pub struct ShowArgs {
 /// A session without a known end that fell silent.
 const LOST: &str = "lost";
 /// Attributes that keep the program's books.
-const BOOKS: [&str; 6] =
-    [names::FACTS, names::TELEMETRY, names::SKETCHES, names::SCHEMA_VERSION, "applied", "version"];
+const BOOKS: [&str; 7] = [
+    names::FACTS,
+    names::TELEMETRY,
+    names::INGEST,
+    names::SKETCHES,
+    names::SCHEMA_VERSION,
+    "applied",
+    "version",
+];
 
 /// A session as the list has it. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize)]

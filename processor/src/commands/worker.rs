@@ -23,6 +23,9 @@ pub struct WorkerArgs {
     /// How records are fetched; instead of `stream.consumer`
     #[arg(long)]
     pub consumer: Option<Consumer>,
+    /// Ask IVS for events that never came, and put them into the stream; as `reconcile.enabled`
+    #[arg(long)]
+    pub reconcile: bool,
 }
 
 /// Joins the fleet until SIGTERM or ctrl-C, then commits and releases everything.
@@ -40,6 +43,7 @@ pub(super) async fn run(config: &Config, args: &WorkerArgs) -> anyhow::Result<()
     let clients = cloud::clients_with_faults(&config.aws, &config.chaos).await;
     let mut config = config.clone();
     config.stream.consumer = args.consumer.unwrap_or(config.stream.consumer);
+    config.reconcile.enabled |= args.reconcile;
     if let Some(ops) = ops.as_ref().filter(|_| config.ops.page) {
         ops.serve_page(Page::new(&config, &clients));
     }

@@ -129,3 +129,21 @@ fn metrics_that_go_as_otlp_need_to_be_told_where() {
     let config = load(&layers(&[], &["metrics.send_as=otlp", url])).unwrap();
     assert_eq!(config.metrics.send_as, SendAs::Otlp);
 }
+
+#[test]
+fn how_ivs_is_asked_keeps_to_its_limits() {
+    for setting in [
+        "reconcile.interval_ms=999",
+        "reconcile.interval_ms=3600001",
+        "reconcile.grace_ms=86400001",
+        "reconcile.calls_per_s=0",
+        "reconcile.calls_per_s=6",
+    ] {
+        let (key, _) = setting.split_once('=').unwrap();
+        let text = error(&layers(&[], &[setting]));
+        assert!(text.contains(key), "{text}");
+    }
+    let config = load(&layers(&[("IVS_RECONCILE__ENABLED", "true")], &[])).unwrap();
+    assert!(config.reconcile.enabled && !Config::default().reconcile.enabled);
+    assert_eq!(config.reconcile.sessions_a_round(), 120);
+}

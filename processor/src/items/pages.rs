@@ -130,9 +130,16 @@ pub(crate) struct Select<'a> {
     pub(crate) from_s: Option<i64>,
     /// Before this sort key.
     pub(crate) until_s: Option<i64>,
+    /// Whether all that was acknowledged must be found; an index cannot promise that.
+    pub(crate) is_consistent: bool,
 }
 
 impl Select<'_> {
+    /// Selects every item of the sessions' table.
+    pub(crate) fn sessions() -> Self {
+        Self { sort_key: sessions::TIMESTAMP, ..Self::default() }
+    }
+
     /// Hands out the items: of a session or a channel by a query, else by reading the whole table.
     ///
     /// # Errors
@@ -166,6 +173,7 @@ impl Select<'_> {
             .query()
             .table_name(table)
             .set_index_name(key.index.map(str::to_owned))
+            .consistent_read(self.is_consistent)
             .key_condition_expression(format!("#key = :key AND {range}"))
             .expression_attribute_names("#key", key.name)
             .expression_attribute_names("#time", self.sort_key)

@@ -4,9 +4,10 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ivs_core::decode::IngestConfiguration;
 use ivs_core::experience::ViewTotals;
 use ivs_core::row::Row;
-use ivs_core::session::{Lifecycle, SummaryAgg, Telemetry};
+use ivs_core::session::{Latest, Lifecycle, SummaryAgg, Telemetry};
 use ivs_core::sketch::Distinct;
 use ivs_schemas::items::metrics::sketch::PLAYERS;
 use ivs_schemas::items::sessions as names;
@@ -38,6 +39,9 @@ pub fn encode<A: Borrow<SummaryAgg>>(
         .row(row);
     if agg.views != ViewTotals::default() {
         item.put(names::VIEWS, state(&agg.views));
+    }
+    if agg.ingest != Latest::default() {
+        item.put(names::INGEST, state(&agg.ingest));
     }
     for (name, value) in agg.attributes() {
         item.put(name, to_dynamodb(&value));
@@ -76,13 +80,23 @@ pub fn decode_agg(item: &Item) -> Result<(Arc<str>, SummaryAgg), ItemError> {
     }
     let channel_id = Arc::from(reader.text(names::CHANNEL_ID)?);
     let channel_said_by = reader.said_by(names::CHANNEL_SAID_BY)?;
-    let views = match item.get(names::VIEWS) {
-        Some(_) => part(item, names::VIEWS)?,
-        // A session without any, or one that an earlier release wrote.
-        None => ViewTotals::default(),
-    };
-    let agg = SummaryAgg { channel_id, channel_said_by, lifecycle, telemetry, views };
+    // A session without any, or one that an earlier release wrote.
+    let views = part_or_default(item, names::VIEWS)?;
+    let ingest = ingest(item)?;
+    let agg = SummaryAgg { channel_id, channel_said_by, lifecycle, telemetry, views, ingest };
     Ok((Arc::from(session_id), agg))
+}
+
+/// Returns what an item says of the encoder; nothing for one that is not a summary.
+///
+/// # Errors
+/// When the attribute is ill-typed.
+pub fn ingest(item: &Item) -> Result<Latest<IngestConfiguration>, ItemError> {
+    part_or_default(item, names::INGEST)
+}
+
+fn part_or_default<T: DeserializeOwned + Default>(item: &Item, name: &str) -> Result<T, ItemError> {
+    if item.contains_key(name) { part(item, name) } else { Ok(T::default()) }
 }
 
 fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T, ItemError> {
@@ -136,6 +150,7 @@ mod tests {
             ivs("", "IVS Limit Breach", r#","limit_name":"Ingest Bitrate","limit_value":8500000,"exceeded_by":120000,"limit_unit":"bits per second""#, 7),
             ivs("", "IVS Recording State Change", r#","recording_status":"Recording Start","recording_status_reason":"","recording_s3_bucket_name":"b","recording_s3_key_prefix":"p","recording_duration_ms":0,"recording_session_id":"r""#, 8),
             ivs(&named("Something New"), state, "", 9),
+            ivs("", "IVS Ingest Configuration", r#","video":{"codec":"avc1.4D401F","encoder":"obs","videoHeight":720,"targetFramerate":29.97,"targetBitrate":0},"audio":{"codec":"mp4a.40.2","channels":2}"#, 9),
             ivs(&named("Stream End"), state, "", 30),
             ivs(&named("Session Ended"), state, r#","code":"MultitrackInputNotAllowed""#, 31),
             r#"{"type":"player_telemetry","schemaVersion":1,"eventId":"e","sessionId":"st-1","channelId":"c","playerId":"p1","timestamp":"2026-03-01T12:00:10.5Z","state":"PLAYING","bitrate":3000000,"frameRate":29.97,"bufferingMs":10,"playingMs":9990,"latencyMs":2100}"#.to_owned(),
@@ -146,6 +161,10 @@ mod tests {
         let item = encode(&Arc::from("st-1"), &row, Some(1_800_000_000));
         assert_eq!(item["status"].as_s().unwrap(), "ended");
         assert_eq!(item["timestamp"].as_n().unwrap(), "0");
+        let told = item["ingestConfiguration"].as_m().unwrap();
+        assert_eq!(told["videoCodec"].as_s().unwrap(), "avc1.4D401F");
+        assert_eq!(told["frameRate"].as_n().unwrap(), "29.97");
+        assert!(!told.contains_key("width") && !told.contains_key("sampleRate"));
         let (session_id, back) = decode(&item).unwrap();
         assert_eq!((&*session_id, back), ("st-1", row));
     }
@@ -187,6 +206,19 @@ mod tests {
             let last_first: Vec<String> = lines[..known].iter().rev().cloned().collect();
             assert_eq!(&*fold(&last_first).channel_id, channel, "last first");
         }
+    }
+
+    #[test]
+    fn a_summary_that_an_earlier_release_wrote_has_no_encoder() {
+        let told = ivs("", "IVS Ingest Configuration", r#","video":{"codec":"avc1.4D401F"}"#, 9);
+        let row = Row { agg: fold(&[told]), applied: [].into(), version: 1 };
+        let mut item = encode(&Arc::from("st-1"), &row, None);
+        assert!(item.remove(names::INGEST).is_some());
+        assert_eq!(decode(&item).unwrap().1.agg.ingest, Latest::default());
+        assert!(
+            !encode(&Arc::from("s"), &Row { agg: SummaryAgg::default(), ..row }, None)
+                .contains_key(names::INGEST)
+        );
     }
 
     #[test]

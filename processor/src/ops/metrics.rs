@@ -77,6 +77,7 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
         .put(&[("outcome", "written")], totals.write_units)
         .put(&[("outcome", "conflict")], totals.write_units_refused);
     outbox(all, totals);
+    reconciled(all, totals);
     all.counter("metric_calls", "", "Calls with metrics accepted").set(totals.metric_calls);
     all.counter("metric_datums", "", "Datums, by what became of them")
         .put(&[("outcome", "accepted")], totals.datums)
@@ -98,6 +99,16 @@ fn outbox(all: &mut Exposition, totals: &Snapshot) {
         .put(&[("outcome", "spilled")], totals.outbox_spilled)
         .put(&[("outcome", "sent")], totals.outbox_sent)
         .put(&[("outcome", "expired")], totals.outbox_expired);
+}
+
+/// Writes what became of asking IVS, all 0 where another worker does it or none.
+fn reconciled(all: &mut Exposition, totals: &Snapshot) {
+    all.counter("reconcile_rounds", "", "Rounds in which IVS was asked for events that never came")
+        .set(totals.reconcile_rounds);
+    all.counter("reconcile_failures", "", "Rounds that ended early: somebody did not answer")
+        .set(totals.reconcile_failures);
+    all.counter("reconciled_events", "", "Events that had never come, put into the stream")
+        .set(totals.reconciled_events);
 }
 
 fn leases(all: &mut Exposition, worker: &WorkerStatus) {
@@ -248,6 +259,7 @@ mod tests {
             (r#"ivs_processor_records_total{outcome="duplicate"}"#, 2.0),
             (r#"ivs_processor_rejected_records_total{reason="not_json"}"#, 1.0),
             ("ivs_processor_negative_latencies_total", 6.0),
+            ("ivs_processor_reconciled_events_total", 7.0),
             ("ivs_processor_epoch_seconds_count", 4.0),
             ("ivs_processor_epoch_seconds_sum", 0.5),
             (r#"ivs_processor_leases_total{event="handed_over"}"#, 3.0),

@@ -277,6 +277,7 @@ pub(crate) fn sample() -> Status {
                 accepted: 100,
                 duplicate: 2,
                 negative_latency: 6,
+                reconciled_events: 7,
                 rejected: 1,
                 rejected_by_reason: vec![("not_json".to_owned(), 1)],
                 epochs: 4,

@@ -77,6 +77,7 @@ pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>
             let text = Reader(item).text(name)?;
             shown.extend((!text.is_empty()).then(|| (name.to_owned(), json!(text))));
         }
+        shown.extend(encoder(item).map(|line| ("encoder".to_owned(), json!(line))));
     }
     let channel = summary.iter().chain(&facts).find_map(|item| {
         Reader(item).text(sessions::CHANNEL_ID).ok().filter(|channel| !channel.is_empty())
@@ -122,6 +123,24 @@ async fn facts(room: &Room, id: &str) -> anyhow::Result<Vec<Item>> {
     latest.retain(|item| items.first() != Some(item));
     items.extend(latest);
     Ok(items)
+}
+
+/// Returns the encoder's settings in one line; none where IVS was not asked.
+fn encoder(summary: &Item) -> Option<String> {
+    use sessions::ingest;
+    let told = Reader(summary.get(sessions::INGEST_CONFIGURATION)?.as_m().ok()?);
+    let number = |name| told.number_if::<f64>(name).ok().flatten();
+    let text = |name| told.text(name).ok().filter(|text| !text.is_empty()).map(str::to_owned);
+    let size = number(ingest::WIDTH).zip(number(ingest::HEIGHT));
+    let parts = [
+        size.map(|(width, height)| format!("{width}×{height}")),
+        number(ingest::FRAME_RATE).map(|rate| format!("{rate} frames/s")),
+        text(ingest::VIDEO_CODEC),
+        text(ingest::AUDIO_CODEC),
+        text(ingest::ENCODER),
+    ];
+    let known: Vec<_> = parts.into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 /// Returns the figures by dimension of the latest stored minutes, as a report has them.
@@ -217,6 +236,27 @@ fn plain(value: &AttributeValue) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_encoder_is_told_in_a_line_as_far_as_it_is_known() {
+        let number = |value: &str| AttributeValue::N(value.to_owned());
+        let summary = |told: &[(&str, AttributeValue)]| {
+            let told = told.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let told = AttributeValue::M(told.collect());
+            Item::from([(sessions::INGEST_CONFIGURATION.to_owned(), told)])
+        };
+        let all = summary(&[
+            ("width", number("1280")),
+            ("height", number("720")),
+            ("frameRate", number("29.97")),
+            ("videoCodec", S("avc1.4D401F".to_owned())),
+            ("encoder", S("obs".to_owned())),
+        ]);
+        let told = "1280×720, 29.97 frames/s, avc1.4D401F, obs";
+        assert_eq!(encoder(&all).as_deref(), Some(told));
+        assert_eq!(encoder(&summary(&[("height", number("720"))])), None);
+        assert_eq!(encoder(&Item::default()), None);
+    }
 
     #[test]
     fn a_fact_reads_as_words_and_a_milestone_is_none() {

@@ -72,6 +72,12 @@ pub struct Stats {
     pub outbox_bytes: AtomicU64,
     /// When the oldest of them was put there, in epoch milliseconds; 0 without any.
     pub outbox_oldest_ms: AtomicU64,
+    /// Rounds in which IVS was asked for events that never came.
+    pub reconcile_rounds: AtomicU64,
+    /// Rounds that ended early, since somebody did not answer.
+    pub reconcile_failures: AtomicU64,
+    /// Events that had never come and were put into the stream.
+    pub reconciled_events: AtomicU64,
 }
 
 /// Something that went wrong and was got over, or ended a shard's task.
@@ -201,6 +207,15 @@ pub struct Snapshot {
     /// How long the oldest object waits in the outbox, in milliseconds; 0 without any.
     #[serde(default)]
     pub outbox_age_ms: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub reconcile_rounds: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub reconcile_failures: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub reconciled_events: u64,
 }
 
 impl Stats {
@@ -305,6 +320,9 @@ impl Stats {
                 0 => 0,
                 oldest_ms => u64::try_from(now().0).unwrap_or(0).saturating_sub(oldest_ms),
             },
+            reconcile_rounds: get(&self.reconcile_rounds),
+            reconcile_failures: get(&self.reconcile_failures),
+            reconciled_events: get(&self.reconciled_events),
         }
     }
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{Id, Rfc3339};
 
 /// The `source` of an IVS event: `aws.ivs`, or a stand-in such as `local.ivs`, because PutEvents
-/// refuses sources of AWS.
+/// refuses sources of AWS; `reconciler` where a worker asked IVS for what never came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(inline, extend("pattern" = r"\.ivs$"))]
+#[schemars(inline, extend("pattern" = r"(\.ivs|^reconciler)$"))]
 pub struct IvsSource(pub String);
 
 /// The ARN of a channel, stage or composition. More may follow it, up to 2,000.
@@ -51,7 +51,7 @@ pub struct Envelope<Kind, Detail, Arns> {
     /// The kind of event.
     #[serde(rename = "detail-type")]
     pub detail_type: Kind,
-    /// `aws.ivs`, or a stand-in that ends in `.ivs`.
+    /// `aws.ivs`, a stand-in that ends in `.ivs`, or `reconciler`.
     pub source: IvsSource,
     /// Account id, 12 digits.
     pub account: String,

@@ -101,6 +101,11 @@ pub const TELEMETRY: &str = "telemetry";
 /// M: the sums from which the figures of views are derived. Those have the names that they have in a
 /// metrics row, and so has the score.
 pub const VIEWS: &str = "views";
+/// M: what the encoder sends, as IVS said latest, by the names in [`ingest`]. Only where a worker asks IVS
+/// (`reconcile.enabled`).
+pub const INGEST_CONFIGURATION: &str = "ingestConfiguration";
+/// L: the time and the settings from which `ingestConfiguration` is derived.
+pub const INGEST: &str = "ingest";
 /// M of B: key [`super::metrics::sketch::PLAYERS`] is the Apache DataSketches HLL behind
 /// `uniquePlayers`.
 pub const SKETCHES: &str = "sketches";
@@ -113,6 +118,34 @@ pub const VERSION: &str = "version";
 
 /// Sort key of the summary item: before every timeline item.
 pub const SUMMARY_TIMESTAMP: i64 = 0;
+
+/// Keys of [`INGEST_CONFIGURATION`]; what is unknown is absent.
+pub mod ingest {
+    /// S: codec of the pictures, such as `avc1.4D401F`.
+    pub const VIDEO_CODEC: &str = "videoCodec";
+    /// S: profile of that codec.
+    pub const VIDEO_PROFILE: &str = "videoProfile";
+    /// S: level of that codec.
+    pub const VIDEO_LEVEL: &str = "videoLevel";
+    /// N: pixels.
+    pub const WIDTH: &str = "width";
+    /// N: pixels.
+    pub const HEIGHT: &str = "height";
+    /// N: frames a second that the encoder aims at.
+    pub const FRAME_RATE: &str = "frameRate";
+    /// N: bits/s that the encoder aims at.
+    pub const VIDEO_BITRATE: &str = "videoBitrate";
+    /// S: codec of the sound, such as `mp4a.40.2`.
+    pub const AUDIO_CODEC: &str = "audioCodec";
+    /// N: channels of the sound.
+    pub const AUDIO_CHANNELS: &str = "audioChannels";
+    /// N: samples a second.
+    pub const SAMPLE_RATE: &str = "sampleRate";
+    /// N: bits/s that the encoder aims at.
+    pub const AUDIO_BITRATE: &str = "audioBitrate";
+    /// S: the encoder, as it calls itself.
+    pub const ENCODER: &str = "encoder";
+}
 
 /// Values of [`STATUS`].
 pub mod status {

@@ -1,4 +1,4 @@
-//! The additions of the embedded endpoint to AWS: faults, and a look at its deliveries.
+//! The additions of the embedded endpoint to AWS: faults, what IVS is to say, and a look at its deliveries.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,6 +30,12 @@ impl<'a> Admin<'a> {
         let deliveries = self.ask("GET /_local/events", "");
         assert_eq!(deliveries["givenUp"], 0, "deliveries were given up");
         deliveries["waiting"] == 0
+    }
+
+    /// Says which stream sessions IVS has from now on.
+    pub(crate) fn streams(&self, sessions: &[Value]) {
+        let told = serde_json::json!({ "sessions": sessions });
+        self.ask("PUT /_local/ivs", &told.to_string());
     }
 
     fn ask(&self, request: &str, body: &str) -> Value {

@@ -17,7 +17,7 @@ import { Construct } from 'constructs';
 import { acknowledge } from '../acknowledge.ts';
 import type { StageConfig } from '../config.ts';
 import { workerEnvironment } from '../environment.ts';
-import { grantWorker } from '../grants.ts';
+import { grantReconcile, grantWorker } from '../grants.ts';
 import { IMAGE_ASSET, IMAGE_TARGET, REPOSITORY } from '../image.ts';
 import { fleetMetric } from '../metrics.ts';
 import { NAMESPACES } from '../schemas.ts';
@@ -102,6 +102,9 @@ export class Processor extends Construct {
       'ecr:GetAuthorizationToken knows no resource',
     );
     grantWorker(task.taskRole, ingest, storage, config.worker.enhancedFanOut);
+    if (config.worker.reconcile) {
+      grantReconcile(task.taskRole, ingest);
+    }
     return task;
   }
 

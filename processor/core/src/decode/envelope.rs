@@ -9,6 +9,7 @@ use super::fact::{
 };
 use super::field::{Fields, ill_typed, metric, optional_id, resource_id, text};
 use super::flat::{no_kind, word};
+use super::ingest;
 use super::json::{self, Value};
 use super::reject::{Reason, Rejection};
 use super::slots::slots;
@@ -17,6 +18,9 @@ use super::slots::slots;
 /// that begin with `aws.`, so events sent by hand come from, say, `local.ivs`.
 const SOURCE: &str = "aws.ivs";
 const SOURCE_SUFFIX: &str = ".ivs";
+/// The source of what a worker asked IVS for, since EventBridge never brought it: the same facts, told by
+/// IVS itself, so nothing else tells them apart.
+const RECONCILER: &str = "reconciler";
 /// The types whose events have a name of their own.
 const IS_NAMED: [&str; 6] = [
     "IVS Stream State Change",
@@ -63,6 +67,8 @@ slots! {
         ad_break_id: "ad_break_id",
         duration_seconds: "duration_seconds",
         target_start_time: "target_start_time",
+        video: "video",
+        audio: "audio",
         session_id: "session_id",
         participant_id: "participant_id",
         error_code: "error_code",
@@ -75,7 +81,7 @@ pub(super) fn fact(line: &str, fields: Fields<'_>) -> Result<Fact, Rejection> {
     let mut envelope = Envelope::EMPTY;
     envelope.fill(line)?;
     let source = word("source", envelope.source())?.ok_or_else(|| fields.missing("source"))?;
-    if source != SOURCE && !source.ends_with(SOURCE_SUFFIX) {
+    if ![SOURCE, RECONCILER].contains(&&*source) && !source.ends_with(SOURCE_SUFFIX) {
         return Err(no_kind("source", &source));
     }
     let detail_type = fields.id("detail-type", envelope.detail_type())?;
@@ -120,6 +126,9 @@ fn kind(detail_type: &str, detail: &Detail<'_>, fields: Fields<'_>) -> Result<Fa
         ("IVS Recording State Change", _) => recording(detail_type, detail)?,
         ("IVS Ad Break State Change", Some("Ad Break Inserted")) => {
             FactKind::AdBreak(ad_break(detail)?)
+        }
+        ("IVS Ingest Configuration", _) => {
+            FactKind::Ingest(Box::new(ingest::configuration(detail.video(), detail.audio())?))
         }
         (
             "IVS Stage Update"
@@ -215,6 +224,9 @@ fn scope(
         Err(_) if matches!(kind, FactKind::Unknown { .. }) => None,
         id => id?,
     };
+    if session.is_none() && matches!(kind, FactKind::Ingest(_)) {
+        return Err(fields.missing("stream_id"));
+    }
     match (session, resource) {
         (Some(session), Some(channel_id)) => {
             Ok(FactScope::Session { session_id: session.into_owned(), channel_id })

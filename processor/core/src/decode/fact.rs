@@ -4,6 +4,7 @@ use ivs_schemas::items::sessions::event_type;
 use ivs_schemas::names;
 use serde::{Deserialize, Serialize};
 
+use super::ingest::IngestConfiguration;
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
 
@@ -103,6 +104,9 @@ pub enum FactKind {
     Recording(Recording),
     /// An ad break was inserted.
     AdBreak(AdBreak),
+    /// The settings of the encoder, which IVS tells only whoever asks. A part of the summary, and of no
+    /// timeline.
+    Ingest(Box<IngestConfiguration>),
     /// Anything about a stage, a composition or the recording of a participant.
     Stage(StageEvent),
     /// The application's `stream_start`.
@@ -137,8 +141,8 @@ impl FactKind {
         matches!(self, Self::Unknown { .. } | Self::Foreign)
     }
 
-    /// Returns the `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for what is
-    /// counted only.
+    /// Returns the `eventType` of a timeline item, as `ivs_schemas` lists them; `None` for what belongs
+    /// into no timeline.
     #[must_use]
     pub fn event_type(&self) -> Option<&'static str> {
         Some(match self {
@@ -156,7 +160,7 @@ impl FactKind {
             Self::AdBreak(_) => event_type::AD_BREAK_INSERTED,
             Self::Unknown { .. } => event_type::UNKNOWN,
             Self::Stage(stage) => stage.event_type(),
-            Self::Ignored | Self::Foreign => return None,
+            Self::Ingest(_) | Self::Ignored | Self::Foreign => return None,
         })
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use ivs_schemas::items::sessions::ingest;
 use ivs_schemas::items::{metrics, sessions as names};
 
 use super::attribute::{Attribute, AttributeValue, Attributes};
 use super::summary::{RecordingFact, SummaryAgg};
 use super::timeline::attribute_names as own;
-use crate::decode::RecordingPhase;
+use crate::decode::{IngestConfiguration, RecordingPhase};
 use crate::experience::Score;
 use crate::fixed::FixedSum;
 
@@ -33,6 +34,9 @@ impl SummaryAgg {
         self.incidents(&mut found);
         self.totals(&mut found);
         self.experience(&mut found);
+        if let Some(told) = self.ingest.value() {
+            found.0.push((names::INGEST_CONFIGURATION, ingest_attribute(told)));
+        }
         found.0
     }
 
@@ -92,6 +96,32 @@ fn score_attribute(score: &Score) -> AttributeValue {
     let mut found = Attributes::default();
     for (name, part) in score.named() {
         found.number(name, part);
+    }
+    AttributeValue::Map(found.0)
+}
+
+fn ingest_attribute(told: &IngestConfiguration) -> AttributeValue {
+    let IngestConfiguration { video, audio } = told;
+    let mut found = Attributes::default();
+    for (name, text) in [
+        (ingest::VIDEO_CODEC, &video.codec),
+        (ingest::VIDEO_PROFILE, &video.profile),
+        (ingest::VIDEO_LEVEL, &video.level),
+        (ingest::ENCODER, &video.encoder),
+        (ingest::AUDIO_CODEC, &audio.codec),
+    ] {
+        found.text(name, text.as_deref());
+    }
+    for (name, number) in [
+        (ingest::WIDTH, video.width),
+        (ingest::HEIGHT, video.height),
+        (ingest::FRAME_RATE, video.frame_rate),
+        (ingest::VIDEO_BITRATE, video.bitrate_bps),
+        (ingest::AUDIO_CHANNELS, audio.channels),
+        (ingest::SAMPLE_RATE, audio.sample_rate_hz),
+        (ingest::AUDIO_BITRATE, audio.bitrate_bps),
+    ] {
+        found.number(name, number);
     }
     AttributeValue::Map(found.0)
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::lattice::{Bounded, First, Latest};
 use crate::channel::SaidBy;
 use crate::decode::{
-    AdBreak, AppEnd, AppStart, FactKind, FactOrigin, LimitBreach, Recording, RecordingPhase,
+    AdBreak, AppEnd, AppStart, FactKind, FactOrigin, IngestConfiguration, LimitBreach, Recording,
+    RecordingPhase,
 };
 use crate::experience::ViewTotals;
 use crate::fixed::{Fixed, FixedSum};
@@ -48,6 +49,8 @@ pub struct SummaryAgg {
     /// The views. Apart from the telemetry: a release that does not know them keeps what it does not
     /// know beside its own attributes, and not inside them.
     pub views: ViewTotals,
+    /// The settings of the encoder, as IVS said latest. Apart from the lifecycle for the same reason.
+    pub ingest: Latest<IngestConfiguration>,
 }
 
 /// The facts known from lifecycle events.
@@ -201,6 +204,14 @@ impl SummaryAgg {
         self.channel_said_by.note(&mut self.channel_id, channel_id, by);
     }
 
+    /// Folds a fact of the session. Folding it again changes nothing.
+    pub fn add(&mut self, time: EpochMs, kind: &FactKind, origin: FactOrigin) {
+        match kind {
+            FactKind::Ingest(told) => self.ingest.note(time, IngestConfiguration::clone(told)),
+            kind => self.lifecycle.add(time, kind, origin),
+        }
+    }
+
     /// Adds the partial of one window of an epoch; each exactly once.
     pub fn absorb(&mut self, minute: Minute, window: &WindowAgg) {
         self.telemetry.absorb(minute, window);
@@ -232,8 +243,10 @@ impl Lifecycle {
             FactKind::Unknown { detail_type, .. } => {
                 self.unknown.insert((time, clip_text(detail_type)));
             }
-            // Of the timeline only: the stream goes on as it was, or it is not a stream.
+            // The encoder's settings stand beside the lifecycle. The rest is of the timeline only: the
+            // stream goes on as it was, or it is not a stream.
             FactKind::TakeoverFailure { .. }
+            | FactKind::Ingest(_)
             | FactKind::Stage(_)
             | FactKind::Ignored
             | FactKind::Foreign => {}
@@ -335,11 +348,12 @@ impl Merge for Span {
 
 impl Merge for SummaryAgg {
     fn merge(&mut self, other: &Self) {
-        let Self { channel_id, channel_said_by, lifecycle, telemetry, views } = other;
+        let Self { channel_id, channel_said_by, lifecycle, telemetry, views, ingest } = other;
         self.see_channel(channel_id, *channel_said_by);
         self.lifecycle.merge(lifecycle);
         self.telemetry.merge(telemetry);
         self.views.merge(views);
+        self.ingest.merge(ingest);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Facts for tests.
 
 use crate::decode::{AppEnd, AppStart, Fact, FactKind, FactOrigin, FactScope, LimitBreach};
+use crate::decode::{IngestAudio, IngestConfiguration, IngestVideo};
 use crate::decode::{Recording, RecordingPhase};
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
@@ -59,4 +60,10 @@ pub(crate) fn recording(phase: RecordingPhase, prefix: &str) -> FactKind {
         recording_id: Some("rS1".to_owned()),
         stream_ids: vec!["st-1".to_owned()],
     })
+}
+
+pub(crate) fn ingest(height: i64, encoder: &str) -> FactKind {
+    let encoder = IngestConfiguration::kept(encoder);
+    let video = IngestVideo { height: number(height), encoder, ..IngestVideo::default() };
+    FactKind::Ingest(Box::new(IngestConfiguration { video, audio: IngestAudio::default() }))
 }

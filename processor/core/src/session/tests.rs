@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::testing::{app_end, app_start, at, breach, fact, number, recording};
+use super::testing::{app_end, app_start, at, breach, fact, ingest, number, recording};
 use super::*;
 use crate::decode::{FactKind, FactOrigin, Gauge, RecordingPhase, StageEvent};
 use crate::fixed::FixedSum;
@@ -176,6 +176,19 @@ fn texts_come_from_the_earliest_start_that_has_them() {
     assert_eq!(kept.len(), 255);
     let whole = ("streamTitle", AttributeValue::text(&long));
     assert!(timeline[0].attributes.contains(&whole));
+}
+
+#[test]
+fn what_an_encoder_sends_is_the_latest_that_ivs_said_and_no_fact_of_the_timeline() {
+    let told = [(3, ingest(720, "b")), (9, ingest(1_080, "a")), (9, ingest(480, "a"))];
+    let told = told.map(|(second, kind)| fact(second, kind));
+    for order in permutations(&told) {
+        let (summary, timeline) = fold(&order);
+        let settings = summary.ingest.value().unwrap();
+        assert_eq!((settings.video.height, summary.ingest.time()), (number(1_080), Some(at(9))));
+        assert!(timeline.is_empty() && summary.lifecycle.is_empty());
+        assert_eq!(summary.status(), Pending);
+    }
 }
 
 #[test]
@@ -394,6 +407,7 @@ fn any_kind() -> impl Strategy<Value = FactKind> {
         (0_i64..9, 0_i64..9).prop_map(|(duration, peak)| app_end(duration, peak)),
         (0_i64..9).prop_map(|over| breach("Ingest Bitrate", over)),
         "[a-c]".prop_map(|prefix| recording(RecordingPhase::End, &prefix)),
+        (0_i64..3, "[a-c]?").prop_map(|(height, encoder)| ingest(height, &encoder)),
         "[a-c]".prop_map(|detail_type| FactKind::Unknown { detail_type, name: None }),
     ]
 }

@@ -13,6 +13,10 @@ use kinesis_model::EpochMs;
 pub mod attribute_names {
     /// S: `ivs` or `application`: who reported the fact.
     pub const SOURCE: &str = "source";
+    /// Value of [`SOURCE`]: Amazon IVS, through EventBridge or because it was asked.
+    pub const SOURCE_IVS: &str = "ivs";
+    /// Value of [`SOURCE`]: the application's own backend.
+    pub const SOURCE_APPLICATION: &str = "application";
     /// N: the content's fingerprint; see [`super::TimelineItem::fingerprint`].
     pub const FINGERPRINT: &str = "fingerprint";
     /// S: an IVS code, or the reason of a failure.
@@ -162,7 +166,9 @@ fn rank(kind: &FactKind, fingerprint: u64) -> i64 {
         FactKind::AdBreak(_) => (300, 100),
         // A timeline of its own, of many participants.
         FactKind::Stage(_) => (10, 980),
-        FactKind::Unknown { .. } | FactKind::Ignored | FactKind::Foreign => (400, 200),
+        FactKind::Unknown { .. } | FactKind::Ingest(_) | FactKind::Ignored | FactKind::Foreign => {
+            (400, 200)
+        }
         FactKind::Recording(recording) => (recording_rank(recording), 50),
         FactKind::StreamFailure { .. } => (700, 20),
         FactKind::StreamEnd => (800, 1),
@@ -185,8 +191,8 @@ fn recording_rank(recording: &Recording) -> i64 {
 pub(super) fn attributes(fact: &Fact) -> Vec<Attribute> {
     let mut found = Attributes::default();
     let source = match fact.origin {
-        FactOrigin::Ivs => "ivs",
-        FactOrigin::Application => "application",
+        FactOrigin::Ivs => own::SOURCE_IVS,
+        FactOrigin::Application => own::SOURCE_APPLICATION,
     };
     found.0.push((names::EVENT_TIME_MS, AttributeValue::integer(fact.time.0)));
     found.text(own::SOURCE, Some(source));
@@ -245,6 +251,7 @@ pub(super) fn attributes(fact: &Fact) -> Vec<Attribute> {
         | FactKind::Takeover
         | FactKind::StarvationStart
         | FactKind::StarvationEnd
+        | FactKind::Ingest(_)
         | FactKind::Ignored
         | FactKind::Foreign => {}
     }

@@ -30,12 +30,14 @@ fn unsigned_calls_are_known_by_target_or_path() {
 }
 
 #[test]
-fn operations_are_found_in_all_three_places() {
+fn operations_are_found_in_all_four_places() {
     let target = headers(&[("x-amz-target", "AWSEvents.PutEvents")]);
     assert_eq!(operation_of(&target, "/", b""), "PutEvents");
     let path = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
     assert_eq!(operation_of(&HeaderMap::new(), path, b""), "PutMetricData");
     assert_eq!(operation_of(&HeaderMap::new(), "/", b"Version=1&Action=Publish"), "Publish");
+    assert_eq!(operation_of(&HeaderMap::new(), "/ListStreams", b"{}"), "ListStreams");
+    assert_eq!(operation_of(&HeaderMap::new(), "/", b""), "");
 }
 
 #[test]

@@ -28,6 +28,7 @@ clients! {
     dynamodb: aws_sdk_dynamodb;
     cloudwatch: aws_sdk_cloudwatch;
     eventbridge: aws_sdk_eventbridge;
+    ivs: aws_sdk_ivs;
 }
 
 /// Returns the code of the error that a call must have ended with.

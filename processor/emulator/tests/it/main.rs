@@ -6,6 +6,7 @@ mod clients;
 mod cloudwatch;
 mod dynamodb;
 mod eventbridge;
+mod ivs;
 mod kinesis;
 mod likeness;
 mod sns;

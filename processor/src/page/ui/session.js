@@ -60,7 +60,7 @@ function draw(session) {
   const { summary, minutes, timeline } = session;
   put($('session-title'), summary.streamTitle || session.sessionId);
   const parts = [
-    session.channelId, summary.streamerUserId, summary.streamQuality, session.sessionId,
+    session.channelId, summary.streamerUserId, summary.streamQuality, summary.encoder, session.sessionId,
     summary.startedAt && `from ${moment(summary.startedAt * 1000)}`,
     summary.endedAt && `to ${moment(summary.endedAt * 1000)}`,
   ].filter(Boolean);

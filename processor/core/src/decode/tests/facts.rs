@@ -1,7 +1,7 @@
 use super::{ARRIVAL, read};
 use crate::decode::{
-    AdBreak, AppEnd, AppStart, Event, Fact, FactKind, FactOrigin, FactScope, LimitBreach, Reason,
-    Recording, RecordingPhase, StageEvent,
+    AdBreak, AppEnd, AppStart, Event, Fact, FactKind, FactOrigin, FactScope, IngestAudio,
+    IngestConfiguration, IngestVideo, LimitBreach, Reason, Recording, RecordingPhase, StageEvent,
 };
 use crate::fixed::Fixed;
 use kinesis_model::EpochMs;
@@ -315,4 +315,65 @@ fn application_events() {
     });
     assert_eq!(fact.kind.event_type(), Some("stream_end"));
     assert_eq!((fact.kind, fact.time), (expected, ARRIVAL));
+}
+
+/// Exactness of a repair hangs on this: an event that comes late after all is the fact that is there.
+#[test]
+fn a_fact_from_the_reconciler_is_the_fact_of_ivs() {
+    let detail = r#""event_name":"Stream Start","channel_name":"","stream_id":"st-7""#;
+    let genuine = envelope("IVS Stream State Change", CHANNEL, detail);
+    let repaired = genuine.replace("aws.ivs", "reconciler").replace("6b1f", "reconciler-1");
+    let expected = Fact { event_id: text("reconciler-1"), ..fact(&genuine) };
+    assert_eq!(fact(&repaired), expected);
+    let other = genuine.replace("aws.ivs", "reconcilers");
+    assert_eq!(read(&other).unwrap_err().reason, Reason::NoKind);
+}
+
+#[test]
+fn settings_of_an_encoder() {
+    let ingest = |detail: &str| envelope("IVS Ingest Configuration", CHANNEL, detail);
+    let detail = r#""stream_id":"st-7","video":{"codec":"avc1.4D401F","encoder":"","avcProfile":"Main",
+        "avcLevel":"3.1","videoWidth":1280,"videoHeight":720,"targetFramerate":29.97,"more":[]},
+        "audio":{"codec":"mp4a.40.2","channels":2,"sampleRate":48000,"targetBitrate":160000}"#;
+    let arc = |text: &str| Some(text.into());
+    let video = IngestVideo {
+        codec: arc("avc1.4D401F"),
+        encoder: None,
+        profile: arc("Main"),
+        level: arc("3.1"),
+        width: Fixed::from_int(1_280),
+        height: Fixed::from_int(720),
+        frame_rate: Some("29.97".parse().unwrap()),
+        bitrate_bps: None,
+    };
+    let audio = IngestAudio {
+        codec: arc("mp4a.40.2"),
+        channels: Fixed::from_int(2),
+        sample_rate_hz: Fixed::from_int(48_000),
+        bitrate_bps: Fixed::from_int(160_000),
+    };
+    let told = fact(&ingest(detail));
+    let expected = FactKind::Ingest(Box::new(IngestConfiguration { video, audio }));
+    assert_eq!((&told.kind, &told.scope), (&expected, &session()));
+    assert_eq!(told.kind.event_type(), None);
+    let bare = fact(&ingest(r#""stream_id":"st-7","video":null"#)).kind;
+    assert_eq!(bare, FactKind::Ingest(Box::default()));
+    for (broken, expected) in [
+        (r#""video":{}"#, "missing_field: stream_id"),
+        (r#""stream_id":"st-7","video":[]"#, "ill_typed: video"),
+        (r#""stream_id":"st-7","audio":{"channels":"2"}"#, "ill_typed: channels"),
+        (r#""stream_id":"st-7","video":{"videoWidth":-1}"#, "negative: videoWidth"),
+    ] {
+        let said = read(&ingest(broken)).unwrap_err().to_string();
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_long_text_of_an_encoder_is_kept_in_part_and_the_same_part_everywhere() {
+    let long = "語".repeat(300);
+    let kept = IngestConfiguration::kept(&long).unwrap();
+    assert_eq!((kept.len(), IngestConfiguration::kept(&kept)), (255, Some(kept.clone())));
+    assert_eq!(IngestConfiguration::known(0), None);
+    assert_eq!(IngestConfiguration::known(30), Fixed::from_int(30));
 }

@@ -1,0 +1,85 @@
+//! The contract of the embedded IVS, through the real SDK.
+
+use aws_sdk_ivs::types::StreamState;
+use ivs_emulator::{Config, Endpoint};
+use serde_json::json;
+
+use crate::clients::{self, code, http};
+
+const CHANNEL: &str = "arn:aws:ivs:us-east-1:000000000000:channel/c";
+
+/// Starts an endpoint whose IVS has three live streams and one that is over.
+async fn start() -> Endpoint {
+    let endpoint = Endpoint::start(Config::default()).await.unwrap();
+    let session = |id: &str| {
+        let started = "2026-03-01T12:00:07Z";
+        json!({ "channelArn": CHANNEL, "streamId": id, "startTime": started })
+    };
+    let mut over = session("st-0");
+    over["endTime"] = json!("2026-03-01T13:00:00Z");
+    over["ingestConfiguration"] = json!({ "video": { "videoHeight": 720 } });
+    over["truncatedEvents"] = json!([{
+        "name": "Stream End",
+        "type": "IVS Stream State Change",
+        "eventTime": "2026-03-01T13:00:00Z",
+    }]);
+    let told = json!({ "sessions": [over, session("st-1"), session("st-2"), session("st-3")] });
+    endpoint.play_streams(told.to_string().as_bytes()).unwrap();
+    endpoint
+}
+
+#[tokio::test]
+async fn live_streams_are_listed_page_by_page() {
+    let endpoint = start().await;
+    let ivs = clients::ivs(endpoint.url());
+    let (mut found, mut token) = (Vec::new(), None);
+    loop {
+        let page = ivs.list_streams().max_results(2).set_next_token(token).send().await.unwrap();
+        assert!(page.streams.len() <= 2);
+        found.extend(page.streams);
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    let ids: Vec<_> = found.iter().filter_map(|stream| stream.stream_id.as_deref()).collect();
+    assert_eq!(ids, ["st-1", "st-2", "st-3"]);
+    assert_eq!(found[0].channel_arn.as_deref(), Some(CHANNEL));
+    assert_eq!(found[0].state, Some(StreamState::StreamLive));
+    let many = ivs.list_streams().max_results(101).send().await;
+    assert_eq!(code(many), "ValidationException");
+    let foreign = ivs.list_streams().next_token("x").send().await;
+    assert_eq!(code(foreign), "ValidationException");
+}
+
+#[tokio::test]
+async fn a_session_is_told_with_its_events_and_its_encoder() {
+    let endpoint = start().await;
+    let ivs = clients::ivs(endpoint.url());
+    let told = ivs.get_stream_session().channel_arn(CHANNEL).stream_id("st-0").send().await;
+    let told = told.unwrap().stream_session.unwrap();
+    assert_eq!(told.stream_id.as_deref(), Some("st-0"));
+    assert_eq!(told.end_time.unwrap().secs(), 1_772_370_000);
+    let video = told.ingest_configuration.unwrap().video.unwrap();
+    assert_eq!((video.video_height, video.video_width), (720, 0));
+    let events = told.truncated_events.unwrap();
+    assert_eq!(events[0].name.as_deref(), Some("Stream End"));
+    let latest = ivs.get_stream_session().channel_arn(CHANNEL).send().await.unwrap();
+    assert_eq!(latest.stream_session.unwrap().stream_id.as_deref(), Some("st-3"));
+    let unknown = ivs.get_stream_session().channel_arn(CHANNEL).stream_id("st-9").send().await;
+    assert_eq!(code(unknown), "ResourceNotFoundException");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_are_told_over_http_and_calls_are_counted() {
+    let endpoint = start().await;
+    let (ivs, url) = (clients::ivs(endpoint.url()), endpoint.url());
+    let put = "PUT /_local/ivs HTTP/1.1";
+    assert_eq!(http(url, put, br#"{"streams":[]}"#).0, 400);
+    assert_eq!(ivs.list_streams().send().await.unwrap().streams.len(), 3);
+    assert_eq!(http(url, put, br#"{"sessions":[]}"#).0, 200);
+    assert!(ivs.list_streams().send().await.unwrap().streams.is_empty());
+    let (_, report) = http(url, "GET /_local/ivs HTTP/1.1", b"");
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report, json!({ "calls": { "ListStreams": 2 } }));
+}
