@@ -9,7 +9,7 @@ mod session;
 
 use serde_json::{Value, json};
 
-use super::{Case, World};
+use super::Case;
 
 /// Streams that are live: more than a page has.
 const LIVE: u32 = 102;
