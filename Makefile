@@ -12,7 +12,7 @@ PEERS := target/peers
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory soak fuzz mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -100,6 +100,11 @@ SESSIONS ?= 100000
 
 bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
 	$(CARGO) test --locked --workspace --test memory
+
+soak: setup ## four workers under fire for ten minutes: exact rows, flat memory, nothing left: make soak MINUTES=60 ARGS="--seed 7"
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-tests --bin ivs-processor-under-test
+	tests/soak/run.py --program $(BUILT)-under-test --work target --minutes $(MINUTES) $(ARGS)
+MINUTES ?= 10
 
 EMULATORS = target/emulators
 independent: setup ## the path and the contract again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
