@@ -56,6 +56,15 @@ deny: ## licenses, advisories, bans; installs cargo-deny when it is missing
 sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace --test sim -- every_seed --nocapture
 
+FUZZ_RUNS ?= 10000000
+FUZZ_TARGETS ?= $(notdir $(wildcard tests/fuzz/seeds/*))
+fuzz: setup ## bytes from outside, by coverage: make fuzz FUZZ_TARGETS=rows FUZZ_RUNS=1000000; installs cargo-fuzz when it is missing
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --quiet cargo-fuzz
+	@cd tests && for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target && echo "fuzzing $$target" && \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -runs=$(FUZZ_RUNS) $(ARGS) || exit 1; done
+
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
 

@@ -81,6 +81,7 @@ def soak(args, seconds, endpoint, fleet, records, sent):
     judge.note("outages", f"{trouble.counts['cloudwatch away']} of CloudWatch, {trouble.counts['archive away']} of the archive")
     judge.tasks(trouble.open_shards, REST_S)
     judge.memory(first, seconds)
+    judge.handles()
     fleet.stop(REST_S)
     drain(fleet, judge)
     judge.leases()
