@@ -12,7 +12,7 @@ PEERS := target/peers
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory soak fuzz mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,15 @@ deny: ## licenses, advisories, bans; installs cargo-deny when it is missing
 
 sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace --test sim -- every_seed --nocapture
+
+FUZZ_RUNS ?= 10000000
+FUZZ_TARGETS ?= $(notdir $(wildcard tests/fuzz/seeds/*))
+fuzz: setup ## bytes from outside, by coverage: make fuzz FUZZ_TARGETS=rows FUZZ_RUNS=1000000; installs cargo-fuzz when it is missing
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --quiet cargo-fuzz
+	@cd tests && for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target && echo "fuzzing $$target" && \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -runs=$(FUZZ_RUNS) $(ARGS) || exit 1; done
 
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
@@ -100,6 +109,11 @@ SESSIONS ?= 100000
 
 bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
 	$(CARGO) test --locked --workspace --test memory
+
+soak: setup ## four workers under fire for ten minutes: exact rows, flat memory, nothing left: make soak MINUTES=60 ARGS="--seed 7"
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-tests --bin ivs-processor-under-test
+	tests/soak/run.py --program $(BUILT)-under-test --work target --minutes $(MINUTES) $(ARGS)
+MINUTES ?= 10
 
 EMULATORS = target/emulators
 independent: setup ## the path and the contract again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node
