@@ -12,7 +12,7 @@ PEERS := target/peers
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sbom sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory soak fuzz mutants independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,7 +33,7 @@ page: setup ## pages in headless Chromium, which must be there (Debian: apt inst
 	  npm install --no-audit --no-fund --silent --prefix $(PLAYERS) hls.js@1.7.4
 	$(CARGO) test --locked --workspace --test page
 
-check: fmt-check lint doc spelling test independent page web cdk deploy-test onprem ## what CI runs
+check: fmt-check lint deny doc spelling test independent page web cdk deploy-test onprem ## what CI runs
 
 fmt-check: ## formatting
 	$(CARGO) fmt --all -- --check
@@ -49,12 +49,34 @@ spelling: ## spelling of code and documents; needs Python 3 with venv
 	@test -x $(SPELLING)/bin/typos || { python3 -m venv $(SPELLING) && $(SPELLING)/bin/pip install --quiet typos==1.52.0; }
 	$(SPELLING)/bin/typos
 
-deny: ## licenses, advisories, bans; installs cargo-deny when it is missing
-	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
-	$(CARGO) deny --locked check bans licenses sources
+# Tools that Cargo builds, in the versions that CI has; without optimization they are there sooner.
+TOOLS = target/tools
+CARGO_DENY = $(TOOLS)/cargo-deny-0.20.2
+CARGO_CYCLONEDX = $(TOOLS)/cargo-cyclonedx-0.5.9
+$(TOOLS)/cargo-%:
+	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --locked --quiet --debug --root $@.new \
+	  $(shell echo cargo-$* | sed -E 's/-([0-9.]+)$$/@\1/')
+	mv $@.new $@
+
+deny: $(CARGO_DENY) ## licenses, bans and sources of the crates; installs cargo-deny when it is missing
+	$</bin/cargo-deny --locked check bans licenses sources
+
+SBOM_TARGET ?= aarch64-unknown-linux-gnu
+sbom: $(CARGO_CYCLONEDX) ## what the image is built from, as CycloneDX, in target/sbom (needs Python 3)
+	infra/sbom.py --cargo $(CARGO) --cyclonedx $</bin/cargo-cyclonedx --target $(SBOM_TARGET) \
+	  --out target/sbom/ivs-processor-$(SBOM_TARGET).cdx.json -- --no-default-features --features jemalloc
 
 sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
 	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace --test sim -- every_seed --nocapture
+
+FUZZ_RUNS ?= 10000000
+FUZZ_TARGETS ?= $(notdir $(wildcard tests/fuzz/seeds/*))
+fuzz: setup ## bytes from outside, by coverage: make fuzz FUZZ_TARGETS=rows FUZZ_RUNS=1000000; installs cargo-fuzz when it is missing
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --quiet cargo-fuzz
+	@cd tests && for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target && echo "fuzzing $$target" && \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -runs=$(FUZZ_RUNS) $(ARGS) || exit 1; done
 
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
@@ -100,6 +122,11 @@ SESSIONS ?= 100000
 
 bench-memory: setup ## 1,000 shards with 2 MB each waiting, one worker of 512 MB: its peak memory (needs 4 GB)
 	$(CARGO) test --locked --workspace --test memory
+
+soak: setup ## four workers under fire for ten minutes: exact rows, flat memory, nothing left: make soak MINUTES=60 ARGS="--seed 7"
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-tests --bin ivs-processor-under-test
+	tests/soak/run.py --program $(BUILT)-under-test --work target --minutes $(MINUTES) $(ARGS)
+MINUTES ?= 10
 
 EMULATORS = target/emulators
 independent: setup ## the path and the contract again on emulators that others wrote (ministack, kinesis-local); needs Python 3 and Node

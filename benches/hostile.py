@@ -8,16 +8,14 @@ The worker and the embedded endpoint are processes of their own; the memory is t
 import argparse
 import json
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from base64 import b64encode
-from urllib.request import Request, urlopen
 
-AWS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
+from endpoint import AWS, STREAM, Endpoint
+
 GOOD = 1_000
 COLLIDING = 160_000
 JUNK_RECORDS = 10
@@ -46,13 +44,11 @@ def junk(write, _):
     return {"st-good": GOOD}
 
 
-def send_junk(url):
+def send_junk(endpoint):
     """Puts each megabyte with the good lines behind it as one record; `generate` would make a record of each line."""
     for number in range(JUNK_RECORDS):
         data = "x\n" * 500_000 + "".join(line + "\n" for line in good()[number::JUNK_RECORDS])
-        body = {"StreamName": "ivs-events", "PartitionKey": "k", "Data": b64encode(data.encode()).decode()}
-        headers = {"X-Amz-Target": "Kinesis_20131202.PutRecord", "Content-Type": "application/x-amz-json-1.1"}
-        urlopen(Request(url, json.dumps(body).encode(), headers)).read()
+        endpoint.kinesis("PutRecord", StreamName=STREAM, PartitionKey="k", Data=b64encode(data.encode()).decode())
         time.sleep(1.1)  # a shard takes a megabyte a second
 
 
@@ -72,27 +68,6 @@ def colliding(write, _):
     for line in good():
         write(line + "\n")
     return {"st-good": GOOD, "st-colliding": COLLIDING}
-
-
-class Endpoint:
-    """The embedded AWS as a process, in memory."""
-
-    def __init__(self, program):
-        command = [program, "local", "--endpoint-only", "--port", "0", "--state", ":memory:", "--shards", "2"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                        env=os.environ | AWS)
-        self.url = None
-        for line in self.process.stdout:
-            found = re.match(r"embedded AWS +(\S+)", line)
-            self.url = found.group(1) if found else self.url
-            if line.strip() == "":
-                break
-        if self.url is None:
-            sys.exit("the endpoint did not start")
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
 
 
 def run(command):
@@ -138,7 +113,7 @@ def main():
         endpoint = Endpoint(args.program)
         live = ["--endpoint-url", endpoint.url]
         if make is junk:
-            send_junk(endpoint.url)
+            send_junk(endpoint)
         else:
             run([args.program, "--quiet", "generate", *live, "--input", source])
         settings = ["stream.shard_budget=false", "tables.writes_per_s=0", "ops.listen=",

@@ -13,10 +13,11 @@ use suite::{Service, World, cases};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_aws_answers_as_aws_documents_it() {
     let endpoint = Endpoint::start(Config::default()).await.unwrap();
+    endpoint.play_streams(suite::ivs::streams().as_bytes()).unwrap();
     let mut config = ivs_processor::config::Config::default();
     config.aws.endpoint_url = endpoint.url().to_owned();
     let world = World::new(clients(&config.aws).await).await;
-    let wrong = suite::judge(&world, |_| Emulator::Embedded).await;
+    let wrong = suite::judge(&world, |_| Some(Emulator::Embedded)).await;
     assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
 }
 

@@ -5,6 +5,7 @@ mod cloudwatch;
 pub(crate) mod differences;
 mod dynamodb;
 mod eventbridge;
+pub(crate) mod ivs;
 mod kinesis;
 mod world;
 
@@ -29,6 +30,8 @@ pub(crate) enum Service {
     Kinesis,
     /// DynamoDB, CloudWatch and EventBridge.
     Other,
+    /// IVS, which none of them has.
+    Ivs,
 }
 
 /// A question to AWS.
@@ -63,15 +66,16 @@ impl Case {
 pub(crate) fn cases() -> impl Iterator<Item = (Service, &'static Case)> {
     let others = [dynamodb::cases(), cloudwatch::cases(), eventbridge::cases()].concat();
     let kinesis = kinesis::cases().into_iter().map(|case| (Service::Kinesis, case));
-    kinesis.chain(others.into_iter().map(|case| (Service::Other, case)))
+    let ivs = ivs::cases().into_iter().map(|case| (Service::Ivs, case));
+    kinesis.chain(others.into_iter().map(|case| (Service::Other, case))).chain(ivs)
 }
 
-/// Asks everything, and returns what is neither as AWS documents it nor a listed difference, and
+/// Asks everything that somebody is there to answer, and returns what is neither as AWS documents it nor a listed difference, and
 /// each listed difference that is gone.
-pub(crate) async fn judge(world: &World, at: impl Fn(Service) -> Emulator) -> Vec<String> {
+pub(crate) async fn judge(world: &World, at: impl Fn(Service) -> Option<Emulator>) -> Vec<String> {
     let mut wrong = vec![];
     for (service, case) in cases() {
-        let emulator = at(service);
+        let Some(emulator) = at(service) else { continue };
         let found = case.found(world).await;
         wrong.extend(finding(case, emulator, &found));
     }

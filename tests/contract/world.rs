@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(super) dynamodb: aws_sdk_dynamodb::Client,
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(super) eventbridge: aws_sdk_eventbridge::Client,
+    pub(super) ivs: aws_sdk_ivs::Client,
 }
 
 impl World {
@@ -34,10 +35,10 @@ impl World {
     /// # Panics
     /// When they cannot be created.
     pub(crate) async fn new(clients: Clients) -> Self {
-        let Clients { kinesis, dynamodb, cloudwatch, eventbridge, .. } = clients;
+        let Clients { kinesis, dynamodb, cloudwatch, eventbridge, ivs } = clients;
         let patient = kinesis.config().to_builder().timeout_config(aws_calls::bounded(PATIENCE));
         let kinesis = aws_sdk_kinesis::Client::from_conf(patient.build());
-        let world = Self { kinesis, dynamodb, cloudwatch, eventbridge };
+        let world = Self { kinesis, dynamodb, cloudwatch, eventbridge, ivs };
         dynamodb::create_table(&world, dynamodb::TABLE).await.expect("a table");
         eventbridge::create_bus(&world).await.expect("a bus");
         world

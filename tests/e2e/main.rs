@@ -9,6 +9,7 @@ mod domain;
 mod enhanced;
 mod fleet;
 mod golden;
+mod granted;
 mod junk;
 mod lambda;
 mod metrics;

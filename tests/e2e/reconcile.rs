@@ -20,6 +20,9 @@ use crate::process::{PATIENCE, Program, Running, state};
 type Item = HashMap<String, AttributeValue>;
 
 const CHANNEL: &str = "arn:aws:ivs:us-east-1:111122223333:channel/c";
+/// The ids of two streams: IVS's have 26 characters.
+const FIRST: &str = "st-00000000000000000000001";
+const SECOND: &str = "st-00000000000000000000002";
 /// Long enough that a busy machine does not lose leases by itself.
 const FAILOVER_MS: u64 = 6_000;
 
@@ -55,7 +58,7 @@ impl Session {
         let events: Vec<_> = self.events(is_over).into_iter().map(event).collect();
         let mut told = json!({
             "channelArn": CHANNEL,
-            "streamId": "st-1",
+            "streamId": FIRST,
             "startTime": self.start.to_string(),
             "ingestConfiguration": {
                 "video": {
@@ -87,15 +90,15 @@ async fn what_eventbridge_lost_is_repaired_by_one_worker_and_then_by_the_next() 
 
     let (mut first, first_ops) = worker(&url, dir.path(), "first");
     until("the start is repaired", async || {
-        summary(&clients, "st-1").await.is_some_and(|row| text(&row, sessions::STATUS) == "live")
+        summary(&clients, FIRST).await.is_some_and(|row| text(&row, sessions::STATUS) == "live")
     })
     .await;
     until("the encoder is known", async || {
-        let row = summary(&clients, "st-1").await;
+        let row = summary(&clients, FIRST).await;
         row.is_some_and(|row| row.contains_key(sessions::INGEST_CONFIGURATION))
     })
     .await;
-    let row = summary(&clients, "st-1").await.unwrap();
+    let row = summary(&clients, FIRST).await.unwrap();
     assert_eq!(number(&row, sessions::STARTED_AT), session.start.as_second().to_string());
     assert_eq!(text(&row, sessions::CHANNEL_ID), "c");
     let encoder = row[sessions::INGEST_CONFIGURATION].as_m().unwrap();
@@ -113,20 +116,20 @@ async fn what_eventbridge_lost_is_repaired_by_one_worker_and_then_by_the_next() 
     until("the second takes over", async || rounds(&second_ops) > 0).await;
     admin.streams(&[session.told(true)]);
     // The summary, four facts, and the markers of its start and its end.
-    until("the end is repaired", async || stored(&clients, "st-1").await.len() == 7).await;
-    let repaired = items(&clients, "st-1").await;
-    let row = summary(&clients, "st-1").await.unwrap();
+    until("the end is repaired", async || stored(&clients, FIRST).await.len() == 7).await;
+    let repaired = items(&clients, FIRST).await;
+    let row = summary(&clients, FIRST).await.unwrap();
     assert_eq!(text(&row, sessions::STATUS), "ended");
     assert_eq!(number(&row, sessions::ENDED_AT), session.end().as_second().to_string());
     assert_eq!(number(&row, sessions::DURATION), "3000");
 
     // All of it comes after all, an hour late; another session's start behind it tells when it is read.
     for (name, time) in session.events(true) {
-        send(&clients, "st-1", name, time).await;
+        send(&clients, FIRST, name, time).await;
     }
-    send(&clients, "st-2", "Stream Start", session.start).await;
-    until("what was late is read", async || summary(&clients, "st-2").await.is_some()).await;
-    assert_eq!(items(&clients, "st-1").await, repaired, "a late event changed the rows");
+    send(&clients, SECOND, "Stream Start", session.start).await;
+    until("what was late is read", async || summary(&clients, SECOND).await.is_some()).await;
+    assert_eq!(items(&clients, FIRST).await, repaired, "a late event changed the rows");
     second.signal("TERM");
     let totals: Value = serde_json::from_str(second.end_well().trim()).unwrap();
     // Of the end alone: what the rows held already was not put again.

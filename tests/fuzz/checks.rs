@@ -1,7 +1,16 @@
-//! The properties of any bytes from outside: of a line, an aggregate, a line of an archive, a
-//! stored sketch. Each check panics where it does not hold.
+//! The properties of any bytes from outside: of a record, a line, an aggregate, a line of an archive,
+//! a stored sketch, a stored item, the configuration. Each check panics where it does not hold.
 
-#![allow(dead_code, reason = "a fuzz target uses one of the four")]
+#![allow(dead_code, reason = "a fuzz target uses one of them")]
+
+#[path = "checks/cmcd.rs"]
+pub(crate) mod cmcd;
+#[path = "checks/configuration.rs"]
+pub(crate) mod configuration;
+#[path = "checks/framing.rs"]
+pub(crate) mod framing;
+#[path = "checks/rows.rs"]
+pub(crate) mod rows;
 
 use bytes::Bytes;
 use ivs_core::archive::{object, parse_line};

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use ivs_core::archive::parse_line;
 use ivs_core::decode::{Context, DecodeLimits, Decoder};
 use ivs_core::sketch::{Distinct, Quantiles};
+use ivs_processor::config::{Layers, load};
+use ivs_processor::items::{metric, summary};
 use kinesis_model::EpochMs;
 use kinesis_model::kpl::{Aggregate, deaggregate};
 
@@ -86,4 +88,42 @@ fn stored_sketches_are_read_or_refused() {
     let is_good =
         |seed: &[u8]| Distinct::from_bytes(seed).is_ok() || Quantiles::from_bytes(seed).is_ok();
     check("sketch", checks::sketch, is_good);
+}
+
+#[test]
+fn records_are_framed_or_refused_whole_and_once() {
+    let is_good = |seed: &[u8]| {
+        let mut decoder = Decoder::new(DecodeLimits::default());
+        let arrival = Context::from(EpochMs(1_772_366_400_000));
+        let mut events = 0;
+        let read = decoder.read(seed, &arrival, |_, decoded| {
+            events += usize::from(decoded.is_ok());
+            Ok::<(), std::convert::Infallible>(())
+        });
+        read.is_ok() && events > 0
+    };
+    check("framing", checks::framing::framing, is_good);
+}
+
+#[test]
+fn reports_of_cmcd_are_read_or_refused() {
+    check("cmcd", checks::cmcd::cmcd, |seed| !checks::cmcd::views(seed).is_empty());
+}
+
+#[test]
+fn stored_items_are_read_or_refused() {
+    let is_good = |seed: &[u8]| {
+        checks::rows::item(seed)
+            .is_some_and(|item| metric::decode(&item).is_ok() || summary::decode(&item).is_ok())
+    };
+    check("rows", checks::rows::rows, is_good);
+}
+
+#[test]
+fn a_configuration_is_read_or_refused() {
+    let is_good = |seed: &[u8]| {
+        let base = std::str::from_utf8(seed).unwrap().parse().unwrap();
+        load(&Layers { base, ..Layers::default() }).is_ok()
+    };
+    check("configuration", checks::configuration::configuration, is_good);
 }

@@ -18,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / "target" / "mutants"
+# A target folder of its own: cargo tells crates apart by their place in the workspace, so in a shared one
+# it would take what was built from a fault for fresh.
+TARGET = COPY / "target"
 SIM = ["test", "--workspace", "--test", "sim", "--"]
 
 # What each suite runs, and how many seeds of the simulator.
@@ -51,7 +54,7 @@ def copy_sources():
 def run(suite):
     """Runs a suite on the copy; returns how it went and what it said."""
     arguments, seeds = SUITES[suite]
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target"), "SIM_SEEDS": str(seeds)}
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "SIM_SEEDS": str(seeds)}
     command = [os.environ.get("CARGO", "cargo"), *arguments]
     try:
         done = subprocess.run(

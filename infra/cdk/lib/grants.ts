@@ -5,7 +5,10 @@ import type { Ingest } from './constructs/ingest.ts';
 import { PREFIX, type Storage } from './constructs/storage.ts';
 import { NAMESPACES } from './schemas.ts';
 
-/** The calls the worker makes, on its own resources; metrics have no resource and are bound to namespaces. */
+/**
+ * The calls the worker makes, on its own resources; metrics have no resource and are bound to namespaces.
+ * An end-to-end test makes them all, and no other (`tests/e2e/granted.rs`).
+ */
 export function grantWorker(
   role: IRole,
   { stream, key, domainBus }: Ingest,
@@ -33,16 +36,16 @@ export function grantWorker(
   allow('DecryptRecords', ['kms:Decrypt'], [key.keyArn]);
   allow(
     'Rows',
-    ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query'],
+    ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:PutItem'],
     [sessions.tableArn, metrics.tableArn],
   );
+  allow('Minutes', ['dynamodb:Query'], [metrics.tableArn]);
   allow(
     'Leases',
     [
       'dynamodb:DeleteItem',
       'dynamodb:DescribeTable',
       'dynamodb:GetItem',
-      'dynamodb:PutItem',
       'dynamodb:Scan',
       'dynamodb:UpdateItem',
     ],
@@ -78,13 +81,14 @@ export function grantWorker(
   }
 }
 
-/** What asking IVS takes: the channels of this region, and putting into the worker's own stream. */
-export function grantReconcile(role: IRole, { stream, key }: Ingest): void {
+/** What asking IVS takes: the channels of this region, what is known of them, and putting into the worker's own stream. */
+export function grantReconcile(role: IRole, { stream, key }: Ingest, { sessions }: Storage): void {
   const allow = (sid: string, actions: string[], resources: string[]): void => {
     role.addToPrincipalPolicy(new PolicyStatement({ sid, effect: Effect.ALLOW, actions, resources }));
   };
   const channels = Stack.of(stream).formatArn({ service: 'ivs', resource: 'channel', resourceName: '*' });
   allow('AskIvs', ['ivs:GetStreamSession', 'ivs:ListStreams'], [channels]);
+  allow('KnownSessions', ['dynamodb:Query'], [sessions.tableArn]);
   allow('PutLostEvents', ['kinesis:PutRecords'], [stream.streamArn]);
   allow('EncryptRecords', ['kms:GenerateDataKey'], [key.keyArn]);
   acknowledge(
@@ -99,12 +103,16 @@ export function grantReport(role: IRole, { sessions, metrics, bucket }: Storage)
   for (const table of [sessions, metrics]) {
     role.addToPrincipalPolicy(
       new PolicyStatement({
-        actions: ['dynamodb:Query', 'dynamodb:Scan'],
+        actions: ['dynamodb:Query'],
         resources: [table.tableArn, `${table.tableArn}/index/*`],
       }),
     );
     acknowledgeArnSuffix(role, table, '/index/*', 'reports query the index by channel');
   }
+  // Which channels there are, no index tells.
+  role.addToPrincipalPolicy(
+    new PolicyStatement({ actions: ['dynamodb:Scan'], resources: [sessions.tableArn] }),
+  );
   role.addToPrincipalPolicy(
     new PolicyStatement({
       actions: ['s3:PutObject'],

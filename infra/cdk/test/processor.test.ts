@@ -258,7 +258,8 @@ describe('the image', () => {
 
   test('holds the program without what only a laptop needs, and without symbols', () => {
     expect(dockerfile).toMatch(/cargo build [^&]*--no-default-features/);
-    expect(dockerfile).toMatch(/strip --strip-all -o \/ivs-processor target\/release\/ivs-processor/);
+    const manifest = readFileSync(`${REPOSITORY}Cargo.toml`, 'utf8');
+    expect(manifest).toMatch(/^\[profile\.release\]\nstrip = "symbols"$/m);
   });
 
   test('is staged with every member of the workspace', () => {

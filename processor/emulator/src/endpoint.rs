@@ -1,5 +1,6 @@
 //! Starting and stopping the endpoint.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::dynamodb::DynamoDb;
 use crate::error::StartError;
 use crate::faults::{FaultRule, Faults};
 use crate::folder;
+use crate::hosts::Hosts;
 use crate::kinesis::Settings;
 use crate::notices::Notices;
 use crate::server::{self, App};
@@ -116,7 +118,8 @@ impl Endpoint {
         };
         let listen_error = |reason| StartError::Listen { address: config.listen, reason };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
-        let url = format!("http://{}", listener.local_addr().map_err(listen_error)?);
+        let listens_at = listener.local_addr().map_err(listen_error)?;
+        let url = format!("http://{listens_at}");
         if let Some(dir) = state_dir.as_deref().filter(|_| config.fresh) {
             folder::empty(dir)?;
         }
@@ -124,7 +127,8 @@ impl Endpoint {
         let shared = Shared::new(config.clock, config.region, config.account, state_dir, lock)?;
         let kinesis = Settings { limits: config.limits, memory_bytes: config.kinesis_memory_bytes };
         let admits = config.admit_aws_sources;
-        let app = App::new(shared, faults, kinesis, admits, dynamodb.url(), config.telemetry)?;
+        let (hosts, telemetry) = (Hosts::of(listens_at), config.telemetry);
+        let app = App::new(shared, hosts, faults, kinesis, admits, dynamodb.url(), telemetry)?;
         let (stop, stopped) = oneshot::channel();
         let accepting = tokio::spawn(server::accept(listener, Arc::clone(&app), stopped));
         Ok(Self { url, app, dynamodb, stop: Some(stop), accepting })
@@ -177,6 +181,14 @@ impl Endpoint {
     /// When that is something else.
     pub fn play_streams(&self, told: &[u8]) -> Result<(), AwsError> {
         self.app.play_streams(told)
+    }
+
+    /// Returns how often each action was called with an access key, as IAM names them: what its
+    /// holder has to be allowed. With DynamoDB's goes the table, such as `dynamodb:GetItem <table>`.
+    /// Calls at [`Self::dynamodb_url`] and unsigned ones are not seen, and the first 64 keys alone.
+    #[must_use]
+    pub fn calls(&self, access_key: &str) -> BTreeMap<String, u64> {
+        self.app.calls(access_key)
     }
 
     /// Lets requests in flight finish (for a second at most) and stops.

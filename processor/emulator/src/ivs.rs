@@ -1,10 +1,12 @@
 //! IVS, as far as who asks about streams needs it: `ListStreams` and `GetStreamSession`. Which streams
 //! there are is told over `PUT /_local/ivs`, since nothing here takes video; they are kept in memory.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::response::Response;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -13,8 +15,12 @@ use crate::service::{AwsError, Call};
 
 /// Streams of one page, unless the call says otherwise; at most 100, as in IVS.
 const PAGE: usize = 100;
+/// Events of one session that are told; IVS drops the oldest beyond them.
+const EVENTS_MAX: usize = 500;
+const ARN_BYTES_MAX: usize = 128;
+const STREAM_ID_BYTES: usize = 26;
 
-/// A session of a stream. It is live while `told` has no `endTime`.
+/// A session of a stream.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Session {
@@ -23,6 +29,21 @@ struct Session {
     /// The rest of the answer to `GetStreamSession`.
     #[serde(flatten)]
     told: Map<String, Value>,
+}
+
+impl Session {
+    /// Returns whether it goes on: its end is absent or `null`.
+    fn is_live(&self) -> bool {
+        self.told.get("endTime").is_none_or(Value::is_null)
+    }
+
+    /// Has the events as IVS tells them: the most recent first, and no more than it keeps.
+    fn truncate_events(&mut self) {
+        let Some(Value::Array(events)) = self.told.get_mut("truncatedEvents") else { return };
+        let time = |event: &Value| event["eventTime"].as_str()?.parse::<Timestamp>().ok();
+        events.sort_by_cached_key(|event| Reverse(time(event)));
+        events.truncate(EVENTS_MAX);
+    }
 }
 
 /// The body of `PUT /_local/ivs`.
@@ -64,7 +85,11 @@ impl Ivs {
 
     /// Takes the place of all sessions that there were.
     pub(crate) fn tell(&self, body: &[u8]) -> Result<(), AwsError> {
-        let streams: Streams = read(body)?;
+        let mut streams: Streams = read(body)?;
+        for session in &mut streams.sessions {
+            check(&session.channel_arn, Some(&session.stream_id))?;
+            session.truncate_events();
+        }
         self.lock().sessions = streams.sessions;
         Ok(())
     }
@@ -104,7 +129,7 @@ impl State {
                 .parse::<usize>()
                 .map_err(|_| invalid(format!("nextToken is `{token}`, which no answer had")))?,
         };
-        let live = || self.sessions.iter().filter(|one| !one.told.contains_key("endTime"));
+        let live = || self.sessions.iter().filter(|session| session.is_live());
         let summary = |session: &Session| {
             json!({
                 "channelArn": session.channel_arn,
@@ -124,6 +149,7 @@ impl State {
     /// Returns one, or the latest of its channel.
     fn get(&self, body: &[u8]) -> Result<Value, AwsError> {
         let asked: GetStreamSession = read(body)?;
+        check(&asked.channel_arn, asked.stream_id.as_deref())?;
         let is_asked = |session: &&Session| {
             session.channel_arn == asked.channel_arn
                 && asked.stream_id.as_ref().is_none_or(|id| *id == session.stream_id)
@@ -136,6 +162,38 @@ impl State {
         told.insert("streamId".to_owned(), json!(session.stream_id));
         Ok(json!({ "streamSession": told }))
     }
+}
+
+/// Refuses what is not the ARN of a channel or the id of a stream.
+fn check(channel_arn: &str, stream_id: Option<&str>) -> Result<(), AwsError> {
+    if !is_channel(channel_arn) {
+        return Err(invalid(format!("channelArn is `{channel_arn}`, not the ARN of a channel")));
+    }
+    match stream_id {
+        Some(id) if !is_stream(id) => Err(invalid(format!(
+            "streamId is `{id}`, not `st-` and letters or digits, {STREAM_ID_BYTES} in all"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn is_channel(arn: &str) -> bool {
+    let parts: Vec<_> = arn.split(':').collect();
+    let ["arn", "aws", "ivs", region, account, resource] = parts[..] else { return false };
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    arn.len() <= ARN_BYTES_MAX
+        && is_made_of(region, |byte| is_word(byte) && !byte.is_ascii_uppercase())
+        && is_made_of(account, |byte| byte.is_ascii_digit())
+        && resource.strip_prefix("channel/").is_some_and(|id| is_made_of(id, is_word))
+}
+
+fn is_stream(id: &str) -> bool {
+    let rest = id.strip_prefix("st-").unwrap_or_default();
+    id.len() == STREAM_ID_BYTES && is_made_of(rest, |byte| byte.is_ascii_alphanumeric())
+}
+
+fn is_made_of(text: &str, is_one: impl Fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.bytes().all(is_one)
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AwsError> {

@@ -17,6 +17,7 @@
 //! ```
 
 mod aws_error;
+mod calls;
 mod clock;
 mod cloudwatch;
 mod dynamodb;
@@ -25,6 +26,7 @@ mod error;
 mod eventbridge;
 mod faults;
 mod folder;
+mod hosts;
 mod ident;
 mod ivs;
 mod journal;

@@ -17,12 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::calls::{Actions, Calls};
 use crate::cloudwatch::CloudWatch;
 use crate::dynamodb::Forwarder;
 use crate::error::StartError;
 use crate::eventbridge::EventBridge;
 use crate::faults;
 use crate::faults::{FaultKind, FaultRule, Faults};
+use crate::hosts::Hosts;
 use crate::ivs::Ivs;
 use crate::kinesis::{Kinesis, Settings};
 use crate::notices::{self, Mailbox, Notices};
@@ -41,10 +43,15 @@ const MAX_CONNECTIONS: usize = 4_096;
 /// How long requests in flight may take to finish at shutdown: subscriptions never would.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Where the paths of this endpoint itself begin.
+const LOCAL: &str = "/_local/";
+
 /// All services of one endpoint.
 #[derive(Debug)]
 pub(crate) struct App {
     shared: Arc<Shared>,
+    hosts: Hosts,
+    calls: Calls,
     faults: Faults,
     dynamodb: Forwarder,
     kinesis: Arc<Kinesis>,
@@ -63,6 +70,7 @@ type Refusal = (Protocol, AwsError);
 impl App {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        hosts: Hosts,
         faults: Faults,
         kinesis: Settings,
         admit_aws_sources: bool,
@@ -83,6 +91,8 @@ impl App {
         let mailbox = Mailbox::default();
         Ok(Arc::new(Self {
             shared,
+            hosts,
+            calls: Calls::default(),
             faults,
             dynamodb,
             kinesis,
@@ -124,6 +134,11 @@ impl App {
         self.ivs.tell(told)
     }
 
+    /// Does what [`crate::Endpoint::calls`] says.
+    pub(crate) fn calls(&self, access_key: &str) -> Actions {
+        self.calls.of(access_key)
+    }
+
     /// Ends the services' background tasks.
     pub(crate) fn abort(&self) {
         self.shared.abort_tasks();
@@ -131,10 +146,8 @@ impl App {
 
     /// Answers one request. An error closes the connection without an answer.
     async fn handle(&self, request: Request<Incoming>) -> io::Result<Response> {
-        if let Some(local) = request.uri().path().strip_prefix("/_local/") {
-            let (local, method) = (local.to_owned(), request.method().clone());
-            let body = axum::body::to_bytes(Body::new(request.into_body()), MAX_BODY_BYTES).await;
-            return Ok(self.administer(&method, &local, &body.map_err(io::Error::other)?));
+        if request.uri().path().starts_with(LOCAL) {
+            return self.take_administration(request).await;
         }
         if is_visit(&request) {
             return Ok(welcome(&self.shared));
@@ -145,9 +158,24 @@ impl App {
             return self.take_telemetry(api, route, request).await;
         }
         match decode(request).await {
-            Ok(call) => self.strike_and_dispatch(call).await,
+            Ok(call) => {
+                self.calls.note(&call);
+                self.strike_and_dispatch(call).await
+            }
             Err((protocol, error)) => Ok(protocol.refuse(&error)),
         }
+    }
+
+    /// Answers a request to this endpoint itself, if a program makes it.
+    async fn take_administration(&self, request: Request<Incoming>) -> io::Result<Response> {
+        let (head, body) = request.into_parts();
+        if let Some(refusal) = self.hosts.refusal(&head.headers, &head.uri) {
+            return Ok(refusal);
+        }
+        let body = axum::body::to_bytes(Body::new(body), MAX_BODY_BYTES).await;
+        let path = head.uri.path().strip_prefix(LOCAL).unwrap_or_default();
+        let asked = (path, head.uri.query().unwrap_or_default());
+        Ok(self.administer(&head.method, asked, &body.map_err(io::Error::other)?))
     }
 
     /// Returns a batch of telemetry, as API Gateway hands it to Kinesis.
@@ -199,10 +227,12 @@ impl App {
         }
     }
 
-    /// `GET health`; `PUT ivs` says which streams IVS has, `GET ivs` how often it was asked; `POST faults` adds a rule, `DELETE faults` removes all; `GET sns` shows the
-    /// latest messages, `GET events` the deliveries under way; `POST tick` does at once what else
-    /// is done every few seconds: evaluate alarms, repeat deliveries, advance replays.
-    fn administer(&self, method: &Method, path: &str, body: &[u8]) -> Response {
+    /// `GET health`; `PUT ivs` says which streams IVS has, `GET ivs` how often it was asked; `POST
+    /// faults` adds a rule, `DELETE faults` removes all; `GET sns` shows the latest messages, `GET
+    /// events` the deliveries under way, `GET calls?key=ID` what an access key was used for; `POST
+    /// tick` does at once what else is done every few seconds: evaluate alarms, repeat deliveries,
+    /// advance replays.
+    fn administer(&self, method: &Method, (path, query): (&str, &str), body: &[u8]) -> Response {
         let refused = |status, message: String| {
             AwsError { status, code: "InvalidRequest", message }.json_response()
         };
@@ -210,6 +240,10 @@ impl App {
             ("health", &Method::GET) => plain_json(r#"{"status":"ok"}"#),
             ("sns", &Method::GET) => plain_json(self.sns.report()),
             ("events", &Method::GET) => plain_json(self.eventbridge.report()),
+            ("calls", &Method::GET) => match query.strip_prefix("key=") {
+                Some(key) => plain_json(self.calls.report(key)),
+                None => refused(400, "say whose calls: /_local/calls?key=<access key>".to_owned()),
+            },
             ("ivs", &Method::GET) => plain_json(self.ivs.report()),
             ("ivs", &Method::PUT) => match self.ivs.tell(body) {
                 Ok(()) => plain_json("{}"),
@@ -323,6 +357,7 @@ fn welcome(shared: &Shared) -> Response {
          GET  /_local/health   whether it is up\n\
          GET  /_local/sns      the latest messages of every topic\n\
          GET  /_local/events   EventBridge deliveries under way\n\
+         GET  /_local/calls    what an access key was used for, as IAM names it: ?key=local\n\
          PUT  /_local/ivs      which streams IVS has: {{\"sessions\":[{{\"channelArn\":…,\"streamId\":…}}]}}\n\
          POST /_local/faults   makes calls fail: {{\"kind\":\"throttle\",\"service\":\"kinesis\"}}; DELETE ends it\n\
          POST /telemetry       player telemetry, /streams for that of the QoS sample, /cmcd for CMCD, where the endpoint was started with it\n"

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reconcile {
-    /// Whether it is done. Needs `ivs:ListStreams`, `ivs:GetStreamSession`, and `kinesis:PutRecords` on the
-    /// stream.
+    /// Whether it is done. Needs `ivs:ListStreams`, `ivs:GetStreamSession`, `dynamodb:Query` on the sessions'
+    /// table, and `kinesis:PutRecords` on the stream.
     pub enabled: bool,
     /// Between two rounds. A stream that began and ended between them is not seen at all, and IVS forgets
     /// no session within 60 days.

@@ -1,5 +1,7 @@
-//! The additions of the embedded endpoint to AWS: faults, what IVS is to say, and a look at its deliveries.
+//! The additions of the embedded endpoint to AWS: faults, what IVS is to say, and a look at its deliveries
+//! and calls.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -36,6 +38,13 @@ impl<'a> Admin<'a> {
     pub(crate) fn streams(&self, sessions: &[Value]) {
         let told = serde_json::json!({ "sessions": sessions });
         self.ask("PUT /_local/ivs", &told.to_string());
+    }
+
+    /// Returns the actions that were called with an access key, as IAM names them.
+    pub(crate) fn calls(&self, access_key: &str) -> BTreeSet<String> {
+        let told = self.ask(&format!("GET /_local/calls?key={access_key}"), "");
+        assert_eq!(told["leftOut"], 0, "calls that nobody noted");
+        told["calls"].as_object().unwrap().keys().cloned().collect()
     }
 
     fn ask(&self, request: &str, body: &str) -> Value {

@@ -11,7 +11,7 @@ use ivs_processor::config::Aws;
 use ivs_schemas::items::{lease, metrics};
 use ivs_schemas::names;
 use kinesis_fleet::LeaseStore;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::oracle::Oracle;
 use super::readback::Readback;
@@ -79,8 +79,11 @@ async fn an_outage_of_the_bus_alone_delays_events_and_neither_rows_nor_metrics()
     workers.into_iter().for_each(Running::stop_in_order);
     until("all is delivered", async || admin.has_delivered()).await;
     let received = consumer.received().await;
-    let once = without_repeats(&received);
-    assert_eq!(once.len(), received.len(), "an outage repeats nothing");
+    // Each worker judges windows for itself, so what is said of one may come more than once.
+    let starts_and_ends = received.iter().filter(|event| told(event).is_some());
+    let starts_and_ends: Vec<Value> = starts_and_ends.cloned().collect();
+    let once = without_repeats(&starts_and_ends);
+    assert_eq!(once.len(), starts_and_ends.len(), "an outage repeats nothing: {received:?}");
     let mut found: Vec<(String, String)> = once.values().filter_map(|event| told(event)).collect();
     found.sort();
     assert_eq!(found, world.oracle.told());

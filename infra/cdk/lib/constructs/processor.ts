@@ -103,7 +103,7 @@ export class Processor extends Construct {
     );
     grantWorker(task.taskRole, ingest, storage, config.worker.enhancedFanOut);
     if (config.worker.reconcile) {
-      grantReconcile(task.taskRole, ingest);
+      grantReconcile(task.taskRole, ingest, storage);
     }
     return task;
   }

@@ -9,4 +9,5 @@ mod eventbridge;
 mod ivs;
 mod kinesis;
 mod likeness;
+mod local;
 mod sns;

@@ -9,6 +9,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use kinesis_model::Position;
 use serde_json::Value;
 
 /// Clocks of machines may differ by so much.
@@ -27,24 +28,21 @@ pub struct Step {
     pub what: What,
 }
 
-/// A position in a shard: sequence number and place in its aggregate.
-pub type At = (u128, u64);
-
 /// The step itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// The owner begins behind this position; `None`: at the beginning.
-    Started(Option<At>),
+    Started(Option<Position>),
     /// The end of an epoch is on the lease.
-    Prepared(At),
+    Prepared(Position),
     /// Its rows are written.
-    Written(At),
+    Written(Position),
     /// Its objects are stored; what it follows on, and its end.
-    Stored(Option<At>, At),
+    Stored(Option<Position>, Position),
     /// It is told to the outside: read, accepted, duplicate, rejected.
-    Emitted(At, [u64; 4]),
+    Emitted(Position, [u64; 4]),
     /// The checkpoint is there; gaps in front of its records.
-    Committed(At, u64),
+    Committed(Position, u64),
     /// The shard is done; its children.
     Finished(Vec<String>),
 }
@@ -71,12 +69,13 @@ impl Step {
         let fields = line.get("fields")?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         let number = |name: &str| fields.get(name).and_then(Value::as_u64);
-        let to = || at(text("to")?);
+        let at = |name: &str| text(name)?.parse::<Position>().ok();
+        let to = || at("to");
         let what = match text("message")? {
-            "started" => What::Started(text("checkpoint").and_then(at)),
+            "started" => What::Started(at("checkpoint")),
             "prepared" => What::Prepared(to()?),
             "written" => What::Written(to()?),
-            "stored" => What::Stored(text("from").and_then(at), to()?),
+            "stored" => What::Stored(at("from"), to()?),
             "emitted" => {
                 let counts = ["read", "accepted", "duplicate", "rejected"].map(number);
                 let [Some(read), Some(accepted), Some(duplicate), Some(rejected)] = counts else {
@@ -97,9 +96,8 @@ impl Step {
     }
 }
 
-fn at(text: &str) -> Option<At> {
-    let (sequence, sub) = text.split_once('/').unwrap_or((text, "0"));
-    Some((sequence.parse().ok()?, sub.parse().ok()?))
+fn place(at: Option<Position>) -> String {
+    at.map_or_else(|| "the beginning".to_owned(), |at| at.to_string())
 }
 
 /// Judges the steps of all workers of a fleet, each worker's in their order.
@@ -125,12 +123,12 @@ pub fn judge(steps: &[Step]) -> Vec<Finding> {
 struct Hold {
     name: String,
     /// Where its next epoch has to begin, once that is known.
-    stands: Option<Option<At>>,
-    prepared: Option<At>,
-    written: Option<At>,
-    stored: Option<At>,
-    follows: Option<At>,
-    emitted: BTreeSet<At>,
+    stands: Option<Option<Position>>,
+    prepared: Option<Position>,
+    written: Option<Position>,
+    stored: Option<Position>,
+    follows: Option<Position>,
+    emitted: BTreeSet<Position>,
 }
 
 impl Hold {
@@ -145,35 +143,31 @@ impl Hold {
             What::Started(checkpoint) => self.stands = Some(*checkpoint),
             What::Prepared(to) => self.prepared = Some(*to),
             What::Written(to) => {
-                find(self.prepared == Some(*to), "E2", &|| {
-                    format!("{to:?} was written unprepared")
-                });
+                find(self.prepared == Some(*to), "E2", &|| format!("{to} was written unprepared"));
                 self.written = Some(*to);
             }
             What::Stored(from, to) => {
-                find(self.prepared == Some(*to), "E2", &|| format!("{to:?} was stored unprepared"));
+                find(self.prepared == Some(*to), "E2", &|| format!("{to} was stored unprepared"));
                 (self.follows, self.stored) = (*from, Some(*to));
             }
             What::Emitted(to, [read, accepted, duplicate, rejected]) => {
                 find(self.written == Some(*to), "E2", &|| {
-                    format!("{to:?} was emitted before its rows were written")
+                    format!("{to} was emitted before its rows were written")
                 });
                 find(*read == accepted + duplicate + rejected, "E6", &|| {
-                    format!("{to:?}: {read} read, and {accepted} + {duplicate} + {rejected}")
+                    format!("{to}: {read} read, and {accepted} + {duplicate} + {rejected}")
                 });
                 // The epoch behind a gap at the end of a shard may end where the one before did.
                 let is_first = self.emitted.insert(*to) || *read == 0;
-                find(is_first, "E7", &|| format!("{to:?} was emitted twice"));
+                find(is_first, "E7", &|| format!("{to} was emitted twice"));
             }
             What::Committed(to, gaps) => {
                 let is_whole = self.stored == Some(*to) && self.emitted.contains(to);
-                find(is_whole, "E3", &|| format!("{to:?} was committed before its effects"));
+                find(is_whole, "E3", &|| format!("{to} was committed before its effects"));
                 if let Some(stands) = self.stands.filter(|_| *gaps == 0) {
                     find(self.follows == stands, "E1", &|| {
-                        format!(
-                            "{to:?} follows on {:?}, the checkpoint was {stands:?}",
-                            self.follows
-                        )
+                        let (follows, stands) = (place(self.follows), place(stands));
+                        format!("{to} follows on {follows}, the checkpoint was {stands}")
                     });
                 }
                 self.stands = Some(Some(*to));
@@ -185,13 +179,13 @@ impl Hold {
 
 /// E9: an epoch that two owners made came to the same for both.
 fn same_epochs(steps: &[Step], findings: &mut Vec<Finding>) {
-    let mut counts: BTreeMap<(&str, At), [u64; 4]> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, Position), [u64; 4]> = BTreeMap::new();
     for step in steps {
         let What::Emitted(to, these) = step.what else { continue };
         let first = *counts.entry((&step.shard, to)).or_insert(these);
         // Of an epoch that only counts a gap the other half was told before.
         if first != these && these[0] > 0 && first[0] > 0 {
-            let says = format!("{} to {to:?} came to {first:?} and to {these:?}", step.shard);
+            let says = format!("{} to {to} came to {first:?} and to {these:?}", step.shard);
             findings.push(Finding { invariant: "E9", says });
         }
     }
@@ -200,22 +194,22 @@ fn same_epochs(steps: &[Step], findings: &mut Vec<Finding>) {
 /// E3 and E1: checkpoints only go forward from owner to owner, and each begins at one that was
 /// reached.
 fn one_after_the_other(holds: &BTreeMap<(&str, u64), Vec<&Step>>, findings: &mut Vec<Finding>) {
-    let mut last: BTreeMap<&str, At> = BTreeMap::new();
+    let mut last: BTreeMap<&str, Position> = BTreeMap::new();
     for ((shard, holder), steps) in holds {
         for step in steps {
             let reached = last.get(shard).copied();
             match step.what {
                 What::Committed(to, gaps) => {
                     if reached.is_some_and(|reached| to < reached || to == reached && gaps == 0) {
-                        let says = format!("{shard} held by {holder} went back to {to:?}");
+                        let says = format!("{shard} held by {holder} went back to {to}");
                         findings.push(Finding { invariant: "E3", says });
                     }
                     last.insert(shard, to);
                 }
                 What::Started(checkpoint) if checkpoint < reached => {
-                    let says = format!(
-                        "{shard} held by {holder} began at {checkpoint:?}, {reached:?} was reached"
-                    );
+                    let (began, reached) = (place(checkpoint), place(reached));
+                    let says =
+                        format!("{shard} held by {holder} began at {began}, {reached} was reached");
                     findings.push(Finding { invariant: "E1", says });
                 }
                 _ => {}

@@ -129,9 +129,12 @@ fn log_events<E>(
     let stream = word("logStream", container.log_stream()).ok().flatten();
     let room = stream.as_deref().and_then(room_of).or(context.room);
     let context = Context { room, ..*context };
-    let mut result = Ok(());
+    let (mut result, mut is_refused) = (Ok(()), false);
     let scanned = json::array(events, |event| {
-        if result.is_ok() {
+        // One that is not an object is refused with the whole batch, which is kept once for them all.
+        let is_object = matches!(event, Value::Object(_));
+        if result.is_ok() && (is_object || !is_refused) {
+            is_refused |= !is_object;
             result = log_event(decoder, object, event, &context, each);
         }
     });

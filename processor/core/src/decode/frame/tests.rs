@@ -218,6 +218,15 @@ fn a_batch_of_a_log_subscription_is_its_messages() {
     assert!(missing.iter().all(|one| matches!(one, Said::Refused(Reason::MissingField, _))));
 }
 
+/// A batch of a million numbers must not become a million copies of it.
+#[test]
+fn a_batch_is_refused_once_for_all_its_events_that_are_not_objects() {
+    let good = batch("DATA_MESSAGE", "s", &[&player("a")]);
+    let data = good.replace("[{", "[1,null,{").replace("}]", "},\"x\",[2]]");
+    let want = [refused(Reason::MissingField, data.as_bytes()), event("a")];
+    assert_eq!(read(data.as_bytes()), want);
+}
+
 #[test]
 fn the_room_of_a_log_is_in_the_name_of_its_stream_or_object() {
     let object = "s3://b/AWSLogs/111122223333/IVSChatLogs/1.0/us-west-2/room_0wgOPVl4ZRdu/2025/06/01/12/x.log.gz";

@@ -10,6 +10,10 @@ use super::{CHANNEL, ago, live};
 use crate::testing::Embedded;
 use crate::worker::reconcile::Aws;
 
+/// The ids of two streams: IVS's have 26 characters.
+const FIRST: &str = "st-00000000000000000000001";
+const SECOND: &str = "st-00000000000000000000002";
+
 #[tokio::test]
 async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
     let embedded = Embedded::start().await;
@@ -17,7 +21,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
     let start = jiff::Timestamp::from_second(start_s).unwrap().to_string();
     let told = json!({ "sessions": [{
         "channelArn": CHANNEL,
-        "streamId": "st-1",
+        "streamId": FIRST,
         "startTime": start,
         "ingestConfiguration": {
             "video": { "codec": "avc1.4D401F", "videoHeight": 720, "videoWidth": 1280 },
@@ -30,14 +34,14 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
     }] });
     embedded.endpoint.play_streams(told.to_string().as_bytes()).unwrap();
     let aws = Aws::new(&embedded.config, &embedded.clients);
-    assert_eq!(aws.live().await.unwrap(), [live("st-1")]);
-    assert_eq!(aws.session(&live("st-2")).await.unwrap(), None);
-    let session = aws.session(&live("st-1")).await.unwrap().unwrap();
+    assert_eq!(aws.live().await.unwrap(), [live(FIRST)]);
+    assert_eq!(aws.session(&live(SECOND)).await.unwrap(), None);
+    let session = aws.session(&live(FIRST)).await.unwrap().unwrap();
     assert_eq!(session.started.map(|time| time.0), Some(start_s * 1_000));
     let video = session.ingest.as_ref().unwrap().video.clone();
     assert_eq!(video.height, IngestConfiguration::known(720));
 
-    let known = aws.known("st-1").await.unwrap();
+    let known = aws.known(FIRST).await.unwrap();
     let lost = missing(&session, &known, ago(0), 0);
     let names: Vec<_> = lost.iter().map(LostFact::name).collect();
     assert_eq!(names, ["Session Created", "Stream Start", "IVS Ingest Configuration"]);
@@ -52,7 +56,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
     let first: serde_json::Value = serde_json::from_slice(records[0].data.as_ref()).unwrap();
     assert_eq!(
         (&first["source"], &first["detail"]["stream_id"]),
-        (&json!("reconciler"), &json!("st-1"))
+        (&json!("reconciler"), &json!(FIRST))
     );
 
     // The start as a row holds it, and one of the application, which is another statement.
@@ -61,7 +65,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
     {
         let put = embedded.clients.dynamodb.put_item();
         put.table_name(&embedded.config.tables.sessions)
-            .item("sessionId", AttributeValue::S("st-1".to_owned()))
+            .item("sessionId", AttributeValue::S(FIRST.to_owned()))
             .item("timestamp", AttributeValue::N(sort_key.to_owned()))
             .item("eventType", AttributeValue::S(event_type.to_owned()))
             .item("eventTimeMs", AttributeValue::N((start_s * 1_000).to_string()))
@@ -70,7 +74,7 @@ async fn ivs_rows_and_stream_are_asked_and_told_in_their_own_words() {
             .await
             .unwrap();
     }
-    let lost = missing(&session, &aws.known("st-1").await.unwrap(), ago(0), 0);
+    let lost = missing(&session, &aws.known(FIRST).await.unwrap(), ago(0), 0);
     let names: Vec<_> = lost.iter().map(LostFact::name).collect();
     assert_eq!(names, ["Session Created", "IVS Ingest Configuration"]);
 }
@@ -81,13 +85,13 @@ async fn a_stream_that_is_not_there_is_named_with_what_may_be_missing() {
     embedded.config.stream.name = "no-stream".to_owned();
     let told = json!({ "sessions": [{
         "channelArn": CHANNEL,
-        "streamId": "st-1",
+        "streamId": FIRST,
         "truncatedEvents": [{ "name": "Stream End", "eventTime": "2026-03-01T12:00:07Z" }],
     }] });
     embedded.endpoint.play_streams(told.to_string().as_bytes()).unwrap();
     let aws = Aws::new(&embedded.config, &embedded.clients);
-    let session = aws.session(&live("st-1")).await.unwrap().unwrap();
-    let lost = missing(&session, &aws.known("st-1").await.unwrap(), ago(0), 0);
+    let session = aws.session(&live(FIRST)).await.unwrap().unwrap();
+    let lost = missing(&session, &aws.known(FIRST).await.unwrap(), ago(0), 0);
     let error = aws.put(&lost).await.unwrap_err().to_string();
     assert!(error.contains("no-stream") && error.contains("kinesis:PutRecords"), "{error}");
 }
