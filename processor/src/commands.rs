@@ -40,11 +40,10 @@ use crate::config::{Config, ConfigError, load};
 use crate::items::pages::ReadError;
 use crate::ops::OpsError;
 use crate::printable::{self, Printable};
+use crate::producer::send::SendError;
 use cli::{Cli, Command};
-pub(crate) use failure::DataError;
-#[cfg(feature = "local")]
-pub(crate) use failure::UsageError;
 use failure::usable;
+pub(crate) use failure::{DataError, NoAnswer, UsageError};
 use ivs_core::report::PeriodError;
 
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
@@ -180,25 +179,47 @@ fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    // A port or a folder that others have: as with the address of a worker's operations server.
     #[cfg(feature = "local")]
-    if error.is::<UsageError>() {
+    if error.is::<ivs_emulator::StartError>() {
         return USAGE;
     }
     if error.is::<DataError>() {
         DATA
-    } else if error.is::<OpsError>()
+    } else if error.is::<UsageError>()
+        || error.is::<OpsError>()
         || error.is::<ConfigError>()
         || error.is::<cloud::NotSetUp>()
         || error.is::<PeriodError>()
     {
         USAGE
-    } else if error.is::<leases::Unread>() {
+    } else if error.is::<leases::Unread>() || error.is::<NoAnswer>() {
         UNAVAILABLE
+    } else if let Some(SendError::Later { .. }) = error.downcast_ref() {
+        LATER
     } else {
         match error.downcast_ref::<ReadError>() {
             Some(ReadError::Unreachable(_)) => UNAVAILABLE,
             Some(ReadError::Later(_)) => LATER,
             _ => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+    use aws_calls::Failed;
+
+    use super::*;
+
+    #[test]
+    fn what_the_stream_does_not_take_now_may_be_sent_later() {
+        let code = |failed: Failed<String>| {
+            let sent = Err::<(), _>(SendError::of("PutRecords", failed));
+            exit_code(&sent.context("sending telemetry").unwrap_err())
+        };
+        assert_eq!(code(Failed::ForNow("Rate exceeded".to_owned())), LATER);
+        assert_eq!(code(Failed::ForGood("AccessDenied".to_owned())), 1);
     }
 }

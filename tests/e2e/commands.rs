@@ -77,7 +77,9 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
         (&["report", "daily", "--channel", "nobody"], 65, "nothing was ever recorded"),
         (&["report", "daily", "--channel", "ch-1", "--date", "soon"], 64, "2026-03-01"),
         (&["rows", "--from", "tomorrow"], 64, "expected a time such as"),
-        (&["rows", "--out", "rows.txt"], 1, ".csv, .ndjson or .parquet"),
+        (&["rows", "--out", "rows.txt"], 64, ".csv, .ndjson or .parquet"),
+        (&["rows", "--from", "2026-03-02", "--to", "2026-03-02"], 64, "nothing can be found"),
+        (&["rows", "--explain", "nobody"], 65, "no row of session `nobody`"),
         (&["rows", "--set", "tables.metrics=none"], 1, "cannot read table none: it is not there"),
         (&["rows", "--set", "epoch.interval_ms=soon"], 64, "is not a whole number"),
     ] {
@@ -90,6 +92,80 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
     assert_eq!((&last["level"], &last["fields"]["exitCode"]), (&json!("ERROR"), &json!(65)));
     let (code, error) = Program::new(&["rows", "--endpoint-url", "http://127.0.0.1:1"]).fails();
     assert!(code == 69 && error.contains("no connection"), "{code}: {error}");
+    let (code, error) = Program::new(&["status", "--worker", "http://127.0.0.1:1"]).fails();
+    assert!(code == 69 && error.contains("ops.listen"), "{code}: {error}");
+}
+
+#[test]
+fn every_answer_comes_as_json_too() {
+    let dir = state();
+    let input = dir.path().join("records.ndjson");
+    std::fs::write(&input, records()).unwrap();
+    let data = dir.path().join("state");
+    let local = || Program::new(&["local", "--port", "0", "--state"]).arg(&data);
+    let told = local().arg("--json").arg("--input").arg(&input).run_to_end();
+    let summary: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["read"], &summary["rejected"]), (&json!(6), &json!(0)), "{told}");
+    assert!(!told.contains("summary of this run"), "{told}");
+
+    let (url, _endpoint) = local().arg("--endpoint-only").start().wait_for_ready();
+    let at = |args: &[&str]| Program::new(args).args(&["--endpoint-url", &url]);
+    let explained = at(&["rows", "--explain", "st-1", "--json"]).run_to_end();
+    let explained: Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!(explained.as_array().unwrap().len(), 3, "a summary and two minutes: {explained}");
+    let first = &explained[0];
+    assert_eq!(first["table"], "StreamingSessions", "{first}");
+    assert!(!first["shards"].as_object().unwrap().is_empty(), "{first}");
+    let rows = at(&["rows", "--session", "st-1", "--json"]).run_to_end();
+    let sessions: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert!(sessions.len() == 2 && sessions[0]["session_id"] == "st-1", "{rows}");
+    let (code, out, words) = at(&["sessions", "list", "--channel", "nobody"]).end();
+    assert_eq!((code, &*out), (0, ""));
+    assert!(words.contains("no session of channel `nobody` is recorded"), "{words}");
+}
+
+#[test]
+fn a_reader_who_leaves_within_a_report_is_no_failure() {
+    let dir = state();
+    let input = dir.path().join("records.ndjson");
+    std::fs::write(&input, records()).unwrap();
+    let data = dir.path().join("state");
+    let local = || Program::new(&["local", "--port", "0", "--state"]).arg(&data);
+    local().arg("--input").arg(&input).run_to_end();
+    let (url, _endpoint) = local().arg("--endpoint-only").start().wait_for_ready();
+    // Its series makes a daily report longer than what a pipe holds.
+    let daily = ["report", "daily", "--all-channels", "--date", "2026-03-01"];
+    let mut running = Program::new(&daily).args(&["--endpoint-url", &url]).start();
+    running.take_stdout().read_exact(&mut [0]).unwrap();
+    let (code, error) = running.ends();
+    assert_eq!(code, 0, "{error}");
+    assert!(!error.contains("Broken pipe"), "{error}");
+}
+
+#[test]
+fn what_could_not_be_done_in_the_end_is_refused_in_the_beginning() {
+    let dir = state();
+    let data = dir.path().join("state").display().to_string();
+    let daily = ["report", "daily", "--channel", "c", "--endpoint-url", "http://127.0.0.1:1"];
+    for (args, words) in [
+        (&["local", "--state", &data, "--rows-out", "rows.txt"][..], ".csv, .ndjson or .parquet"),
+        (&["config", "check", "--config", "none.toml"], "cannot read none.toml: No such file"),
+        (&["status", "--worker", "localhost:9464"], "expected http://HOST:PORT"),
+        (&["replay", "none.ndjson", "--rows-out", "rows"], ".csv, .ndjson or .parquet"),
+        (
+            &[&daily[..], &["--tz", "Mars/Base"]].concat(),
+            "the name of a time zone such as Asia/Tokyo",
+        ),
+    ] {
+        let (code, error) = Program::new(args).fails();
+        assert_eq!(code, 64, "{args:?}: {error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+    assert!(!Path::new(&data).exists(), "nothing was begun");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, error) = Program::new(&["local", "--state", ":memory:", "--port", &port]).fails();
+    assert!(code == 64 && error.contains("address in use"), "{code}: {error}");
 }
 
 /// Answers every request with this refusal of DynamoDB's, as long as the tests run; returns its URL.

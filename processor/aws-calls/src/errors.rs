@@ -78,8 +78,16 @@ pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
     error: &SdkError<E, Response>,
 ) -> String {
     if let Some(service) = error.as_service_error() {
-        let code = service.code().unwrap_or("unknown code");
-        return format!("{code}: {}", service.message().unwrap_or("no message"));
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        return match (service.code(), status) {
+            (None, Some(status)) => {
+                format!("HTTP {status} without an error code: is the endpoint one of AWS's?")
+            }
+            (code, _) => {
+                let code = code.unwrap_or("unknown code");
+                format!("{code}: {}", service.message().unwrap_or("no message"))
+            }
+        };
     }
     // Of a chain of causes the last tells most: the others are layers of the client.
     let mut cause: &dyn std::error::Error = error;

@@ -350,7 +350,8 @@ fn welcome(shared: &Shared) -> Response {
         "This is an embedded AWS, for programs: Kinesis, DynamoDB, CloudWatch, EventBridge, SNS, \
          STS\nand a little of IVS, of region {region}, account {account}. Nothing here leaves this machine, and \
          credentials are not checked.\n\n  \
-         export AWS_ENDPOINT_URL=http://<this address> AWS_REGION={region}\n  \
+         export AWS_ENDPOINT_URL=http://<this address>\n  \
+         export AWS_REGION={region} AWS_DEFAULT_REGION={region}\n  \
          export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
          aws dynamodb list-tables\n\n\
          GET  /_local/health   whether it is up\n\

@@ -14,6 +14,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "ivs-processor rows --channel AbCdEf123456 --from 2026-03-01 --to 2026-03-02",
             "ivs-processor rows --session st-1AbCdEf --out rows.parquet",
+            "ivs-processor rows --explain st-1AbCdEf --json",
         ],
     ),
     ("sessions list", &["ivs-processor sessions list --channel AbCdEf123456 --live"]),

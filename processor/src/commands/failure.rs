@@ -1,7 +1,6 @@
 //! Why a command ends badly, where the exit code depends on it.
 
-/// Arguments that do not go together.
-#[cfg(feature = "local")]
+/// Arguments that do not go together, or that no command could follow.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
@@ -10,6 +9,11 @@ pub(crate) struct UsageError(pub(crate) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct DataError(pub(crate) String);
+
+/// Somebody who had to be asked and did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NoAnswer(pub(crate) String);
 
 /// Refuses to call it a success when nine of ten records or more were rejected: it was hardly meant
 /// so.

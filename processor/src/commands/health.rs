@@ -10,8 +10,14 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub struct HealthArgs {
     /// Operations server; without it, the one that ops.listen names
-    #[arg(long, value_name = "http://HOST:PORT")]
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = worker_url)]
     pub worker: Option<String>,
+}
+
+/// Reads the address of a worker's operations server.
+pub(super) fn worker_url(text: &str) -> Result<String, &'static str> {
+    let host = text.strip_prefix("http://").filter(|host| !host.is_empty());
+    host.map(|_| text.to_owned()).ok_or("expected http://HOST:PORT")
 }
 
 /// Asks `/healthz` and prints the answer.

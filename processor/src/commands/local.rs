@@ -31,11 +31,14 @@ use crate::cloud::Clients;
 use clap::Args;
 
 use super::duration::duration;
+use super::replay::rows_out;
 use crate::commands::rows;
 use crate::config::Config;
 use crate::ops::{self, Ops, Site as _};
 use crate::page::{self, Page, port_or_next};
+use crate::printable;
 use crate::producer::traffic::TrafficArgs;
+use crate::sink::stats::Snapshot;
 use crate::worker::{Worker, drained};
 use ivs_metrics::IvsMetrics;
 use live::Live;
@@ -54,8 +57,11 @@ pub struct LocalArgs {
     #[arg(long, requires = "input")]
     pub allow_rejects: bool,
     /// At the end write the metric rows to this file (.csv, .ndjson, .parquet)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = rows_out::file)]
     pub rows_out: Option<PathBuf>,
+    /// The summary at the end as one line of JSON, the last on standard output
+    #[arg(long)]
+    pub json: bool,
     /// Folder that keeps everything, or `:memory:`
     #[arg(long, default_value = ".ivs-local", value_name = "DIR")]
     pub state: String,
@@ -63,7 +69,7 @@ pub struct LocalArgs {
     #[arg(long)]
     pub fresh: bool,
     /// Only the embedded AWS, for workers and tools that run by themselves
-    #[arg(long, conflicts_with_all = ["input", "rows_out"])]
+    #[arg(long, conflicts_with_all = ["input", "rows_out", "json"])]
     pub endpoint_only: bool,
     /// Port of the embedded AWS on loopback; 0 takes any free one
     #[arg(long, default_value_t = 4566)]
@@ -182,20 +188,30 @@ async fn work(
     let report = worker.shutdown(Duration::from_millis(config.shutdown.deadline_ms)).await;
     anyhow::ensure!(report.forced == 0, "{} leases were not given back in time", report.forced);
     let snapshot = stats.snapshot();
-    report::summary(&snapshot, started.elapsed())?;
+    if !args.json {
+        report::summary(&snapshot, started.elapsed());
+    }
+    report::all_accounted(&snapshot)?;
     if let Some(out) = &args.rows_out {
         let written = rows::export(&clients.dynamodb, &config.tables.metrics, out).await?;
         println!("  rows              {written:>10}   in {}", out.display());
     }
-    match ledger {
-        None => {
-            super::failure::all_sent(&sent)?;
-            let most = snapshot.rejected_by_reason.iter().max_by_key(|(_, count)| *count);
-            let most = most.map_or("", |(reason, _)| reason.as_str());
-            super::usable(snapshot.read, snapshot.rejected, most, args.allow_rejects)
-        }
+    let outcome = match ledger {
+        None => all_used(&sent, &snapshot, args.allow_rejects),
         Some(ledger) => report::check_ledger(clients, config, &ledger).await,
+    };
+    if args.json {
+        println!("{}", printable::json(&snapshot)?);
     }
+    outcome
+}
+
+/// Refuses to call it a success when input was left out, or nearly all of it rejected.
+fn all_used(sent: &Sent, stats: &Snapshot, allow_rejects: bool) -> anyhow::Result<()> {
+    super::failure::all_sent(sent)?;
+    let most = stats.rejected_by_reason.iter().max_by_key(|(_, count)| *count);
+    let most = most.map_or("", |(reason, _)| reason.as_str());
+    super::usable(stats.read, stats.rejected, most, allow_rejects)
 }
 
 /// Sends made-up traffic until the time is over or a signal comes; returns what was sent.

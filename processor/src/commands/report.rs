@@ -9,8 +9,8 @@ use kinesis_model::EpochMs;
 
 use jiff::Timestamp;
 
-use super::DataError;
-use super::duration::date;
+use super::duration::{date, zone};
+use super::{DataError, closed_pipe};
 use crate::clock::now;
 use crate::cloud;
 use crate::cloud::store_url::StoreUrl;
@@ -48,7 +48,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Zone whose calendar counts, by its IANA name
-    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    #[arg(long, default_value = "UTC", value_name = "ZONE", value_parser = zone)]
     pub tz: String,
     /// Language of the page
     #[arg(long, default_value = "en")]
@@ -115,7 +115,12 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
         return Ok(());
     }
     let each = async |report: &Report| deliver(report, args, out.as_ref()).await;
-    let batch = report::all_channels(&source, &period, now, each).await?;
+    let mut batch = report::all_channels(&source, &period, now, each).await?;
+    let closed = batch.failed.iter().position(|(_, error)| closed_pipe::is_cause_of(error));
+    if let Some(closed) = closed {
+        // The reader has seen enough, so the other channels need not be told of.
+        return Err(batch.failed.swap_remove(closed).1);
+    }
     for (channel_id, error) in &batch.failed {
         let error = format!("{error:#}");
         eprintln!("channel {}: {}", OneLine(channel_id), OneLine(error));
@@ -124,8 +129,8 @@ pub(super) async fn run(config: &Config, command: &ReportCommand) -> anyhow::Res
     if batch.written == 0 && batch.failed.is_empty() {
         eprintln!("{}", why_none(batch.latest_start, kind, &args.tz));
     }
-    let failed = batch.failed.len();
-    anyhow::ensure!(batch.failed.is_empty(), "{failed} reports failed; the others are written");
+    let failed = counted(batch.failed.len() as u64);
+    anyhow::ensure!(batch.failed.is_empty(), "{failed} failed; the others are written");
     Ok(())
 }
 

@@ -11,13 +11,14 @@ use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_schemas::items::metrics;
 use jiff::Timestamp;
 
+use super::UsageError;
 use super::duration::moment;
 use super::replay::rows_out::{self, Format};
 use crate::cloud;
 use crate::config::Config;
 use crate::items::metric;
 use crate::items::pages::Select;
-use crate::printable::Printable;
+use crate::printable::{self, Printable};
 use crate::replay::entry::MetricPart;
 use clap::Args;
 
@@ -42,6 +43,9 @@ pub struct RowsArgs {
     /// The format where no name says it
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+    /// As JSON: one row a line, as `--format ndjson`; one array with `--explain`
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
     /// Instead: what is in a session's rows, up to where, of each shard
     #[arg(
         long,
@@ -70,14 +74,22 @@ impl RowsArgs {
 /// # Errors
 /// When the table cannot be read, a row is not ours, or the file cannot be written.
 pub(super) async fn run(config: &Config, args: &RowsArgs) -> anyhow::Result<()> {
+    if args.from.zip(args.until).is_some_and(|(from, until)| from >= until) {
+        let none = "--from is not before --to, so nothing can be found";
+        return Err(UsageError(none.to_owned()).into());
+    }
     let clients = cloud::clients(&config.aws).await;
     if let Some(session_id) = &args.explain {
-        let text = explain::session(&clients.dynamodb, &config.tables, session_id).await?;
-        print!("{}", Printable(text));
+        let rows = explain::session(&clients.dynamodb, &config.tables, session_id).await?;
+        match args.json {
+            true => println!("{}", printable::json(&rows)?),
+            false => print!("{}", Printable(explain::text(&rows))),
+        }
         return Ok(());
     }
     let out = args.out.as_deref().filter(|path| *path != Path::new("-"));
-    let format = match (args.format, out) {
+    let asked = args.format.or(args.json.then_some(Format::Ndjson));
+    let format = match (asked, out) {
         (Some(format), _) => format,
         (None, Some(path)) => Format::of(path)?,
         (None, None) => Format::Csv,

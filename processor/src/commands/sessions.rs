@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::{Args, Subcommand};
+use ivs_core::session::attribute_names;
 use ivs_schemas::items::sessions::{self as names, status};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -65,6 +66,20 @@ const BOOKS: [&str; 7] = [
     names::SCHEMA_VERSION,
     "applied",
     "version",
+];
+
+/// Attributes of an event that other columns show, or that keep the program's books.
+const OF_EVERY_EVENT: [&str; 10] = [
+    names::SESSION_ID,
+    names::CHANNEL_ID,
+    names::TIMESTAMP,
+    names::EVENT_TYPE,
+    names::EVENT_TIME_MS,
+    names::EVENT_ID,
+    names::ORIGIN,
+    names::SCHEMA_VERSION,
+    names::EXPIRES_AT,
+    attribute_names::FINGERPRINT,
 ];
 
 /// A session as the list has it. Times are RFC 3339 in UTC.
@@ -161,8 +176,9 @@ async fn list(config: &Config, args: &ListArgs) -> anyhow::Result<()> {
         println!("{}", printable::json(&found)?);
         return Ok(());
     }
-    if found.is_empty() {
-        eprintln!("no session is recorded{}", if args.live { " that is live" } else { "" });
+    if all == 0 {
+        let of = channel_id.map_or_else(String::new, |id| format!(" of channel `{}`", OneLine(id)));
+        eprintln!("no session{of} is recorded{}", if args.live { " that is live" } else { "" });
         return Ok(());
     }
     let header = ["SESSION", "CHANNEL", "STATUS", "STARTED", "LENGTH", "PEAK", "CHAT", "TITLE"];
@@ -243,12 +259,21 @@ async fn show(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
 
 fn event(item: &Map<String, Value>) -> [String; 3] {
     let time = item.get(names::EVENT_TIME_MS).and_then(Value::as_f64);
-    let detail = item.get(names::DETAIL).map(ToString::to_string);
     [
         or_dash(time.map(|ms| rfc3339(ms / 1e3))),
         or_dash(item.get(names::EVENT_TYPE).and_then(Value::as_str)),
-        or_dash(detail).replace('\n', " "),
+        or_dash(detail(item)).replace('\n', " "),
     ]
+}
+
+/// Says what else an event tells: its detail as it came, or its attributes by name.
+fn detail(item: &Map<String, Value>) -> Option<String> {
+    if let Some(detail) = item.get(names::DETAIL) {
+        return Some(detail.to_string());
+    }
+    let told = item.iter().filter(|(name, _)| !OF_EVERY_EVENT.contains(&name.as_str()));
+    let told: Vec<_> = told.map(|(name, value)| format!("{name} {}", text(name, value))).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Writes a value as people read it.
@@ -308,6 +333,20 @@ mod tests {
         assert_eq!(line(1_772_323_999).status, "live");
         assert_eq!(line(1_772_324_000).status, "lost");
         assert_eq!(line(0).started_at.as_deref(), Some("2026-03-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn an_event_shows_what_only_it_has_to_say() {
+        let shown = |item: Value| event(item.as_object().unwrap())[2].clone();
+        let breach = serde_json::json!({
+            "sessionId": "st-1", "channelId": "c", "timestamp": 1.5, "eventTimeMs": 1_500,
+            "eventType": "limit_breach", "origin": "o", "fingerprint": 7,
+            "limitName": "Ingest Bitrate", "limitValue": 8_500_000,
+        });
+        assert_eq!(shown(breach), "limitName Ingest Bitrate, limitValue 8500000");
+        let unknown = serde_json::json!({ "detail": { "a": "b" }, "source": "ivs" });
+        assert_eq!(shown(unknown), r#"{"a":"b"}"#);
+        assert_eq!(shown(serde_json::json!({ "eventType": "stream_start" })), "-");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use crate::clock::now;
 use crate::cloud;
+use crate::commands::NoAnswer;
+use crate::commands::health::worker_url;
 use crate::commands::text_table::{count, or_dash, render, time};
 use crate::config::Config;
 use crate::ops::client;
@@ -23,7 +25,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub struct StatusArgs {
     /// Ask this worker's operations server instead of lease table and stream
-    #[arg(long, value_name = "http://HOST:PORT")]
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = worker_url)]
     pub worker: Option<String>,
     /// As JSON
     #[arg(long)]
@@ -262,7 +264,10 @@ fn short(checkpoint: &str) -> String {
 }
 
 async fn of_worker(url: &str, json: bool) -> anyhow::Result<()> {
-    let (code, body) = client::get(&format!("{}/status", url.trim_end_matches('/'))).await?;
+    let answer = client::get(&format!("{}/status", url.trim_end_matches('/'))).await;
+    let (code, body) = answer.map_err(|error| {
+        NoAnswer(format!("{error}; a worker answers at its ops.listen, by default 127.0.0.1:9464"))
+    })?;
     anyhow::ensure!(code.is_success(), "{url}/status answered {code}");
     let status: Status = serde_json::from_str(&body)
         .with_context(|| format!("{url}/status is not a status of this version"))?;
@@ -288,7 +293,11 @@ fn worker_text(status: &Status) -> String {
     text += &format!("\n{}\n{}", shards_table(worker), totals_text(worker));
     for shard in &worker.shards {
         if let Some(error) = &shard.error {
-            text += &format!("{} has failed {} times: {error}\n", shard.shard, shard.failures);
+            let times = match shard.failures {
+                1 => "once".to_owned(),
+                failures => format!("{failures} times"),
+            };
+            text += &format!("{} has failed {times}: {error}\n", shard.shard);
         }
     }
     if let Some(last) = &worker.last_error {
@@ -331,14 +340,14 @@ fn totals_text(worker: &WorkerStatus) -> String {
     ];
     format!(
         "{}\n{} epochs, {} rows written, {} datums, {} domain events, {} retries\n\
-         {} leases held: {} taken, {} handed over, {} asked for, {} lost\n",
+         {} held: {} taken, {} handed over, {} asked for, {} lost\n",
         render(["RECORDS", "COMMITTED", "PER S"], &records),
         totals.epochs,
         totals.rows_written,
         totals.datums,
         totals.domain_events,
         totals.retries,
-        fleet.held,
+        count(usize::try_from(fleet.held).unwrap_or(usize::MAX), "lease"),
         fleet.taken,
         fleet.hand_overs,
         fleet.requests,

@@ -54,7 +54,8 @@ pub(super) async fn run(config: &Config, args: &ValidateArgs) -> anyhow::Result<
     let checking = tokio::task::spawn_blocking(move || check_all(&objects, &handle, printer));
     let Tally { warned, strayed, rejected, damaged, .. } = checking.await??;
     anyhow::ensure!(damaged == 0, "{damaged} objects could not be read to their ends");
-    anyhow::ensure!(rejected == 0, "{rejected} records would be rejected");
+    let records = if rejected == 1 { "record" } else { "records" };
+    anyhow::ensure!(rejected == 0, "{rejected} {records} would be rejected");
     anyhow::ensure!(strayed == 0, "{strayed} records are outside their schema");
     anyhow::ensure!(!args.strict || warned == 0, "{warned} records have warnings");
     Ok(())

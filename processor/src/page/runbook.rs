@@ -86,10 +86,15 @@ impl Block {
 }
 
 /// Renders the few forms of Markdown that the articles have: headings, paragraphs, flat lists,
-/// code, bold and links.
+/// code, bold, emphasis and links. A mark may be closed on a later line of its paragraph.
 fn html(text: &str) -> String {
-    let (mut out, mut block) = (String::new(), Block::None);
-    let open = |out: &mut String, block: &mut Block, next: Block| {
+    let (mut out, mut block, mut said) = (String::new(), Block::None, String::new());
+    let tell = |out: &mut String, said: &mut String| {
+        out.push_str(&inline(said));
+        said.clear();
+    };
+    let open = |out: &mut String, said: &mut String, block: &mut Block, next: Block| {
+        tell(out, said);
         out.push_str(block.tags()[1]);
         *block = next;
         out.push_str(next.tags()[0]);
@@ -98,7 +103,7 @@ fn html(text: &str) -> String {
         let body = line.trim_start();
         if body.starts_with("```") {
             let next = if block == Block::Code { Block::None } else { Block::Code };
-            open(&mut out, &mut block, next);
+            open(&mut out, &mut said, &mut block, next);
             continue;
         }
         if block == Block::Code {
@@ -108,21 +113,26 @@ fn html(text: &str) -> String {
         }
         let (kind, rest) = kind_of(body);
         match (kind, body.is_empty()) {
-            (_, true) => open(&mut out, &mut block, Block::None),
+            (_, true) => open(&mut out, &mut said, &mut block, Block::None),
             (Some(Block::None), _) => {
-                open(&mut out, &mut block, Block::None);
+                open(&mut out, &mut said, &mut block, Block::None);
                 let level = body.bytes().take_while(|byte| *byte == b'#').count().min(6);
                 writeln!(out, "<h{level}>{}</h{level}>", inline(rest)).expect("texts take all");
                 continue;
             }
-            (Some(list), _) if block == list => out.push_str("</li>\n<li>"),
-            (Some(list), _) => open(&mut out, &mut block, list),
-            (None, _) if block == Block::None => open(&mut out, &mut block, Block::Paragraph),
-            (None, _) => out.push(' '),
+            (Some(list), _) if block == list => {
+                tell(&mut out, &mut said);
+                out.push_str("</li>\n<li>");
+            }
+            (Some(list), _) => open(&mut out, &mut said, &mut block, list),
+            (None, _) if block == Block::None => {
+                open(&mut out, &mut said, &mut block, Block::Paragraph);
+            }
+            (None, _) => said.push(' '),
         }
-        out.push_str(&inline(rest));
+        said.push_str(rest);
     }
-    open(&mut out, &mut block, Block::None);
+    open(&mut out, &mut said, &mut block, Block::None);
     out
 }
 
@@ -143,7 +153,7 @@ fn kind_of(line: &str) -> (Option<Block>, &str) {
     (None, line)
 }
 
-/// Code, bold and links of a line; what is not closed stays as it is.
+/// Code, bold, emphasis and links of a text; what is not closed stays as it is.
 fn inline(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -159,9 +169,11 @@ fn inline(text: &str) -> String {
 
 /// Returns what a text that begins with a mark begins with, and how many bytes of it that is.
 fn piece(text: &str) -> (String, usize) {
-    for (mark, tag) in [("`", "code"), ("**", "strong")] {
+    for (mark, tag) in [("`", "code"), ("**", "strong"), ("*", "em")] {
         if let Some(inside) = text.strip_prefix(mark)
             && let Some(end) = inside.find(mark)
+            && end > 0
+            && !inside.starts_with(' ')
         {
             let shown =
                 if tag == "code" { escaped(&inside[..end]) } else { inline(&inside[..end]) };
@@ -196,6 +208,14 @@ mod tests {
         }
         assert!(page("").unwrap().contains("/runbook/LiveStreaming-ViewerDrop"));
         assert!(page("LiveStreaming-../../Cargo").is_none());
+    }
+
+    #[test]
+    fn a_mark_may_be_closed_on_a_later_line() {
+        assert_eq!(
+            html("Ask `aws x\n--y` for\n- *Chat\n  Spike* [a](b.md) 2 * 3 * 4\n"),
+            "<p>Ask <code>aws x --y</code> for</p>\n<ul>\n<li><em>Chat Spike</em> a 2 * 3 * 4</li>\n</ul>\n"
+        );
     }
 
     #[test]

@@ -21,10 +21,32 @@ const RETRY: RetryPolicy = RetryPolicy { initial_ms: 100, max_ms: 2_000, attempt
 
 /// Why sending stopped.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {reason}")]
-pub struct SendError {
-    operation: &'static str,
-    reason: String,
+pub enum SendError {
+    /// Throttled, at fault or out of reach, through all tries.
+    #[error("{operation} failed: {reason}")]
+    Later {
+        /// The call.
+        operation: &'static str,
+        /// The last answer.
+        reason: String,
+    },
+    /// Refused for good.
+    #[error("{operation} failed: {reason}")]
+    Refused {
+        /// The call.
+        operation: &'static str,
+        /// The answer.
+        reason: String,
+    },
+}
+
+impl SendError {
+    pub(crate) fn of(operation: &'static str, failed: Failed<String>) -> Self {
+        match failed {
+            Failed::ForNow(reason) => Self::Later { operation, reason },
+            Failed::ForGood(reason) => Self::Refused { operation, reason },
+        }
+    }
 }
 
 /// A record to be put.
@@ -59,11 +81,13 @@ pub async fn put_records(
     let mut tries = RETRY.start();
     while let Err(failed) = call_kinesis(kinesis, stream, &mut entries).await {
         let Err(last) = tries.again(failed).await else { continue };
-        let reason = match last {
-            Failed::ForNow(last) => format!("{} records left, last: {last}", entries.len()),
-            Failed::ForGood(reason) => reason,
+        let last = match last {
+            Failed::ForNow(last) => {
+                Failed::ForNow(format!("{} records left, last: {last}", entries.len()))
+            }
+            refused @ Failed::ForGood(_) => refused,
         };
-        return Err(SendError { operation: "PutRecords", reason });
+        return Err(SendError::of("PutRecords", last));
     }
     Ok(())
 }
@@ -106,10 +130,7 @@ pub async fn put_events(
         let mut entries = call.to_vec();
         let mut tries = RETRY.start();
         while let Err(failed) = call_eventbridge(eventbridge, &mut entries).await {
-            tries.again(failed).await.map_err(|failed| {
-                let reason = failed.into_error();
-                SendError { operation: "PutEvents", reason }
-            })?;
+            tries.again(failed).await.map_err(|last| SendError::of("PutEvents", last))?;
         }
     }
     Ok(())

@@ -158,7 +158,12 @@ pub(crate) async fn stream_info(
     const CALL: &str = "DescribeStreamSummary";
     let request = client.describe_stream_summary().stream_name(stream);
     let output = persist(retry, || request.clone().send()).await;
-    let output = output.map_err(|error| (CALL, aws_calls::explain(&error)))?;
+    let output = output.map_err(|error| match aws_calls::code(&error) {
+        Some("ResourceNotFoundException") => {
+            (CALL, "there is no such stream here; check its name and the region".to_owned())
+        }
+        _ => (CALL, aws_calls::explain(&error)),
+    })?;
     let Some(summary) = output.stream_description_summary else {
         return Err((CALL, "no description".to_owned()));
     };

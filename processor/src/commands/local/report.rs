@@ -33,7 +33,9 @@ pub(super) fn banner(
     let state = state.map_or_else(|| ":memory:".to_owned(), |dir| dir.display().to_string());
     let url = endpoint.url();
     println!("embedded AWS   {url}");
-    println!("  export AWS_ENDPOINT_URL={url} AWS_REGION={LOCAL_REGION}");
+    println!("  export AWS_ENDPOINT_URL={url}");
+    // Older tools, version 1 of the AWS CLI and Python's SDK among them, know the second only.
+    println!("  export AWS_REGION={LOCAL_REGION} AWS_DEFAULT_REGION={LOCAL_REGION}");
     println!("  export AWS_ACCESS_KEY_ID={LOCAL_KEY} AWS_SECRET_ACCESS_KEY={LOCAL_KEY}");
     println!("state          {state}");
     println!("stream         {}", config.stream.name);
@@ -63,11 +65,8 @@ fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
-/// Accounts for every record.
-///
-/// # Errors
-/// When the counts do not add up (E6).
-pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()> {
+/// Says what became of every record.
+pub(super) fn summary(stats: &Snapshot, elapsed: Duration) {
     println!();
     println!("summary of this run, {:.1} s", elapsed.as_secs_f64());
     println!("  records read      {:>10}", stats.read);
@@ -114,6 +113,13 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) -> anyhow::Result<()>
         "  outbox            {:>10}   {} sent, {} given up, {} waiting",
         stats.outbox_spilled, stats.outbox_sent, stats.outbox_expired, stats.outbox_objects
     );
+}
+
+/// Accounts for every record.
+///
+/// # Errors
+/// When the counts do not add up (E6).
+pub(super) fn all_accounted(stats: &Snapshot) -> anyhow::Result<()> {
     anyhow::ensure!(
         stats.read == stats.accepted + stats.duplicate + stats.rejected,
         "records are unaccounted for: read is not accepted + duplicate + rejected"

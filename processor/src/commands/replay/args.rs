@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::rows_out::file;
 use crate::commands::duration::moment;
 use crate::replay::ReadArgs;
 
@@ -16,7 +17,7 @@ pub struct ReplayArgs {
     #[arg(value_name = "SOURCE", required_unless_present = "eventbridge_archive")]
     pub sources: Vec<String>,
     /// Write the metric rows to this file (.csv, .ndjson, .parquet), and touch no table
-    #[arg(long, group = "to_where", value_name = "FILE")]
+    #[arg(long, group = "to_where", value_name = "FILE", value_parser = file)]
     pub rows_out: Option<PathBuf>,
     /// Write metric rows and sessions to the tables; rows with other data in them are left alone
     #[arg(long, group = "to_where")]

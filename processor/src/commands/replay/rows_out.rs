@@ -11,13 +11,14 @@ use ivs_core::columns::{COLUMNS, Cell, cells};
 use ivs_core::csv;
 use serde_json::{Map, Value};
 
+use crate::commands::UsageError;
 use crate::printable;
 use crate::replay::entry::MetricPart;
 
 /// The format of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// `.csv`: the columns of [`COLUMNS`].
+    /// `.csv`: a header with the names of the columns, then a line for each row.
     Csv,
     /// `.ndjson` or `.jsonl`: the same columns, one object a line; what is empty in CSV is null.
     Ndjson,
@@ -30,17 +31,22 @@ impl Format {
     ///
     /// # Errors
     /// When it asks for none that is known here.
-    pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn of(path: &Path) -> Result<Self, UsageError> {
         match path.extension().and_then(std::ffi::OsStr::to_str) {
             Some("csv") => Ok(Self::Csv),
             Some("ndjson" | "jsonl") => Ok(Self::Ndjson),
             Some("parquet") => Ok(Self::Parquet),
-            _ => anyhow::bail!(
-                "{}: expected a name that ends in .csv, .ndjson or .parquet",
-                path.display()
-            ),
+            _ => Err(UsageError(format!("{}: {EXPECTED}", path.display()))),
         }
     }
+}
+
+const EXPECTED: &str = "expected a name that ends in .csv, .ndjson or .parquet";
+
+/// Reads the name of a file for rows: it is refused before anything is done for it.
+pub(in crate::commands) fn file(name: &str) -> Result<PathBuf, &'static str> {
+    let path = PathBuf::from(name);
+    Format::of(&path).map(|_| path).map_err(|_| EXPECTED)
 }
 
 /// Writes the rows, in the order in which they come; returns how many. The file appears under its
