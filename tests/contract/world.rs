@@ -34,7 +34,7 @@ impl World {
     /// # Panics
     /// When they cannot be created.
     pub(crate) async fn new(clients: Clients) -> Self {
-        let Clients { kinesis, dynamodb, cloudwatch, eventbridge } = clients;
+        let Clients { kinesis, dynamodb, cloudwatch, eventbridge, .. } = clients;
         let patient = kinesis.config().to_builder().timeout_config(aws_calls::bounded(PATIENCE));
         let kinesis = aws_sdk_kinesis::Client::from_conf(patient.build());
         let world = Self { kinesis, dynamodb, cloudwatch, eventbridge };

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Resources};
 use super::{Id, Measure, fixed_text};
 
 fixed_text! {
@@ -13,7 +13,8 @@ fixed_text! {
 }
 
 /// The settings of a stream's encoder.
-pub type IngestConfigurationEvent = Envelope<IngestConfigurationType, IngestConfiguration>;
+pub type IngestConfigurationEvent =
+    Envelope<IngestConfigurationType, IngestConfiguration, Resources>;
 
 /// `detail` of [`IngestConfigurationEvent`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
