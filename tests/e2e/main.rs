@@ -21,6 +21,7 @@ mod refused;
 mod replay;
 mod resources;
 mod rolling;
+mod rules;
 mod runtime_api;
 mod trimmed;
 mod views;

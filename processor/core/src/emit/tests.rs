@@ -1,5 +1,6 @@
 //! Datums and events of folds.
 
+mod again;
 mod catalogue;
 
 use std::collections::BTreeMap;
