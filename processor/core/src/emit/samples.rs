@@ -64,7 +64,7 @@ impl Samples {
     /// in count and sum; `None` of none.
     pub(super) fn of_time(ms: FixedSum) -> Option<Self> {
         let one = whole(1);
-        (ms.0 > 0).then(|| Self::Statistics { count: ms, sum: ms, min: one, max: one })
+        (ms.0 > 0).then_some(Self::Statistics { count: ms, sum: ms, min: one, max: one })
     }
 
     /// Returns shares in percent, each weighted by the seconds it is a share of: so the average
