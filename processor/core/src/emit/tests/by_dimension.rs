@@ -6,8 +6,11 @@ use super::*;
 use crate::decode::ViewEvent;
 use crate::experience::Dimension;
 
-/// Second, country, device and what happens, of one channel.
-const RECORDS: [(i64, &str, &str, Option<ViewEvent>); 6] = [
+/// Second, country, device and what happens.
+type Told = (i64, &'static str, &'static str, Option<ViewEvent>);
+
+/// Records of one channel.
+const RECORDS: [Told; 6] = [
     (0, "JP", "tv", Some(ViewEvent::Attempt)),
     (1, "jp", "tv", Some(ViewEvent::Start)),
     (2, "BR", "mobile", Some(ViewEvent::StartFailureTechnical)),
@@ -16,7 +19,7 @@ const RECORDS: [(i64, &str, &str, Option<ViewEvent>); 6] = [
     (70, "JP", "tv", None),
 ];
 
-fn windows(records: &[(i64, &'static str, &'static str, Option<ViewEvent>)]) -> Windows {
+fn windows(records: &[Told]) -> Windows {
     let mut fold = WindowFold::default();
     for (second, country, device, event) in records {
         fold.add_player(&PlayerSample {
@@ -84,7 +87,7 @@ fn starts_failures_and_times_of_each_listed_value_and_of_the_rest() {
 #[test]
 fn parts_of_a_minute_add_up_to_the_whole_by_dimension_too() {
     let both = [Dimension::Device, Dimension::Country];
-    let totals = |parts: &[&[(i64, &'static str, &'static str, Option<ViewEvent>)]]| {
+    let totals = |parts: &[&[Told]]| {
         let mut totals: BTreeMap<Of, (f64, f64)> = BTreeMap::new();
         for part in parts {
             for (of, value) in by_dimension(&window_datums(&windows(part), &both)) {
