@@ -3,7 +3,7 @@
 //! Unknown keys are refused wherever they come from, so that a typing error never becomes a
 //! silent default. [`load`] reads, [`Config::problems`] checks without touching the network.
 
-mod breakdowns;
+pub(crate) mod breakdowns;
 mod chaos;
 mod layers;
 mod metrics;
@@ -296,11 +296,14 @@ pub struct CloudWatch {
     pub metrics_batch: usize,
     /// Calls a second; AWS allows 500 PutMetricData calls per region to start with.
     pub calls_per_s: u32,
+    /// Keys of `breakdowns` by which starts, failures, view time and stalled time of each channel are
+    /// sent too, such as `country`: four metrics for each channel and value, which CloudWatch charges for.
+    pub dimensions: Vec<String>,
 }
 
 impl Default for CloudWatch {
     fn default() -> Self {
-        Self { enabled: true, metrics_batch: 20, calls_per_s: 50 }
+        Self { enabled: true, metrics_batch: 20, calls_per_s: 50, dimensions: Vec::new() }
     }
 }
 
@@ -428,6 +431,8 @@ impl Config {
             );
         }
         problems.extend(breakdowns::problems(&self.breakdowns));
+        let chosen = &self.cloudwatch.dimensions;
+        problems.extend(breakdowns::problems_of_chosen(chosen, &self.breakdowns));
         problems.extend(self.rules.problems());
         problems.extend(self.metrics.problems());
         problems.extend(self.reconcile.problems());

@@ -36,6 +36,26 @@ const MEMORY_BYTES: usize = 32 << 20;
 /// Marks a stream among the sources.
 const KINESIS: &str = "kinesis:";
 
+/// The use that is made of the rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// Metric rows alone, into a file.
+    Rows,
+    /// Metric rows, and the sessions that they are judged with.
+    Events(&'a Tables),
+    /// Rows of these tables, sessions included.
+    Tables(&'a Tables),
+}
+
+impl<'a> Purpose<'a> {
+    const fn tables(self) -> Option<&'a Tables> {
+        match self {
+            Self::Rows => None,
+            Self::Events(tables) | Self::Tables(tables) => Some(tables),
+        }
+    }
+}
+
 /// Sources that are being read.
 pub(crate) struct Reading {
     cx: Arc<Context>,
@@ -45,8 +65,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Finds the objects of all sources. With `tables` their rows are recomputed, sessions
-    /// included; without, metric rows alone.
+    /// Finds the objects of all sources.
     ///
     /// # Errors
     /// When a source cannot be listed, or is none from which rows of tables can be made.
@@ -54,7 +73,7 @@ impl Reading {
         config: &Config,
         sources: &[String],
         how: &ReadArgs,
-        tables: Option<&Tables>,
+        purpose: Purpose<'_>,
         rejects: bool,
     ) -> anyhow::Result<Self> {
         let (streams, sources): (Vec<_>, Vec<_>) =
@@ -63,7 +82,7 @@ impl Reading {
             streams.iter().map(|stream| stream[KINESIS.len()..].to_owned()).collect();
         let found = find::find(&sources, &config.aws).await?;
         let (chains, objects) = segment::chains(found.objects);
-        if tables.is_some() {
+        if matches!(purpose, Purpose::Tables(_)) {
             anyhow::ensure!(
                 streams.is_empty(),
                 "a stretch of a stream begins and ends inside epochs, so it cannot be told which of \
@@ -92,7 +111,7 @@ impl Reading {
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
         let wanted = Wanted {
-            tables: tables.cloned().map(Arc::new),
+            tables: purpose.tables().cloned().map(Arc::new),
             rejects,
             memory_bytes: MEMORY_BYTES / threads,
         };

@@ -28,11 +28,12 @@ pub use set_aside::SetAside;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ivs_core::experience::Dimension;
 use ivs_core::quality::Rule;
 
 use crate::cloud::Clients;
 use crate::cloud::store_url::{StoreUrl, StoreUrlError};
-use crate::config::{Config, SendAs};
+use crate::config::{Config, SendAs, breakdowns};
 use crate::sink::stats::Stats;
 
 /// Why the sinks cannot be set up as configured.
@@ -63,6 +64,8 @@ pub struct Sinks {
     pub judged: Judged,
     /// The rules by which closed windows are judged.
     rules: Arc<[Rule]>,
+    /// The dimensions by which figures of viewers are sent too.
+    by_dimension: Arc<[Dimension]>,
     patience: Duration,
     /// Their statistics.
     pub stats: Arc<Stats>,
@@ -128,6 +131,7 @@ impl Sinks {
             outbox: outbox::Outbox::new(rejects.clone(), stream, max_bytes, share()),
             judged: Judged::default(),
             rules: config.rules.0.clone().into(),
+            by_dimension: breakdowns::chosen(&config.cloudwatch.dimensions).into(),
             patience: Duration::from_millis(config.outbox.patience_ms),
             rows: rows::RowSink::over(
                 rows,

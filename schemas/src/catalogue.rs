@@ -11,7 +11,7 @@ pub mod metrics;
 pub mod widgets;
 
 pub use alarms::ALARMS;
-pub use metrics::{EXTERNAL, METRICS};
+pub use metrics::{BY_DIMENSION, EXTERNAL, METRICS};
 
 /// A CloudWatch namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -121,6 +121,20 @@ pub const SHARD: &str = "Shard";
 /// Dimension of IVS's own metrics, with the same value as [`CHANNEL_ID`].
 pub const IVS_CHANNEL: &str = "Channel";
 
+/// Dimensions by which viewers are told apart, each beside [`CHANNEL_ID`], where the configuration asks
+/// for it. The order is that of rows.
+pub const VIEWER_DIMENSIONS: [&str; 6] =
+    ["Device", "Os", "Country", "PlayerVersion", "Cdn", "Rendition"];
+
+/// One series per channel and value of each of [`VIEWER_DIMENSIONS`].
+pub const PER_VIEWER_DIMENSION: &[DimensionSet] = &[
+    &[CHANNEL_ID, VIEWER_DIMENSIONS[0]],
+    &[CHANNEL_ID, VIEWER_DIMENSIONS[1]],
+    &[CHANNEL_ID, VIEWER_DIMENSIONS[2]],
+    &[CHANNEL_ID, VIEWER_DIMENSIONS[3]],
+    &[CHANNEL_ID, VIEWER_DIMENSIONS[4]],
+    &[CHANNEL_ID, VIEWER_DIMENSIONS[5]],
+];
 /// One series per channel, and one over the whole fleet.
 pub const PER_CHANNEL: &[DimensionSet] = &[&[CHANNEL_ID], &[]];
 /// One series per shard, and one over the whole fleet.

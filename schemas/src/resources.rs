@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::catalogue::widgets::SECTIONS;
-use crate::catalogue::{ALARMS, EXTERNAL, METRICS};
+use crate::catalogue::{ALARMS, BY_DIMENSION, EXTERNAL, METRICS};
 use crate::names;
 use crate::tables::TABLES;
 
@@ -115,5 +115,5 @@ pub fn resources() -> Value {
 /// Returns the metric catalogue, as `schemas/json/catalogue.json` holds it.
 #[must_use]
 pub fn catalogue() -> Value {
-    json!({ "metrics": METRICS, "external": EXTERNAL })
+    json!({ "metrics": METRICS, "external": EXTERNAL, "byDimension": BY_DIMENSION })
 }

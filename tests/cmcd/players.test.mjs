@@ -1,20 +1,13 @@
 // The reports that players write today, by their own code, are those that the decoder's tests read
 // (bodies/*.txt). UPDATE_BODIES=1 writes them anew after a player was updated.
 //
-// Shaka 5.2 and dash.js 5.2 carry the reporter of the Common Media Library, which is asked here by itself.
+// Shaka 5.2 and dash.js 5.2 carry the reporter of the Common Media Library, which is asked here by itself; what
+// they make of it is in `shaka.test.mjs` and `dash.test.mjs`.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CmcdReporter } from '@svta/cml-cmcd';
-
-const KEYS = [
-  'e', 'ts', 'sid', 'sn', 'cid', 'sta', 'br', 'pb', 'ltc', 'msd', 'bs', 'bsd', 'ec', 'cdn', 'v',
-];
-const VIEW = '6e2fb550-c457-11e9-bb97-0800200c9a66';
-const CHANNEL = 'Qw3rTy8UiOp1';
-const EVENTS = ['ps', 't', 'e', 'bc'];
-const ADDRESS = 'http://127.0.0.1/cmcd';
+import { ADDRESS, CHANNEL, EVENTS, KEYS, VIEW, same, soon } from './reports.mjs';
 
 /** Takes what a player would post. */
 function collector() {
@@ -27,16 +20,6 @@ function collector() {
   };
   return { bodies, post };
 }
-
-/** Times differ from run to run, and nothing else does. */
-function same(name, bodies) {
-  const url = new URL(`bodies/${name}.txt`, import.meta.url);
-  const found = `${bodies.join('\n').replaceAll(/\bts=\d+/g, 'ts=1795995795704')}\n`;
-  if (process.env.UPDATE_BODIES === '1') writeFileSync(url, found);
-  assert.equal(found, readFileSync(url, 'utf8'));
-}
-
-const soon = () => new Promise((resolve) => setTimeout(resolve, 100));
 
 test('hls.js', async () => {
   globalThis.self = globalThis;

@@ -140,7 +140,7 @@ fn worker(url: &str, dir: &Path) -> Program {
         .arg(format!("objects.rejects=file://{}", dir.join("rejects").display()))
 }
 
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let since = Instant::now();
     while !holds().await {
         assert!(since.elapsed() < PATIENCE, "{what}: never");

@@ -22,6 +22,7 @@ mod refused;
 mod replay;
 mod resources;
 mod rolling;
+mod rules;
 mod runtime_api;
 mod trimmed;
 mod views;

@@ -6,6 +6,7 @@ mod closed_window;
 mod datum;
 mod events;
 mod processor;
+mod row_judge;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use events::{
     session_events,
 };
 pub use processor::{EpochFigures, WorkerFigures, epoch_datums, worker_datums};
+pub use row_judge::RowJudge;
 pub use windows::{
     AUDIENCE_FLOOR, ComparedSpan, GRACE_MS, WINDOW_MS, minutes_needed, viewer_drop_percent,
     windows_to_judge,

@@ -18,10 +18,10 @@ use serde_json::json;
 use crate::cloud;
 use crate::config::Config;
 use crate::printable::{OneLine, Printable};
-use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::progress::show_while;
 use crate::replay::units::coverage;
+use crate::replay::{Purpose, Reading};
 pub(super) use args::AuditArgs;
 use judge::{Judge, Verdict};
 
@@ -44,8 +44,8 @@ pub(crate) async fn run(config: &Config, args: &AuditArgs) -> ExitCode {
 }
 
 async fn compare(config: &Config, args: &AuditArgs) -> anyhow::Result<u8> {
-    let tables = Some(&config.tables);
-    let reading = Reading::of(config, &args.sources, &args.how, tables, false).await?;
+    let purpose = Purpose::Tables(&config.tables);
+    let reading = Reading::of(config, &args.sources, &args.how, purpose, false).await?;
     reading.left_out().iter().for_each(|one| eprintln!("ivs-processor: {one}"));
     let progress = reading.progress();
     let comparing = async {

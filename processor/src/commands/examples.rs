@@ -25,6 +25,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "ivs-processor replay s3://archive/ivs --rows-out rows.parquet",
             "ivs-processor replay archive/ --apply",
+            "ivs-processor replay archive/ --config rules.toml --events-out events.ndjson",
         ],
     ),
     ("audit", &["ivs-processor audit s3://archive/ivs"]),

@@ -1,8 +1,10 @@
-//! `replay`: rows again, into a file ([`rows_out`]) or into the tables ([`apply`]).
+//! `replay`: rows again, into a file ([`rows_out`]) or into the tables ([`apply`]), or the events that follow
+//! from them ([`events_out`]).
 
 mod apply;
 mod args;
 mod eventbridge;
+mod events_out;
 mod kinesis;
 pub(super) mod rows_out;
 
@@ -22,10 +24,10 @@ use crate::clock::Instant;
 use crate::cloud;
 use crate::config::Config;
 use crate::printable::OneLine;
-use crate::replay::Reading;
 use crate::replay::context::Computed;
 use crate::replay::output::Output;
 use crate::replay::progress::show_while;
+use crate::replay::{Purpose, Reading};
 use crate::sink::rows::RowSink;
 use crate::sink::stats::Stats;
 use apply::Apply;
@@ -47,17 +49,26 @@ pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
     }
     let started = crate::clock::instant();
     let format = args.rows_out.as_deref().map(Format::of).transpose()?;
-    let tables = args.apply.then_some(&config.tables);
+    let purpose = match (args.apply, &args.events_out) {
+        (true, _) => Purpose::Tables(&config.tables),
+        (false, Some(_)) => Purpose::Events(&config.tables),
+        (false, None) => Purpose::Rows,
+    };
     let rejects = args.rejects_out.is_some();
-    let reading = Reading::of(config, &args.sources, &args.how, tables, rejects).await?;
+    let reading = Reading::of(config, &args.sources, &args.how, purpose, rejects).await?;
     reading.left_out().iter().for_each(|one| eprintln!("ivs-processor: {one}"));
     let computing = compute(config, args, &reading);
     let mut computed = show_while(reading.progress(), args.how.json, computing).await?;
-    let (Some(path), Some(format)) = (&args.rows_out, format) else {
-        return apply(config, args, &reading, computed, started).await;
+    let result = match (&args.rows_out, format, &args.events_out) {
+        (Some(path), Some(format), _) => {
+            json!({ "rowsWritten": rows_out::write(&mut computed.metrics, path, format)? })
+        }
+        (_, _, Some(path)) => {
+            json!({ "eventsWritten": events_out::write(&mut computed, &config.rules.0, path)? })
+        }
+        _ => return apply(config, args, &reading, computed, started).await,
     };
-    let written = rows_out::write(&mut computed.metrics, path, format)?;
-    report(&computed.counts, &json!({ "rowsWritten": written }), args.how.json, started);
+    report(&computed.counts, &result, args.how.json, started);
     problems(&computed)?;
     usable(&computed.counts, args.allow_rejects)
 }
@@ -152,8 +163,8 @@ fn report(counts: &Counts, result: &Value, as_json: bool, started: Instant) {
     for (reason, count) in reasons {
         println!("    {reason:<16}{count:>8}");
     }
-    match &result["rowsWritten"] {
-        Value::Null => {
+    match (&result["rowsWritten"], &result["eventsWritten"]) {
+        (Value::Null, Value::Null) => {
             for (name, text) in [
                 ("created", "were not there"),
                 ("replaced", "said something else"),
@@ -163,6 +174,7 @@ fn report(counts: &Counts, result: &Value, as_json: bool, started: Instant) {
                 println!("rows {name:<12} {:>10}   {text}", result["rows"][name].to_string());
             }
         }
-        rows => println!("rows written      {:>10}", rows.to_string()),
+        (Value::Null, events) => println!("events written    {:>10}", events.to_string()),
+        (rows, _) => println!("rows written      {:>10}", rows.to_string()),
     }
 }

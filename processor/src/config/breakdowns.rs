@@ -37,6 +37,37 @@ pub(super) fn problems(lists: &AllowLists) -> Vec<String> {
     problems
 }
 
+/// Returns the dimensions of these keys, each once, in the order of rows; what is none is left out.
+pub(crate) fn chosen(keys: &[String]) -> Vec<Dimension> {
+    let is_chosen = |dimension: &Dimension| keys.iter().any(|key| key == key_of(*dimension));
+    Dimension::ALL.into_iter().filter(is_chosen).collect()
+}
+
+/// Returns what is wrong with the dimensions by which metrics are to be sent.
+pub(super) fn problems_of_chosen(keys: &[String], lists: &AllowLists) -> Vec<String> {
+    let known = Dimension::ALL.map(key_of);
+    let unknown = keys
+        .iter()
+        .filter(|key| !known.contains(&key.as_str()))
+        .map(|key| format!("cloudwatch.dimensions has `{key}`: choose from {}", known.join(", ")));
+    let unfit = chosen(keys).into_iter().filter_map(|dimension| {
+        let (name, values) = (key_of(dimension), lists.values(dimension));
+        let is_fit = |value: &String| value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if values.is_empty() {
+            return Some(format!(
+                "cloudwatch.dimensions has `{name}`, and breakdowns.{name} is empty: list the values \
+                 that are to be told apart"
+            ));
+        }
+        let value = values.iter().find(|value| !is_fit(value))?;
+        Some(format!(
+            "breakdowns.{name} has `{value}`, and cloudwatch.dimensions has `{name}`: CloudWatch takes \
+             printable ASCII alone"
+        ))
+    });
+    unknown.chain(unfit).collect()
+}
+
 /// Returns the key of a dimension's list.
 const fn key_of(dimension: Dimension) -> &'static str {
     match dimension {
@@ -48,6 +79,25 @@ const fn key_of(dimension: Dimension) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dimensions_of_metrics_are_keys_of_lists_with_values_that_cloudwatch_takes() {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        let mut lists = AllowLists::default();
+        assert_eq!(problems_of_chosen(&[], &lists), Vec::<String>::new());
+        let good = keys(&["device", "country", "device"]);
+        assert_eq!(problems_of_chosen(&good, &lists), Vec::<String>::new());
+        assert_eq!(chosen(&good), [Dimension::Device, Dimension::Country]);
+        lists.cdn.push("日本".to_owned());
+        let bad = keys(&["city", "player_version", "playerVersion", "cdn"]);
+        let found = problems_of_chosen(&bad, &lists);
+        assert_eq!(found.len(), 4, "{found:?}");
+        let allowed = "choose from device, os, country, player_version, cdn, rendition";
+        assert_eq!(found[0], format!("cloudwatch.dimensions has `city`: {allowed}"));
+        assert!(found[1].contains("`playerVersion`"), "{found:?}");
+        assert!(found[2].contains("breakdowns.player_version is empty"), "{found:?}");
+        assert!(found[3].contains("printable ASCII"), "{found:?}");
+    }
 
     #[test]
     fn lists_that_cannot_be_kept_are_named() {

@@ -9,13 +9,14 @@ macro_rules! articles {
 }
 
 /// By the alarm's name without its prefix.
-const ARTICLES: [(&str, &str); 13] = articles![
+const ARTICLES: [(&str, &str); 14] = articles![
     "ChatActivity",
     "EventDeadLetters",
     "FailedTasks",
     "IngestFrameRate",
     "ProcessorLag",
     "ProcessorOutboxAge",
+    "Rebuffering",
     "RejectedRecords",
     "ReportFailed",
     "RetentionGap",

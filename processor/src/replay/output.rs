@@ -22,7 +22,7 @@ use crate::items::{expiry, timeline};
 /// The wanted output of a replay.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// The tables whose rows are recomputed, sessions included; `None` for metric rows alone.
+    /// The tables as configured, where sessions are recomputed too; `None` for metric rows alone.
     pub(crate) tables: Option<Arc<config::Tables>>,
     /// Whether rejected records are kept.
     pub(crate) rejects: bool,

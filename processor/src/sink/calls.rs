@@ -120,15 +120,14 @@ impl EventCalls for EventBus {
 }
 
 fn to_sdk(datum: &Datum) -> MetricDatum {
-    let dimension = datum
-        .series
-        .dimension()
-        .map(|(name, value)| Dimension::builder().name(name).value(value).build());
+    let dimension =
+        |(name, value): (&str, &str)| Dimension::builder().name(name).value(value).build();
+    let dimensions: Vec<_> = datum.series.dimensions().map(dimension).collect();
     let builder = MetricDatum::builder()
         .metric_name(datum.metric.name)
         .timestamp(DateTime::from_millis(datum.time.0))
         .unit(StandardUnit::from(datum.metric.unit.as_str()))
-        .set_dimensions(dimension.map(|d| vec![d]));
+        .set_dimensions((!dimensions.is_empty()).then_some(dimensions));
     match &datum.value {
         DatumValue::Single(value) => builder.value(*value),
         DatumValue::Distribution(values) => {

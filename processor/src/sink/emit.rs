@@ -90,7 +90,7 @@ impl Sinks {
             stored.summaries.iter().map(|(id, agg)| (&**id, &**agg)).collect();
         let summary_of = |id: &str| summaries.get(id).copied();
         let mut datums = figures;
-        datums.extend(window_datums(&emission.partials.metrics));
+        datums.extend(window_datums(&emission.partials.metrics, &self.by_dimension));
         datums.extend(stored_datums(stored.metrics.iter().map(|(key, agg)| (key, &**agg))));
         datums.extend(session_datums(&stored.inserted, summary_of));
         datums.extend(account_datums(&emission.partials.account_facts));

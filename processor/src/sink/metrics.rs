@@ -137,7 +137,7 @@ impl MetricSink {
                         self.stats.datums_dropped.fetch_add(1, Relaxed);
                         let what = json!({
                             "metric": datum.metric.name,
-                            "dimension": datum.series.dimension(),
+                            "dimensions": datum.series.dimensions().collect::<Vec<_>>(),
                             "timeMs": datum.time,
                             "value": format!("{:?}", datum.value),
                         });

@@ -1,4 +1,5 @@
-//! The alarms. The first three are the tutorial's, the others watch the processor.
+//! The alarms. The first three are the tutorial's, the fourth watches what all viewers see, the others
+//! watch the processor.
 
 use super::{Alarm, Comparison, IVS_CHANNEL, MissingData, Statistic, metrics};
 
@@ -53,6 +54,25 @@ pub const CHAT_ACTIVITY: Alarm = Alarm {
     period_s: 60,
     evaluation_periods: 10,
     datapoints_to_alarm: 8,
+    missing_data: MissingData::NotBreaching,
+};
+
+/// Viewers wait more than 5 % of the time: delivery, a player release or an origin is at fault.
+///
+/// All channels together, each viewer by the seconds watched, so that one small channel does not ring;
+/// a single stream is judged by the rule `rebuffering`. Two of three periods, because one stall of an
+/// encoder passes.
+pub const REBUFFERING: Alarm = Alarm {
+    name: "LiveStreaming-Rebuffering",
+    description: "Viewers of all channels spend over 5 % of their watch time rebuffering, in ten of fifteen minutes.",
+    metric: metrics::REBUFFER_RATIO,
+    group_by: None,
+    statistic: Statistic::Average,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 5.0,
+    period_s: 300,
+    evaluation_periods: 3,
+    datapoints_to_alarm: 2,
     missing_data: MissingData::NotBreaching,
 };
 
@@ -159,6 +179,7 @@ pub const ALARMS: &[Alarm] = &[
     VIEWER_DROP,
     INGEST_FRAME_RATE,
     CHAT_ACTIVITY,
+    REBUFFERING,
     PROCESSOR_LAG,
     PROCESSOR_OUTBOX_AGE,
     REJECTED_RECORDS,

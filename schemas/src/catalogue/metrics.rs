@@ -7,7 +7,8 @@ use super::{
 mod views;
 
 pub use views::{
-    EXITS_BEFORE_START, EXPERIENCE_SCORE, VIEW_ATTEMPTS, VIEW_FAILURES, VIEW_STARTS, VIEWS_PLAYING,
+    EXITS_BEFORE_START, EXPERIENCE_SCORE, STALLED_TIME, VIEW_ATTEMPTS, VIEW_FAILURES, VIEW_STARTS,
+    VIEW_TIME, VIEWS_PLAYING,
 };
 
 const fn metric(
@@ -444,6 +445,10 @@ pub const METRICS: &[Metric] = &[
     OUTBOX_AGE,
     REPEATED_EMISSIONS,
 ];
+
+/// Metrics that are sent by the value of a dimension too, where the configuration asks for it
+/// (`cloudwatch.dimensions`); by default none is.
+pub const BY_DIMENSION: &[Metric] = &[VIEW_STARTS, VIEW_FAILURES, VIEW_TIME, STALLED_TIME];
 
 /// Metrics of IVS itself, which the dashboard shows and an alarm watches.
 pub const EXTERNAL: &[Metric] =

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{ALARMS, EXTERNAL, METRICS};
+use super::{ALARMS, BY_DIMENSION, EXTERNAL, METRICS, VIEWER_DIMENSIONS};
 
 #[test]
 fn a_metric_is_listed_once() {
@@ -14,6 +14,18 @@ fn a_metric_is_listed_once() {
 fn every_emitted_metric_has_a_fleet_series() {
     for metric in METRICS {
         assert!(metric.dimensions.contains(&[].as_slice()), "{}", metric.name);
+    }
+}
+
+#[test]
+fn what_is_sent_by_dimension_is_a_sum_and_has_a_series_for_each_or_is_sent_by_channel() {
+    for metric in BY_DIMENSION {
+        assert_eq!(metric.statistic, super::Statistic::Sum, "{}: parts add up", metric.name);
+        let last: Vec<_> = metric.dimensions.iter().filter_map(|set| set.last()).collect();
+        let is_listed = METRICS.contains(metric);
+        assert_eq!(is_listed, last.iter().all(|name| **name == super::CHANNEL_ID));
+        let is_by_viewer = last.iter().map(|name| **name).eq(VIEWER_DIMENSIONS);
+        assert_ne!(is_listed, is_by_viewer, "{}", metric.name);
     }
 }
 

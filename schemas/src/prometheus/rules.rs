@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CHANNEL, Kind, Own, family, own, scale, span, stand_in};
-use crate::catalogue::{ALARMS, Alarm, Comparison, MissingData, Statistic};
+use crate::catalogue::{ALARMS, Alarm, Comparison, MissingData, Statistic, metrics};
 
 /// Counters jump once an epoch; a shorter window would often see nothing.
 const MIN_COUNTER_WINDOW_S: u32 = 300;
@@ -63,6 +63,9 @@ fn expression(alarm: &Alarm) -> String {
         format!("{} {limit}", operator(alarm.comparison))
     };
     let value = match (family(&metric), own(&metric)) {
+        (Some(family), _) if alarm.group_by.is_none() && alarm.statistic == Statistic::Average => {
+            mean_of_viewers(&family.series(), &span(alarm.period_s))
+        }
         (Some(family), _) => channel(&family.series(), family.kind, alarm),
         (None, Some(own)) => processor(own, alarm),
         (None, None) => unreachable!("a test gives every alarm a series"),
@@ -73,6 +76,18 @@ fn expression(alarm: &Alarm) -> String {
         }
         _ => format!("{value} {compare}"),
     }
+}
+
+/// Returns the mean of a gauge over all channels, each weighed by its players: CloudWatch's series
+/// without dimensions weighs by watch time, which workers do not expose.
+fn mean_of_viewers(series: &str, window: &str) -> String {
+    let players = family(&metrics::ACTIVE_PLAYERS).map(|players| players.series());
+    let players = players.unwrap_or_default();
+    let (value, weight) = (
+        format!("avg_over_time({series}[{window}])"),
+        format!("avg_over_time({players}[{window}])"),
+    );
+    format!("sum({value} * {weight}) / sum({weight} and {value})")
 }
 
 fn channel(series: &str, kind: Kind, alarm: &Alarm) -> String {

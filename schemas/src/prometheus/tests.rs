@@ -45,6 +45,9 @@ fn thresholds_are_in_base_units() {
         "max by (channel) (max_over_time(ivs_channel_viewer_drop_ratio[5m])) >= 0.5\n        for: 0s",
         "min by (channel) (avg_over_time(ivs_channel_frame_rate[2m])) < 20\n        for: 0s",
         "max by (channel) (max_over_time(ivs_channel_chat_activity[1m])) > 100\n        for: 7m",
+        "sum(avg_over_time(ivs_channel_rebuffer_ratio[5m]) * avg_over_time(ivs_channel_active_players[5m])) \
+         / sum(avg_over_time(ivs_channel_active_players[5m]) and avg_over_time(ivs_channel_rebuffer_ratio[5m])) \
+         > 0.05\n        for: 5m",
         "max by (shard) (max_over_time(ivs_processor_shard_lag_seconds[1m])) > 300\n        for: 4m",
         "sum(ivs_processor_leases_held) < 1 or absent(ivs_processor_leases_held)\n        for: 3m",
     ] {

@@ -124,7 +124,7 @@ fn event(
         rebuffer_count: stalls,
         startup_ms,
         error_code: match errors.first() {
-            Some((code, _)) => optional_id("ec", *code)?.map(|code| Cow::Owned(code.into_owned())),
+            Some((code, _)) => error_code(*code)?,
             None => None,
         },
         error_count: is_error(report).then(|| count(errors.len().max(1))),
@@ -243,6 +243,14 @@ fn view_event(report: &Report<'_>, startup_ms: Option<Fixed>) -> Option<ViewEven
     } else {
         None
     }
+}
+
+/// Returns an error's code: a text by CTA-5004-B, a number in what dash.js (5.2) sends.
+fn error_code(code: Value<'_>) -> Result<Option<Cow<'static, str>>, Rejection> {
+    if let Value::Number(Some(number)) = code {
+        return Ok(Some(Cow::Owned(number.to_string())));
+    }
+    Ok(optional_id("ec", code)?.map(|code| Cow::Owned(code.into_owned())))
 }
 
 fn owned_label(value: Value<'_>) -> Option<Cow<'static, str>> {

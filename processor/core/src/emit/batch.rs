@@ -14,6 +14,9 @@ pub const MAX_BATCH_BYTES: usize = 900_000;
 /// Bytes of a datum apart from names and samples, as a form-encoded query writes them: four
 /// parameters `&MetricData.member.1000.<field>=` and two for a dimension, a timestamp, a unit.
 const DATUM_BYTES: usize = 360;
+/// `&MetricData.member.1000.Dimensions.member.2.Name=` and the same for its value: of each dimension but
+/// the first.
+const DIMENSION_BYTES: usize = 104;
 /// `&MetricData.member.1000.StatisticValues.SampleCount=` and a number of up to 24 characters.
 const NUMBER_BYTES: usize = 76;
 /// Worst case of one character, percent-encoded.
@@ -56,13 +59,18 @@ impl DatumBatch {
 /// Returns an upper bound of what a datum adds to a call, in bytes.
 #[must_use]
 pub fn estimated_bytes(datum: &Datum) -> usize {
-    let dimension = datum.series.dimension().map_or(0, |(name, value)| name.len() + value.len());
+    let dimensions = datum.series.dimensions().count();
+    let texts: usize =
+        datum.series.dimensions().map(|(name, value)| name.len() + value.len()).sum();
     let numbers = match &datum.value {
         DatumValue::Single(_) => 1,
         DatumValue::Distribution(values) => 2 * values.len(),
         DatumValue::Statistics { .. } => 4,
     };
-    DATUM_BYTES + CHAR_BYTES * (datum.metric.name.len() + dimension) + NUMBER_BYTES * numbers
+    DATUM_BYTES
+        + DIMENSION_BYTES * dimensions.saturating_sub(1)
+        + CHAR_BYTES * (datum.metric.name.len() + texts)
+        + NUMBER_BYTES * numbers
 }
 
 /// Packs datums into calls, by namespace, in the order given within each.

@@ -18,7 +18,7 @@ use super::events::real_time_issue;
 use super::samples::Samples;
 use crate::decode::{Fact, FactKind};
 use crate::emit::closed_window::ComparedSpan;
-use crate::experience::Score;
+use crate::experience::{Dimension, Score};
 use crate::fixed::FixedSum;
 use crate::minute::Minute;
 use crate::session::{Milestone, SummaryAgg, TimelineItem};
@@ -59,6 +59,30 @@ impl Builder {
         }
     }
 
+    /// Adds the viewers of a channel by each value of the chosen dimensions that a record told.
+    fn add_viewers(&mut self, window: &WindowAgg, time: EpochMs, chosen: &[Dimension]) {
+        let channel_id = &window.channel_id;
+        if channel_id.is_empty() {
+            return;
+        }
+        for (dimension, value, slice) in window.breakdown.iter() {
+            if !chosen.contains(&dimension) {
+                continue;
+            }
+            for (metric, samples) in [
+                (&catalogue::VIEW_STARTS, Samples::of_events(slice.starts)),
+                (&catalogue::VIEW_FAILURES, Samples::of_events(slice.failures)),
+                (&catalogue::VIEW_TIME, Samples::of_time(slice.watched_ms())),
+                (&catalogue::STALLED_TIME, Samples::of_time(slice.stalled_ms)),
+            ] {
+                let Some(samples) = samples else { continue };
+                let (channel_id, value) = (Arc::clone(channel_id), Arc::clone(value));
+                let series = Series::Viewers { channel_id, dimension, value };
+                self.add_to(metric, series, time, samples);
+            }
+        }
+    }
+
     fn finish(self) -> Vec<Datum> {
         let datum = |((_, series, time), (metric, samples)): (Slot, (&'static Metric, Samples))| {
             Datum { metric, series, time, value: samples.value() }
@@ -76,9 +100,10 @@ fn one() -> Option<Samples> {
 }
 
 /// Returns the datums of an epoch's partials: everything that adds up inside CloudWatch, per
-/// channel and for the fleet, ascending by metric, series and time.
+/// channel and for the fleet, and of the viewers with each value of the `chosen` dimensions; ascending by
+/// metric, series and time.
 #[must_use]
-pub fn window_datums(partials: &[(WindowKey, WindowAgg)]) -> Vec<Datum> {
+pub fn window_datums(partials: &[(WindowKey, WindowAgg)], chosen: &[Dimension]) -> Vec<Datum> {
     let mut builder = Builder::default();
     for (key, window) in partials {
         let time = key.minute.start();
@@ -107,6 +132,7 @@ pub fn window_datums(partials: &[(WindowKey, WindowAgg)]) -> Vec<Datum> {
         ] {
             builder.add(metric, &window.channel_id, time, samples);
         }
+        builder.add_viewers(window, time, chosen);
     }
     builder.finish()
 }

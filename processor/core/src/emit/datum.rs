@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ivs_schemas::catalogue::{self, Metric};
 
+use crate::experience::Dimension;
 use kinesis_model::EpochMs;
 
 /// Most distinct values of one datum (`PutMetricData`: `Values`, `Counts`).
@@ -28,17 +29,30 @@ pub enum Series {
     Channel(Arc<str>),
     /// A shard's, dimension `Shard`.
     Shard(Arc<str>),
+    /// Of a channel's viewers with one value of a dimension: `ChannelId` and the dimension.
+    Viewers {
+        /// The channel.
+        channel_id: Arc<str>,
+        /// The dimension.
+        dimension: Dimension,
+        /// The value, one of the configured list or `other`.
+        value: Arc<str>,
+    },
 }
 
 impl Series {
-    /// Returns the dimension's name and value; none for the fleet.
-    #[must_use]
-    pub fn dimension(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Fleet => None,
-            Self::Channel(id) => Some((catalogue::CHANNEL_ID, id)),
-            Self::Shard(id) => Some((catalogue::SHARD, id)),
-        }
+    /// Returns names and values of the dimensions; none for the fleet.
+    pub fn dimensions(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let (first, second) = match self {
+            Self::Fleet => (None, None),
+            Self::Channel(id) => (Some((catalogue::CHANNEL_ID, &**id)), None),
+            Self::Shard(id) => (Some((catalogue::SHARD, &**id)), None),
+            Self::Viewers { channel_id, dimension, value } => (
+                Some((catalogue::CHANNEL_ID, &**channel_id)),
+                Some((catalogue::VIEWER_DIMENSIONS[*dimension as usize], &**value)),
+            ),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -118,7 +132,7 @@ pub enum Timeliness {
 /// The first rule broken.
 pub fn validate(datum: &Datum) -> Result<(), DatumError> {
     let metric = datum.metric.name;
-    if let Some((dimension, value)) = datum.series.dimension() {
+    for (dimension, value) in datum.series.dimensions() {
         let printable = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         let blank = value.trim().is_empty();
         if !printable || blank || value.len() > MAX_DIMENSION_CHARS {

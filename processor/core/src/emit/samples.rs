@@ -60,6 +60,13 @@ impl Samples {
         (events > 0).then(all)
     }
 
+    /// Returns a time in milliseconds, each of which is a sample of 1, so that parts add up to the whole
+    /// in count and sum; `None` of none.
+    pub(super) fn of_time(ms: FixedSum) -> Option<Self> {
+        let one = whole(1);
+        (ms.0 > 0).then_some(Self::Statistics { count: ms, sum: ms, min: one, max: one })
+    }
+
     /// Returns shares in percent, each weighted by the seconds it is a share of: so the average
     /// over any parts is the share of the whole. `range` has the smallest and the largest; `None`
     /// without a whole. Exact for times in whole microseconds.
@@ -242,6 +249,7 @@ mod tests {
     fn nothing_gives_no_samples() {
         assert_eq!(Samples::of_sketch(&sketch(&[]), 0), None);
         assert_eq!(Samples::of_stat(&Stat::default()), None);
+        assert_eq!(Samples::of_time(FixedSum(0)), None);
         assert_eq!(Samples::of_counts(0, 0, None), None);
         assert_eq!(Samples::of_shares(FixedSum(0), FixedSum(0), None), None);
     }

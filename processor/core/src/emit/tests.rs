@@ -1,5 +1,7 @@
 //! Datums and events of folds.
 
+mod again;
+mod by_dimension;
 mod catalogue;
 
 use std::collections::BTreeMap;
@@ -87,7 +89,7 @@ fn statistics(count: f64, sum: f64, min: f64, max: f64) -> DatumValue {
 #[test]
 fn windows_give_a_series_for_each_channel_and_one_for_the_fleet() {
     let windows = partials(&[("a", 0, 10), ("a", 1, 30), ("b", 2, 50), ("b", 60, 7)], &[]);
-    let datums = window_datums(&windows);
+    let datums = window_datums(&windows, &[]);
     assert_eq!(find(&datums, "CurrentViewers", Some("a")), [&statistics(2.0, 40.0, 10.0, 30.0)]);
     assert_eq!(
         find(&datums, "CurrentViewers", Some("b")),
@@ -105,7 +107,7 @@ fn windows_give_a_series_for_each_channel_and_one_for_the_fleet() {
 #[test]
 fn players_give_distributions_ratios_and_sums() {
     let windows = partials(&[], &[("a", 0, 1, 2_000), ("a", 1, 1, 3_000), ("a", 2, 2, 3_000)]);
-    let datums = window_datums(&windows);
+    let datums = window_datums(&windows, &[]);
     let latencies = DatumValue::Distribution(vec![(2_000.0, 1.0), (3_000.0, 2.0)]);
     assert_eq!(find(&datums, "LiveLatency", None), [&latencies]);
     assert_eq!(find(&datums, "RebufferRatio", None), [&statistics(30.2, 320.0, 10.0, 11.764_706)]);
@@ -410,7 +412,7 @@ proptest! {
         let channels = ["a", "b", "c"];
         let gauges: Vec<_> = gauges.iter().map(|(c, s, v)| (channels[*c], *s, *v)).collect();
         let players: Vec<_> = players.iter().map(|(c, s, p, l)| (channels[*c], *s, *p, *l)).collect();
-        let whole = window_datums(&partials(&gauges, &players));
+        let whole = window_datums(&partials(&gauges, &players), &[]);
         // Five epochs, of any shards: each record falls into one of them.
         let mut parts = Vec::new();
         for part in 0..5 {
@@ -418,7 +420,7 @@ proptest! {
                 .map(|(gauge, _)| *gauge).collect();
             let players: Vec<_> = players.iter().zip(&places[30..])
                 .filter(|(_, place)| **place == part).map(|(player, _)| *player).collect();
-            parts.extend(window_datums(&partials(&gauges, &players)));
+            parts.extend(window_datums(&partials(&gauges, &players), &[]));
         }
         let (parts, wholes) = (in_cloudwatch(&parts), in_cloudwatch(&whole));
         prop_assert_eq!(parts.keys().collect::<Vec<_>>(), wholes.keys().collect::<Vec<_>>());
@@ -437,7 +439,7 @@ proptest! {
 
 #[test]
 fn a_channel_that_cloudwatch_refuses_spoils_only_its_own_series() {
-    let datums = window_datums(&partials(&[("チ", 0, 10), ("b", 1, 20)], &[]));
+    let datums = window_datums(&partials(&[("チ", 0, 10), ("b", 1, 20)], &[]), &[]);
     let refused: Vec<&Datum> = datums.iter().filter(|datum| validate(datum).is_err()).collect();
     assert!(!refused.is_empty());
     assert!(refused.iter().all(|datum| datum.series == Series::Channel(Arc::from("チ"))));

@@ -22,6 +22,10 @@ pub struct ReplayArgs {
     /// Write metric rows and sessions to the tables; rows with other data in them are left alone
     #[arg(long, group = "to_where")]
     pub apply: bool,
+    /// Write what workers tell when a window closes, by the rules of the configuration, to this file
+    /// (NDJSON), and touch no table and no bus
+    #[arg(long, group = "to_where", value_name = "FILE")]
+    pub events_out: Option<PathBuf>,
     /// Have EventBridge send this archive to its bus again, and follow until all is sent
     #[arg(
         long,

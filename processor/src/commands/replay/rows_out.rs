@@ -59,17 +59,28 @@ pub(crate) fn write(
     path: &Path,
     format: Format,
 ) -> anyhow::Result<u64> {
+    let mut count = 0;
+    let rows = rows.inspect(|_| count += 1);
+    write_whole(path, |out| write_to(rows, out, format))?;
+    Ok(count)
+}
+
+/// Writes a file that appears under its name when it is whole.
+///
+/// # Errors
+/// When it cannot be written, and those of `write`.
+pub(super) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let context = || format!("cannot write {}", path.display());
     let mut unfinished = PathBuf::from(path);
     unfinished.as_mut_os_string().push(".unfinished");
     let mut out =
         BufWriter::with_capacity(256 << 10, File::create(&unfinished).with_context(context)?);
-    let mut count = 0;
-    let rows = rows.inspect(|_| count += 1);
-    write_to(rows, &mut out, format).with_context(context)?;
+    write(&mut out).with_context(context)?;
     out.flush().with_context(context)?;
-    std::fs::rename(&unfinished, path).with_context(context)?;
-    Ok(count)
+    std::fs::rename(&unfinished, path).with_context(context)
 }
 
 /// Writes the rows, in the order in which they come, to what takes bytes.

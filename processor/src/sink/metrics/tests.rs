@@ -12,7 +12,9 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use ivs_core::emit::{DatumValue, MAX_VALUES, Series};
 use ivs_emulator::Endpoint;
-use ivs_schemas::catalogue::metrics::{CURRENT_VIEWERS, LIVE_LATENCY, STREAMS_STARTED};
+use ivs_schemas::catalogue::metrics::{
+    CURRENT_VIEWERS, LIVE_LATENCY, STREAMS_STARTED, VIEW_STARTS,
+};
 
 use super::*;
 
@@ -84,13 +86,19 @@ impl World {
 
     /// Sum of all samples of a channel.
     async fn sum(&self, metric: &'static str, channel: &str) -> f64 {
+        let channel = Dimension::builder().name("ChannelId").value(channel).build();
+        self.sum_of(metric, vec![channel]).await
+    }
+
+    /// Sum of all samples of a series.
+    async fn sum_of(&self, metric: &'static str, dimensions: Vec<Dimension>) -> f64 {
         let now_s = now().0 / 1_000;
         let answer = self
             .client
             .get_metric_statistics()
             .namespace("LiveStreaming/Metrics")
             .metric_name(metric)
-            .dimensions(Dimension::builder().name("ChannelId").value(channel).build())
+            .set_dimensions(Some(dimensions))
             .start_time(DateTime::from_secs(now_s - 7_200))
             .end_time(DateTime::from_secs(now_s + 60))
             .period(86_400)
@@ -126,6 +134,34 @@ async fn a_call_has_at_most_20_datums_by_default() {
     assert_eq!(sizes, [5, 7, 20, 20], "a call has one namespace");
     assert_eq!(world.sum("CurrentViewers", "c").await, f64::from(44 * 45 / 2));
     assert_eq!((world.stats.datums.load(Relaxed), world.dropped()), (52, 0));
+}
+
+#[tokio::test]
+async fn viewers_by_dimension_are_series_of_their_own_beside_the_channel_s() {
+    let world = world(config::CloudWatch::default()).await;
+    let of = |country: &str, starts| Datum {
+        metric: &VIEW_STARTS,
+        series: Series::Viewers {
+            channel_id: "c".into(),
+            dimension: ivs_core::experience::Dimension::Country,
+            value: country.into(),
+        },
+        ..viewers("c", starts)
+    };
+    let channel = Datum { metric: &VIEW_STARTS, ..viewers("c", 5.0) };
+    let datums = vec![of("JP", 2.0), of("other", 1.0), channel, of("JP", 0.5)];
+    world.sink.send(datums, now()).await.unwrap();
+    let dimensions = |pairs: &[(&str, &str)]| {
+        let one =
+            |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+        pairs.iter().map(one).collect::<Vec<_>>()
+    };
+    let (jp, other) =
+        ([("ChannelId", "c"), ("Country", "JP")], [("ChannelId", "c"), ("Country", "other")]);
+    assert_eq!(world.sum_of("ViewStarts", dimensions(&jp)).await, 2.5);
+    assert_eq!(world.sum_of("ViewStarts", dimensions(&other)).await, 1.0);
+    assert_eq!(world.sum("ViewStarts", "c").await, 5.0);
+    assert_eq!(world.dropped(), 0);
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ fn minute(datum: &Datum) -> (u64, u64) {
 }
 
 fn attributes(datum: &Datum) -> Vec<KeyValue> {
-    datum.series.dimension().map(|(name, value)| attribute(name, value)).into_iter().collect()
+    datum.series.dimensions().map(|(name, value)| attribute(name, value)).collect()
 }
 
 fn attribute(key: &str, value: &str) -> KeyValue {

@@ -1,8 +1,11 @@
 //! The requests, and what is made of an answer. The whole way is in `tests/e2e`.
 
 use ivs_core::emit::{Datum, DatumValue, Series};
+use ivs_core::experience::Dimension;
 use ivs_schemas::catalogue::Metric;
-use ivs_schemas::catalogue::metrics::{CURRENT_VIEWERS, LIVE_LATENCY, REBUFFER_RATIO};
+use ivs_schemas::catalogue::metrics::{
+    CURRENT_VIEWERS, LIVE_LATENCY, REBUFFER_RATIO, STALLED_TIME,
+};
 use kinesis_model::EpochMs;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest,
@@ -44,6 +47,30 @@ fn a_set_of_statistics_is_a_delta_histogram_of_its_minute() {
     assert_eq!(set.attributes[0].key, "ChannelId");
     assert_eq!(set.start_time_unix_nano, 1_772_366_400_000_000_000);
     assert_eq!(set.time_unix_nano, 1_772_366_459_999_999_999, "in the same minute");
+}
+
+#[test]
+fn viewers_with_one_value_have_the_attributes_of_their_two_dimensions() {
+    let datum = Datum {
+        metric: &STALLED_TIME,
+        series: Series::Viewers {
+            channel_id: "c1".into(),
+            dimension: Dimension::Country,
+            value: "JP".into(),
+        },
+        time: EpochMs(1_772_366_400_000),
+        value: DatumValue::Statistics { count: 1_500.0, sum: 1_500.0, min: 1.0, max: 1.0 },
+    };
+    let batch = DatumBatch { namespace: STALLED_TIME.namespace, datums: vec![datum] };
+    let bytes = encode::request(&batch).encode_to_vec();
+    let back = ExportMetricsServiceRequest::decode(&*bytes).unwrap();
+    let metric = &back.resource_metrics[0].scope_metrics[0].metrics[0];
+    assert_eq!((metric.name.as_str(), metric.unit.as_str()), ("StalledTime", "ms"));
+    let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
+    let point = &histogram.data_points[0];
+    assert_eq!((point.count, point.sum), (1_500, Some(1_500.0)));
+    let attributes: Vec<_> = point.attributes.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(attributes, ["ChannelId", "Country"]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! A letter of the outbox, as JSON: one object holds what one or a few calls carry.
 
 use ivs_core::emit::{Datum, DatumValue, Series};
-use ivs_schemas::catalogue::{METRICS, Metric};
+use ivs_core::experience::Dimension;
+use ivs_schemas::catalogue::{BY_DIMENSION, METRICS, Metric};
 use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use crate::sink::entry::Entry;
 
 /// Layout of the object.
 const VERSION: u32 = 1;
+/// The same with datums by dimension, which a release without them would take for the channel's own.
+const WITH_DIMENSIONS: u32 = 2;
 
 /// An object of the outbox.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -41,6 +44,9 @@ pub(super) struct StoredDatum {
     channel: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shard: Option<String>,
+    /// The dimension of viewers beside the channel, by its name in rows, and its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    viewers: Option<(String, String)>,
     time_ms: EpochMs,
     /// Value and count of each; numbers as texts, because JSON readers round.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -68,7 +74,10 @@ impl Letter {
     /// Returns a letter of now.
     #[must_use]
     pub(super) fn new(made_ms: EpochMs, content: Content) -> Self {
-        Self { version: VERSION, made_ms, content }
+        let by_dimension = matches!(&content, Content::Metrics(datums)
+            if datums.iter().any(|datum| datum.viewers.is_some()));
+        let version = if by_dimension { WITH_DIMENSIONS } else { VERSION };
+        Self { version, made_ms, content }
     }
 
     /// Returns its bytes.
@@ -84,7 +93,7 @@ impl Letter {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, LetterError> {
         let letter: Self =
             serde_json::from_slice(bytes).map_err(|error| LetterError::Json(error.to_string()))?;
-        if letter.version == VERSION {
+        if [VERSION, WITH_DIMENSIONS].contains(&letter.version) {
             Ok(letter)
         } else {
             Err(LetterError::Version(letter.version))
@@ -94,11 +103,15 @@ impl Letter {
 
 impl From<&Datum> for StoredDatum {
     fn from(datum: &Datum) -> Self {
-        let (mut channel, mut shard) = (None, None);
+        let (mut channel, mut shard, mut viewers) = (None, None, None);
         match &datum.series {
             Series::Fleet => {}
             Series::Channel(id) => channel = Some(id.to_string()),
             Series::Shard(id) => shard = Some(id.to_string()),
+            Series::Viewers { channel_id, dimension, value } => {
+                channel = Some(channel_id.to_string());
+                viewers = Some((dimension.as_str().to_owned(), value.to_string()));
+            }
         }
         let text = |value: f64| value.to_string();
         let (mut values, mut statistics) = (Vec::new(), None);
@@ -116,6 +129,7 @@ impl From<&Datum> for StoredDatum {
             metric: datum.metric.name.to_owned(),
             channel,
             shard,
+            viewers,
             time_ms: datum.time,
             values,
             statistics,
@@ -131,11 +145,16 @@ impl TryFrom<&StoredDatum> for Datum {
         let is_it = |metric: &&Metric| {
             metric.name == stored.metric && metric.namespace.as_str() == stored.namespace
         };
-        let metric = METRICS.iter().find(is_it).ok_or_else(error)?;
-        let series = match (&stored.channel, &stored.shard) {
-            (Some(channel), _) => Series::Channel(channel.as_str().into()),
-            (None, Some(shard)) => Series::Shard(shard.as_str().into()),
-            (None, None) => Series::Fleet,
+        let metric = METRICS.iter().chain(BY_DIMENSION).find(is_it).ok_or_else(error)?;
+        let series = match (&stored.channel, &stored.shard, &stored.viewers) {
+            (Some(channel), _, Some((dimension, value))) => Series::Viewers {
+                channel_id: channel.as_str().into(),
+                dimension: Dimension::of_name(dimension).ok_or_else(error)?,
+                value: value.as_str().into(),
+            },
+            (Some(channel), _, None) => Series::Channel(channel.as_str().into()),
+            (None, Some(shard), _) => Series::Shard(shard.as_str().into()),
+            (None, None, _) => Series::Fleet,
         };
         let number = |text: &String| text.parse::<f64>().map_err(|_| error());
         let value = match (&stored.statistics, stored.values.as_slice()) {
@@ -159,7 +178,9 @@ impl TryFrom<&StoredDatum> for Datum {
 
 #[cfg(test)]
 mod tests {
-    use ivs_schemas::catalogue::metrics::{CURRENT_VIEWERS, LAG, LIVE_LATENCY, STREAMS_STARTED};
+    use ivs_schemas::catalogue::metrics::{
+        CURRENT_VIEWERS, LAG, LIVE_LATENCY, STALLED_TIME, STREAMS_STARTED,
+    };
 
     use super::*;
 
@@ -179,6 +200,15 @@ mod tests {
                 channel(),
                 DatumValue::Statistics { count: 2.0, sum: 0.3, min: -1e-9, max: 7.0 },
             ),
+            datum(
+                &STALLED_TIME,
+                Series::Viewers {
+                    channel_id: "c1".into(),
+                    dimension: Dimension::PlayerVersion,
+                    value: "1.56.1".into(),
+                },
+                DatumValue::Statistics { count: 1_500.0, sum: 1_500.0, min: 1.0, max: 1.0 },
+            ),
         ]
     }
 
@@ -197,7 +227,7 @@ mod tests {
     fn a_letter_of_a_later_release_is_refused_in_words() {
         let letter = Letter::new(EpochMs(5), Content::Events(vec![]));
         let text = String::from_utf8(letter.to_bytes().to_vec()).unwrap();
-        let later = text.replace(r#""version":1"#, r#""version":2"#);
+        let later = text.replace(r#""version":1"#, r#""version":3"#);
         assert_eq!(Letter::from_bytes(later.as_bytes()), Err(LetterError::Version(2)));
         assert!(matches!(Letter::from_bytes(b"{"), Err(LetterError::Json(_))));
     }

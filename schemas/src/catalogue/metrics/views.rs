@@ -1,7 +1,7 @@
 //! Metrics of what players tell of their views.
 
 use super::{STREAMS, metric};
-use crate::catalogue::{Metric, Statistic, Unit};
+use crate::catalogue::{Metric, Namespace, PER_VIEWER_DIMENSION, Statistic, Unit};
 
 /// Play requests.
 pub const VIEW_ATTEMPTS: Metric =
@@ -50,4 +50,22 @@ pub const EXPERIENCE_SCORE: Metric = metric(
     Unit::Count,
     Statistic::Average,
     "Score of the viewers' experience in a closed five-minute window, 0 to 100.",
+);
+
+/// Time with the picture on, played and stalled; each millisecond a sample of 1.
+pub const VIEW_TIME: Metric = metric(
+    (Namespace::Metrics, PER_VIEWER_DIMENSION),
+    "ViewTime",
+    Unit::Milliseconds,
+    Statistic::Sum,
+    "Time with the picture on, played and stalled; each millisecond a sample of 1.",
+);
+
+/// The stalled part of the time with the picture on; each millisecond a sample of 1.
+pub const STALLED_TIME: Metric = metric(
+    (Namespace::Metrics, PER_VIEWER_DIMENSION),
+    "StalledTime",
+    Unit::Milliseconds,
+    Statistic::Sum,
+    "The stalled part of the time with the picture on; each millisecond a sample of 1.",
 );

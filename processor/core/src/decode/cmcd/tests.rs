@@ -134,6 +134,8 @@ fn the_reports_of_players_are_read() {
     let bodies = [
         include_str!("../../../../../tests/cmcd/bodies/hls.js.txt"),
         include_str!("../../../../../tests/cmcd/bodies/common-media-library.txt"),
+        include_str!("../../../../../tests/cmcd/bodies/shaka-player.txt"),
+        include_str!("../../../../../tests/cmcd/bodies/dash.js.txt"),
     ];
     let read = bodies.map(|body| {
         let context = Context::from(EpochMs(1_795_995_800_000));
@@ -152,7 +154,16 @@ fn the_reports_of_players_are_read() {
         let figures = (stalls, sum(|sample| sample.buffering_ms), sum(|sample| sample.startup_ms));
         (told(ViewEvent::Start), told(ViewEvent::End), figures)
     });
-    assert_eq!(read, [(0, 0, (1, 0, 0)), (1, 1, (1, 400, 812))]);
+    assert_eq!(
+        read,
+        [
+            (0, 0, (1, 0, 0)),
+            (1, 1, (1, 400, 812)),
+            // Shaka tells the wait for the first picture as rebuffering.
+            (0, 1, (2, 0, 0)),
+            (1, 1, (1, 0, 812)),
+        ]
+    );
 }
 
 #[test]

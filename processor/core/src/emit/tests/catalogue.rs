@@ -34,7 +34,7 @@ fn everything() -> Vec<Datum> {
         messages: 1,
     });
     let windows = fold.drain();
-    let mut datums = window_datums(&windows);
+    let mut datums = window_datums(&windows, &[]);
     datums.extend(stored_datums(windows.iter().map(|(key, row)| (key, row))));
 
     for facts in [
@@ -70,7 +70,7 @@ fn every_metric_of_streams_and_sessions_is_emitted_as_listed_and_no_other() {
     };
     let emitted: BTreeSet<_> = everything()
         .iter()
-        .map(|datum| series(datum.metric, datum.series.dimension().map(|(name, _)| name)))
+        .map(|datum| series(datum.metric, datum.series.dimensions().map(|(name, _)| name).next()))
         .collect();
     let listed: BTreeSet<_> = METRICS
         .iter()
