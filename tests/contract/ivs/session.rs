@@ -1,4 +1,4 @@
-//! What IVS says of one stream, live or over.
+//! One stream, live or over, as IVS tells it.
 
 use aws_sdk_ivs::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ivs::types::StreamSession;

@@ -6,7 +6,7 @@ use ivs_core::decode::{Context, DecodeLimits, Decoder, Event, PlayerSample};
 
 use super::{ARRIVAL, lines};
 
-/// What a report is about.
+/// The subject of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     channel_id: String,

@@ -236,7 +236,7 @@ impl Decoder {
         let mut is_first = true;
         while at < data.len() {
             let text = valid.at(data, at);
-            let found = value(text);
+            let found = value(text, &data[at..]);
             if found.is_err()
                 && is_first
                 && let Some((line, report)) = self.cmcd(data, at, context)
@@ -354,13 +354,14 @@ enum Behind {
     Garbage,
 }
 
-/// Returns the length of the object or array that `text` begins with, and what stands behind it.
-fn value(text: &str) -> Result<(usize, Behind), Fault> {
+/// Returns the length of the object or array that `data` begins with, and what stands behind it; `text`
+/// is as much of it as is text.
+fn value(text: &str, data: &[u8]) -> Result<(usize, Behind), Fault> {
     if !text.starts_with(['{', '[']) {
         return Err(Fault { reason: Reason::NotJson, what: "no JSON value", at: 0 });
     }
     let length = json::extent(text)?;
-    let after = &text.as_bytes()[length..];
+    let after = &data[length..];
     let behind = match after.get(blanks(after)) {
         None | Some(b'\n') => Behind::End,
         Some(b'{' | b'[') => Behind::Another,
@@ -388,7 +389,8 @@ fn refused_end<'a>(
         }
         let begins = matches!(data.get(next), Some(b'{' | b'['));
         let is_whole = |behind| behind != Behind::Garbage;
-        if begins && value(valid.at(data, next)).is_ok_and(|(_, behind)| is_whole(behind)) {
+        let mut found = || value(valid.at(data, next), &data[next..]);
+        if begins && found().is_ok_and(|(_, behind)| is_whole(behind)) {
             break;
         }
         end = line_end(data, next);

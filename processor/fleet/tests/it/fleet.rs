@@ -223,5 +223,5 @@ async fn a_missing_stream_is_named() {
     let aws = Aws::start().await;
     let (kinesis, dynamodb) = (aws.kinesis.clone(), aws.dynamodb.clone());
     let error = Fleet::start(aws.config("a"), kinesis, dynamodb).await.unwrap_err().to_string();
-    assert!(error.contains(STREAM) && error.contains("ResourceNotFound"), "{error}");
+    assert!(error.contains(STREAM) && error.contains("there is no such stream"), "{error}");
 }

@@ -228,7 +228,7 @@ mod tests {
         let letter = Letter::new(EpochMs(5), Content::Events(vec![]));
         let text = String::from_utf8(letter.to_bytes().to_vec()).unwrap();
         let later = text.replace(r#""version":1"#, r#""version":3"#);
-        assert_eq!(Letter::from_bytes(later.as_bytes()), Err(LetterError::Version(2)));
+        assert_eq!(Letter::from_bytes(later.as_bytes()), Err(LetterError::Version(3)));
         assert!(matches!(Letter::from_bytes(b"{"), Err(LetterError::Json(_))));
     }
 }

@@ -42,7 +42,8 @@ fn printed_end(text: &[u8], line: usize, is_all: bool) -> Option<usize> {
     at += blanks(&text[at..]);
     let mut is_first = true;
     loop {
-        match value(known.get(at..).unwrap_or_default()) {
+        let rest = text.get(at..).unwrap_or_default();
+        match value(known.get(at..).unwrap_or_default(), rest) {
             Ok((length, Behind::Another)) => at += length + blanks(&text[at + length..]),
             Ok((length, _)) => return line_end(at + length),
             Err(fault) => {
@@ -79,7 +80,7 @@ pub fn pieces(stretch: &[u8]) -> impl Iterator<Item = &[u8]> {
         if at >= data.len() {
             return None;
         }
-        let (begin, found) = (at, value(valid.at(data, at)));
+        let (begin, found) = (at, value(valid.at(data, at), &data[at..]));
         match found {
             Ok((length, behind)) if !is_first || behind != Behind::Garbage => {
                 at += length;

@@ -92,6 +92,18 @@ fn texts_are_found_however_they_are_printed_and_set_side_by_side() {
 }
 
 #[test]
+fn a_byte_that_is_no_text_behind_an_object_is_refused_and_not_lost() {
+    for (a, end) in [(player("a"), ""), (player("a"), "\n"), (printed("a"), "")] {
+        let garbage = [b"\x80", player("c").as_bytes(), end.as_bytes()].concat();
+        let data = [a.as_bytes(), &garbage].concat();
+        assert_eq!(read(&data), [refused(Reason::NotJson, &data)], "{}", data.escape_ascii());
+        let data = [a.as_bytes(), player("b").as_bytes(), &garbage].concat();
+        let rest = garbage.strip_suffix(b"\n").unwrap_or(&garbage);
+        assert_eq!(read(&data), [event("a"), event("b"), refused(Reason::NotJson, rest)]);
+    }
+}
+
+#[test]
 fn a_record_that_is_no_text_is_refused_whole_and_once() {
     let binary = b"\x1f\x8b\x08\x00\n\n\x00\n \nAB";
     let cut = &printed("a").into_bytes()[..100];
