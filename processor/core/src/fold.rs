@@ -9,8 +9,8 @@ use crate::session::{SessionFold, SummaryAgg, TimelineItem};
 use crate::window::{WindowAgg, WindowFold, WindowKey};
 use kinesis_model::EpochMs;
 
-/// About what a session's facts and its summary take in memory.
-const SESSION_BYTES: usize = 2_000;
+/// About what a session's summary takes in memory, with its facts and its places in maps.
+const SESSION_BYTES: usize = size_of::<SummaryAgg>() + 1_000;
 
 /// CloudWatch takes points up to two weeks old; older ones are counted, not emitted.
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
@@ -175,10 +175,12 @@ impl Fold {
         self.windows.len() + self.sessions.len()
     }
 
-    /// Returns about how much memory windows and sessions take.
+    /// Returns about how much memory windows and sessions take, and the summaries that
+    /// [`Fold::drain`] makes of windows.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.windows.memory_bytes() + self.sessions.len() * SESSION_BYTES
+        let made = if self.wants_sessions { self.windows.sessions() } else { 0 };
+        self.windows.memory_bytes() + (self.sessions.len() + made) * SESSION_BYTES
     }
 
     /// Takes out the partial rows and the counts, and starts anew.

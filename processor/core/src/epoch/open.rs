@@ -15,6 +15,8 @@ use kinesis_model::{EpochMs, Gap, Position, Record};
 const REJECTED_BYTES: u64 = 300;
 /// The memory of a kept record beside its payload.
 const RECORD_BYTES: u64 = 150;
+/// A row is held twice while it is written: as the epoch's part, and as the row with that part in it.
+const COPIES: u64 = 2;
 
 /// The open epoch.
 #[derive(Debug)]
@@ -51,9 +53,9 @@ impl OpenEpoch {
         }
     }
 
-    /// Returns about what it takes in memory.
+    /// Returns about what it takes in memory, once it is written at the latest.
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.kept_bytes + self.fold.memory_bytes() as u64
+        self.kept_bytes + COPIES * self.fold.memory_bytes() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {

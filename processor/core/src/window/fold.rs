@@ -98,6 +98,12 @@ impl WindowFold {
         self.windows.len()
     }
 
+    /// Returns how many sessions have open windows.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Returns whether no event was folded.
     #[must_use]
     pub fn is_empty(&self) -> bool {

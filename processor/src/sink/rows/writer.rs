@@ -18,7 +18,7 @@ use super::SinkError;
 use super::kind::{Kept, Merged, from_item, to_item};
 use super::shared::Shared;
 use super::store::{Condition, PutOutcome};
-use crate::items::codec::size_bytes;
+use crate::items::codec::{Item, size_bytes};
 
 /// Mean of the first wait for a row that others write too; it doubles with every refusal.
 const FIRST_WAIT_MS: u64 = 10;
@@ -26,8 +26,10 @@ const FIRST_WAIT_MS: u64 = 10;
 const LONGEST_WAIT_MS: u64 = 1_000;
 /// Refusals in a row after which it is worth a line in the log, and again after as many more.
 const MANY_REFUSALS: u32 = 20;
-/// The memory of an image beside the bytes of its item: sketches are unpacked there.
+/// The memory of an image's sketches and texts by the bytes of its item: they are unpacked there.
 const IMAGE_FACTOR: usize = 2;
+/// An image's key, twice, and its places in maps.
+const IMAGE_ENTRY_BYTES: usize = 500;
 
 /// A row as it stands with the part in it, and how the part got there.
 pub(super) type Landed<A> = Result<(Arc<A>, How), SinkError>;
@@ -216,7 +218,7 @@ impl<M: Merged> Writer<M> {
         let image = match AssertUnwindSafe(get).catch_unwind().await {
             Ok(Ok(None)) => Some(None),
             Ok(Ok(Some(item))) => {
-                let bytes = size_bytes(&item) * IMAGE_FACTOR;
+                let bytes = image_bytes::<M>(&item);
                 from_item::<M>(key, item, tables).ok().map(|row| Some((row, bytes)))
             }
             Ok(Err(_)) | Err(_) => None,
@@ -260,12 +262,12 @@ impl<M: Merged> Writer<M> {
     ) -> Result<Outcome<M::Agg>, SinkError> {
         let table = M::table(&self.0.shared.tables);
         let item = to_item::<M>(key, row, &self.0.shared.tables);
-        let bytes = size_bytes(&item) * IMAGE_FACTOR;
+        let bytes = image_bytes::<M>(&item);
         match self.0.shared.store.put(table, &item, Condition::Version(seen)).await? {
             PutOutcome::Stored => Ok(Outcome::Stored(bytes)),
             PutOutcome::Refused(None) => Ok(Outcome::Refused(None)),
             PutOutcome::Refused(Some(item)) => {
-                let bytes = size_bytes(&item) * IMAGE_FACTOR;
+                let bytes = image_bytes::<M>(&item);
                 let row = from_item::<M>(key, item, &self.0.shared.tables).map_err(|source| {
                     SinkError::Row { table: table.to_owned(), key: format!("{key:?}"), source }
                 })?;
@@ -273,6 +275,11 @@ impl<M: Merged> Writer<M> {
             }
         }
     }
+}
+
+/// Returns about what the image of an item takes in memory.
+fn image_bytes<M: Merged>(item: &Item) -> usize {
+    size_bytes(item) * IMAGE_FACTOR + size_of::<M::Agg>() + IMAGE_ENTRY_BYTES
 }
 
 /// The result of a put; images with their sizes.

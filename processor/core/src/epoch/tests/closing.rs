@@ -1,6 +1,8 @@
 //! When epochs close apart from their own limits.
 
 use super::*;
+use crate::session::SummaryAgg;
+use crate::window::{WindowAgg, WindowKey};
 
 #[test]
 fn epochs_of_one_worker_are_due_together() {
@@ -45,4 +47,23 @@ fn the_players_of_a_row_count_in_its_memory() {
     };
     let (one, many) = (open_bytes(1), open_bytes(1_000));
     assert!(many >= one + 1_000 * 4, "{one} bytes with one player, {many} with a thousand");
+}
+
+#[test]
+fn a_session_counts_as_its_row_and_its_summary_take_memory_while_they_are_written() {
+    let config = ShardConfig { interval_ms: 1_000, ..ShardConfig::default() };
+    let (id, range) = (ShardId::new("shard"), HashRange::ALL);
+    let mut shard = Shard::resume(id, range, Resume::default(), &config).unwrap();
+    let of = |session: u128| {
+        let mut record = record(session + 1, 0, &format!("e{session}"));
+        let line = String::from_utf8(record.data.to_vec()).unwrap();
+        let named = line.replace(r#""sessionId":"s""#, &format!(r#""sessionId":"s{session}""#));
+        assert_ne!(named, line);
+        record.data = named.into();
+        record
+    };
+    run(&mut shard, Input::Records((0..100).map(of).collect()));
+    let rows = size_of::<(WindowKey, WindowAgg)>() + size_of::<SummaryAgg>();
+    let open_bytes = shard.footprint().open_bytes;
+    assert!(open_bytes >= 2 * 100 * rows as u64, "{open_bytes} bytes, {rows} of each session");
 }
