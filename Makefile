@@ -9,6 +9,8 @@ THREADS ?= 2
 # `dev` measures nothing of worth, and needs no second build where tests were built: for CI.
 PROFILE ?= release
 PEERS := target/peers
+# Of the image: glibc's keeps what was freed in pieces, and its peak memory says little.
+ALLOCATOR ?= --features jemalloc
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
@@ -91,19 +93,19 @@ bench-core: setup ## the core: next to serde_json in the same run, its pieces, r
 	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench pieces -- --quick
 
 bench-peers: setup $(PEERS)/ready ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
 	$(PEERS)/bin/python benches/peers/run.py --replay $(BUILT) --work $(PEERS) \
 		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 bench-online: setup $(PEERS)/ready ## the worker and a plain Python consumer, each against the embedded AWS in a process of its own
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
 	$(PEERS)/bin/python benches/peers/online.py --program $(BUILT) --work $(PEERS) \
 		--records $(RECORDS) --seconds $(SECONDS_LIVE)
 bench-online: RECORDS = 2000000
 SECONDS_LIVE ?= 30
 
 bench-growth: setup $(PEERS)/ready ## replay by sessions a minute and by records: CPU and memory (some 4 GB of disk for a while)
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
 	$(PEERS)/bin/python benches/peers/growth.py --replay $(BUILT) --work $(PEERS)
 
 $(PEERS)/ready: benches/peers/requirements.txt
@@ -116,7 +118,7 @@ bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exa
 	$(CARGO) test --locked --workspace --test hot
 
 bench-hostile: setup ## memory and exact rows under junk, colliding ids and a session a record: make bench-hostile SESSIONS=1000000
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor
+	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
 	python3 benches/hostile.py --program $(BUILT) --work target --sessions $(SESSIONS)
 SESSIONS ?= 100000
 

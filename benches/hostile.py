@@ -1,7 +1,7 @@
 """Memory and exactness under input that means harm: junk by the megabyte, a session for every record, event ids that
 collide under an unkeyed hash. Good records are among all of it, and every one of them has to be in the rows.
 
-hostile.py --program PROGRAM --work DIR [--sessions N]
+hostile.py --program PROGRAM --work DIR [--image PROGRAM] [--sessions N]
 
 The worker and the embedded endpoint are processes of their own; the memory is the worker's peak (VmHWM by wait4).
 """
@@ -98,9 +98,11 @@ def counted(path, wanted):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--program", required=True)
+    parser.add_argument("--image", help="what is measured, if not PROGRAM: the image's binary has no endpoint")
     parser.add_argument("--work", required=True)
     parser.add_argument("--sessions", type=int, default=100_000)
     args = parser.parse_args()
+    measured = args.image or args.program
     folder = os.path.join(args.work, "hostile")
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
@@ -118,12 +120,12 @@ def main():
             run([args.program, "--quiet", "generate", *live, "--input", source])
         settings = ["stream.shard_budget=false", "tables.writes_per_s=0", "ops.listen=",
                     f"objects.rejects=file:{folder}/rejects"]
-        worker = run([args.program, "--quiet", "worker", "--until-drained", *live,
+        worker = run([measured, "--quiet", "worker", "--until-drained", *live,
                       *(word for setting in settings for word in ("--set", setting))])
         run([args.program, "--quiet", "rows", *live, "--out", rows])
         endpoint.close()
         check(name, "worker", worker, counted(rows, wanted), wanted)
-        replay = run([args.program, "--quiet", "replay", source, "--rows-out", rows, "--allow-rejects"])
+        replay = run([measured, "--quiet", "replay", source, "--rows-out", rows, "--allow-rejects"])
         check(name, "replay", replay, counted(rows, wanted), wanted)
     shutil.rmtree(folder)
 

@@ -20,6 +20,8 @@ struct Table {
     items: Mutex<HashMap<String, Item>>,
     puts: AtomicU32,
     gets: AtomicU32,
+    /// Calls that wait for their answer, and the most of them at once.
+    calling: Mutex<(usize, usize)>,
     /// Puts still to be refused as if another worker had written in between.
     others: AtomicU32,
 }
@@ -27,6 +29,20 @@ struct Table {
 fn key(item: &Item) -> String {
     let sort = item.get(names::METRIC_TIMESTAMP).or_else(|| item.get(sessions::TIMESTAMP));
     format!("{:?}/{sort:?}", item[names::SESSION_ID])
+}
+
+impl Table {
+    /// Takes a moment for a call.
+    async fn call(&self) {
+        let count = |by: isize| {
+            let (now, most) = &mut *self.calling.lock().unwrap();
+            *now = now.saturating_add_signed(by);
+            *most = (*most).max(*now);
+        };
+        count(1);
+        tokio::task::yield_now().await;
+        count(-1);
+    }
 }
 
 impl RowStore for Table {
@@ -37,7 +53,7 @@ impl RowStore for Table {
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
         async move {
-            tokio::task::yield_now().await;
+            self.call().await;
             self.puts.fetch_add(1, Relaxed);
             let mut items = self.items.lock().unwrap();
             let stored = items.get_mut(&key(item));
@@ -65,7 +81,7 @@ impl RowStore for Table {
         wanted: Item,
     ) -> BoxFuture<'a, Result<Option<Item>, SinkError>> {
         async move {
-            tokio::task::yield_now().await;
+            self.call().await;
             self.gets.fetch_add(1, Relaxed);
             Ok(self.items.lock().unwrap().get(&key(&wanted)).cloned())
         }
@@ -89,14 +105,19 @@ fn sink(table: &Arc<Table>) -> RowSink {
 
 /// Returns the partials of one report of a player in the first minute of a session.
 fn report(player: u32) -> Arc<Rows> {
+    let mut windows = WindowFold::default();
+    add(&mut windows, "st-1", player);
+    Arc::new(Rows { metrics: windows.drain(), ..Rows::default() })
+}
+
+/// Folds a report of a player.
+fn add(windows: &mut WindowFold, session: &str, player: u32) {
     let line = format!(
-        r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{player}","sessionId":"st-1","channelId":"c","playerId":"p{player}","timestamp":1750000001000,"state":"PLAYING","bitrate":1000,"latencyMs":2100}}"#
+        r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{player}","sessionId":"{session}","channelId":"c","playerId":"p{player}","timestamp":1750000001000,"state":"PLAYING","bitrate":1000,"latencyMs":2100}}"#
     );
     let event = decode(line.as_bytes(), EpochMs(1_750_000_002_000), &DecodeLimits::default());
     let Ok(Event::Player(sample)) = event else { panic!("{event:?}") };
-    let mut windows = WindowFold::default();
     windows.add_player(&sample);
-    Arc::new(Rows { metrics: windows.drain(), ..Rows::default() })
 }
 
 fn shard(number: u32) -> ShardId {

@@ -88,7 +88,7 @@ impl<M: Merged> Clone for Writer<M> {
 #[derive(Debug)]
 struct Inner<M: Merged> {
     machine: Mutex<Machine<M>>,
-    puts: Mutex<Puts<M>>,
+    calls: Mutex<Calls<M>>,
     shared: Shared,
 }
 
@@ -101,11 +101,18 @@ struct Put<M: Merged> {
     parts: usize,
 }
 
-/// The puts that wait for a task. An epoch may ask for tens of thousands at once: each is made into an item
-/// when its turn has come, or they would take a gigabyte (E8).
+/// A call that the machine has asked for.
 #[derive(Debug)]
-struct Puts<M: Merged> {
-    waiting: VecDeque<Put<M>>,
+enum Call<M: Merged> {
+    Read(M::Key),
+    Put(Put<M>),
+}
+
+/// The calls that wait for a task. An epoch may ask for tens of thousands at once: each is begun when its
+/// turn has come, or they would take a gigabyte (E8).
+#[derive(Debug)]
+struct Calls<M: Merged> {
+    waiting: VecDeque<Call<M>>,
     /// Tasks that work them off.
     tasks: usize,
 }
@@ -113,8 +120,8 @@ struct Puts<M: Merged> {
 impl<M: Merged> Writer<M> {
     pub(super) fn new(shared: Shared, max_image_bytes: usize) -> Self {
         let machine = Mutex::new(RowWriter::new(max_image_bytes));
-        let puts = Mutex::new(Puts { waiting: VecDeque::new(), tasks: 0 });
-        Self(Arc::new(Inner { machine, puts, shared }))
+        let calls = Mutex::new(Calls { waiting: VecDeque::new(), tasks: 0 });
+        Self(Arc::new(Inner { machine, calls, shared }))
     }
 
     /// Takes an epoch's partials, which wait for the next flush. The answers are in their order.
@@ -151,11 +158,10 @@ impl<M: Merged> Writer<M> {
 
     fn execute(&self, effect: Asked<M>) {
         match effect {
-            Effect::Put { key, row, seen, parts } => self.enqueue(Put { key, row, seen, parts }),
-            Effect::Read { key } => {
-                let writer = self.clone();
-                tokio::spawn(async move { writer.read(&key).await });
+            Effect::Put { key, row, seen, parts } => {
+                self.enqueue(Call::Put(Put { key, row, seen, parts }));
             }
+            Effect::Read { key } => self.enqueue(Call::Read(key)),
             Effect::Wait { key, refusals } => {
                 if refusals % MANY_REFUSALS == 0 {
                     let table = M::table(&self.0.shared.tables);
@@ -179,27 +185,30 @@ impl<M: Merged> Writer<M> {
         }
     }
 
-    /// Puts at once if there are tasks to spare, else as soon as one is.
-    fn enqueue(&self, put: Put<M>) {
-        let mut puts = self.0.puts.lock().unwrap_or_else(PoisonError::into_inner);
-        puts.waiting.push_back(put);
-        if puts.tasks < self.0.shared.tables.write_concurrency {
-            puts.tasks += 1;
+    /// Calls at once if there are tasks to spare, else as soon as one is.
+    fn enqueue(&self, call: Call<M>) {
+        let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.waiting.push_back(call);
+        if calls.tasks < self.0.shared.tables.write_concurrency {
+            calls.tasks += 1;
             let writer = self.clone();
             tokio::spawn(async move {
-                while let Some(put) = writer.next_put() {
-                    writer.put(put).await;
+                while let Some(call) = writer.next_call() {
+                    match call {
+                        Call::Read(key) => writer.read(&key).await,
+                        Call::Put(put) => writer.put(put).await,
+                    }
                 }
             });
         }
     }
 
-    /// Returns the next put; without one the task that asks is over.
-    fn next_put(&self) -> Option<Put<M>> {
-        let mut puts = self.0.puts.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = puts.waiting.pop_front();
+    /// Returns the next call; without one the task that asks is over.
+    fn next_call(&self) -> Option<Call<M>> {
+        let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = calls.waiting.pop_front();
         if next.is_none() {
-            puts.tasks -= 1;
+            calls.tasks -= 1;
         }
         next
     }
