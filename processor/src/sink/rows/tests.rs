@@ -155,6 +155,21 @@ async fn epochs_of_many_shards_that_close_together_cost_a_put_a_row() {
     assert_eq!(sink.shared.stats.snapshot().partials_waiting, 0);
 }
 
+#[tokio::test]
+async fn however_many_rows_an_epoch_has_few_calls_are_begun_at_once() {
+    let table = Arc::new(Table::default());
+    let sink = sink(&table);
+    let mut windows = WindowFold::default();
+    (0..1_000).for_each(|number| add(&mut windows, &format!("st-{number}"), number));
+    let rows = Arc::new(Rows { metrics: windows.drain(), ..Rows::default() });
+    let shard = shard(0);
+    let stored = sink.store(&rows, &EpochWrite::new(&shard, at(10)), None).await.unwrap();
+    assert_eq!(stored.metrics.len(), 1_000);
+    assert!(table.gets.load(Relaxed) > 0, "the first rows are read: others may have made them");
+    let (_, most) = *table.calling.lock().unwrap();
+    assert!(most <= config::Tables::default().write_concurrency, "{most} calls at once");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_epoch_does_not_fail_because_others_write_too() {
     let table = Arc::new(Table::default());
