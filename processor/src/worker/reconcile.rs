@@ -27,6 +27,10 @@ use crate::clock::now;
 use crate::config;
 use crate::sink::stats::Stats;
 
+/// Normal in a fleet's first minute; later, a shard is not read, or a worker of the KCL holds it.
+const NOT_KNOWN: &str = "not every open shard tells how far it is read, so no event can be said to be lost; \
+                         `status` shows the shards";
+
 /// The sessions that are followed, and whom to ask about them.
 #[derive(Debug)]
 pub(super) struct Reconciler {
@@ -62,17 +66,21 @@ impl Reconciler {
             if !is_chosen {
                 // Whoever asks now may repair what is kept here as missing.
                 self.watched = Watched::default();
-            } else if let Some(done) = done_up_to(&leases) {
-                self.round(done.min(now())).await;
+            } else {
+                self.round(done_up_to(&leases).map(|done| done.min(now()))).await;
             }
         }
     }
 
     /// Asks for what is live, and about sessions, those first that were asked about longest ago. The first
     /// call without an answer ends the round; the next one goes on with those that are left. All that
-    /// arrived up to `done` is in the rows.
-    async fn round(&mut self, done: EpochMs) {
-        if let Err(error) = self.ask(done).await {
+    /// arrived up to `done` is in the rows; while that is not known there is no round, and it says so.
+    async fn round(&mut self, done: Option<EpochMs>) {
+        let asked = match done {
+            Some(done) => self.ask(done).await,
+            None => Err(Unanswered(NOT_KNOWN.to_owned())),
+        };
+        if let Err(error) = asked {
             tracing::warn!(%error, "IVS was not asked about every session");
             self.stats.reconcile_failures.fetch_add(1, Relaxed);
             self.stats.note_error(format!("reconcile: {error}"));

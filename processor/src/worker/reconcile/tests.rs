@@ -123,14 +123,14 @@ fn world(ids: &[&str]) -> (Arc<World>, Reconciler) {
 #[tokio::test]
 async fn a_lost_start_is_put_once_and_the_table_is_read_for_news_only() {
     let (world, mut reconciler) = world(&["st-1"]);
-    reconciler.round(now()).await;
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), ["Stream Start"]);
     assert_eq!(world.lock().read, ["st-1"]);
     let takeover = [event("Stream Start", 60), event("Stream Takeover", 30)];
     world.lock().told.insert("st-1".to_owned(), told("st-1", &takeover));
-    reconciler.round(now()).await;
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), ["Stream Takeover"]);
     let counts = reconciler.stats.snapshot();
     assert_eq!(
@@ -142,22 +142,31 @@ async fn a_lost_start_is_put_once_and_the_table_is_read_for_news_only() {
 #[tokio::test]
 async fn a_fleet_that_is_behind_says_of_nothing_that_it_is_lost() {
     let (world, mut reconciler) = world(&["st-1"]);
-    reconciler.round(ago(59)).await;
+    reconciler.round(Some(ago(59))).await;
     assert_eq!(world.put(), [""; 0], "the start may lie in the stream, unread");
-    reconciler.round(ago(57)).await;
+    reconciler.round(Some(ago(57))).await;
     assert_eq!(world.put(), ["Stream Start"]);
+}
+
+#[tokio::test]
+async fn a_round_that_cannot_begin_says_so() {
+    let (world, mut reconciler) = world(&["st-1"]);
+    reconciler.round(None).await;
+    assert!(world.asked().is_empty(), "nothing can be said to be lost");
+    let told = reconciler.stats.snapshot();
+    assert_eq!((told.reconcile_failures, told.reconciled_events), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fact_that_never_comes_to_the_rows_is_put_again() {
     let (world, mut reconciler) = world(&["st-1"]);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), ["Stream Start"]);
     tokio::time::advance(Duration::from_secs(599)).await;
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), [""; 0], "it is on its way");
     tokio::time::advance(Duration::from_secs(2)).await;
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), ["Stream Start"]);
 }
 
@@ -167,8 +176,8 @@ async fn what_the_rows_hold_is_not_put() {
     let mut known = Known::default();
     known.add_fact("stream_start", world.lock().told["st-1"].events[0].time);
     world.lock().rows.insert("st-1".to_owned(), known);
-    reconciler.round(now()).await;
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), [""; 0]);
     assert_eq!(world.lock().read, ["st-1"], "what was found once stays there");
 }
@@ -176,7 +185,7 @@ async fn what_the_rows_hold_is_not_put() {
 #[tokio::test]
 async fn a_session_is_followed_to_its_end_though_it_is_listed_no_more() {
     let (world, mut reconciler) = world(&["st-1"]);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), ["Stream Start"]);
     let events = [event("Stream Start", 60), event("Stream End", 1), event("Session Ended", 1)];
     let ended = |minutes| IvsSession { ended: Some(ago(minutes)), ..told("st-1", &events) };
@@ -185,16 +194,16 @@ async fn a_session_is_followed_to_its_end_though_it_is_listed_no_more() {
         state.live.clear();
         state.told.insert("st-1".to_owned(), ended(1));
     }
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), [""; 0], "EventBridge has two minutes");
     let mut later = ended(3);
     later.events.iter_mut().skip(1).for_each(|event| event.time = ago(3));
     world.lock().told.insert("st-1".to_owned(), later);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.put(), ["Stream End", "Session Ended"]);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked().len(), 4);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!((world.put(), world.asked()), (Vec::new(), Vec::new()), "it is over and complete");
 }
 
@@ -202,9 +211,9 @@ async fn a_session_is_followed_to_its_end_though_it_is_listed_no_more() {
 async fn a_session_that_ivs_does_not_know_is_forgotten() {
     let (world, mut reconciler) = world(&["st-1"]);
     world.lock().told.clear();
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     world.lock().live.clear();
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked(), ["st-1"]);
 }
 
@@ -212,13 +221,13 @@ async fn a_session_that_ivs_does_not_know_is_forgotten() {
 async fn a_call_without_an_answer_ends_its_round_and_no_other() {
     let (world, mut reconciler) = world(&["st-1", "st-2", "st-3"]);
     world.lock().silent.push("st-2".to_owned());
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked(), ["st-1", "st-2"]);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked(), ["st-3", "st-1", "st-2"], "those asked about longest ago come first");
     world.lock().silent.clear();
     world.lock().lists_nothing = true;
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked().len(), 3, "what is known can be asked about without a list");
     assert_eq!(world.put(), ["Stream Start"; 3]);
     let counts = reconciler.stats.snapshot();
@@ -231,9 +240,9 @@ async fn a_round_asks_about_no_more_sessions_than_its_calls_last_for() {
     let (world, mut reconciler) = world(&["st-1", "st-2", "st-3"]);
     reconciler.settings.interval_ms = 1_000;
     assert_eq!(reconciler.settings.sessions_a_round(), 2);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked(), ["st-1", "st-2"]);
-    reconciler.round(now()).await;
+    reconciler.round(Some(now())).await;
     assert_eq!(world.asked(), ["st-3", "st-1"]);
 }
 
