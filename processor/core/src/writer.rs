@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::merge::Merge;
 use crate::row::{Row, holds};
-use images::Images;
+use images::{Images, Last};
 use kinesis_model::{Position, ShardId};
 
 /// The part of one prepared epoch of a shard for a row whose fold is `A`.
@@ -306,17 +306,16 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         effects: &mut Vec<Effect<K, A, P, E>>,
     ) {
         let image = image.map(|(row, bytes)| (Arc::new(row), bytes));
-        let version = |row: &Arc<Row<A>>| row.version;
-        let last = self.images.get(key);
-        let before = last.as_ref().map(|(row, _)| version(row));
-        let found = image.as_ref().map(|(row, _)| version(row));
+        let last = self.images.last(key);
+        let before = last.version();
+        let found = image.as_ref().map(|(row, _)| row.version);
         match (before, found) {
             (None, None) => self.suspicion = self.suspicion.saturating_sub(1),
             _ if before != found => self.suspicion = SUSPICIOUS_FOR,
             _ => {}
         }
-        let looks = match last {
-            Some((_, looks)) if before == found => looks.saturating_sub(1),
+        let looks = match last.looks() {
+            Some(looks) if before == found => looks.saturating_sub(1),
             None if found.is_none() && self.suspicion == 0 => 0,
             _ => LOOKS,
         };
@@ -333,7 +332,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
 
     /// Takes in that the reading that was asked for failed: the row is put as if it had not been asked for.
     pub fn unread<E>(&mut self, key: &K, effects: &mut Vec<Effect<K, A, P, E>>) {
-        let image = self.images.get(key).map(|(row, _)| row);
+        let image = self.images.last(key).into_row();
         if let Some(busy) = self.rows.get_mut(key) {
             busy.reading = false;
             busy.known = Known::Said(image, LOOKS);
@@ -396,10 +395,10 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
             return;
         }
         let said = std::mem::replace(&mut busy.known, Known::Unknown);
-        let (mut row, looks) = match (said, self.images.get(key)) {
+        let (mut row, looks) = match (said, self.images.last(key)) {
             (Known::Said(row, looks), _) => (row, looks),
-            (Known::Unknown, Some((row, 0))) => (Some(row), 0),
-            (Known::Unknown, None) if self.suspicion == 0 => (None, 0),
+            (Known::Unknown, Last::Image(row, 0)) => (Some(row), 0),
+            (Known::Unknown, Last::Unknown) if self.suspicion == 0 => (None, 0),
             (Known::Unknown, _) => {
                 busy.reading = true;
                 effects.push(Effect::Read { key: key.clone() });

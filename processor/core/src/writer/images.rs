@@ -1,10 +1,15 @@
 //! Images of the rows written last, least recently used out first.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 
 use crate::row::Row;
+
+/// Rows that went out of which the version is remembered: 3 MB. A backlog over many shards comes back to
+/// tens of thousands of rows.
+const MAX_TRACES: usize = 65_536;
 
 /// Rows as they were last stored. Any of them may be missing or outdated: a put on an outdated one
 /// is refused.
@@ -17,6 +22,7 @@ pub(super) struct Images<K, A> {
     now: u64,
     bytes: usize,
     max_bytes: usize,
+    traces: Traces,
 }
 
 #[derive(Debug)]
@@ -29,29 +35,113 @@ struct Image<A> {
     looks: u8,
 }
 
+/// The last that is known of a row.
+#[derive(Clone, Debug)]
+pub(super) enum Last<A> {
+    /// Nothing.
+    Unknown,
+    /// There was no room for it.
+    Forgotten(Trace),
+    /// The row, and how many readings it has to be held against first.
+    Image(Arc<Row<A>>, u8),
+}
+
+/// The remains of an image that went out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trace {
+    version: u64,
+    looks: u8,
+}
+
+impl<A> Last<A> {
+    pub(super) fn version(&self) -> Option<u64> {
+        match self {
+            Self::Unknown => None,
+            Self::Forgotten(trace) => Some(trace.version),
+            Self::Image(row, _) => Some(row.version),
+        }
+    }
+
+    /// Returns how many readings the row has to be held against first.
+    pub(super) fn looks(&self) -> Option<u8> {
+        match self {
+            Self::Unknown => None,
+            Self::Forgotten(trace) => Some(trace.looks),
+            Self::Image(_, looks) => Some(*looks),
+        }
+    }
+
+    pub(super) fn into_row(self) -> Option<Arc<Row<A>>> {
+        match self {
+            Self::Image(row, _) => Some(row),
+            Self::Unknown | Self::Forgotten(_) => None,
+        }
+    }
+}
+
+/// Traces by the hash of their keys: a row that takes another's is read once too often.
+#[derive(Debug, Default)]
+struct Traces {
+    hasher: RandomState,
+    by_hash: HashMap<u64, Trace>,
+    /// Hashes in the order of their coming.
+    order: VecDeque<u64>,
+}
+
+impl Traces {
+    fn insert(&mut self, key: impl Hash, trace: Trace) {
+        let hash = self.hasher.hash_one(key);
+        self.by_hash.insert(hash, trace);
+        self.order.push_back(hash);
+        if self.order.len() > MAX_TRACES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_hash.remove(&oldest);
+        }
+    }
+
+    fn get(&self, key: impl Hash) -> Option<Trace> {
+        self.by_hash.get(&self.hasher.hash_one(key)).copied()
+    }
+
+    fn remove(&mut self, key: impl Hash) {
+        self.by_hash.remove(&self.hasher.hash_one(key));
+    }
+}
+
 impl<K: Clone + Eq + Hash, A> Images<K, A> {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { rows: HashMap::new(), uses: BTreeMap::new(), now: 0, bytes: 0, max_bytes }
+        Self {
+            rows: HashMap::new(),
+            uses: BTreeMap::new(),
+            now: 0,
+            bytes: 0,
+            max_bytes,
+            traces: Traces::default(),
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Returns an image, and how many readings it has to be held against first.
-    pub(super) fn get(&mut self, key: &K) -> Option<(Arc<Row<A>>, u8)> {
-        let image = self.rows.get_mut(key)?;
+    /// Returns the last that is known of a row.
+    pub(super) fn last(&mut self, key: &K) -> Last<A> {
+        let Some(image) = self.rows.get_mut(key) else {
+            return self.traces.get(key).map_or(Last::Unknown, Last::Forgotten);
+        };
         self.now += 1;
         if let Some(key) = self.uses.remove(&image.used) {
             self.uses.insert(self.now, key);
         }
         image.used = self.now;
-        Some((Arc::clone(&image.row), image.looks))
+        Last::Image(Arc::clone(&image.row), image.looks)
     }
 
     pub(super) fn insert(&mut self, key: K, (row, bytes): (Arc<Row<A>>, usize), looks: u8) {
         self.remove(&key);
         if bytes > self.max_bytes {
+            self.traces.insert(&key, Trace { version: row.version, looks });
             return;
         }
         self.now += 1;
@@ -60,12 +150,16 @@ impl<K: Clone + Eq + Hash, A> Images<K, A> {
         self.rows.insert(key, Image { row, bytes, used: self.now, looks });
         while self.bytes > self.max_bytes
             && let Some((_, oldest)) = self.uses.pop_first()
+            && let Some(image) = self.rows.remove(&oldest)
         {
-            self.bytes -= self.rows.remove(&oldest).map_or(0, |image| image.bytes);
+            self.bytes -= image.bytes;
+            let trace = Trace { version: image.row.version, looks: image.looks };
+            self.traces.insert(&oldest, trace);
         }
     }
 
     pub(super) fn remove(&mut self, key: &K) {
+        self.traces.remove(key);
         if let Some(image) = self.rows.remove(key) {
             self.uses.remove(&image.used);
             self.bytes -= image.bytes;
@@ -81,16 +175,24 @@ mod tests {
         Arc::new(Row { agg: 0, applied: [].into(), version })
     }
 
+    fn is_image<A>(last: &Last<A>) -> bool {
+        matches!(last, Last::Image(..))
+    }
+
     #[test]
-    fn what_was_used_least_recently_goes_first() {
+    fn what_was_used_least_recently_goes_first_and_its_version_is_remembered() {
         let mut images = Images::new(20);
         images.insert("a", (row(1), 10), 0);
-        images.insert("b", (row(1), 10), 0);
-        assert!(images.get(&"a").is_some());
+        images.insert("b", (row(5), 10), 3);
+        assert!(is_image(&images.last(&"a")));
         images.insert("c", (row(1), 10), 0);
-        assert!(images.get(&"b").is_none());
-        assert!(images.get(&"a").is_some() && images.get(&"c").is_some());
+        let b = images.last(&"b");
+        assert!(!is_image(&b));
+        assert_eq!((b.version(), b.looks()), (Some(5), Some(3)));
+        assert!(is_image(&images.last(&"a")) && is_image(&images.last(&"c")));
         assert_eq!(images.bytes(), 20);
+        images.remove(&"b");
+        assert_eq!(images.last(&"b").version(), None);
     }
 
     #[test]
@@ -98,9 +200,20 @@ mod tests {
         let mut images = Images::new(20);
         images.insert("a", (row(1), 10), 0);
         images.insert("a", (row(2), 15), 0);
-        assert_eq!((images.bytes(), images.get(&"a").unwrap().0.version), (15, 2));
+        assert_eq!((images.bytes(), images.last(&"a").version()), (15, Some(2)));
         images.insert("a", (row(3), 21), 0);
-        assert_eq!(images.bytes(), 0);
-        assert!(images.get(&"a").is_none(), "the older image would be outdated");
+        assert_eq!((images.bytes(), images.last(&"a").version()), (0, Some(3)));
+        assert!(!is_image(&images.last(&"a")), "the older image would be outdated");
+    }
+
+    #[test]
+    fn traces_are_bounded() {
+        let mut images: Images<usize, u64> = Images::new(0);
+        for key in 0..=MAX_TRACES {
+            images.insert(key, (row(1), 1), 0);
+        }
+        assert_eq!(images.traces.by_hash.len(), MAX_TRACES);
+        assert_eq!(images.last(&0).version(), None);
+        assert_eq!(images.last(&MAX_TRACES).version(), Some(1));
     }
 }
