@@ -30,9 +30,7 @@ async fn workers_keep_what_encoders_send_and_rows_of_an_earlier_release_beside_i
     let dir = state();
     let (url, clients, _endpoint) = endpoint().await;
     let earlier: Value = serde_json::from_str(EARLIER).unwrap();
-    for (part, table) in
-        [("metrics", names::METRICS_TABLE), ("summaries", names::SESSIONS_TABLE)]
-    {
+    for (part, table) in [("metrics", names::METRICS_TABLE), ("summaries", names::SESSIONS_TABLE)] {
         for item in earlier[part].as_array().unwrap() {
             let put = clients.dynamodb.put_item().table_name(table);
             put.set_item(from_json(item)).send().await.unwrap();

@@ -71,7 +71,11 @@ mod tests {
         let after = Snapshot { reconcile_failures: 5, failed_tasks: 1, ..Snapshot::default() };
         let figures = counted(&before, &after, true);
         assert_eq!((figures.reconcile_failures, figures.failed_tasks), (Some(2), 0));
-        assert_eq!(counted(&after, &after, true).reconcile_failures, Some(0), "a round that is well");
+        assert_eq!(
+            counted(&after, &after, true).reconcile_failures,
+            Some(0),
+            "a round that is well"
+        );
         assert_eq!(counted(&before, &after, false).reconcile_failures, None);
     }
 }

@@ -100,8 +100,7 @@ fn add(sums: &mut BTreeMap<Point, f64>, record: &Value) {
     ];
     let channel = record["channelId"].as_str().unwrap();
     let minute_s = time_ms(&record["timestamp"]).div_euclid(60_000) * 60;
-    let dimensions =
-        [("Country", "country", &COUNTRIES[..]), ("Device", "device", &DEVICES[..])];
+    let dimensions = [("Country", "country", &COUNTRIES[..]), ("Device", "device", &DEVICES[..])];
     for (dimension, member, list) in dimensions {
         let Some(value) = record[member].as_str() else { continue };
         let listed = list.iter().find(|listed| listed.eq_ignore_ascii_case(value));
