@@ -100,7 +100,7 @@ fn every_alarm_has_a_case_for_promtool() {
     }
 }
 
-/// What a metric costs is told by how many there are.
+/// The table of costs multiplies by how many metrics there are.
 #[test]
 fn the_cost_table_counts_the_metrics_of_the_catalogue() {
     use ivs_schemas::catalogue::{ALARMS, CHANNEL_ID, METRICS, Namespace, SHARD};
