@@ -173,6 +173,7 @@ impl Worker {
             Arc::clone(&stats),
             fleet.observer(),
             (Arc::clone(&shards), lags.clone()),
+            config.reconcile.enabled,
         ));
         let outbox = {
             let sending = sinks.clone().run_outbox();

@@ -214,6 +214,14 @@ impl MissingData {
     }
 }
 
+/// A setting without which nobody sends the metric of an alarm, so that no deployment has the alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Switch {
+    /// One worker asks IVS for events that never came.
+    #[serde(rename = "reconcile.enabled")]
+    Reconcile,
+}
+
 /// An alarm on one metric: on its series without dimensions, or on each series of one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -241,6 +249,8 @@ pub struct Alarm {
     pub datapoints_to_alarm: u32,
     /// The meaning of a period without samples.
     pub missing_data: MissingData,
+    /// The setting that it takes, if any.
+    pub only_with: Option<Switch>,
 }
 
 impl Alarm {

@@ -99,3 +99,41 @@ fn every_alarm_has_a_case_for_promtool() {
         assert!(cases.contains(&format!("alertname: {}\n", alarm.name)), "{}", alarm.name);
     }
 }
+
+/// The table of costs multiplies by how many metrics there are.
+#[test]
+fn the_cost_table_counts_the_metrics_of_the_catalogue() {
+    use ivs_schemas::catalogue::{ALARMS, CHANNEL_ID, METRICS, Namespace, SHARD};
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let text = fs::read_to_string(path).unwrap();
+    let count = |is_counted: &dyn Fn(Namespace, &str) -> bool, dimensions: &[&str]| {
+        let named = METRICS.iter().filter(|metric| is_counted(metric.namespace, metric.name));
+        named.filter(|metric| metric.dimensions.contains(&dimensions)).count()
+    };
+    // Those that nobody sends by default, and those that players have to tell.
+    let switched: Vec<_> = ALARMS.iter().filter(|alarm| alarm.only_with.is_some()).collect();
+    let is_own = |namespace, name: &str| {
+        namespace == Namespace::Processor && switched.iter().all(|alarm| alarm.metric.name != name)
+    };
+    let is_of_views = |_, name: &str| {
+        ["View", "Exits", "Experience"].iter().any(|start| name.starts_with(start))
+            && name != "ViewerDropPercent"
+    };
+    let is_of_streams =
+        |namespace, name: &str| namespace != Namespace::Processor && !is_of_views(namespace, name);
+    let [shard, fleet] = [&[SHARD][..], &[]].map(|dimensions| count(&is_own, dimensions));
+    let [channel, streams] =
+        [&[CHANNEL_ID][..], &[]].map(|dimensions| count(&is_of_streams, dimensions));
+    let views = count(&is_of_views, &[]);
+    for expected in [
+        format!("| processor metrics: {shard} per shard, {fleet} for the fleet |"),
+        format!("| metrics, {channel} series per channel |"),
+        format!("| where players tell views: {views} more,"),
+        format!("| fleet series of streams and sessions: {streams}, and {views} where"),
+        "| with `-c reconcile=true` (not in the sums): a metric and an alarm |".to_owned(),
+    ] {
+        assert!(text.contains(&expected), "{expected}");
+    }
+    assert_eq!(switched.len(), 1);
+}

@@ -6,6 +6,7 @@
 mod backlog;
 mod commands;
 mod domain;
+mod encoder;
 mod enhanced;
 mod fleet;
 mod golden;

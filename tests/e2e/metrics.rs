@@ -1,6 +1,7 @@
 //! CloudWatch's answers after three workers have shared the stream equal those that an oracle
 //! computes from the input: whatever the epochs, and whoever sent which part of a minute.
 
+mod by_dimension;
 pub(crate) mod oracle;
 mod otlp;
 mod outage;
@@ -39,7 +40,7 @@ async fn the_metrics_of_the_sample_are_those_of_its_lines() {
     let dir = state();
     let input = dir.path().join("input.ndjson");
     std::fs::write(&input, recent_sample()).unwrap();
-    let (oracle, readback, _endpoint) = process(dir.path(), &input).await;
+    let (oracle, readback, _endpoint) = process(dir.path(), &input, &[]).await;
     check_samples(&oracle, &readback).await;
     check_players(&oracle, &readback).await;
     check_sessions(&oracle, &readback).await;
@@ -58,22 +59,26 @@ async fn the_metrics_of_made_up_traffic_are_those_of_its_lines() {
     Program::new(&["generate", "--for", "240s", "--seed", "7", "--viewers", "3000", "--out"])
         .arg(&input)
         .run_to_end();
-    let (oracle, readback, _endpoint) = process(dir.path(), &input).await;
+    let (oracle, readback, _endpoint) = process(dir.path(), &input, &[]).await;
     check_samples(&oracle, &readback).await;
     check_players(&oracle, &readback).await;
     check_sessions(&oracle, &readback).await;
 }
 
-/// Has three workers process the input while it is sent, in many short epochs. The endpoint lives
-/// as long as what is returned.
-async fn process(dir: &Path, input: &Path) -> (Oracle, Readback, Running) {
+/// Has three workers with these settings process the input while it is sent, in many short epochs. The
+/// endpoint lives as long as what is returned.
+async fn process(dir: &Path, input: &Path, settings: &[String]) -> (Oracle, Readback, Running) {
     let oracle = Oracle::read(&std::fs::read(input).unwrap());
     let endpoint = Program::new(&["local", "--endpoint-only", "--port", "0", "--shards", "6"])
         .args(&["--state", ":memory:"])
         .start();
     let (url, endpoint) = endpoint.wait_for_ready();
     let readback = Readback::new(&url, &oracle).await;
-    let workers: Vec<Running> = (0..WORKERS).map(|_| worker(&url, dir).start()).collect();
+    let start = || {
+        let set = settings.iter().flat_map(|setting| ["--set", setting.as_str()]);
+        worker(&url, dir).args(&set.collect::<Vec<_>>()).start()
+    };
+    let workers: Vec<Running> = (0..WORKERS).map(|_| start()).collect();
     readback.wait_for_owners(WORKERS).await;
     Program::new(&["generate", "--endpoint-url", &url, "--input"]).arg(input).run_to_end();
     while readback.records_read().await < oracle.lines {
@@ -82,7 +87,7 @@ async fn process(dir: &Path, input: &Path) -> (Oracle, Readback, Running) {
     workers.into_iter().for_each(Running::stop_in_order);
     // A machine that is slow leaves calls in the outbox, for whoever owns the shards next.
     if waiting(dir) > 0 {
-        let last = worker(&url, dir).start();
+        let last = start();
         until("the outbox is empty", async || waiting(dir) == 0).await;
         last.stop_in_order();
     }

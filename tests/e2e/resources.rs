@@ -7,17 +7,14 @@ use ivs_processor::cloud::{Clients, clients};
 use ivs_processor::config::Aws;
 use serde_json::{Value, json};
 
-use crate::process::Program;
+use crate::process::{Program, Running};
+
+const CONTRACT: &str = include_str!("../../schemas/json/resources.json");
 
 #[tokio::test]
 async fn local_creates_what_the_template_defines() {
-    let endpoint =
-        Program::new(&["local", "--endpoint-only", "--port", "0", "--state", ":memory:"]).start();
-    let (endpoint_url, _endpoint) = endpoint.wait_for_ready();
-    let aws = Aws { endpoint_url, ..Aws::default() };
-    let clients = clients(&aws).await;
-    let text = include_str!("../../schemas/json/resources.json");
-    let want: Value = serde_json::from_str(text).unwrap();
+    let (clients, _endpoint) = local(&[]).await;
+    let want: Value = serde_json::from_str(CONTRACT).unwrap();
     for table in want["tables"].as_array().unwrap() {
         assert_eq!(&table_of(&clients, table["name"].as_str().unwrap()).await, table);
     }
@@ -41,10 +38,36 @@ async fn local_creates_what_the_template_defines() {
     let wanted: Vec<Value> = rows.flat_map(|row| row.as_array().unwrap().clone()).collect();
     let drawn = titles(body["widgets"].as_array().unwrap(), "/properties/title");
     assert_eq!(drawn, titles(&wanted, "/title"));
-    let topic = format!("arn:aws:sns:us-east-1:000000000000:{}", want["topic"].as_str().unwrap());
+    let wanted = want["alarms"].as_array().unwrap();
+    let always: Vec<&Value> = wanted.iter().filter(|alarm| alarm["onlyWith"].is_null()).collect();
+    check_alarms(&clients, &always, &want).await;
+}
+
+/// An alarm that takes a setting is there with it, and it is the only one more.
+#[tokio::test]
+async fn an_alarm_of_what_is_off_by_default_comes_with_its_setting() {
+    let (clients, _endpoint) = local(&["--set", "reconcile.enabled=true"]).await;
+    let want: Value = serde_json::from_str(CONTRACT).unwrap();
+    let wanted: Vec<&Value> = want["alarms"].as_array().unwrap().iter().collect();
+    assert!(wanted.iter().any(|alarm| alarm["onlyWith"] == "reconcile.enabled"));
+    check_alarms(&clients, &wanted, &want).await;
+}
+
+/// Starts the embedded AWS; it lives as long as what is returned.
+async fn local(settings: &[&str]) -> (Clients, Running) {
+    let endpoint = Program::new(&["local", "--endpoint-only", "--port", "0"])
+        .args(&["--state", ":memory:"])
+        .args(settings)
+        .start();
+    let (endpoint_url, endpoint) = endpoint.wait_for_ready();
+    (clients(&Aws { endpoint_url, ..Aws::default() }).await, endpoint)
+}
+
+async fn check_alarms(clients: &Clients, wanted: &[&Value], contract: &Value) {
+    let topic = contract["topic"].as_str().unwrap();
+    let topic = format!("arn:aws:sns:us-east-1:000000000000:{topic}");
     let described = clients.cloudwatch.describe_alarms().send().await.unwrap();
     let alarms = described.metric_alarms.unwrap();
-    let wanted = want["alarms"].as_array().unwrap();
     assert_eq!(alarms.len(), wanted.len());
     for want in wanted {
         let alarm = alarms.iter().find(|alarm| alarm.alarm_name() == want["name"].as_str());

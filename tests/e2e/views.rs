@@ -1,6 +1,7 @@
 //! An hour of views through three workers, two of which are killed, with one report in a hundred sent
 //! twice: attempts, exits, failures, breakdowns and scores equal those that an oracle counts.
 
+mod golden;
 mod oracle;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ivs_core::epoch::{Counts, Rejected};
+use ivs_core::fixed::Fixed;
 use ivs_core::session::{SessionFold, TimelineItem};
 use ivs_core::window::WindowFold;
 use kinesis_model::Position;
@@ -153,5 +154,21 @@ pub(crate) fn same_tables(world: &World) -> Result<Vec<TimelineItem>, String> {
     if summaries != stored {
         return Err(format!("E4: the summaries differ: {summaries:?}, have {stored:?}"));
     }
+    same_encoders(world)?;
     Ok(sessions.timeline)
+}
+
+/// E4: the summaries say of encoders what the log said latest.
+fn same_encoders(world: &World) -> Result<(), String> {
+    let want = oracle::encoders(world.log.iter().flat_map(oracle::judge));
+    let stored = world.summaries.iter().filter_map(|(id, row)| {
+        let (time, told) = row.agg.ingest.0.as_ref()?;
+        let height = told.video.height.map_or(0, Fixed::round);
+        Some((session_number(id), (time.0, height)))
+    });
+    let have: BTreeMap<_, _> = stored.collect();
+    if want != have {
+        return Err(format!("E4: encoders: want {want:?}, have {have:?}"));
+    }
+    Ok(())
 }

@@ -19,8 +19,20 @@ const SESSIONS: u64 = 8;
 pub(crate) enum Meaning {
     Gauge { session: u64, time_ms: i64, viewers: i64 },
     Player { session: u64, time_ms: i64, id: u64, player: u64, latency_ms: i64, buffering_ms: i64 },
-    Fact { session: u64, time_ms: i64, start: bool },
+    Fact { session: u64, time_ms: i64, told: FactTold },
     Malformed,
+}
+
+/// The content of a fact.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FactTold {
+    Start,
+    End,
+    /// The encoder's settings, of which the height is one; a worker that asks IVS puts them.
+    Encoder {
+        id: u64,
+        height: i64,
+    },
 }
 
 /// One line of one Kinesis record.
@@ -194,7 +206,17 @@ impl Draw<'_> {
         };
         match small(10) {
             0 => Meaning::Malformed,
-            1 => Meaning::Fact { session, time_ms, start: small(2) == 0 },
+            1 => {
+                let told = match small(3) {
+                    0 => FactTold::Start,
+                    1 => FactTold::End,
+                    _ => {
+                        self.next_id += 1;
+                        FactTold::Encoder { id: self.next_id, height: 1 + small(4) }
+                    }
+                };
+                Meaning::Fact { session, time_ms, told }
+            }
             2..=4 => Meaning::Gauge { session, time_ms, viewers: small(1_000) },
             _ => {
                 self.next_id += 1;
@@ -247,12 +269,23 @@ fn text(meaning: &Meaning) -> String {
                 r#"{{"type":"player_telemetry","schemaVersion":1,"eventId":"e{id}","sessionId":"st-{session}","channelId":"c{session}","playerId":"p{player}","viewId":"v{player}","timestamp":{time_ms},"state":"PLAYING","latencyMs":{latency_ms},"bufferingMs":{buffering_ms}{told}{country}}}"#
             )
         }
-        Meaning::Fact { session, time_ms, start } => {
-            let event_type = if *start { "stream_start" } else { "stream_end" };
-            format!(
-                r#"{{"eventType":"{event_type}","sessionId":"st-{session}","channelId":"c{session}","timestamp":{time_ms}}}"#
-            )
-        }
+        Meaning::Fact { session, time_ms, told } => fact(*session, *time_ms, *told),
         Meaning::Malformed => r#"{"type":"player_telemetry","#.to_owned(),
     }
+}
+
+fn fact(session: u64, time_ms: i64, told: FactTold) -> String {
+    let event_type = match told {
+        FactTold::Start => "stream_start",
+        FactTold::End => "stream_end",
+        FactTold::Encoder { id, height } => {
+            let time = jiff::Timestamp::from_millisecond(time_ms).expect("a time of this century");
+            return format!(
+                r#"{{"version":"0","id":"r{id}","detail-type":"IVS Ingest Configuration","source":"reconciler","account":"1","time":"{time}","region":"r","resources":["arn:aws:ivs:r:1:channel/c{session}"],"detail":{{"channel_name":"","stream_id":"st-{session}","video":{{"codec":"avc1","videoHeight":{height}}}}}}}"#
+            );
+        }
+    };
+    format!(
+        r#"{{"eventType":"{event_type}","sessionId":"st-{session}","channelId":"c{session}","timestamp":{time_ms}}}"#
+    )
 }

@@ -7,7 +7,7 @@ use ivs_core::experience::Dimension;
 use ivs_core::window::WindowAgg;
 use kinesis_model::Position;
 
-use crate::log::{HORIZON_MS, Line, Meaning, ShardLog, ViewTold, country};
+use crate::log::{FactTold, HORIZON_MS, Line, Meaning, ShardLog, ViewTold, country};
 
 const LATE_AFTER_MS: i64 = 14 * 24 * 3_600_000;
 
@@ -165,4 +165,18 @@ pub(crate) fn rows<'a>(
         }
     }
     rows
+}
+
+/// Returns of each session what was said of its encoder latest, and when: of several at that time the
+/// largest height.
+pub(crate) fn encoders<'a>(judged: impl Iterator<Item = Judged<'a>>) -> BTreeMap<u64, (i64, i64)> {
+    let mut latest: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
+    for judged in judged.filter(|judged| judged.class == Class::Accepted) {
+        let Meaning::Fact { session, time_ms, told } = judged.line.meaning else { continue };
+        if let FactTold::Encoder { height, .. } = told {
+            let known = latest.entry(session).or_insert((time_ms, height));
+            *known = (*known).max((time_ms, height));
+        }
+    }
+    latest
 }

@@ -15,6 +15,7 @@ const alerts = context('alerts');
 const runbookBase = context('runbookBase') ?? articlesOfClone();
 const telemetryOrigin = context('telemetryOrigin');
 const reconcile = context('reconcile');
+const dimensions = context('dimensions');
 addStage(
   app,
   stageConfig(context('stage') ?? 'dev', {
@@ -22,5 +23,6 @@ addStage(
     ...(runbookBase !== undefined && { runbookBase }),
     ...(telemetryOrigin !== undefined && { telemetryOrigin }),
     ...(reconcile !== undefined && { reconcile }),
+    ...(dimensions !== undefined && { dimensions }),
   }),
 );

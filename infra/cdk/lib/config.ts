@@ -39,6 +39,8 @@ export interface WorkerConfig {
   readonly enhancedFanOut: boolean;
   /** One worker asks IVS for events that never came, and puts them into the stream. */
   readonly reconcile: boolean;
+  /** Figures of viewers that CloudWatch gets by these dimensions too, for a price per value and channel. */
+  readonly dimensions: readonly string[];
   readonly logDays: 7 | 30 | 90;
   readonly logLevel: 'info' | 'debug';
 }
@@ -103,6 +105,7 @@ const dev: StageConfig = {
     stopTimeoutSeconds: 90,
     enhancedFanOut: false,
     reconcile: false,
+    dimensions: [],
     logDays: 7,
     logLevel: 'debug',
   },
@@ -134,6 +137,7 @@ const prod: StageConfig = {
     stopTimeoutSeconds: 120,
     enhancedFanOut: false,
     reconcile: false,
+    dimensions: [],
     logDays: 30,
     logLevel: 'info',
   },
@@ -163,6 +167,8 @@ export interface Addresses {
   readonly telemetryOrigin?: string;
   /** `true`: a worker asks IVS for events that never came. */
   readonly reconcile?: string;
+  /** By what CloudWatch tells viewers apart, separated by commas: `device,country`. */
+  readonly dimensions?: string;
 }
 
 /** The checked configuration of a stage; throws on an unknown stage or an impossible value. */
@@ -172,22 +178,30 @@ export function stageConfig(stage: string, addresses: Addresses = {}): StageConf
     throw new Error(`unknown stage "${stage}", have: ${Object.keys(STAGES).join(', ')}`);
   }
   const { alerts = '', runbookBase, telemetryOrigin, reconcile = String(base.worker.reconcile) } = addresses;
+  const { dimensions = base.worker.dimensions.join() } = addresses;
   if (reconcile !== 'true' && reconcile !== 'false') {
     throw new Error(`reconcile is "${reconcile}": write true or false`);
   }
-  const told = alerts.split(',').map((text) => text.trim());
   const config: StageConfig = {
     ...base,
-    worker: { ...base.worker, reconcile: reconcile === 'true' },
+    worker: { ...base.worker, reconcile: reconcile === 'true', dimensions: parts(dimensions) },
     alerts: {
       ...base.alerts,
-      subscriptions: [...base.alerts.subscriptions, ...told.filter(Boolean).map(subscription)],
+      subscriptions: [...base.alerts.subscriptions, ...parts(alerts).map(subscription)],
       ...(runbookBase && { runbookBase: runbookBase.replace(/\/+$/, '') }),
     },
     ...(telemetryOrigin && { telemetryApi: { ...TELEMETRY_LIMITS, allowedOrigin: telemetryOrigin } }),
   };
   checkStage(config);
   return config;
+}
+
+/** The parts of a text between commas. */
+function parts(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
 }
 
 function subscription(text: string): Subscription {
@@ -218,6 +232,12 @@ function streamProblems({ stream, worker }: StageConfig): string[] {
   return problems;
 }
 
+/**
+ * Keys of the program's `[breakdowns]`, of which `cloudwatch.dimensions` is a choice. `player_version` is not
+ * among them: it has no values unless a file of yours lists them, and the worker would refuse to start.
+ */
+export const DIMENSIONS: readonly string[] = ['device', 'os', 'country', 'cdn', 'rendition'];
+
 function workerProblems(worker: WorkerConfig): string[] {
   const problems: string[] = [];
   if (worker.minTasks < 2) {
@@ -232,6 +252,13 @@ function workerProblems(worker: WorkerConfig): string[] {
   // Fargate ends a stopping task after two minutes, whatever is asked for.
   if (worker.stopTimeoutSeconds > 120) {
     problems.push('worker.stopTimeoutSeconds must not exceed 120');
+  }
+  const unknown = worker.dimensions.filter((name) => !DIMENSIONS.includes(name));
+  for (const name of unknown) {
+    problems.push(`"${name}" is not a dimension of viewers, have: ${DIMENSIONS.join(', ')}`);
+  }
+  if (new Set(worker.dimensions).size < worker.dimensions.length) {
+    problems.push('worker.dimensions has one twice');
   }
   return problems;
 }

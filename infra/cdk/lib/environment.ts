@@ -27,6 +27,9 @@ export function workerEnvironment(
     // Up to 1.3 times as much was measured at the worst moment; the rest is the program itself.
     IVS_WORKER__MEMORY_MB: String(Math.floor(config.worker.memoryMib * 0.6)),
     ...(config.worker.reconcile && { IVS_RECONCILE__ENABLED: 'true' }),
+    ...(config.worker.dimensions.length > 0 && {
+      IVS_CLOUDWATCH__DIMENSIONS: JSON.stringify(config.worker.dimensions),
+    }),
     RUST_LOG: config.worker.logLevel,
   };
 }

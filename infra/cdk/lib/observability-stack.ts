@@ -32,6 +32,7 @@ export class ObservabilityStack extends Stack {
     const reports = new Reports(this, 'Reports', { config, storage });
     const alerts = new Alerts(this, 'Alerts', {
       alerts: config.alerts,
+      switches: { 'reconcile.enabled': config.worker.reconcile },
       protectData,
       ingest,
       storage,

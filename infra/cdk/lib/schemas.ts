@@ -49,6 +49,9 @@ export interface MetricSpec {
   readonly description: string;
 }
 
+/** A setting of the worker that an alarm takes. */
+export type Switch = 'reconcile.enabled';
+
 export interface AlarmSpec {
   readonly name: string;
   readonly description: string;
@@ -64,6 +67,8 @@ export interface AlarmSpec {
   readonly evaluationPeriods: number;
   readonly datapointsToAlarm: number;
   readonly missingData: 'notBreaching' | 'breaching';
+  /** The worker's setting without which nobody sends the metric; null: it is always sent. */
+  readonly onlyWith: Switch | null;
 }
 
 /** One line of a widget, or one number. */

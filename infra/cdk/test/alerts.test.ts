@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { Annotations, Match } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, type Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { addStage } from '../lib/app.ts';
 import { STAGES, stageConfig } from '../lib/config.ts';
 import { REPOSITORY } from '../lib/image.ts';
+import { resources } from '../lib/schemas.ts';
 import { articlesAt } from '../lib/sources.ts';
 import { Json } from './json.ts';
 import { ADDRESSES, only, propertiesOf, resourcesOf, synthesize, templateOf, testApp } from './synth.ts';
@@ -27,8 +28,7 @@ function statements(document: Json, action: string): Json[] {
 }
 
 /** Alarms for people; those of autoscaling act on the service instead. */
-function alarmsForPeople(stage: string): [string, Json][] {
-  const template = templateOf(stage);
+function alarmsForPeople(template: Template): [string, Json][] {
   const policies = new Set(Object.keys(resourcesOf(template, 'AWS::ApplicationAutoScaling::ScalingPolicy')));
   const acts = (properties: Json) =>
     properties
@@ -40,10 +40,15 @@ function alarmsForPeople(stage: string): [string, Json][] {
     .filter(([, properties]) => !acts(properties));
 }
 
+/** A stage with everything that is off by default. */
+function everythingOn(stage: string): Template {
+  return synthesize(stageConfig(stage, { ...ADDRESSES[stage], reconcile: 'true' }));
+}
+
 describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   test('every alarm tells the topic when it starts and when it ends', () => {
     const [topic] = only(templateOf(stage), 'AWS::SNS::Topic');
-    const alarms = alarmsForPeople(stage);
+    const alarms = alarmsForPeople(templateOf(stage));
     expect(alarms.length).toBeGreaterThanOrEqual(6);
     for (const [id, alarm] of alarms) {
       expect(alarm.at('ActionsEnabled').value ?? true, id).toBe(true);
@@ -84,12 +89,24 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
   });
 
   test('every alarm has an article and every article an alarm', () => {
-    const names = alarmsForPeople(stage).map(([, alarm]) => `${alarm.at('AlarmName').text()}.md`);
+    const names = alarmsForPeople(everythingOn(stage)).map(
+      ([, alarm]) => `${alarm.at('AlarmName').text()}.md`,
+    );
     expect(readdirSync(ARTICLES).sort()).toEqual(names.sort());
   });
 
+  test('an alarm on what workers do not do by default comes with its switch, and with it alone', () => {
+    const names = (template: Template) =>
+      alarmsForPeople(template).map(([, alarm]) => alarm.at('AlarmName').text());
+    const usual = names(templateOf(stage));
+    const more = names(everythingOn(stage)).filter((name) => !usual.includes(name));
+    const expected = resources.alarms.filter(({ onlyWith }) => onlyWith !== null).map(({ name }) => name);
+    expect(expected).toEqual(['LiveStreaming-ReconcileFailures']);
+    expect(more).toEqual(expected);
+  });
+
   test('a description tells the first command and links the dashboard', () => {
-    for (const [id, alarm] of alarmsForPeople(stage)) {
+    for (const [id, alarm] of alarmsForPeople(templateOf(stage))) {
       const description = alarm.at('AlarmDescription').joined();
       expect(description.length, id).toBeLessThan(1_024);
       expect(description, id).toContain('\nFirst: ivs-processor status\n');
@@ -99,7 +116,7 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
 });
 
 test('a description links its article absolutely, where an address is given', () => {
-  for (const [id, alarm] of alarmsForPeople('prod')) {
+  for (const [id, alarm] of alarmsForPeople(templateOf('prod'))) {
     const link = `\nRunbook: ${ADDRESSES['prod']?.runbookBase}/${alarm.at('AlarmName').text()}.md\n`;
     expect(alarm.at('AlarmDescription').joined(), id).toContain(link);
   }

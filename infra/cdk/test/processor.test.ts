@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
-import { STAGES, stageConfig } from '../lib/config.ts';
+import { DIMENSIONS, STAGES, stageConfig } from '../lib/config.ts';
 import { IMAGE_ASSET, IMAGE_TARGET, REPOSITORY } from '../lib/image.ts';
 import type { Json } from './json.ts';
 import { only, propertiesOf, resourcesOf, synthesize, templateOf } from './synth.ts';
@@ -211,6 +211,48 @@ test('to ask IVS is granted for channels alone, and to put for the own stream al
 
 test('a choice that is neither yes nor no is refused', () => {
   expect(() => stageConfig('dev', { reconcile: 'yes' })).toThrow('reconcile is "yes": write true or false');
+});
+
+/** The lists of the program's configuration, from its source: by their names, and of those that begin empty. */
+function breakdownLists(): { names: string[]; empty: string[] } {
+  const source = readFileSync(`${REPOSITORY}processor/core/src/experience/dimension.rs`, 'utf8');
+  const body = /pub struct AllowLists \{(.*?)\n\}/s.exec(source)?.[1] ?? '';
+  const names = [...body.matchAll(/pub (\w+): Vec<String>/g)].map(([, name]) => name ?? '');
+  const empty = [...source.matchAll(/^\s+(\w+): Vec::new\(\),$/gm)].map(([, name]) => name ?? '');
+  return { names, empty };
+}
+
+test('the dimensions that may be chosen are the lists of the program that have values', () => {
+  const { names, empty } = breakdownLists();
+  expect(empty).toEqual(['player_version']);
+  expect(DIMENSIONS).toEqual(names.filter((name) => !empty.includes(name)));
+});
+
+test.each(Object.keys(STAGES))(
+  'CloudWatch gets no viewers by dimension unless that is wanted: %s',
+  (stage) => {
+    expect(allowedAndTold(templateOf(stage), /^none$/, 'IVS_CLOUDWATCH__DIMENSIONS').told).toBeUndefined();
+  },
+);
+
+test('chosen dimensions are told to the worker as a list that it reads', () => {
+  const told = (dimensions: string) => {
+    const template = synthesize(stageConfig('dev', { dimensions }));
+    return allowedAndTold(template, /^none$/, 'IVS_CLOUDWATCH__DIMENSIONS').told;
+  };
+  // The worker reads a literal of TOML, which lists of texts share with JSON.
+  expect(told('device, country')).toBe('["device","country"]');
+  expect(told('')).toBeUndefined();
+  expect(configKeys('cloudwatch')).toContain('dimensions');
+});
+
+test('dimensions that are none, twice or without values are refused by name', () => {
+  const choose = (dimensions: string) => () => stageConfig('dev', { dimensions });
+  const have = 'is not a dimension of viewers, have: device, os, country, cdn, rendition';
+  expect(choose('device,city')).toThrow(`"city" ${have}`);
+  expect(choose('player_version')).toThrow(`"player_version" ${have}`);
+  expect(choose('Device')).toThrow(`"Device" ${have}`);
+  expect(choose('os,os')).toThrow('worker.dimensions has one twice');
 });
 
 test('enhanced fan-out is told to the worker and granted', () => {

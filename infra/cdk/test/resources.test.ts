@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { STAGES } from '../lib/config.ts';
+import { STAGES, stageConfig } from '../lib/config.ts';
 import { type AlarmSpec, catalogue, resources } from '../lib/schemas.ts';
 import type { Json } from './json.ts';
-import { only, propertiesOf, templateOf } from './synth.ts';
+import { only, propertiesOf, synthesize, templateOf } from './synth.ts';
 
 /** A table of the template in the contract's words. */
 function table(properties: Json) {
@@ -64,7 +64,8 @@ function alarm(properties: Json) {
   };
 }
 
-function expected({ metric, description: _text, groupBy: _by, query, statistic, ...rest }: AlarmSpec) {
+function expected(spec: AlarmSpec) {
+  const { metric, description: _text, groupBy: _by, onlyWith: _switch, query, statistic, ...rest } = spec;
   return {
     ...rest,
     watches: query ?? `${metric.namespace} ${metric.name}`,
@@ -113,7 +114,7 @@ describe.each(Object.keys(STAGES))('stage %s deploys what the contract says', (s
   test('alarms with thresholds', () => {
     const alarms = all('AWS::CloudWatch::Alarm').map(alarm);
     expect(resources.alarms.length).toBeGreaterThanOrEqual(6);
-    for (const spec of resources.alarms) {
+    for (const spec of resources.alarms.filter(({ onlyWith }) => onlyWith === null)) {
       expect(alarms).toContainEqual(expected(spec));
     }
   });
@@ -140,4 +141,14 @@ describe.each(Object.keys(STAGES))('stage %s deploys what the contract says', (s
     const granted = publish?.at('Condition', 'StringEquals', 'cloudwatch:namespace').list();
     expect(new Set(granted?.map(({ value }) => value))).toEqual(namespaces);
   });
+});
+
+test('an alarm that takes a setting of the worker has its thresholds where that is on', () => {
+  const template = synthesize(stageConfig('dev', { reconcile: 'true' }));
+  const alarms = propertiesOf(template, 'AWS::CloudWatch::Alarm').map(alarm);
+  const switched = resources.alarms.filter(({ onlyWith }) => onlyWith !== null);
+  expect(switched.length).toBeGreaterThan(0);
+  for (const spec of switched) {
+    expect(alarms).toContainEqual(expected(spec));
+  }
 });

@@ -109,7 +109,7 @@ pub async fn run(mut config: Config, args: LocalArgs) -> anyhow::Result<()> {
     config.aws.dynamodb_endpoint_url = endpoint.dynamodb_url().to_owned();
     let clients = cloud::clients(&config.aws).await;
     setup::create(&clients, &config, args.shards).await.context("cannot create the resources")?;
-    let (notices, later) = alerts::create(&clients, &endpoint, !args.endpoint_only)
+    let (notices, later) = alerts::create(&clients, &endpoint, &config, !args.endpoint_only)
         .await
         .context("cannot create the alarms")?;
     let ops = if args.endpoint_only { None } else { ops::start_anywhere(&config.ops).await? };

@@ -147,3 +147,12 @@ fn how_ivs_is_asked_keeps_to_its_limits() {
     assert!(config.reconcile.enabled && !Config::default().reconcile.enabled);
     assert_eq!(config.reconcile.sessions_a_round(), 120);
 }
+
+/// As the CDK app writes them.
+#[test]
+fn dimensions_of_metrics_may_come_from_the_environment() {
+    let dimensions = ("IVS_CLOUDWATCH__DIMENSIONS", r#"["device","country"]"#);
+    let config = load(&layers(&[dimensions], &[])).unwrap();
+    assert_eq!(config.cloudwatch.dimensions, ["device", "country"]);
+    assert!(Config::default().cloudwatch.dimensions.is_empty());
+}

@@ -9,7 +9,7 @@ macro_rules! articles {
 }
 
 /// By the alarm's name without its prefix.
-const ARTICLES: [(&str, &str); 14] = articles![
+const ARTICLES: [(&str, &str); 15] = articles![
     "ChatActivity",
     "EventDeadLetters",
     "FailedTasks",
@@ -17,6 +17,7 @@ const ARTICLES: [(&str, &str); 14] = articles![
     "ProcessorLag",
     "ProcessorOutboxAge",
     "Rebuffering",
+    "ReconcileFailures",
     "RejectedRecords",
     "ReportFailed",
     "RetentionGap",

@@ -1,7 +1,7 @@
 //! The alarms. The first three are the tutorial's, the fourth watches what all viewers see, the others
 //! watch the processor.
 
-use super::{Alarm, Comparison, IVS_CHANNEL, MissingData, Statistic, metrics};
+use super::{Alarm, Comparison, IVS_CHANNEL, MissingData, Statistic, Switch, metrics};
 
 /// The audience of some channel halved within five minutes.
 ///
@@ -19,6 +19,7 @@ pub const VIEWER_DROP: Alarm = Alarm {
     evaluation_periods: 1,
     datapoints_to_alarm: 1,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// IVS received fewer than 20 frames a second from some channel, on average over two minutes.
@@ -37,6 +38,7 @@ pub const INGEST_FRAME_RATE: Alarm = Alarm {
     evaluation_periods: 1,
     datapoints_to_alarm: 1,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// Some channel's chat ran above 100 messages a minute for ten minutes: spam.
@@ -55,6 +57,7 @@ pub const CHAT_ACTIVITY: Alarm = Alarm {
     evaluation_periods: 10,
     datapoints_to_alarm: 8,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// Viewers wait more than 5 % of the time: delivery, a player release or an origin is at fault.
@@ -74,6 +77,7 @@ pub const REBUFFERING: Alarm = Alarm {
     evaluation_periods: 3,
     datapoints_to_alarm: 2,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// Some shard's oldest uncommitted record is more than five minutes old: dashboards and alarms show
@@ -90,6 +94,7 @@ pub const PROCESSOR_LAG: Alarm = Alarm {
     evaluation_periods: 5,
     datapoints_to_alarm: 5,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// Metrics or domain events have waited for more than five minutes: CloudWatch or the bus is away.
@@ -108,6 +113,7 @@ pub const PROCESSOR_OUTBOX_AGE: Alarm = Alarm {
     evaluation_periods: 10,
     datapoints_to_alarm: 10,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// More than 5 % of some shard's records are unusable: a producer has changed or is broken.
@@ -125,6 +131,7 @@ pub const REJECTED_RECORDS: Alarm = Alarm {
     evaluation_periods: 5,
     datapoints_to_alarm: 3,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// Work on some shard fails again and again.
@@ -142,6 +149,7 @@ pub const FAILED_TASKS: Alarm = Alarm {
     evaluation_periods: 5,
     datapoints_to_alarm: 3,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
 };
 
 /// No worker holds a shard, or no worker reports at all.
@@ -157,6 +165,7 @@ pub const WORKER_HEALTH: Alarm = Alarm {
     evaluation_periods: 3,
     datapoints_to_alarm: 3,
     missing_data: MissingData::Breaching,
+    only_with: None,
 };
 
 /// Records expired from the stream before a worker read them: the one alarm that means lost data.
@@ -172,6 +181,26 @@ pub const RETENTION_GAP: Alarm = Alarm {
     evaluation_periods: 1,
     datapoints_to_alarm: 1,
     missing_data: MissingData::NotBreaching,
+    only_with: None,
+};
+
+/// Asking IVS for events that never came fails again and again: what EventBridge loses is not repaired.
+///
+/// The next round does what one has left undone, and a fleet's first one may fail, so it takes three of
+/// the six periods of half an hour.
+pub const RECONCILE_FAILURES: Alarm = Alarm {
+    name: "LiveStreaming-ReconcileFailures",
+    description: "Asking IVS for lost events fails again and again; the status of the worker that asks says why.",
+    metric: metrics::RECONCILE_FAILURES,
+    group_by: None,
+    statistic: Statistic::Sum,
+    comparison: Comparison::GreaterThanThreshold,
+    threshold: 0.0,
+    period_s: 300,
+    evaluation_periods: 6,
+    datapoints_to_alarm: 3,
+    missing_data: MissingData::NotBreaching,
+    only_with: Some(Switch::Reconcile),
 };
 
 /// Every alarm. All of them notify [`crate::names::TOPIC`].
@@ -186,4 +215,5 @@ pub const ALARMS: &[Alarm] = &[
     FAILED_TASKS,
     WORKER_HEALTH,
     RETENTION_GAP,
+    RECONCILE_FAILURES,
 ];

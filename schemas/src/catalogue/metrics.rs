@@ -361,6 +361,15 @@ pub const REPEATED_EMISSIONS: Metric = metric(
     "Epochs whose metrics and domain events may have been sent twice because a worker died between sending and commit.",
 );
 
+/// Rounds of asking IVS for events that never came that ended early; sent where it is asked (`reconcile.enabled`).
+pub const RECONCILE_FAILURES: Metric = metric(
+    WORKERS,
+    "ReconcileFailures",
+    Unit::Count,
+    Statistic::Sum,
+    "Rounds of asking IVS for events that never came that ended early; sent where it is asked (`reconcile.enabled`).",
+);
+
 /// Views of a channel as IVS counts them: playing sessions, not people.
 pub const CONCURRENT_VIEWS: Metric = metric(
     IVS_FLEET,
@@ -444,6 +453,7 @@ pub const METRICS: &[Metric] = &[
     DATUMS_REFUSED,
     OUTBOX_AGE,
     REPEATED_EMISSIONS,
+    RECONCILE_FAILURES,
 ];
 
 /// Metrics that are sent by the value of a dimension too, where the configuration asks for it

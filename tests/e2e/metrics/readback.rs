@@ -11,6 +11,7 @@ use ivs_processor::config::Aws;
 use ivs_schemas::names;
 
 use super::Oracle;
+use super::by_dimension::Point;
 use crate::process::PATIENCE;
 
 pub(super) const METRICS: &str = "LiveStreaming/Metrics";
@@ -70,31 +71,51 @@ impl Readback {
     /// Records of all committed or emitted epochs.
     pub(super) async fn records_read(&self) -> u64 {
         let from_s = self.started_s - 120;
-        let found = self.read(PROCESSOR, "RecordsRead", None, (from_s, now_s() + 60)).await;
+        let found = self.read(PROCESSOR, "RecordsRead", vec![], (from_s, now_s() + 60)).await;
         // Not `sum()`: that of nothing is -0, which is not a `u64`.
         let sum = found.values().fold(0.0, |sum, stats| sum + stats.sum);
         format!("{sum}").parse().unwrap()
     }
 
-    /// Returns every series of a namespace: metric and channel.
+    /// Returns every plain series of a namespace: metric and channel.
     pub(super) async fn listed(&self, namespace: &str) -> BTreeSet<(String, Option<String>)> {
-        let mut found = BTreeSet::new();
-        let mut next = None;
-        loop {
-            let request = self.clients.cloudwatch.list_metrics().namespace(namespace);
-            let page = request.set_next_token(next).send().await.unwrap();
-            for metric in page.metrics() {
-                let dimension = metric.dimensions().first();
-                assert!(metric.dimensions().len() <= 1, "{metric:?}");
-                assert!(dimension.is_none_or(|d| d.name() == Some("ChannelId")), "{metric:?}");
-                let channel = dimension.and_then(|d| d.value()).map(str::to_owned);
-                found.insert((metric.metric_name().unwrap().to_owned(), channel));
-            }
-            next = page.next_token;
-            if next.is_none() {
-                return found;
+        let series = self.series(namespace).await;
+        let plain = series.iter().filter(|metric| metric.dimensions().len() <= 1);
+        let channel = |metric: &Metric| {
+            let dimension = metric.dimensions().first()?;
+            assert_eq!(dimension.name(), Some("ChannelId"), "{metric:?}");
+            dimension.value().map(str::to_owned)
+        };
+        plain.map(|metric| (metric.metric_name().unwrap().to_owned(), channel(metric))).collect()
+    }
+
+    /// Returns the sum of each minute of every series that tells viewers of a channel apart.
+    pub(super) async fn viewers(&self) -> BTreeMap<Point, f64> {
+        let mut found = BTreeMap::new();
+        let mut series = self.series(METRICS).await;
+        series.retain(|metric| metric.dimensions().len() > 1);
+        for metric in series {
+            let [channel, by] = metric.dimensions() else { panic!("{metric:?}") };
+            assert_eq!(channel.name(), Some("ChannelId"), "{metric:?}");
+            let texts = [metric.metric_name(), channel.value(), by.name(), by.value()];
+            let [name, channel, dimension, value] = texts.map(|text| text.unwrap().to_owned());
+            let dimensions = metric.dimensions().to_vec();
+            for (minute, stats) in self.read(METRICS, &name, dimensions, self.span()).await {
+                let [name, channel] = [&name, &channel].map(Clone::clone);
+                found.insert((name, channel, dimension.clone(), value.clone(), minute), stats.sum);
             }
         }
+        found
+    }
+
+    async fn series(&self, namespace: &str) -> Vec<Metric> {
+        let pages = self.clients.cloudwatch.list_metrics().namespace(namespace).into_paginator();
+        let pages: Vec<_> = pages.send().collect::<Result<_, _>>().await.unwrap();
+        pages.into_iter().flat_map(|page| page.metrics.unwrap_or_default()).collect()
+    }
+
+    fn span(&self) -> (i64, i64) {
+        (self.start_s, (self.start_s + PAGE_S).min(now_s() + 3_600))
     }
 
     /// Returns the statistics of each minute of a series.
@@ -104,8 +125,7 @@ impl Readback {
         metric: &str,
         channel: Option<&str>,
     ) -> BTreeMap<i64, Stats> {
-        let until_s = (self.start_s + PAGE_S).min(now_s() + 3_600);
-        self.read(namespace, metric, channel, (self.start_s, until_s)).await
+        self.read(namespace, metric, dimensions(channel), self.span()).await
     }
 
     /// Returns the statistics of all minutes of a series together.
@@ -129,7 +149,7 @@ impl Readback {
         &self,
         namespace: &str,
         metric: &str,
-        channel: Option<&str>,
+        dimensions: Vec<Dimension>,
         (from_s, until_s): (i64, i64),
     ) -> BTreeMap<i64, Stats> {
         let answer = self
@@ -138,7 +158,7 @@ impl Readback {
             .get_metric_statistics()
             .namespace(namespace)
             .metric_name(metric)
-            .set_dimensions(Some(dimensions(channel)))
+            .set_dimensions(Some(dimensions))
             .period(60)
             .start_time(DateTime::from_secs(from_s))
             .end_time(DateTime::from_secs(until_s))

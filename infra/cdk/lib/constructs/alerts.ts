@@ -17,13 +17,15 @@ import { Construct } from 'constructs';
 import type { AlertConfig, Subscription } from '../config.ts';
 import { dashboardUrl } from '../links.ts';
 import { series } from '../metrics.ts';
-import { type AlarmSpec, catalogue, resources } from '../schemas.ts';
+import { type AlarmSpec, catalogue, resources, type Switch } from '../schemas.ts';
 import type { Ingest } from './ingest.ts';
 import type { Reports } from './reports.ts';
 import type { Storage } from './storage.ts';
 
 export interface AlertsProps {
   readonly alerts: AlertConfig;
+  /** What the workers do: an alarm on what they do not is left out. */
+  readonly switches: Readonly<Record<Switch, boolean>>;
   readonly protectData: boolean;
   readonly ingest: Ingest;
   readonly storage: Storage;
@@ -59,7 +61,9 @@ export class Alerts extends Construct {
       this.topic.addSubscription(subscriber(subscription));
     }
     this.alarms = [
-      ...resources.alarms.map((spec) => this.catalogued(spec)),
+      ...resources.alarms
+        .filter(({ onlyWith }) => onlyWith === null || props.switches[onlyWith])
+        .map((spec) => this.catalogued(spec)),
       ...zeroAlarms(props).map((spec) => this.stayZero(spec)),
     ];
     const action = new SnsAction(this.topic);

@@ -48,6 +48,8 @@ pub struct WorkerFigures {
     pub outbox_age_ms: u64,
     /// Tasks of shards that failed, since the last time.
     pub failed_tasks: u64,
+    /// Rounds of asking IVS that ended early, since the last time; none where nobody is to ask.
+    pub reconcile_failures: Option<u64>,
     /// The age of each shard's oldest uncommitted record, milliseconds.
     pub lags_ms: Vec<(ShardId, u64)>,
     /// Now.
@@ -114,6 +116,10 @@ pub fn worker_datums(worker: &WorkerFigures) -> Vec<Datum> {
     ] {
         datums.push(single(metric, &Series::Fleet, worker.time, exact(value)));
     }
+    if let Some(failures) = worker.reconcile_failures {
+        let metric = &catalogue::RECONCILE_FAILURES;
+        datums.push(single(metric, &Series::Fleet, worker.time, exact(failures)));
+    }
     datums
 }
 
@@ -155,9 +161,22 @@ mod tests {
         datums.extend(worker_datums(&WorkerFigures {
             lags_ms: vec![(shard, 7)],
             time: EpochMs(61_000),
+            reconcile_failures: Some(0),
             ..WorkerFigures::default()
         }));
         datums
+    }
+
+    #[test]
+    fn of_asking_ivs_nothing_is_sent_where_nobody_is_to_ask() {
+        let sent = |reconcile_failures| {
+            let worker = WorkerFigures { reconcile_failures, ..WorkerFigures::default() };
+            let mut datums = worker_datums(&worker);
+            datums.retain(|datum| *datum.metric == catalogue::RECONCILE_FAILURES);
+            datums.into_iter().map(|datum| datum.value).collect::<Vec<_>>()
+        };
+        assert_eq!(sent(None), []);
+        assert_eq!(sent(Some(2)), [DatumValue::Single(2.0)]);
     }
 
     /// The catalogue lists what is sent, and nothing is sent that it does not list.

@@ -10,11 +10,12 @@ use aws_sdk_cloudwatch::types::{
     ComparisonOperator, Datapoint, MetricDataQuery, StandardUnit, Statistic as AwsStatistic,
 };
 use ivs_emulator::{Endpoint, Notices};
-use ivs_schemas::catalogue::{ALARMS, Alarm, EXTERNAL, MissingData, Statistic};
+use ivs_schemas::catalogue::{ALARMS, Alarm, EXTERNAL, MissingData, Statistic, Switch};
 use ivs_schemas::names;
 
 use super::dashboard;
 use crate::cloud::Clients;
+use crate::config::Config;
 
 /// The topic's name in messages, as in the CDK stack.
 const DISPLAY_NAME: &str = "ライブ配信アラート";
@@ -28,26 +29,29 @@ pub(super) struct Later {
     alarms: Vec<&'static Alarm>,
 }
 
-/// Creates the topic with this program as its subscriber, every alarm of the catalogue with the
-/// topic as its action, and the dashboard. Returns the topic's messages, and the alarms to which
-/// silence is bad: with a worker they wait for its first word, or they would ring at every start.
+/// Creates the topic with this program as its subscriber, every alarm of the catalogue whose setting is
+/// on with the topic as its action, and the dashboard. Returns the topic's messages, and the alarms to
+/// which silence is bad: with a worker they wait for its first word, or they would ring at every start.
 ///
 /// # Errors
 /// Names the resource that could not be created.
 pub(super) async fn create(
     clients: &Clients,
     endpoint: &Endpoint,
+    config: &Config,
     has_worker: bool,
 ) -> anyhow::Result<(Notices, Later)> {
     let (topic, notices) = endpoint
         .watch_topic(names::TOPIC, DISPLAY_NAME)
         .with_context(|| format!("topic {}", names::TOPIC))?;
     let waits = |alarm: &&Alarm| has_worker && alarm.missing_data == MissingData::Breaching;
-    let (later, now): (Vec<&Alarm>, Vec<&Alarm>) = ALARMS.iter().partition(waits);
+    let (wanted, off): (Vec<&Alarm>, Vec<&Alarm>) =
+        ALARMS.iter().partition(|alarm| is_wanted(alarm, config));
+    let (later, now): (Vec<&Alarm>, Vec<&Alarm>) = wanted.into_iter().partition(waits);
     for alarm in now {
         put(clients, alarm, &topic).await?;
     }
-    let old = later.iter().map(|alarm| alarm.name.to_owned()).collect();
+    let old = later.iter().chain(&off).map(|alarm| alarm.name.to_owned()).collect();
     let deleted = clients.cloudwatch.delete_alarms().set_alarm_names(Some(old)).send().await;
     deleted.map_err(|error| anyhow::anyhow!("alarms of an earlier run: {}", explain(&error)))?;
     clients
@@ -59,6 +63,14 @@ pub(super) async fn create(
         .await
         .map_err(|error| anyhow::anyhow!("dashboard {}: {}", names::DASHBOARD, explain(&error)))?;
     Ok((notices, Later { topic, alarms: later }))
+}
+
+/// Returns whether the setting that an alarm takes is on.
+fn is_wanted(alarm: &Alarm, config: &Config) -> bool {
+    match alarm.only_with {
+        None => true,
+        Some(Switch::Reconcile) => config.reconcile.enabled,
+    }
 }
 
 impl Later {
