@@ -5,6 +5,7 @@ mod drained;
 mod heartbeat;
 mod lag;
 mod memory;
+mod orphans;
 mod preflight;
 mod reconcile;
 pub mod shard_status;
@@ -23,8 +24,8 @@ use kinesis_fleet::source::{
     Consumer, ReadBudgets, ReaderSettings, ShardCalls, ShardReader, enhanced,
 };
 use kinesis_fleet::{
-    Checkpoint, Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus,
-    LeaseStore, Leases, Observer, ShardLease, ShutdownReport, StartAt, WorkerId,
+    Fleet, FleetConfig, FleetError, InitialPosition, LeaseNotes, LeaseStatus, LeaseStore, Leases,
+    ShardLease, ShutdownReport, StartAt, WorkerId,
 };
 use kinesis_model::ShardId;
 use tokio::task::{JoinError, JoinSet};
@@ -37,7 +38,6 @@ pub use watch::{Task, Watch};
 
 use crate::cloud::Clients;
 use crate::config::{self, Config, shard_config};
-use crate::sink::outbox::Outbox;
 use crate::sink::rows::TICK_MS;
 use crate::sink::stats::Stats;
 use crate::sink::{Backends, SetupError, Sinks};
@@ -50,9 +50,6 @@ use shards::Shards;
 /// How often a worker looks whether a shard is read to its end. Each note makes the next heartbeat
 /// a little longer.
 const NOTE_TIP: Duration = Duration::from_secs(5);
-
-/// How often the whole outbox is looked through.
-const SWEEP: Duration = Duration::from_secs(300);
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +174,7 @@ impl Worker {
         ));
         let outbox = {
             let sending = sinks.clone().run_outbox();
-            let sweeping = sweep_outbox(sinks.outbox.clone(), fleet.observer());
+            let sweeping = orphans::run(sinks.outbox.clone(), fleet.observer());
             spawn(async {
                 tokio::join!(sending, sweeping);
             })
@@ -374,28 +371,6 @@ async fn note_tips(notes: &LeaseNotes, status: &ShardStatus) {
         every.tick().await;
         if let Some(seen) = status.tip_seen() {
             notes.tip(seen);
-        }
-    }
-}
-
-/// Looks for what nobody else will send: objects of finished shards whose last owner is gone. The
-/// first of the fleet's workers takes them.
-async fn sweep_outbox(outbox: Outbox, fleet: Observer) {
-    let mut every = tokio::time::interval_at(crate::clock::instant() + SWEEP, SWEEP);
-    loop {
-        every.tick().await;
-        let leases = fleet.leases();
-        let open = || leases.iter().filter(|lease| lease.checkpoint != Checkpoint::ShardEnd);
-        let first = open().filter_map(|lease| lease.owner.as_ref()).min();
-        let is_ours = |shard: &ShardId| {
-            let owner = match open().find(|lease| lease.shard == *shard) {
-                Some(lease) => lease.owner.as_ref(),
-                None => first,
-            };
-            owner == Some(fleet.worker_id())
-        };
-        if let Err(error) = outbox.sweep(is_ours).await {
-            tracing::warn!(%error, "the outbox could not be listed");
         }
     }
 }

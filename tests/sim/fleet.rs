@@ -12,6 +12,7 @@ mod table;
 use ivs_tests::rng::Rng;
 use kinesis_fleet::FleetConfig;
 
+use crate::Digest;
 use crate::check;
 use crate::log;
 use crate::worker::{Hold, Holder};
@@ -71,14 +72,15 @@ struct FleetWorld {
 }
 
 /// Runs one seed to rest.
-pub(crate) fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
+pub(crate) fn run(seed: u64, variant: Variant) -> Result<(Marks, Digest), String> {
     let mut rng = Rng::new(seed);
     let mut fleet = FleetWorld::new(variant, &mut rng);
     let chaos_until = 500 + rng.below(4_000);
     for step in 0..MAX_STEPS {
         if fleet.is_at_rest() {
             check::at_rest(&fleet.world)?;
-            return Ok((fleet.world.marks, format!("{:?}", fleet.world.metrics)));
+            let World { marks, metrics, .. } = fleet.world;
+            return Ok((marks, Box::new(move || format!("{metrics:?}"))));
         }
         fleet.chaos = step < chaos_until;
         fleet.step(&mut rng)?;

@@ -26,6 +26,7 @@ mod world;
 mod writers;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ivs_tests::rng::Rng;
 use worker::{Hold, Holder, take};
@@ -34,8 +35,11 @@ use world::{Marks, Variant, World};
 /// Steps after which a run that has not come to rest is stuck.
 const MAX_STEPS: u64 = 400_000;
 
+/// Everything that a run has come to, to compare it with another; told when it is asked for.
+type Digest = Box<dyn FnOnce() -> String>;
+
 /// Runs one seed to rest.
-fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
+fn run(seed: u64, variant: Variant) -> Result<(Marks, Digest), String> {
     let mut rng = Rng::new(seed);
     let mut world = World::new(variant, log::draw(&mut rng));
     world.prepare_inside_aggregates(&mut rng);
@@ -53,7 +57,8 @@ fn run(seed: u64, variant: Variant) -> Result<(Marks, String), String> {
     for step in 0..MAX_STEPS {
         if world.leases.iter().all(|lease| lease.done) && held.is_empty() {
             check::at_rest(&world)?;
-            return Ok((world.marks, format!("{:?} {:?}", world.metrics, world.leases)));
+            let World { marks, metrics, leases, .. } = world;
+            return Ok((marks, Box::new(move || format!("{metrics:?} {leases:?}"))));
         }
         act(&mut world, &mut held, workers, step < chaos_until, &mut rng)?;
     }
@@ -184,34 +189,52 @@ fn every_seed_of_the_shell_keeps_every_invariant_and_the_rare_branches_are_reach
 #[test]
 fn two_runs_of_the_shell_with_one_seed_are_identical() {
     for seed in 1..=20 {
-        let (first, second) = (shell::run(seed).unwrap(), shell::run(seed).unwrap());
-        let same = first.1.chars().zip(second.1.chars()).take_while(|(a, b)| a == b).count();
+        let [(first_marks, first), (second_marks, second)] =
+            [(); 2].map(|()| shell::run(seed).map(|(marks, digest)| (marks, digest())).unwrap());
+        assert_eq!(first_marks, second_marks, "seed {seed}");
+        let same = first.chars().zip(second.chars()).take_while(|(a, b)| a == b).count();
         let from_there = |digest: &str| digest.chars().skip(same).take(200).collect::<String>();
         assert!(
             first == second,
             "seed {seed} goes on as {} and as {}",
-            from_there(&first.1),
-            from_there(&second.1)
+            from_there(&first),
+            from_there(&second)
         );
     }
 }
 
 /// A run of one seed: what it reached and how it ended, or the invariant it broke.
-type Run = fn(u64, Variant) -> Result<(Marks, String), String>;
+type Run = fn(u64, Variant) -> Result<(Marks, Digest), String>;
+
+/// Seeds of a thread after which it says how far it is.
+const PROGRESS: usize = 25_000;
 
 fn simulate(seeds: &std::ops::Range<u64>, run: Run, rare: &[&str]) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let mut marks = Marks::new();
+    let has_failed = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
-                let seeds = seeds.clone();
+                let own = seeds.clone().skip(thread as usize).step_by(threads as usize);
+                let has_failed = &has_failed;
                 scope.spawn(move || {
                     let mut marks = Marks::new();
-                    for seed in seeds.skip(thread as usize).step_by(threads as usize) {
+                    for (done, seed) in own.enumerate() {
+                        if has_failed.load(Relaxed) {
+                            break;
+                        }
+                        if done > 0 && done % PROGRESS == 0 {
+                            println!(
+                                "a thread of {threads} has simulated {done} seeds, up to {seed}"
+                            );
+                        }
                         match run(seed, Variant::Full) {
                             Ok((more, _)) => marks.extend(more),
-                            Err(e) => panic!("SIM_SEED={seed}: {e}"),
+                            Err(e) => {
+                                has_failed.store(true, Relaxed);
+                                panic!("SIM_SEED={seed}: {e}");
+                            }
                         }
                     }
                     marks
@@ -338,7 +361,8 @@ fn creating_leases_from_an_old_reading_is_caught() {
 fn two_runs_of_a_seed_are_identical() {
     for seed in 1..=50 {
         for run in [run as Run, fleet::run] {
-            let (first, second) = (run(seed, Variant::Full), run(seed, Variant::Full));
+            let told = |(marks, digest): (Marks, Digest)| (marks, digest());
+            let [first, second] = [(); 2].map(|()| run(seed, Variant::Full).map(told));
             assert_eq!(first.unwrap(), second.unwrap(), "seed {seed}");
         }
     }

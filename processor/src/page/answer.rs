@@ -264,6 +264,33 @@ mod tests {
     }
 
     #[test]
+    fn no_answer_lets_a_browser_run_load_or_frame_what_is_not_of_this_server() {
+        let post = Request::builder().method("POST").body(()).unwrap();
+        let refused = refused(&post, "127.0.0.1:8080".parse().unwrap()).unwrap();
+        for answer in [reply(StatusCode::OK, HTML, "<p>"), missing("id"), crowded(), refused] {
+            let header = |name| answer.headers()[name].to_str().unwrap();
+            let policy = header(header::CONTENT_SECURITY_POLICY);
+            let said = |directive: &str| {
+                let mut all = policy.split("; ").filter_map(|one| one.split_once(' '));
+                all.find(|(name, _)| *name == directive).map(|(_, sources)| sources)
+            };
+            assert_eq!(said("default-src"), Some("'none'"), "{policy}");
+            for directive in ["script-src", "style-src", "connect-src"] {
+                assert_eq!(said(directive), Some("'self'"), "{policy}");
+            }
+            for directive in ["base-uri", "form-action", "frame-ancestors"] {
+                assert_eq!(said(directive), Some("'none'"), "{policy}");
+            }
+            assert_eq!(header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
+        }
+        assert!(REPORT_POLICY.starts_with("default-src 'none';"));
+        assert!(
+            !REPORT_POLICY.contains("script-src")
+                && REPORT_POLICY.contains("frame-ancestors 'none'")
+        );
+    }
+
+    #[test]
     fn the_page_asks_for_nothing_that_is_elsewhere() {
         for (path, _, text) in FILES {
             let text = text.replace("http://www.w3.org/2000/svg", "");

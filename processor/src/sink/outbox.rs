@@ -1,16 +1,18 @@
 //! The outbox: metrics and domain events that a service has not acknowledged wait here, as objects
 //! beside the rejects, so that the epoch they belong to can be committed.
 //!
-//! An object is sent by whoever owns its shard, oldest first and each service by itself, and
-//! removed once it is acknowledged; what was acknowledged of it is taken out of it at once. So
-//! nothing is sent twice unless a worker dies between an acknowledgement and its note (E7). What is
-//! too old for its service, or beyond the outbox's size, is counted and given up.
+//! An object is sent by whoever owns its shard, or by the first of the fleet's workers once the shard is
+//! finished (`worker/orphans.rs`), oldest first and each service by itself, and removed once it is
+//! acknowledged; what was acknowledged of it is taken out of it at once. So nothing is sent twice unless
+//! a worker dies between an acknowledgement and its note (E7). What is too old for its service, or
+//! beyond the outbox's size, is counted and given up.
 
 mod letter;
 mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,6 +60,8 @@ struct Inner {
     queue: Mutex<Queue>,
     /// Held while an object of a kind is being sent.
     sending: [tokio::sync::Mutex<()>; 2],
+    /// Whether the letters of a shard that was taken could not be listed.
+    unlisted: AtomicBool,
     stats: Arc<Stats>,
 }
 
@@ -80,9 +84,15 @@ enum Sent {
 impl Outbox {
     /// Returns an outbox of at most `max_bytes` at a URL.
     pub(super) fn new(url: StoreUrl, stream: &str, max_bytes: u64, stats: Arc<Stats>) -> Self {
-        let queue = Mutex::default();
-        let stream = Arc::from(stream);
-        Self(Arc::new(Inner { url, stream, max_bytes, queue, sending: Default::default(), stats }))
+        Self(Arc::new(Inner {
+            url,
+            stream: Arc::from(stream),
+            max_bytes,
+            queue: Mutex::default(),
+            sending: Default::default(),
+            unlisted: AtomicBool::new(false),
+            stats,
+        }))
     }
 
     /// Returns whether what comes now has to queue up behind what waits.
@@ -140,17 +150,19 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes over what waits for a shard.
+    /// Takes over what waits for a shard. What cannot be listed is noted, for the next sweep.
     ///
     /// # Errors
     /// When the store cannot be listed.
     pub async fn adopt(&self, shard: &ShardId) -> Result<(), SinkError> {
         let folder = format!("{}/{shard}", folder(&self.0.stream));
         let listed = tokio::time::timeout(LET_GO, self.list(&folder)).await;
-        let found = listed.map_err(|_| SinkError::Object {
-            path: folder,
-            reason: "it took too long to list it".to_owned(),
-        })??;
+        let listed = listed.unwrap_or_else(|_| {
+            let reason = "it took too long to list it".to_owned();
+            Err(SinkError::Object { path: folder, reason })
+        });
+        self.0.unlisted.fetch_or(listed.is_err(), Relaxed);
+        let found = listed?;
         let mut queue = self.queue();
         found.into_iter().for_each(|waiting| queue.push(waiting));
         drop(queue);
@@ -158,8 +170,12 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes over what waits for any shard that is this worker's, by `is_ours`: what the last owner
-    /// of a finished shard has left behind is nobody else's.
+    /// Returns whether something could not be taken over since the last call.
+    pub fn take_unlisted(&self) -> bool {
+        self.0.unlisted.swap(false, Relaxed)
+    }
+
+    /// Takes over what waits for any shard that is this worker's, by `is_ours`.
     ///
     /// # Errors
     /// When the store cannot be listed.
@@ -171,6 +187,12 @@ impl Outbox {
         drop(queue);
         self.show();
         Ok(())
+    }
+
+    /// Forgets what another worker sends from now on.
+    pub fn keep(&self, is_ours: impl Fn(&ShardId) -> bool) {
+        self.queue().keep(is_ours);
+        self.show();
     }
 
     /// Forgets a shard that goes to another worker, once what is being sent of it is noted.

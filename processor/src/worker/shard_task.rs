@@ -77,7 +77,8 @@ pub async fn run(
     let executor = Executor::new(&lease, sinks, &status);
     let ended = process(&lease, open, (&config, hand_over), memory, &executor).await;
     sinks.judged.free(lease.shard());
-    // What a shard that is finished left in the outbox is this worker's to send; nobody takes it.
+    // Nobody takes a shard that is finished, so this worker goes on with what it left in the outbox until
+    // the fleet's first worker does.
     if !matches!(ended, Ok(Ended::ShardEnd)) {
         sinks.outbox.release(lease.shard()).await;
     }

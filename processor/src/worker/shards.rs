@@ -62,6 +62,7 @@ mod tests {
         let seen = |state| LeaseStatus {
             shard: ShardId::new("0"),
             owner: None,
+            is_cooperative: false,
             state,
             counter: 0,
             checkpoint: kinesis_fleet::Checkpoint::TrimHorizon,

@@ -1,5 +1,6 @@
 //! The lease table: conditional updates, scans that may be a moment old.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -50,7 +51,8 @@ impl LeaseRows for Net {
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, StoreError>> {
         let key = key.to_owned();
-        self.lease_call("GetItem", move |shell| shell.lease_rows.get(&key).cloned()).boxed()
+        let get = move |shell: &mut Shell| shell.lease_rows.get(&key).map(|row| Item::clone(row));
+        self.lease_call("GetItem", get).boxed()
     }
 
     fn scan(&self, consistent: bool) -> BoxFuture<'_, Result<Vec<Item>, StoreError>> {
@@ -62,7 +64,7 @@ impl LeaseRows for Net {
         key: &'a str,
         update: &'a Update,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
-        let (key, update) = (key.to_owned(), update.clone());
+        let (key, update) = (key.to_owned(), Arc::new(update.clone()));
         self.lease_call("UpdateItem", move |shell| shell.update(&key, &update)).boxed()
     }
 
@@ -87,17 +89,17 @@ impl Shell {
         let mut rows = vec![];
         for (key, row) in &self.lease_rows {
             let earlier = self.earlier.get(key).filter(|_| !consistent && self.rng.chance(10));
-            rows.push(earlier.unwrap_or(row).clone());
+            rows.push(Item::clone(earlier.unwrap_or(row)));
         }
         rows
     }
 
     fn update(&mut self, key: &str, update: &Update) -> Updated {
         let before = self.lease_rows.get(key).cloned();
-        if !update.conditions.iter().all(|condition| holds(before.as_ref(), condition)) {
-            return Updated::Refused(before);
+        if !update.conditions.iter().all(|condition| holds(before.as_deref(), condition)) {
+            return Updated::Refused(before.as_deref().cloned());
         }
-        let mut row = before.clone().unwrap_or_default();
+        let mut row = before.as_deref().cloned().unwrap_or_default();
         row.insert(attributes::LEASE_KEY.to_owned(), AttributeValue::S(key.to_owned()));
         for (attribute, value) in &update.set {
             row.insert((*attribute).to_owned(), value.clone());
@@ -105,8 +107,8 @@ impl Shell {
         for attribute in &update.remove {
             row.remove(*attribute);
         }
-        self.lease_changed(before.as_ref(), &row);
-        self.lease_rows.insert(key.to_owned(), row.clone());
+        self.lease_changed(before.as_deref(), &row);
+        self.lease_rows.insert(key.to_owned(), Arc::new(row.clone()));
         if let Some(before) = before
             && self.rng.chance(30)
         {

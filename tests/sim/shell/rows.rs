@@ -1,6 +1,7 @@
 //! The two tables: conditional puts that answer with what is stored.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::FutureExt as _;
@@ -45,7 +46,7 @@ impl RowStore for Net {
         item: &'a Item,
         condition: Condition,
     ) -> BoxFuture<'a, Result<PutOutcome, SinkError>> {
-        let (table, item) = (table.to_owned(), item.clone());
+        let (table, item) = (table.to_owned(), Arc::new(item.clone()));
         self.row_call("PutItem", move |shell| shell.put(&table, item, condition)).boxed()
     }
 
@@ -55,7 +56,8 @@ impl RowStore for Net {
         key: Item,
     ) -> BoxFuture<'a, Result<Option<Item>, SinkError>> {
         let key = key_of(table, &key);
-        self.row_call("GetItem", move |shell| shell.rows.get(&key).cloned()).boxed()
+        self.row_call("GetItem", move |shell| shell.rows.get(&key).map(|item| Item::clone(item)))
+            .boxed()
     }
 
     fn minutes<'a>(
@@ -89,7 +91,7 @@ fn number(item: &Item, name: &str) -> Option<u64> {
 }
 
 impl Shell {
-    fn put(&mut self, table: &str, item: Item, condition: Condition) -> PutOutcome {
+    fn put(&mut self, table: &str, item: Arc<Item>, condition: Condition) -> PutOutcome {
         let key = key_of(table, &item);
         let stored = self.rows.get(&key);
         let may = match (condition, stored) {
@@ -104,7 +106,7 @@ impl Shell {
         };
         if !may {
             self.world.mark("a put was refused");
-            return PutOutcome::Refused(stored.cloned());
+            return PutOutcome::Refused(stored.map(|item| Item::clone(item)));
         }
         self.check_prepared(&key, &item);
         self.rows.insert(key, item);
@@ -132,7 +134,7 @@ impl Shell {
             key.0 == table && key.1 == session_id && is_within
         };
         let found = self.rows.iter().filter(|(key, _)| is_asked_for(key));
-        found.map(|(_, item)| item.clone()).collect()
+        found.map(|(_, item)| Item::clone(item)).collect()
     }
 }
 

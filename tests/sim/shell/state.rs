@@ -1,6 +1,7 @@
 //! Everything that outlives a worker, and the promises that are checked when it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ivs_processor::clock::{Instant, instant};
 use ivs_processor::items::codec::Item;
@@ -23,10 +24,10 @@ pub(crate) struct Shell {
     pub(crate) ends_ms: u64,
     pub(crate) rng: Rng,
     began: Instant,
-    pub(crate) lease_rows: BTreeMap<String, Item>,
+    pub(crate) lease_rows: BTreeMap<String, Arc<Item>>,
     /// The lease table of a while ago: scans are not consistent.
-    pub(crate) earlier: BTreeMap<String, Item>,
-    pub(crate) rows: BTreeMap<RowKey, Item>,
+    pub(crate) earlier: BTreeMap<String, Arc<Item>>,
+    pub(crate) rows: BTreeMap<RowKey, Arc<Item>>,
     /// Epochs whose checkpoint was moved, each shard's in order.
     pub(crate) committed: BTreeSet<EpochId>,
     /// Samples that CloudWatch holds, by metric, channel and minute.

@@ -54,6 +54,8 @@ pub struct LeaseStatus {
     pub shard: ShardId,
     /// Its owner.
     pub owner: Option<WorkerId>,
+    /// Whether the owner is one of our workers, and not of the KCL.
+    pub is_cooperative: bool,
     /// Its relation to this worker.
     pub state: LeasePhase,
     /// The lease counter.
@@ -119,6 +121,7 @@ fn status(row: &Lease, me: &WorkerId, still_ms: u64) -> LeaseStatus {
     LeaseStatus {
         shard: row.key.clone(),
         owner: row.owner.clone(),
+        is_cooperative: row.is_cooperative(),
         state,
         counter: row.counter,
         checkpoint: row.checkpoint,

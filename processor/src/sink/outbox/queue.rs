@@ -119,7 +119,12 @@ impl Queue {
 
     /// Forgets a shard that is another worker's now.
     pub(super) fn forget(&mut self, shard: &ShardId) {
-        self.waiting.retain(|waiting| waiting.shard != *shard);
+        self.keep(|other| other != shard);
+    }
+
+    /// Forgets all but these shards.
+    pub(super) fn keep(&mut self, is_ours: impl Fn(&ShardId) -> bool) {
+        self.waiting.retain(|waiting| is_ours(&waiting.shard));
         self.bytes = self.waiting.iter().map(|waiting| waiting.bytes).sum();
     }
 

@@ -177,6 +177,17 @@ async fn what_is_not_acknowledged_waits_and_is_sent_once_when_the_service_is_bac
 }
 
 #[tokio::test]
+async fn one_epoch_finds_out_that_a_service_is_away_and_no_other_tries_it() {
+    let world = World::new(Mood::Denied("AccessDenied")).await;
+    world.emit(10).await;
+    let calls = *world.services.calls.lock().unwrap();
+    assert!(calls > 0, "the first has tried");
+    world.emit(20).await;
+    assert_eq!(*world.services.calls.lock().unwrap(), calls);
+    assert_eq!(world.objects("outbox/"), 2);
+}
+
+#[tokio::test]
 async fn the_next_owner_of_a_shard_sends_what_it_finds_and_does_not_emit_that_epoch_again() {
     let world = World::new(Mood::Denied("AccessDenied")).await;
     world.emit(10).await;
@@ -194,6 +205,22 @@ async fn the_next_owner_of_a_shard_sends_what_it_finds_and_does_not_emit_that_ep
     heirs.emit(10).await;
     assert_eq!(world.taken(), 0, "it was prepared, emitted and not committed");
     world.drained(&heirs.sinks).await;
+    assert_eq!((world.taken(), world.objects("outbox/")), (1, 0));
+}
+
+#[tokio::test]
+async fn what_another_worker_sends_is_forgotten_here_and_found_by_its_sweep() {
+    let world = World::new(Mood::Denied("AccessDenied")).await;
+    world.emit(10).await;
+    world.sinks.outbox.keep(|kept| *kept != shard());
+    assert_eq!(world.sinks.stats.snapshot().outbox_objects, 0);
+    let first = World::sinks(&world.services, &world.folder).await;
+    first.outbox.sweep(|_| false).await.unwrap();
+    assert_eq!(first.stats.snapshot().outbox_objects, 0);
+    first.outbox.sweep(|ours| *ours == shard()).await.unwrap();
+    assert_eq!(first.stats.snapshot().outbox_objects, 1);
+    world.become_of(Mood::Well);
+    world.drained(&first).await;
     assert_eq!((world.taken(), world.objects("outbox/")), (1, 0));
 }
 

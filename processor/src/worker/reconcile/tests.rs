@@ -251,6 +251,7 @@ fn lease(shard: &str, state: LeasePhase, checkpoint: Checkpoint) -> LeaseStatus 
     LeaseStatus {
         shard: ShardId::new(shard),
         owner: Some(WorkerId::new("w")),
+        is_cooperative: true,
         state,
         counter: 0,
         checkpoint,
