@@ -22,20 +22,16 @@ const HOW: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFI
 
 /// Returns why there are no credentials: what the last source asked says, if one was.
 fn refusal(error: &CredentialsError) -> String {
-    let mut cause: Option<&dyn Error> = error.source();
-    while let Some(deeper) = cause.and_then(Error::source) {
-        cause = Some(deeper);
+    if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return HOW.to_owned();
     }
-    match cause {
-        Some(cause) if !matches!(error, CredentialsError::CredentialsNotLoaded(_)) => {
-            let words = cause.to_string();
-            format!(
-                "{HOW} (the last source asked said: {})",
-                words.split(" (os error").next().unwrap_or_default()
-            )
-        }
-        _ => HOW.to_owned(),
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
+    let words = cause.to_string();
+    let words = words.split(" (os error").next().unwrap_or_default();
+    format!("{HOW} (the last source asked said: {words})")
 }
 
 /// Credentials are fetched anew when they expire within so long.
