@@ -60,6 +60,19 @@ fn overview_is_whole(measured: &Value, width: u32) {
     }
 }
 
+/// The session that is open: what became of its views, and who watched.
+fn views_are_told(tab: &mut Tab) {
+    let tiles = "document.getElementById('session-tiles').textContent";
+    for label in ["Experience score", "Views started", "Views failed"] {
+        tab.wait_until(&format!("{tiles}.includes('{label}')"));
+    }
+    tab.wait_until("document.querySelectorAll('#breakdown-tables tbody tr').length > 0");
+    assert_eq!(tab.eval("document.getElementById('breakdowns').hidden"), false);
+    let heads = "[...document.querySelectorAll('#breakdown-tables thead th:first-child')]";
+    let by = tab.eval(&format!("{heads}.map((one) => one.textContent)"));
+    assert_eq!(by, json!(["Device", "System", "Country", "Delivered by", "Rendition"]));
+}
+
 #[test]
 fn what_is_live_is_on_the_page_and_goes_on_by_itself() {
     let dir = state();
@@ -92,6 +105,7 @@ fn what_is_live_is_on_the_page_and_goes_on_by_itself() {
     tab.wait_until("document.querySelectorAll('#timeline li').length > 0");
     tab.wait_until("document.querySelectorAll('#session svg[role=img]').length > 0");
     assert_eq!(tab.eval("document.activeElement.id"), "session-title", "the heading has the focus");
+    views_are_told(&mut tab);
     tab.eval(
         "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))",
     );
