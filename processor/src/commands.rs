@@ -35,6 +35,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use serde_json::json;
 
+use crate::archive::find::NoInput;
 use crate::cloud;
 use crate::config::{Config, ConfigError, load};
 use crate::items::pages::ReadError;
@@ -45,11 +46,15 @@ use cli::{Cli, Command};
 use failure::usable;
 pub(crate) use failure::{DataError, NoAnswer, UsageError};
 use ivs_core::report::PeriodError;
+use kinesis_fleet::store::StoreError;
 
 /// The exit code for a wrong command line or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// The exit code when what came in is of no use (`EX_DATAERR`).
 const DATA: u8 = 65;
+/// The exit code when there is no input: a file, folder or prefix that is not there, cannot be opened or
+/// holds no objects (`EX_NOINPUT`).
+const NO_INPUT: u8 = 66;
 /// The exit code when something that had to be looked at could not be (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 /// The exit code when the same may work later (`EX_TEMPFAIL`).
@@ -165,7 +170,7 @@ fn needs_aws(command: &Command) -> bool {
 
 /// Says why the program ends: one JSON object if logs are JSON, too.
 fn failed(error: &anyhow::Error, log_json: bool) -> ExitCode {
-    let (text, code) = (format!("{error:#}"), exit_code(error));
+    let (text, code) = (failure::in_words(error), exit_code(error));
     if log_json {
         let fields = json!({ "message": text, "exitCode": code });
         let now = crate::clock::now();
@@ -186,6 +191,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if error.is::<DataError>() {
         DATA
+    } else if error.is::<NoInput>() {
+        NO_INPUT
     } else if error.is::<UsageError>()
         || error.is::<OpsError>()
         || error.is::<ConfigError>()
@@ -193,7 +200,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         || error.is::<PeriodError>()
     {
         USAGE
-    } else if error.is::<leases::Unread>() || error.is::<NoAnswer>() {
+    } else if error.is::<leases::Unread>()
+        || error.is::<NoAnswer>()
+        || matches!(error.downcast_ref(), Some(StoreError::Unreachable { .. }))
+    {
         UNAVAILABLE
     } else if let Some(SendError::Later { .. }) = error.downcast_ref() {
         LATER

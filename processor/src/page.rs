@@ -8,12 +8,14 @@ mod alarms;
 mod answer;
 mod body;
 mod minute;
+mod query;
 mod room;
 mod runbook;
 mod server;
 mod session;
 mod snapshot;
 mod streams;
+mod summary;
 mod widgets;
 
 use std::net::SocketAddr;
@@ -45,19 +47,16 @@ impl Page {
     /// runtime.
     #[must_use]
     pub fn new(config: &Config, clients: &Clients) -> Arc<Self> {
-        let endpoint = match config.aws.endpoint_url.as_str() {
-            "" => "AWS".to_owned(),
-            url => url.to_owned(),
-        };
         let room = Arc::new(Room {
             clients: clients.clone(),
             config: config.clone(),
-            endpoint,
+            endpoint: crate::cloud::endpoint(&config.aws),
             worker: Mutex::new((Phase::Starting, None)),
             snapshots: watch::Sender::new(Arc::from("")),
             headlines: watch::Sender::new(Headline::default()),
             watchers: body::Watchers::default(),
             widgets: tokio::sync::Mutex::default(),
+            lost: Mutex::default(),
             reports: Semaphore::new(REPORTS_AT_ONCE),
         });
         let reading = tokio::spawn(snapshot::read_while_watched(Arc::clone(&room)));

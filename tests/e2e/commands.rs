@@ -82,6 +82,11 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
         (&["rows", "--explain", "nobody"], 65, "no row of session `nobody`"),
         (&["rows", "--set", "tables.metrics=none"], 1, "cannot read table none: it is not there"),
         (&["rows", "--set", "epoch.interval_ms=soon"], 64, "is not a whole number"),
+        (
+            &["generate", "--for", "1s", "--set", "stream.name=none"],
+            1,
+            "check its name and the region",
+        ),
     ] {
         let (found, error) = at(args).fails();
         assert_eq!(found, code, "{args:?}: {error}");
@@ -92,6 +97,11 @@ fn what_is_stored_can_be_looked_at_and_every_command_ends_with_a_code_that_means
     assert_eq!((&last["level"], &last["fields"]["exitCode"]), (&json!("ERROR"), &json!(65)));
     let (code, error) = Program::new(&["rows", "--endpoint-url", "http://127.0.0.1:1"]).fails();
     assert!(code == 69 && error.contains("no connection"), "{code}: {error}");
+    let (code, error) = Program::new(&["status", "--endpoint-url", "http://127.0.0.1:1"]).fails();
+    assert!(
+        code == 69 && error.ends_with("no connection: Connection refused\n"),
+        "{code}: {error}"
+    );
     let (code, error) = Program::new(&["status", "--worker", "http://127.0.0.1:1"]).fails();
     assert!(code == 69 && error.contains("ops.listen"), "{code}: {error}");
 }
@@ -119,6 +129,16 @@ fn every_answer_comes_as_json_too() {
     let rows = at(&["rows", "--session", "st-1", "--json"]).run_to_end();
     let sessions: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     assert!(sessions.len() == 2 && sessions[0]["session_id"] == "st-1", "{rows}");
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&at(args).run_to_end()).unwrap_or_else(|_| panic!("{args:?}"))
+    };
+    let file = input.display().to_string();
+    let sent = json(&["generate", "--json", "--input", &file]);
+    assert_eq!((&sent["sent"], &sent["tooLarge"]), (&json!(6), &json!(0)), "{sent}");
+    let made = json(&["generate", "--json", "--fast", "--for", "5s"]);
+    assert!(made["records"].as_u64().unwrap() > 0, "{made}");
+    let words = at(&["generate", "--fast", "--for", "5s"]).run_to_end();
+    assert!(words.contains(" records; of these "), "{words}");
     let (code, out, words) = at(&["sessions", "list", "--channel", "nobody"]).end();
     assert_eq!((code, &*out), (0, ""));
     assert!(words.contains("no session of channel `nobody` is recorded"), "{words}");
@@ -166,6 +186,32 @@ fn what_could_not_be_done_in_the_end_is_refused_in_the_beginning() {
     let port = taken.local_addr().unwrap().port().to_string();
     let (code, error) = Program::new(&["local", "--state", ":memory:", "--port", &port]).fails();
     assert!(code == 64 && error.contains("address in use"), "{code}: {error}");
+}
+
+#[test]
+fn a_missing_input_and_an_empty_one_have_codes_of_their_own_in_every_command() {
+    let dir = state();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (absent, empty, rows) = (path("absent.ndjson"), path("empty.ndjson"), path("rows.csv"));
+    std::fs::write(&empty, "").unwrap();
+    let nowhere = ["--endpoint-url", "http://127.0.0.1:1"];
+    let local = ["local", "--state", ":memory:", "--port", "0", "--page-port", "0", "--input"];
+    for (command, source, want, words) in [
+        (&["validate"][..], &absent, 66, "absent.ndjson: No such file or directory\n"),
+        (&["validate"], &empty, 65, "empty.ndjson holds no record"),
+        (&["replay", "--rows-out", &rows], &absent, 66, "absent.ndjson: No such file"),
+        (&["replay", "--rows-out", &rows], &empty, 65, "empty.ndjson holds no record"),
+        (&[&["generate"], &nowhere[..], &["--input"]].concat(), &absent, 66, "absent.ndjson: No"),
+        (&local, &absent, 66, "absent.ndjson: No such file"),
+        (&local, &empty, 65, "empty.ndjson holds no record"),
+        (&["check-trace"], &absent, 66, "absent.ndjson: No such file"),
+        (&["check-trace"], &empty, 65, "no line tells of an epoch"),
+        (&[&["audit"], &nowhere[..]].concat(), &absent, 2, "absent.ndjson: No such file"),
+    ] {
+        let (code, error) = Program::new(command).arg(source).fails();
+        assert_eq!(code, want, "{command:?}: {error}");
+        assert!(error.contains(words), "{command:?}: {error}");
+    }
 }
 
 /// Answers every request with this refusal of DynamoDB's, as long as the tests run; returns its URL.

@@ -199,6 +199,7 @@ fn the_commands_show_check_and_change_a_fleet() {
     assert!(text.contains("ready") && text.contains("RECORDS/S"), "{text}");
     let json = |args: &[&str]| serde_json::from_str::<Value>(&run(args).run_to_end()).unwrap();
     assert_eq!(json(&["status", "--json"])["shards"].as_array().unwrap().len(), 4);
+    assert_eq!(json(&["health", "--json", "--worker", &at])["healthy"], true);
     assert_eq!(json(&["leases", "list", "--json"]).as_array().unwrap().len(), 4);
     assert_eq!(run(&["leases", "list"]).run_to_end().lines().count(), 5);
     assert!(run(&["leases", "verify"]).run_to_end().contains("4 leases, 0 findings"));

@@ -29,11 +29,27 @@ const MEASURE: &str = r"(() => {
   };
 })()";
 
-fn show(tab: &mut Tab, url: &str, width: u32, is_dark: bool) {
+/// Tables and charts of a session that lie over one another, or are wider than their part of the page.
+const ASTRAY: &str = r"(() => {
+  const shown = [...document.querySelectorAll('#session table, #session figure, #session dl')]
+    .filter((one) => one.checkVisibility() && !one.closest('details'));
+  const box = (one) => one.getBoundingClientRect();
+  const name = (one) => one.textContent.slice(0, 40);
+  const over = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  const pairs = shown.flatMap((one, at) => shown.slice(at + 1).filter((other) => over(box(one), box(other))).map((other) => [one, other]));
+  const wide = shown.filter((one) => box(one).right > box(one.parentElement).right + 1);
+  return [...pairs.map(([a, b]) => `${name(a)} over ${name(b)}`), ...wide.map((one) => `${name(one)} is too wide`)];
+})()";
+
+fn set_width(tab: &mut Tab, width: u32) {
     tab.ask(
         "Emulation.setDeviceMetricsOverride",
         json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 }),
     );
+}
+
+fn show(tab: &mut Tab, url: &str, width: u32, is_dark: bool) {
+    set_width(tab, width);
     let scheme = if is_dark { "dark" } else { "light" };
     let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
     tab.ask("Emulation.setEmulatedMedia", json!({ "features": features }));
@@ -58,6 +74,19 @@ fn overview_is_whole(measured: &Value, width: u32) {
     {
         assert!(headings.contains(&heading.into()), "{heading} is missing in {headings:?}");
     }
+}
+
+/// The session that is open: what became of its views, and who watched.
+fn views_are_told(tab: &mut Tab) {
+    let tiles = "document.getElementById('session-tiles').textContent";
+    for label in ["Experience score", "Views started", "Views failed"] {
+        tab.wait_until(&format!("{tiles}.includes('{label}')"));
+    }
+    tab.wait_until("document.querySelectorAll('#breakdown-tables tbody tr').length > 0");
+    assert_eq!(tab.eval("document.getElementById('breakdowns').hidden"), false);
+    let heads = "[...document.querySelectorAll('#breakdown-tables thead th:first-child')]";
+    let by = tab.eval(&format!("{heads}.map((one) => one.textContent)"));
+    assert_eq!(by, json!(["Device", "System", "Country", "Delivered by", "Rendition"]));
 }
 
 #[test]
@@ -92,6 +121,18 @@ fn what_is_live_is_on_the_page_and_goes_on_by_itself() {
     tab.wait_until("document.querySelectorAll('#timeline li').length > 0");
     tab.wait_until("document.querySelectorAll('#session svg[role=img]').length > 0");
     assert_eq!(tab.eval("document.activeElement.id"), "session-title", "the heading has the focus");
+<<<<<<< .merge_file_J9q4SI
+    tab.wait_until("document.querySelectorAll('#breakdown-tables table').length > 3");
+    tab.wait_until(
+        "document.querySelector('#timeline').textContent.includes('by the application')",
+    );
+    for width in WIDTHS {
+        set_width(&mut tab, width);
+        assert_eq!(tab.eval(ASTRAY), json!([]), "{width}");
+    }
+=======
+    views_are_told(&mut tab);
+>>>>>>> .merge_file_ZQf4pu
     tab.eval(
         "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))",
     );

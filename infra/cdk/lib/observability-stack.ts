@@ -46,6 +46,8 @@ export class ObservabilityStack extends Stack {
       ...(config.alerts.runbookBase && { runbookBase: config.alerts.runbookBase }),
     });
     this.names(ingest, storage, alerts);
+    this.output('EventDeadLettersUrl', 'IVS events that EventBridge gave up', ingest.deadLetters.queueUrl);
+    this.output('ReportDeadLettersUrl', 'Requests of reports that failed', reports.deadLetters.queueUrl);
     this.commands(ingest, storage, processor, reports);
     if (config.telemetryApi !== undefined) {
       this.telemetry(new TelemetryApi(this, 'TelemetryApi', { config, api: config.telemetryApi, ingest }));

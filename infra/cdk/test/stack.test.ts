@@ -139,6 +139,25 @@ describe.each(Object.keys(STAGES))('stage %s', (stage) => {
     }
   });
 
+  test('the outputs name the queue of every alarm on a queue, and no queue is left out', () => {
+    const outputs = new Json(template.toJSON()).at('Outputs');
+    // The Ref of a queue is its URL.
+    const url = (name: string) => outputs.at(name, 'Value', 'Ref').text();
+    const named = {
+      'LiveStreaming-EventDeadLetters': url('EventDeadLettersUrl'),
+      'LiveStreaming-ReportFailed': url('ReportDeadLettersUrl'),
+    };
+    const watched = propertiesOf(template, 'AWS::CloudWatch::Alarm').flatMap((alarm) => {
+      const queue = alarm.at('Dimensions', 0, 'Value', 'Fn::GetAtt', 0);
+      const isQueue = alarm.at('Dimensions', 0, 'Name').value === 'QueueName';
+      return isQueue ? [[alarm.at('AlarmName').text(), queue.text()]] : [];
+    });
+    expect(Object.fromEntries(watched)).toEqual(named);
+    expect(Object.values(named).sort()).toEqual(
+      Object.keys(template.findResources('AWS::SQS::Queue')).sort(),
+    );
+  });
+
   test('the outputs can be pasted', () => {
     const outputs = new Json(template.toJSON()).at('Outputs');
     const output = (name: string) => outputs.at(name, 'Value').joined();

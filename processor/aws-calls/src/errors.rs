@@ -83,6 +83,11 @@ pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
             (None, Some(status)) => {
                 format!("HTTP {status} without an error code: is the endpoint one of AWS's?")
             }
+            // The commonest mistake: a name that is wrong, or right in another region.
+            (Some("ResourceNotFoundException"), _) => {
+                let message = service.message().unwrap_or("it is not there");
+                format!("{}: check its name and the region", message.trim_end_matches('.'))
+            }
             (code, _) => {
                 let code = code.unwrap_or("unknown code");
                 format!("{code}: {}", service.message().unwrap_or("no message"))
@@ -95,13 +100,34 @@ pub fn explain<E: ProvideErrorMetadata + std::error::Error + 'static>(
         cause = deeper;
     }
     match error {
-        SdkError::DispatchFailure(_) => format!("no connection: {cause}"),
+        SdkError::DispatchFailure(_) => format!("no connection: {}", in_words(&cause.to_string())),
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         _ => cause.to_string(),
     }
 }
 
+/// Returns the system's words without the number by which it knows them; those for an address that
+/// nobody knows say what to do.
+fn in_words(cause: &str) -> &str {
+    if cause.contains("failed to lookup address") {
+        return "the service's address is not known; check the region, the endpoint and the network";
+    }
+    cause.split(" (os error").next().unwrap_or(cause)
+}
+
 /// Returns a bound on one request, connecting included.
 pub fn bounded(request: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_timeout(request).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_is_quoted_without_its_numbers_and_an_unknown_address_explained() {
+        assert_eq!(in_words("Connection refused (os error 111)"), "Connection refused");
+        let unknown = in_words("failed to lookup address information: Name or service not known");
+        assert!(unknown.contains("check the region"), "{unknown}");
+    }
 }

@@ -4,7 +4,7 @@ use kinesis_model::EpochMs;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds of a minute.
-pub(crate) const MINUTE_MS: i64 = 60_000;
+pub const MINUTE_MS: i64 = 60_000;
 
 /// Length of a window: the tutorial's alarms compare five minutes.
 pub const WINDOW_MS: i64 = 300_000;

@@ -12,6 +12,7 @@ mod derived;
 mod item;
 mod lattice;
 mod milestone;
+mod on_air;
 mod starvation;
 mod summary;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use attribute::{Attribute, AttributeValue};
 pub use derived::{LONGEST_STREAM_MS, STALE_MS, SessionStatus};
 pub use lattice::{Bounded, First, Latest};
 pub use milestone::{Milestone, milestones};
+pub use on_air::{Seen, Signs, lost, over_from};
 pub use starvation::{Interval, Starvation};
 pub use summary::{
     AdBreakFact, BreachFact, Lifecycle, MAX_AD_BREAKS, MAX_INCIDENTS, MAX_STARVATIONS,

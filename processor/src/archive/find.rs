@@ -13,7 +13,7 @@ use object_store::ObjectStoreExt as _;
 
 use super::display;
 use super::object::Object;
-use crate::cloud::store_error::in_words;
+use crate::cloud::store_error::{in_words, is_missing};
 use crate::cloud::store_url::StoreUrl;
 use crate::config;
 use crate::printable::OneLine;
@@ -44,6 +44,27 @@ pub(crate) struct LeftOut {
     pub(crate) reason: String,
 }
 
+/// A source that is not there, cannot be opened or holds nothing to read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NoInput(pub(crate) String);
+
+/// Makes sure that every file and folder of the sources is there, before anything is begun for their
+/// sake.
+///
+/// # Errors
+/// Names the one that is not.
+#[cfg(feature = "local")]
+pub(crate) fn are_there(sources: &[String]) -> Result<(), NoInput> {
+    let files = sources.iter().filter(|s| *s != STANDARD_INPUT && !s.starts_with("s3://"));
+    for source in files {
+        local_path(source)
+            .metadata()
+            .map_err(|error| NoInput(format!("cannot read {source}: {error}")))?;
+    }
+    Ok(())
+}
+
 /// Finds the objects of all sources. One that cannot be read is left out and named; it does not
 /// end the search.
 ///
@@ -61,7 +82,9 @@ pub(crate) async fn find(sources: &[String], aws: &config::Aws) -> anyhow::Resul
         } else if source.starts_with("s3://") {
             search.s3(source, aws).await.with_context(|| format!("cannot list {source}"))?;
         } else {
-            search.path(&local_path(source)).with_context(|| format!("cannot read {source}"))?;
+            search
+                .path(&local_path(source))
+                .map_err(|error| NoInput(format!("cannot read {source}: {error}")))?;
         }
         let objects = &mut search.found.objects;
         objects[before..].sort_by(|a: &Object, b: &Object| a.name.cmp(&b.name));
@@ -73,7 +96,7 @@ pub(crate) async fn find(sources: &[String], aws: &config::Aws) -> anyhow::Resul
             } else {
                 format!(" ({})", reasons.join("; "))
             };
-            anyhow::bail!("{source} holds nothing that can be read{reasons}");
+            return Err(NoInput(format!("{source} holds nothing that can be read{reasons}")).into());
         }
     }
     Ok(search.found)
@@ -267,7 +290,10 @@ impl Search {
         }
         let mut listed = store.list(Some(prefix));
         while let Some(meta) = listed.next().await {
-            let meta = meta.map_err(|error| anyhow::anyhow!("{}", in_words(&error)))?;
+            let meta = meta.map_err(|error| match is_missing(&error) {
+                true => anyhow::Error::new(NoInput(in_words(&error))),
+                false => anyhow::anyhow!("{}", in_words(&error)),
+            })?;
             // Consoles make empty objects that stand for folders.
             if meta.size > 0 && meta.location.filename().is_some_and(is_archive_name) {
                 push(meta);
@@ -368,7 +394,7 @@ mod tests {
         let sources = [url("a b+c%20d#e?f=1"), url("x%20y")];
         assert_eq!(found(&sources).await.objects.len(), 2);
         let error = find(&[url("absent")], &config::Aws::default()).await.unwrap_err();
-        assert!(error.to_string().contains("absent"), "{error}");
+        assert!(error.to_string().contains("absent") && error.is::<NoInput>(), "{error}");
     }
 
     #[tokio::test]
@@ -378,5 +404,6 @@ mod tests {
         let source = dir.path().display().to_string();
         let error = find(&[source], &config::Aws::default()).await.unwrap_err();
         assert!(error.to_string().contains("link was left out"), "{error}");
+        assert!(error.is::<NoInput>());
     }
 }

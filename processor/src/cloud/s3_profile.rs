@@ -1,6 +1,7 @@
 //! S3 clients that learn as the SDK does: credentials from profiles, single sign-on, `aws login`
 //! and credential processes, the region of a profile, FIPS and dual-stack addresses.
 
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,10 +11,28 @@ use aws_config::BehaviorVersion;
 use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::{Mutex, OnceCell};
+
+/// How credentials are given.
+const HOW: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+
+/// Returns why there are no credentials: what the last source asked says, if one was.
+fn refusal(error: &CredentialsError) -> String {
+    if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return HOW.to_owned();
+    }
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let words = cause.to_string();
+    let words = words.split(" (os error").next().unwrap_or_default();
+    format!("{HOW} (the last source asked said: {words})")
+}
 
 /// Credentials are fetched anew when they expire within so long.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
@@ -46,7 +65,7 @@ impl SdkCredentials {
         }
         let chain = self.chain.get_or_init(chain).await.as_ref();
         let chain = chain.ok_or("there is no chain of credentials")?;
-        let fetched = chain.provide_credentials().await.map_err(|error| error.to_string())?;
+        let fetched = chain.provide_credentials().await.map_err(|error| refusal(&error))?;
         Ok(latest.insert(fetched).clone())
     }
 

@@ -37,6 +37,12 @@ pub(crate) fn in_words(error: &object_store::Error) -> String {
     }
 }
 
+/// Returns whether the bucket or the object is not there.
+pub(crate) fn is_missing(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. })
+        || matches!(element(&error.to_string(), "Code"), Some("NoSuchBucket" | "NoSuchKey"))
+}
+
 /// Returns the cause that has none.
 fn bottom(error: &object_store::Error) -> &(dyn Error + 'static) {
     let mut cause: &(dyn Error + 'static) = error;

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::json;
 
+use super::failure::in_words;
 use crate::cloud;
 use crate::config::Config;
 use crate::printable::{OneLine, Printable};
@@ -37,7 +38,7 @@ pub(crate) async fn run(config: &Config, args: &AuditArgs) -> ExitCode {
     match compare(config, args).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("ivs-processor: {}", Printable(format!("{error:#}")));
+            eprintln!("ivs-processor: {}", Printable(in_words(&error)));
             ExitCode::from(UNPROVEN)
         }
     }

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::DataError;
 use super::text_table::count;
+use crate::archive::find::NoInput;
 use judge::{Step, judge};
 
 /// `check-trace`.
@@ -31,10 +32,10 @@ pub struct CheckTraceArgs {
 pub(super) fn run(args: &CheckTraceArgs) -> anyhow::Result<()> {
     let mut steps = Vec::new();
     for path in &args.files {
-        let file = std::fs::File::open(path);
-        let file = file.with_context(|| format!("{} cannot be read", path.display()))?;
+        let refused = |error| NoInput(format!("cannot read {}: {error}", path.display()));
+        let file = std::fs::File::open(path).map_err(refused)?;
         for line in BufReader::new(file).split(b'\n') {
-            let line = line.with_context(|| format!("{} cannot be read", path.display()))?;
+            let line = line.with_context(|| format!("cannot read {}", path.display()))?;
             // Other lines are none of ours, and a worker that was killed leaves its last one half.
             steps.extend(serde_json::from_slice(&line).ok().as_ref().and_then(Step::of_line));
         }

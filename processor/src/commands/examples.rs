@@ -55,7 +55,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
 
 /// The codes that a script may go by.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 64 wrong command line, configuration or \
-                          credentials, 65 wrong data, 69 not reachable, 75 try again later.";
+                          credentials, 65 wrong or no data, 66 no input, 69 not reachable, 75 try \
+                          again later.";
 
 /// Adds examples to a command and those below it.
 pub(super) fn add_to(command: Command) -> Command {

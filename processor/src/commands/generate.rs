@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use ivs_traffic::{Generator, GeneratorConfig, Ledger, Produced};
+use ivs_traffic::{Generator, GeneratorConfig, Ledger, Produced, Totals};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::UsageError;
@@ -16,6 +17,7 @@ use crate::cloud;
 use crate::cloud::Clients;
 use crate::commands::signals;
 use crate::config::Config;
+use crate::producer::input::Sent;
 use crate::producer::traffic::TrafficArgs;
 use crate::producer::{input, traffic};
 use clap::Args;
@@ -51,6 +53,9 @@ pub struct GenerateArgs {
     /// Write what was produced, for a later check, to this JSON file
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// What was made or sent as one line of JSON
+    #[arg(long)]
+    pub json: bool,
     /// The shape of the traffic.
     #[command(flatten)]
     pub traffic: TrafficArgs,
@@ -71,9 +76,9 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
     if !args.input.is_empty() {
         let clients = cloud::clients(&config.aws).await;
         let sent = input::send(&clients, config, &args.input, args.journal.as_deref()).await?;
-        println!("{} records sent, {} sent earlier", sent.records, sent.earlier);
+        println!("{}", sent_in_words(&sent, args.json));
         sent.problems.iter().for_each(|problem| eprintln!("ivs-processor: {problem}"));
-        return super::failure::all_sent(&sent);
+        return super::failure::all_sent(&sent, &args.input);
     }
     let span_ms = span_ms(&args, now().0)?;
     let ledger = Mutex::new(Ledger::new(traffic::LEDGER_WINDOWS));
@@ -102,18 +107,41 @@ pub(super) async fn run(config: &Config, args: GenerateArgs) -> anyhow::Result<(
         }
     }
     let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let totals = serde_json::to_string(ledger.totals())?;
+    let totals = match args.json {
+        true => serde_json::to_string(ledger.totals())?,
+        false => in_words(ledger.totals()),
+    };
     match args.out.as_deref().and_then(std::path::Path::to_str) {
         Some("-") => eprintln!("{totals}"),
         _ => println!("{totals}"),
     }
     if let Some(path) = &args.ledger {
         let windows: Vec<_> = ledger.windows().collect();
-        let all = serde_json::json!({ "totals": ledger.totals(), "windows": windows });
+        let all = json!({ "totals": ledger.totals(), "windows": windows });
         std::fs::write(path, all.to_string())
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Says what was made: `5353 records; of these 43 repeats, 210 damaged, 12 late`.
+fn in_words(totals: &Totals) -> String {
+    let Totals { records, duplicates, malformed, late, .. } = totals;
+    format!("{records} records; of these {duplicates} repeats, {malformed} damaged, {late} late")
+}
+
+/// Says what was sent of files.
+fn sent_in_words(sent: &Sent, json: bool) -> String {
+    let Sent { records, earlier, too_large, .. } = sent;
+    if json {
+        let damaged = sent.problems.len();
+        return json!({
+            "sent": records, "sentEarlier": earlier, "tooLarge": too_large, "damagedObjects": damaged,
+        })
+        .to_string();
+    }
+    // Those too large were named one by one.
+    format!("{records} records sent, {earlier} sent earlier")
 }
 
 /// Returns the time that the traffic covers, epoch milliseconds.
@@ -257,5 +285,14 @@ mod tests {
         }
         let file = ["--out", "f", "--start", "2026-03-01", "--for", "13h"];
         assert_eq!(span(&file), Ok((720, -60)));
+    }
+
+    #[test]
+    fn what_was_sent_is_said_in_words_or_as_json() {
+        let sent = Sent { records: 7, earlier: 2, too_large: 1, problems: vec!["x".to_owned()] };
+        assert_eq!(sent_in_words(&sent, false), "7 records sent, 2 sent earlier");
+        let json: serde_json::Value = serde_json::from_str(&sent_in_words(&sent, true)).unwrap();
+        let want = json!({ "sent": 7, "sentEarlier": 2, "tooLarge": 1, "damagedObjects": 1 });
+        assert_eq!(json, want);
     }
 }

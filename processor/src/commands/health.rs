@@ -4,7 +4,9 @@ use anyhow::Context as _;
 
 use crate::config::Config;
 use crate::ops::client;
+use crate::printable::{self, Printable};
 use clap::Args;
+use serde_json::json;
 
 /// `health`.
 #[derive(Args, Debug)]
@@ -12,6 +14,9 @@ pub struct HealthArgs {
     /// Operations server; without it, the one that ops.listen names
     #[arg(long, value_name = "http://HOST:PORT", value_parser = worker_url)]
     pub worker: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Reads the address of a worker's operations server.
@@ -33,7 +38,13 @@ pub(super) async fn run(config: &Config, args: &HealthArgs) -> anyhow::Result<()
         }
     };
     let (status, body) = client::get(&format!("{url}/healthz")).await?;
-    print!("{body}");
+    if args.json {
+        let says: Vec<_> = body.lines().collect();
+        let told = json!({ "worker": url, "healthy": status.is_success(), "says": says });
+        println!("{}", printable::json(&told)?);
+    } else {
+        print!("{}", Printable(body));
+    }
     anyhow::ensure!(status.is_success(), "the worker is not healthy");
     Ok(())
 }

@@ -32,6 +32,7 @@ use clap::Args;
 
 use super::duration::duration;
 use super::replay::rows_out;
+use crate::archive::find;
 use crate::commands::rows;
 use crate::config::Config;
 use crate::ops::{self, Ops, Site as _};
@@ -91,6 +92,7 @@ pub struct LocalArgs {
 /// When the endpoint, the resources or the worker cannot be started, when sending fails, or when
 /// the tables do not hold what was sent.
 pub async fn run(mut config: Config, args: LocalArgs) -> anyhow::Result<()> {
+    find::are_there(&args.input)?;
     let place = Place::of(&args.state)?;
     let state = place.state();
     let endpoint = Endpoint::start(ivs_emulator::Config {
@@ -197,7 +199,7 @@ async fn work(
         println!("  rows              {written:>10}   in {}", out.display());
     }
     let outcome = match ledger {
-        None => all_used(&sent, &snapshot, args.allow_rejects),
+        None => all_used(&sent, &snapshot, args),
         Some(ledger) => report::check_ledger(clients, config, &ledger).await,
     };
     if args.json {
@@ -207,11 +209,11 @@ async fn work(
 }
 
 /// Refuses to call it a success when input was left out, or nearly all of it rejected.
-fn all_used(sent: &Sent, stats: &Snapshot, allow_rejects: bool) -> anyhow::Result<()> {
-    super::failure::all_sent(sent)?;
+fn all_used(sent: &Sent, stats: &Snapshot, args: &LocalArgs) -> anyhow::Result<()> {
+    super::failure::all_sent(sent, &args.input)?;
     let most = stats.rejected_by_reason.iter().max_by_key(|(_, count)| *count);
     let most = most.map_or("", |(reason, _)| reason.as_str());
-    super::usable(stats.read, stats.rejected, most, allow_rejects)
+    super::usable(stats.read, stats.rejected, most, args.allow_rejects)
 }
 
 /// Sends made-up traffic until the time is over or a signal comes; returns what was sent.

@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 pub(super) use args::ReplayArgs;
 
 use super::DataError;
+use super::failure::not_empty;
+use super::text_table::count;
 use crate::clock::Instant;
 use crate::cloud;
 use crate::config::{Config, Tables};
@@ -70,7 +72,7 @@ pub(super) async fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<()
     };
     report(&computed.counts, &result, args.how.json, started);
     problems(&computed)?;
-    usable(&computed.counts, args.allow_rejects)
+    usable(&computed.counts, args)
 }
 
 async fn compute(
@@ -113,7 +115,7 @@ async fn apply(
     let applied = show_while(progress, args.how.json, apply).await?;
     report(&counts, &json!({ "rows": applied }), args.how.json, started);
     problems?;
-    usable(&counts, args.allow_rejects)
+    usable(&counts, args)
 }
 
 /// Names what could not be read.
@@ -124,20 +126,29 @@ fn problems(computed: &Computed) -> anyhow::Result<()> {
     for gap in &computed.gaps {
         eprintln!("ivs-processor: {}", OneLine(gap));
     }
-    let (damaged, gaps) = (computed.damages.len(), computed.gaps.len());
+    let damaged = computed.damages.len();
+    let missing = match computed.gaps.len() {
+        0 => String::new(),
+        1 => ", 1 stretch is missing".to_owned(),
+        gaps => format!(", {gaps} stretches are missing"),
+    };
     anyhow::ensure!(
-        damaged + gaps == 0,
-        "{damaged} objects could not be read to their ends, {gaps} stretches are missing; the rest was \
-         processed"
+        damaged == 0 && missing.is_empty(),
+        "{} could not be read to the end{missing}; the rest was processed",
+        count(damaged, "object")
     );
     Ok(())
 }
 
-/// Refuses a result of mostly rejected records; see [`super::usable`].
-fn usable(counts: &Counts, allow_rejects: bool) -> anyhow::Result<()> {
+/// Refuses a result of mostly rejected records, see [`super::usable`], and of none at all, unless only
+/// those of a time were asked for.
+fn usable(counts: &Counts, args: &ReplayArgs) -> anyhow::Result<()> {
+    if args.from.is_none() && args.until.is_none() {
+        not_empty(counts.read, &args.sources)?;
+    }
     let most = counts.rejected.iter().max_by_key(|(_, count)| **count);
     let most = most.map_or("", |(reason, _)| reason.as_str());
-    super::usable(counts.read, counts.rejected_total(), most, allow_rejects)
+    super::usable(counts.read, counts.rejected_total(), most, args.allow_rejects)
 }
 
 fn report(counts: &Counts, result: &Value, as_json: bool, started: Instant) {

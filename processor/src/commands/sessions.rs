@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::{Args, Subcommand};
-use ivs_core::session::attribute_names;
+use ivs_core::session::{Seen, Signs, lost};
 use ivs_schemas::items::sessions::{self as names, status};
+use kinesis_model::EpochMs;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -15,7 +16,9 @@ use crate::clock::now;
 use crate::cloud;
 use crate::config::Config;
 use crate::items::codec::{Item, Reader};
+use crate::items::on_air;
 use crate::items::pages::Select;
+use crate::items::timeline::OF_EVERY_FACT;
 use crate::printable::{self, OneLine};
 
 /// `sessions …`.
@@ -55,7 +58,7 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
-/// A session without a known end that fell silent.
+/// A session without a known end that cannot be on air any more, as reports call it.
 const LOST: &str = "lost";
 /// Attributes that keep the program's books.
 const BOOKS: [&str; 7] = [
@@ -68,27 +71,14 @@ const BOOKS: [&str; 7] = [
     "version",
 ];
 
-/// Attributes of an event that other columns show, or that keep the program's books.
-const OF_EVERY_EVENT: [&str; 10] = [
-    names::SESSION_ID,
-    names::CHANNEL_ID,
-    names::TIMESTAMP,
-    names::EVENT_TYPE,
-    names::EVENT_TIME_MS,
-    names::EVENT_ID,
-    names::ORIGIN,
-    names::SCHEMA_VERSION,
-    names::EXPIRES_AT,
-    attribute_names::FINGERPRINT,
-];
-
 /// A session as the list has it. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionLine {
     pub(super) session_id: String,
     pub(super) channel_id: String,
-    /// pending, live, ended, failed, or lost: it has no end and fell silent.
+    /// pending, live, ended, failed, or lost: it has no end, and fell silent or its channel has a
+    /// newer one.
     pub(super) status: String,
     pub(super) started_at: Option<String>,
     pub(super) ended_at: Option<String>,
@@ -99,19 +89,15 @@ pub(super) struct SessionLine {
 }
 
 impl SessionLine {
-    fn of(item: &Item, now_s: i64) -> anyhow::Result<Self> {
+    fn of(item: &Item) -> anyhow::Result<Self> {
         let reader = Reader(item);
         let text =
             |name| reader.text(name).map(|text| Some(text.to_owned()).filter(|t| !t.is_empty()));
         let number = |name| reader.number_if::<f64>(name);
-        let stale_after: Option<f64> = number(names::STALE_AFTER)?;
-        let stated = reader.text(names::STATUS)?;
-        let is_silent = stale_after.is_some_and(|at| at <= now_s as f64);
-        let is_lost = stated == status::LIVE && is_silent;
         Ok(Self {
             session_id: reader.text(names::SESSION_ID)?.to_owned(),
             channel_id: reader.text(names::CHANNEL_ID)?.to_owned(),
-            status: if is_lost { LOST } else { stated }.to_owned(),
+            status: reader.text(names::STATUS)?.to_owned(),
             started_at: number(names::STARTED_AT)?.map(rfc3339),
             ended_at: number(names::ENDED_AT)?.map(rfc3339),
             duration: number(names::DURATION)?,
@@ -141,18 +127,39 @@ pub(super) async fn summaries(
     // Summaries have sort key 0, in the index too.
     let select =
         Select { channel_id, sort_key: names::TIMESTAMP, until_s: Some(1), ..Select::default() };
-    let (mut found, now_s) = (Vec::new(), now().0.div_euclid(1_000));
+    let mut found = Vec::new();
     let each = |item: &Item| {
         // Milestones come right after the summary.
         if Reader(item).number::<f64>(names::TIMESTAMP)? == 0.0 {
-            found.push(SessionLine::of(item, now_s)?);
+            found.push((SessionLine::of(item)?, on_air::signs(item)?));
         }
         Ok(())
     };
     select.each(&clients.dynamodb, &config.tables.sessions, each).await?;
+    let mut found = judged(found, now());
     let key = |line: &SessionLine| (line.started_at.clone(), line.session_id.clone());
     found.sort_by_cached_key(|line| std::cmp::Reverse(key(line)));
     Ok(found)
+}
+
+/// Returns the lines; a session without an end that cannot be on air any more is lost.
+fn judged(found: Vec<(SessionLine, Option<Signs>)>, now: EpochMs) -> Vec<SessionLine> {
+    let seen: Vec<_> = found
+        .iter()
+        .map(|(line, signs)| Seen {
+            channel_id: &line.channel_id,
+            signs: *signs,
+            is_open: line.status == status::LIVE,
+        })
+        .collect();
+    let lost = lost(&seen, now);
+    let line = |((mut line, _), lost): ((SessionLine, _), Option<EpochMs>)| {
+        if lost.is_some() {
+            LOST.clone_into(&mut line.status);
+        }
+        line
+    };
+    found.into_iter().zip(lost).map(line).collect()
 }
 
 /// Runs `sessions …`.
@@ -239,7 +246,13 @@ async fn show(config: &Config, args: &ShowArgs) -> anyhow::Result<()> {
         ))
         .into());
     }
-    let summary = summary.into_iter().next().unwrap_or_default();
+    let mut summary = summary.into_iter().next().unwrap_or_default();
+    if summary.get(names::STATUS) == Some(&status::LIVE.into()) {
+        let channel_id = summary.get(names::CHANNEL_ID).and_then(Value::as_str);
+        let others = summaries(config, channel_id).await?;
+        let judged = others.into_iter().find(|line| line.session_id == args.session_id);
+        summary.extend(judged.map(|line| (names::STATUS.to_owned(), line.status.into())));
+    }
     if args.json {
         let shown = serde_json::json!({ "summary": summary, "timeline": timeline });
         println!("{}", printable::json(&shown)?);
@@ -271,7 +284,7 @@ fn detail(item: &Map<String, Value>) -> Option<String> {
     if let Some(detail) = item.get(names::DETAIL) {
         return Some(detail.to_string());
     }
-    let told = item.iter().filter(|(name, _)| !OF_EVERY_EVENT.contains(&name.as_str()));
+    let told = item.iter().filter(|(name, _)| !OF_EVERY_FACT.contains(&name.as_str()));
     let told: Vec<_> = told.map(|(name, value)| format!("{name} {}", text(name, value))).collect();
     (!told.is_empty()).then(|| told.join(", "))
 }
@@ -320,19 +333,30 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_session_is_not_shown_as_live() {
+    fn a_session_that_fell_silent_or_was_followed_by_another_is_not_shown_as_live() {
         let number = |value: i64| AttributeValue::N(value.to_string());
         let text = |value: &str| AttributeValue::S(value.to_owned());
-        let item = item(&[
-            ("sessionId", text("st-1")),
-            ("status", text("live")),
-            ("startedAt", number(1_772_323_200)),
-            ("staleAfter", number(1_772_324_000)),
-        ]);
-        let line = |now_s| SessionLine::of(&item, now_s).unwrap();
-        assert_eq!(line(1_772_323_999).status, "live");
-        assert_eq!(line(1_772_324_000).status, "lost");
-        assert_eq!(line(0).started_at.as_deref(), Some("2026-03-01T00:00:00Z"));
+        let read = |id: &str, start_s: i64, stale_s: i64| {
+            let item = item(&[
+                ("sessionId", text(id)),
+                ("channelId", text("ch-1")),
+                ("channelSaidBy", text("ivs")),
+                ("status", text("live")),
+                ("startedAt", number(start_s)),
+                ("staleAfter", number(stale_s)),
+            ]);
+            (SessionLine::of(&item).unwrap(), on_air::signs(&item).unwrap())
+        };
+        let first = || read("st-1", 1_772_323_200, 1_772_324_000);
+        let second = read("st-2", 1_772_323_300, 1_772_324_000);
+        let shown = |found: Vec<_>, now_s: i64| {
+            let lines = judged(found, EpochMs(now_s * 1_000));
+            lines.into_iter().map(|line| line.status).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(vec![first()], 1_772_323_999), ["live"]);
+        assert_eq!(shown(vec![first()], 1_772_324_000), ["lost"]);
+        assert_eq!(shown(vec![first(), second], 1_772_323_401), ["lost", "live"]);
+        assert_eq!(first().0.started_at.as_deref(), Some("2026-03-01T00:00:00Z"));
     }
 
     #[test]

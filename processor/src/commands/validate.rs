@@ -12,6 +12,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
+use super::failure::not_empty;
+use super::text_table::count;
 use crate::archive::find::{self, Found};
 use crate::archive::object::Object;
 use crate::archive::records::each_stretch;
@@ -52,8 +54,9 @@ pub(super) async fn run(config: &Config, args: &ValidateArgs) -> anyhow::Result<
     let handle = Handle::current();
     let printer = Printer::new(args);
     let checking = tokio::task::spawn_blocking(move || check_all(&objects, &handle, printer));
-    let Tally { warned, strayed, rejected, damaged, .. } = checking.await??;
-    anyhow::ensure!(damaged == 0, "{damaged} objects could not be read to their ends");
+    let Tally { sound, warned, strayed, rejected, damaged } = checking.await??;
+    anyhow::ensure!(damaged == 0, "{} could not be read to the end", count(damaged, "object"));
+    not_empty(sound + strayed + rejected, &args.sources)?;
     let records = if rejected == 1 { "record" } else { "records" };
     anyhow::ensure!(rejected == 0, "{rejected} {records} would be rejected");
     anyhow::ensure!(strayed == 0, "{strayed} records are outside their schema");
@@ -70,7 +73,7 @@ struct Tally {
     warned: u64,
     strayed: u64,
     rejected: u64,
-    damaged: u64,
+    damaged: usize,
 }
 
 fn check_all(objects: &[Object], handle: &Handle, mut printer: Printer) -> anyhow::Result<Tally> {

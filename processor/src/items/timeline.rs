@@ -7,6 +7,20 @@ use kinesis_model::{Position, ShardId};
 
 use super::codec::{Item, Writer};
 
+/// Attributes that every fact has, or that keep the program's books; the others tell what happened.
+pub(crate) const OF_EVERY_FACT: [&str; 10] = [
+    names::SESSION_ID,
+    names::CHANNEL_ID,
+    names::TIMESTAMP,
+    names::EVENT_TYPE,
+    names::EVENT_TIME_MS,
+    names::EVENT_ID,
+    names::ORIGIN,
+    names::SCHEMA_VERSION,
+    names::EXPIRES_AT,
+    attribute_names::FINGERPRINT,
+];
+
 /// Names the epoch that wrote a fact: tells a write that is repeated from a fact that is.
 #[must_use]
 pub fn origin(shard: &ShardId, to: Position) -> String {

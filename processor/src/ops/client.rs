@@ -51,7 +51,9 @@ async fn ask(url: &str) -> Result<(StatusCode, String), String> {
 
 /// Returns the innermost words of an error: those of the system.
 fn cause(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), cause)
+    let text = error.to_string();
+    let words = || text.split(" (os error").next().unwrap_or_default().to_owned();
+    error.source().map_or_else(words, cause)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_calls::explain;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, MetricAlarm, Statistic};
+use ivs_schemas::catalogue::{METRICS, Unit};
 use serde::Serialize;
 
 use super::room::Room;
@@ -140,8 +141,28 @@ fn rule(alarm: &MetricAlarm) -> String {
         count if count == periods => format!(", {count} times in a row"),
         count => format!(", {count} times in {periods}"),
     };
-    let threshold = alarm.threshold().unwrap_or_default();
+    let threshold = threshold(alarm);
     format!("{metric}{of_period} {sign} {threshold}{times}")
+}
+
+/// `5 min`, `5 %`, `100`: by the unit that the catalogue gives the metric.
+fn threshold(alarm: &MetricAlarm) -> String {
+    let value = alarm.threshold().unwrap_or_default();
+    let known = METRICS.iter().find(|metric| Some(metric.name) == alarm.metric_name());
+    match known.map(|metric| metric.unit) {
+        Some(Unit::Percent) => format!("{value} %"),
+        Some(Unit::Seconds) => seconds(value),
+        Some(Unit::Milliseconds) => seconds(value / 1_000.0),
+        _ => value.to_string(),
+    }
+}
+
+fn seconds(value: f64) -> String {
+    if value >= 60.0 && value % 60.0 == 0.0 {
+        format!("{} min", value / 60.0)
+    } else {
+        format!("{value} s")
+    }
 }
 
 /// `AVG(IngestFramerate) of each Channel`, of a Metrics Insights query.
@@ -181,6 +202,13 @@ mod tests {
         assert_eq!(view.rule, "ChatActivity, Maximum of 1 min > 100, 8 times in 10");
         assert_eq!(view.description, "Too much chat.");
         assert_eq!(view.runbook.as_deref(), Some("/runbook/LiveStreaming-ChatActivity"));
+        let threshold = |metric: &str, value| {
+            threshold(&MetricAlarm::builder().metric_name(metric).threshold(value).build())
+        };
+        assert_eq!(threshold("Lag", 300_000.0), "5 min");
+        assert_eq!(threshold("Lag", 1_500.0), "1.5 s");
+        assert_eq!(threshold("RebufferRatio", 5.0), "5 %");
+        assert_eq!(threshold("Unknown", 5.0), "5");
         assert_eq!(link("Other", "https://a/b").as_deref(), Some("https://a/b"));
         assert_eq!(link("Other", "javascript:alert(1)"), None);
         let query = ivs_schemas::catalogue::alarms::INGEST_FRAME_RATE.query().unwrap();

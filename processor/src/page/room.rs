@@ -1,9 +1,10 @@
 //! The state from which every answer of the page is made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_calls::RetryPolicy;
+use kinesis_model::EpochMs;
 use tokio::sync::{Semaphore, watch};
 
 use super::body::Watchers;
@@ -22,7 +23,7 @@ pub(super) const WHILE_THEY_LOOK: RetryPolicy =
 pub(super) struct Room {
     pub(super) clients: Clients,
     pub(super) config: Config,
-    /// Where AWS is, in words.
+    /// The endpoint of all services; empty is AWS.
     pub(super) endpoint: String,
     pub(super) worker: Mutex<(Phase, Option<Watch>)>,
     /// The latest snapshot as JSON.
@@ -31,6 +32,8 @@ pub(super) struct Room {
     pub(super) watchers: Watchers,
     pub(super) widgets: tokio::sync::Mutex<Drawn>,
     pub(super) reports: Semaphore,
+    /// The sessions of the latest snapshot whose end was not reported, and up to where they count.
+    pub(super) lost: Mutex<BTreeMap<Arc<str>, EpochMs>>,
 }
 
 impl Room {
@@ -41,7 +44,7 @@ impl Room {
     /// Returns whether AWS is an emulator: asking it costs nothing, so that the page asks more
     /// often.
     pub(super) fn is_local(&self) -> bool {
-        crate::cloud::is_plain(&self.config.aws.endpoint_url)
+        crate::cloud::is_plain(&self.endpoint)
     }
 }
 

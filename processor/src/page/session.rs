@@ -1,18 +1,25 @@
 //! One session: its summary, its timeline and its minutes.
 
+use std::sync::PoisonError;
+
 use aws_calls::explain;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::AttributeValue::S;
 use ivs_core::experience::Breakdown;
 use ivs_core::merge::Merge as _;
+use ivs_core::session::attribute_names::{SOURCE, SOURCE_IVS};
+use ivs_core::session::{Seen, lost};
 use ivs_schemas::items::{metrics as rows, sessions};
+use ivs_schemas::report::SessionStatus;
+use kinesis_model::EpochMs;
 use serde_json::{Map, Value, json};
 
 use super::minute::{ATTRIBUTES, Minute, MinuteView};
 use super::room::Room;
 use crate::clock::now;
-use crate::items::codec::{Item, Reader};
-use crate::items::experience;
+use crate::items::codec::{Item, ItemError, Reader};
+use crate::items::timeline::OF_EVERY_FACT;
+use crate::items::{experience, on_air};
 
 /// Facts of the timeline that are shown: the latest.
 const MAX_FACTS: i32 = 300;
@@ -82,9 +89,18 @@ pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>
     let channel = summary.iter().chain(&facts).find_map(|item| {
         Reader(item).text(sessions::CHANNEL_ID).ok().filter(|channel| !channel.is_empty())
     });
+    let now = now();
+    let lost_at = match &summary {
+        Some(item) => lost_at(room, id, item, now)?,
+        None => None,
+    };
+    if lost_at.is_some() {
+        shown.insert(sessions::STATUS.to_owned(), json!(SessionStatus::Lost));
+    }
     let length_s = shown.get(sessions::STARTED_AT).and_then(Value::as_f64).map(|started_s| {
         let ended_s = shown.get(sessions::ENDED_AT).and_then(Value::as_f64);
-        (ended_s.unwrap_or(now().0 as f64 / 1e3) - started_s).max(0.0)
+        let until_s = ended_s.unwrap_or(lost_at.unwrap_or(now).0 as f64 / 1e3);
+        (until_s - started_s).max(0.0)
     });
     let timeline: Vec<_> = facts.iter().filter_map(fact).collect();
     let session = json!({
@@ -97,6 +113,21 @@ pub(super) async fn look(room: &Room, id: &str) -> anyhow::Result<Option<String>
         "breakdowns": breakdown,
     });
     Ok(Some(session.to_string()))
+}
+
+/// Returns up to where a session counts that has no end and is not on air any more; of others of its
+/// channel the list of streams knows, while somebody looks at it.
+fn lost_at(
+    room: &Room,
+    id: &str,
+    summary: &Item,
+    now: EpochMs,
+) -> Result<Option<EpochMs>, ItemError> {
+    let is_open = Reader(summary).text(sessions::STATUS)? == sessions::status::LIVE;
+    let alone = Seen { channel_id: "", signs: on_air::signs(summary)?, is_open };
+    let by_itself = lost(&[alone], now).into_iter().flatten().next();
+    let of_channel = room.lost.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied();
+    Ok(of_channel.filter(|_| is_open).or(by_itself))
 }
 
 /// Returns the summary and the latest facts, in the order of events.
@@ -212,23 +243,27 @@ fn fact(item: &Item) -> Option<Value> {
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    let mut detail = String::new();
-    if let Some(AttributeValue::M(fields)) = item.get(sessions::DETAIL) {
-        let mut fields: Vec<_> =
-            fields.iter().filter_map(|(name, v)| Some((name, plain(v)?))).collect();
-        fields.sort_unstable();
-        let texts: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        detail = texts.join(", ").chars().take(MAX_DETAIL).collect();
-    }
+    let told = match item.get(sessions::DETAIL) {
+        Some(AttributeValue::M(fields)) => fields,
+        _ => item,
+    };
+    let mut fields: Vec<_> = told.iter().filter_map(|(name, value)| field(name, value)).collect();
+    fields.sort_unstable();
+    let detail: String = fields.join(", ").chars().take(MAX_DETAIL).collect();
     Some(json!({ "ms": at_ms, "what": words, "detail": detail }))
 }
 
-/// Returns a value that fits a line; lists and maps do not.
-fn plain(value: &AttributeValue) -> Option<String> {
+/// Returns what a field of a fact says, if it fits a line and not every fact has it; lists and maps do
+/// not. That IVS says it goes without saying.
+fn field(name: &str, value: &AttributeValue) -> Option<String> {
     match value {
-        AttributeValue::S(text) if !text.is_empty() => Some(text.clone()),
-        AttributeValue::N(number) => Some(number.clone()),
-        AttributeValue::Bool(flag) => Some(flag.to_string()),
+        _ if OF_EVERY_FACT.contains(&name) => None,
+        AttributeValue::S(by) if name == SOURCE => {
+            (by != SOURCE_IVS).then(|| format!("by the {by}"))
+        }
+        AttributeValue::S(text) if !text.is_empty() => Some(format!("{name}: {text}")),
+        AttributeValue::N(number) => Some(format!("{name}: {number}")),
+        AttributeValue::Bool(flag) => Some(format!("{name}: {flag}")),
         _ => None,
     }
 }
@@ -270,6 +305,19 @@ mod tests {
         };
         let told = json!({ "ms": 1_000, "what": "Stream failure", "detail": "code: E1" });
         assert_eq!(fact(&item("stream_failure")), Some(told));
+        let own = |source: &str| {
+            let text = |name: &str, value: &str| (name.to_owned(), S(value.to_owned()));
+            let mut item = item("stream_start");
+            item.remove(sessions::DETAIL);
+            item.extend([
+                text("source", source),
+                text("streamQuality", "720p"),
+                text("origin", "o"),
+            ]);
+            fact(&item).unwrap()["detail"].clone()
+        };
+        assert_eq!(own("ivs"), "streamQuality: 720p");
+        assert_eq!(own("application"), "by the application, streamQuality: 720p");
         assert_eq!(fact(&item("milestone_started")), None);
         assert_eq!(fact(&Item::default()), None);
     }

@@ -1,6 +1,6 @@
 //! The snapshot that every browser gets, read while somebody looks.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -81,11 +81,9 @@ async fn read(room: &Room, streams: &mut Streams, alarms: &mut Alarms) -> Snapsh
         tokio::join!(streams.refresh(room, asked_ms), alarms.refresh(room));
     problems.extend(refused);
     let at_ms = now().0;
+    *room.lost.lock().unwrap_or_else(PoisonError::into_inner) = streams.lost(at_ms);
     let mut live = streams.live(at_ms);
-    let totals = Totals {
-        viewers: live.iter().filter_map(|stream| stream.viewers).sum(),
-        streams: live.len(),
-    };
+    let totals = Totals { viewers: viewers(&live), streams: live.len() };
     let newest = live.iter().filter_map(|stream| stream.viewers_at_ms).max();
     live.truncate(MAX_STREAMS);
     let (phase, worker) = room.worker();
@@ -94,7 +92,7 @@ async fn read(room: &Room, streams: &mut Streams, alarms: &mut Alarms) -> Snapsh
         at_ms,
         version: env!("CARGO_PKG_VERSION"),
         stream: room.config.stream.name.clone(),
-        endpoint: room.endpoint.clone(),
+        endpoint: if room.endpoint.is_empty() { "AWS".to_owned() } else { room.endpoint.clone() },
         totals,
         behind_ms: newest.map(|newest| (at_ms - newest).max(0)),
         channels: live.iter().map(|stream| Arc::clone(&stream.channel_id)).collect(),
@@ -107,5 +105,20 @@ async fn read(room: &Room, streams: &mut Streams, alarms: &mut Alarms) -> Snapsh
             worker: worker.as_ref().map(status::worker_status),
         },
         problems,
+    }
+}
+
+/// Returns the viewers of all streams. A sum of no floats would be -0, and be shown so.
+fn viewers(live: &[StreamView]) -> f64 {
+    live.iter().filter_map(|stream| stream.viewers).fold(0.0, |all, one| all + one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_watched_by_nobody_and_not_by_minus_none() {
+        assert_eq!(format!("{:.0}", viewers(&[])), "0");
     }
 }

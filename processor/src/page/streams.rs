@@ -7,18 +7,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_calls::{Pages, explain};
-use aws_sdk_cloudwatch::types::{DimensionFilter, RecentlyActive};
-use aws_sdk_dynamodb::types::AttributeValue::{N, S};
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures::stream::{self, StreamExt as _};
-use ivs_schemas::catalogue::{CHANNEL_ID, metrics};
-use ivs_schemas::items::{metrics as rows, sessions};
-use ivs_schemas::names::CHANNEL_INDEX;
+use ivs_core::decode::is_made_up;
+use ivs_core::minute::MINUTE_MS;
+use ivs_core::session::{Seen, Signs, lost};
+use ivs_schemas::items::metrics as rows;
+use ivs_schemas::items::sessions::status;
+use kinesis_model::EpochMs;
 use serde::Serialize;
 
-use super::minute::{ATTRIBUTES, Minute};
-use super::room::{Room, WHILE_THEY_LOOK};
+use super::minute::Minute;
+use super::query;
+use super::room::Room;
+use super::summary::{self, Summary};
 use crate::clock::Instant;
 use crate::items::codec::{Item, Reader};
 
@@ -30,14 +31,10 @@ const FRESH_MS: i64 = 180_000;
 const STALL_MINUTES: i64 = 5;
 /// IVS's own alarm line, frames a second.
 const LOW_FRAME_RATE: f64 = 20.0;
-/// Channels that are read: the busiest, if there are more.
-const MAX_CHANNELS: usize = 200;
 /// Sessions that are kept.
 const MAX_SESSIONS: usize = 1_000;
 /// Channels read at once.
 const AT_ONCE: usize = 16;
-/// Keys of one BatchGetItem: DynamoDB's limit.
-const BATCH: usize = 100;
 /// How often CloudWatch is asked for channels, and a channel's whole trend is read anew.
 const LIST_EVERY: Duration = Duration::from_secs(60);
 /// How often the summary of a session is read.
@@ -86,17 +83,6 @@ struct Session {
     summary_read: Option<Instant>,
 }
 
-/// The summary item, as far as the list shows it.
-#[derive(Clone, Debug, Default)]
-struct Summary {
-    status: String,
-    title: Option<String>,
-    streamer: Option<String>,
-    started_s: Option<f64>,
-    stale_after_s: Option<f64>,
-    peak_viewers: Option<f64>,
-}
-
 impl Streams {
     /// Reads what is new.
     ///
@@ -106,7 +92,7 @@ impl Streams {
         let mut problems = Vec::new();
         self.take_open(room);
         if self.listed.is_none_or(|at| at.elapsed() >= LIST_EVERY) || room.is_local() {
-            match listed_channels(room).await {
+            match query::channels(room).await {
                 Ok(found) => {
                     self.listed = Some(crate::clock::instant());
                     for channel in found {
@@ -127,7 +113,7 @@ impl Streams {
         self.sessions.values_mut().for_each(|session| session.open.clear());
         let Some(worker) = room.worker().1 else { return };
         for window in worker.open_windows() {
-            if is_stream(&window.session_id) {
+            if !is_made_up(&window.session_id) {
                 let session = self.sessions.entry(window.session_id).or_default();
                 if !window.channel_id.is_empty() {
                     self.channels.entry(Arc::clone(&window.channel_id)).or_default();
@@ -158,7 +144,7 @@ impl Streams {
             .collect();
         let mut read = stream::iter(wanted)
             .map(|(channel, whole, from_s)| async move {
-                let items = rows_of(room, &channel, from_s).await;
+                let items = query::rows(room, &channel, from_s).await;
                 (channel, whole, items)
             })
             .buffer_unordered(AT_ONCE);
@@ -189,7 +175,7 @@ impl Streams {
         let reader = Reader(item);
         let id = reader.text(rows::SESSION_ID)?;
         let start_s = reader.number(rows::METRIC_TIMESTAMP)?;
-        if is_stream(id) {
+        if !is_made_up(id) {
             let minute = Minute::of(item)?;
             let session = self.sessions.entry(Arc::from(id)).or_default();
             session.channel_id = Arc::from(reader.text(rows::CHANNEL_ID)?);
@@ -210,7 +196,7 @@ impl Streams {
             let of = |channel: &str| viewers.get(channel).copied().unwrap_or_default();
             read_a.is_some().cmp(&read_b.is_some()).then(of(b).total_cmp(&of(a)))
         });
-        all.into_iter().take(MAX_CHANNELS).map(|(channel, _)| Arc::clone(channel)).collect()
+        all.into_iter().take(query::MAX_CHANNELS).map(|(channel, _)| Arc::clone(channel)).collect()
     }
 
     async fn read_summaries(&mut self, room: &Room) -> Option<String> {
@@ -223,8 +209,8 @@ impl Streams {
             .map(|(id, _)| Arc::clone(id))
             .collect();
         let mut problem = None;
-        for ids in ids.chunks(BATCH) {
-            match summaries(room, ids).await {
+        for ids in ids.chunks(summary::BATCH) {
+            match summary::read(room, ids).await {
                 Ok(found) => {
                     for id in ids {
                         if let Some(session) = self.sessions.get_mut(id) {
@@ -266,15 +252,26 @@ impl Streams {
 
     /// Returns the live streams, the one with the most viewers first.
     pub(super) fn live(&self, now_ms: i64) -> Vec<StreamView> {
+        let lost = self.lost(now_ms);
         let mut live: Vec<_> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.is_live(now_ms))
+            .filter(|(id, session)| session.may_be_live(now_ms) && !lost.contains_key(*id))
             .map(|(id, session)| session.view(id, now_ms))
             .collect();
         let order = |view: &StreamView| view.viewers.unwrap_or(-1.0);
         live.sort_by(|a, b| order(b).total_cmp(&order(a)).then(a.session_id.cmp(&b.session_id)));
         live
+    }
+
+    /// Returns the sessions whose end was not reported, and up to where they count: one that fell
+    /// silent, or whose channel has a newer stream.
+    pub(super) fn lost(&self, now_ms: i64) -> BTreeMap<Arc<str>, EpochMs> {
+        let (ids, seen): (Vec<_>, Vec<_>) =
+            self.sessions.iter().filter_map(|(id, session)| Some((id, session.seen()?))).unzip();
+        let lost = lost(&seen, EpochMs(now_ms));
+        let known = ids.into_iter().zip(lost);
+        known.filter_map(|(id, until)| Some((Arc::clone(id), until?))).collect()
     }
 }
 
@@ -300,20 +297,35 @@ impl Session {
         latest.filter(|(at_ms, _)| now_ms - at_ms <= FRESH_MS)
     }
 
-    /// Live by its facts and not stale; without facts, while there is news of it.
-    fn is_live(&self, now_ms: i64) -> bool {
-        let has_news = self
-            .latest()
-            .next()
-            .is_some_and(|(start_s, _)| now_ms - (start_s + 60) * 1_000 <= FRESH_MS);
+    /// Live by its facts; without facts, while there is news of it.
+    fn may_be_live(&self, now_ms: i64) -> bool {
         match self.summary.status.as_str() {
-            sessions::status::ENDED | sessions::status::FAILED => false,
-            sessions::status::LIVE => {
-                let stale = self.summary.stale_after_s.is_some_and(|s| s * 1e3 < now_ms as f64);
-                has_news || !stale
-            }
-            _ => has_news,
+            status::ENDED | status::FAILED => false,
+            status::LIVE => true,
+            _ => self.heard_until().is_some_and(|heard| now_ms - heard.0 <= FRESH_MS),
         }
+    }
+
+    /// The end of its latest minute.
+    fn heard_until(&self) -> Option<EpochMs> {
+        self.latest().next().map(|(start_s, _)| EpochMs(start_s * 1_000 + MINUTE_MS))
+    }
+
+    /// Returns by what it and others are judged: its summary, and rows that may be newer.
+    fn seen(&self) -> Option<Seen<'_>> {
+        let is_open = !matches!(self.summary.status.as_str(), status::ENDED | status::FAILED);
+        let heard_until = self.heard_until();
+        let signs = match self.summary.signs {
+            Some(known) if is_open => {
+                Signs { heard_until: known.heard_until.max(heard_until), ..known }
+            }
+            Some(known) => known,
+            None => {
+                let first_s = self.stored.keys().chain(self.open.keys()).min()?;
+                Signs { start: EpochMs(first_s * 1_000), heard_until, is_ivs: false }
+            }
+        };
+        Some(Seen { channel_id: &self.channel_id, signs: Some(signs), is_open })
     }
 
     fn view(&self, id: &Arc<str>, now_ms: i64) -> StreamView {
@@ -358,113 +370,66 @@ impl Session {
     }
 }
 
-/// Sessions that this program makes up for players or chat without one are not streams.
-fn is_stream(session_id: &str) -> bool {
-    !session_id.starts_with("qos:") && !session_id.starts_with("chat:")
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "seconds since the epoch, with decimals")]
 fn ms(seconds: f64) -> i64 {
     (seconds * 1_000.0) as i64
 }
 
-/// Channels that sent metrics within three hours, by CloudWatch.
-async fn listed_channels(room: &Room) -> Result<Vec<Arc<str>>, String> {
-    let mut found = BTreeSet::new();
-    for metric in [metrics::CURRENT_VIEWERS, metrics::ACTIVE_PLAYERS] {
-        let request = room
-            .clients
-            .cloudwatch
-            .list_metrics()
-            .namespace(metric.namespace.as_str())
-            .metric_name(metric.name)
-            .dimensions(DimensionFilter::builder().name(CHANNEL_ID).build())
-            .recently_active(RecentlyActive::Pt3H);
-        let mut pages = Pages::new(WHILE_THEY_LOOK, |token| {
-            let page = request.clone().set_next_token(token).send();
-            async { page.await.map(|page| (page.metrics, page.next_token)) }
-        });
-        while found.len() < MAX_CHANNELS {
-            let page = pages.next().await;
-            let page = page.map_err(|error| {
-                format!("CloudWatch does not list channels: {}", explain(&error))
-            })?;
-            let Some(metrics) = page else { break };
-            for metric in metrics.into_iter().flatten() {
-                let dimensions = metric.dimensions.unwrap_or_default();
-                found.extend(dimensions.into_iter().filter_map(|d| d.value).map(Arc::from));
-            }
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue::N;
+
+    use super::*;
+
+    const NOW_MS: i64 = 1_772_366_400_000;
+
+    /// A session of a channel, live since some minutes, with viewers in each of some minutes ago.
+    fn session(since_min: i64, minutes_ago: &[i64]) -> Session {
+        let now_s = NOW_MS / 1_000;
+        let minute = |ago: i64| {
+            let number = |name: &str, value: i64| (name.to_owned(), N(value.to_string()));
+            let at_ms = NOW_MS - ago * 60_000;
+            let row = Item::from([
+                number(rows::CURRENT_VIEWERS, 7),
+                number(rows::CURRENT_VIEWERS_AT_MS, at_ms),
+            ]);
+            (now_s - ago * 60, Minute::of(&row).unwrap())
+        };
+        let start = EpochMs(NOW_MS - since_min * 60_000);
+        Session {
+            channel_id: Arc::from("c"),
+            stored: minutes_ago.iter().copied().map(minute).collect(),
+            summary: Summary {
+                status: status::LIVE.to_owned(),
+                signs: Some(Signs { start, heard_until: None, is_ivs: true }),
+                ..Summary::default()
+            },
+            ..Session::default()
         }
     }
-    Ok(found.into_iter().collect())
-}
 
-/// Returns the rows of a channel from a minute on.
-async fn rows_of(room: &Room, channel: &str, from_s: i64) -> Result<Vec<Item>, String> {
-    let table = &room.config.tables.metrics;
-    let names = ATTRIBUTES.iter().enumerate().map(|(at, name)| (format!("#p{at}"), *name));
-    let projection: Vec<_> = names.clone().map(|(placeholder, _)| placeholder).collect();
-    let mut query = room
-        .clients
-        .dynamodb
-        .query()
-        .table_name(table)
-        .index_name(CHANNEL_INDEX)
-        .key_condition_expression("#p2 = :channel AND #p1 >= :from")
-        .projection_expression(projection.join(", "))
-        .expression_attribute_values(":channel", S(channel.to_owned()))
-        .expression_attribute_values(":from", N(from_s.to_string()))
-        .scan_index_forward(false);
-    for (placeholder, name) in names {
-        query = query.expression_attribute_names(placeholder, name);
+    fn live(sessions: impl IntoIterator<Item = (&'static str, Session)>) -> Vec<String> {
+        let sessions = sessions.into_iter().map(|(id, session)| (Arc::from(id), session));
+        let streams = Streams { sessions: sessions.collect(), ..Streams::default() };
+        streams.live(NOW_MS).into_iter().map(|view| view.session_id.to_string()).collect()
     }
-    // The latest page is enough: a megabyte holds more than the trend of a channel.
-    let page = query.send().await;
-    let page = page.map_err(|error| format!("cannot read {table}: {}", explain(&error)))?;
-    Ok(page.items.unwrap_or_default())
-}
 
-async fn summaries(room: &Room, ids: &[Arc<str>]) -> Result<Vec<(Arc<str>, Summary)>, String> {
-    let table = &room.config.tables.sessions;
-    let refused = |error: String| format!("cannot read {table}: {error}");
-    let keys = ids.iter().map(|id| {
-        HashMap::from([
-            (sessions::SESSION_ID.to_owned(), S(id.to_string())),
-            (sessions::TIMESTAMP.to_owned(), N(sessions::SUMMARY_TIMESTAMP.to_string())),
-        ])
-    });
-    let wanted = [
-        sessions::SESSION_ID,
-        sessions::STATUS,
-        sessions::STREAM_TITLE,
-        sessions::STREAMER_USER_ID,
-        sessions::STARTED_AT,
-        sessions::STALE_AFTER,
-        sessions::PEAK_VIEWERS,
-    ];
-    let mut keys = KeysAndAttributes::builder().set_keys(Some(keys.collect()));
-    let placeholders: Vec<_> = (0..wanted.len()).map(|at| format!("#p{at}")).collect();
-    for (placeholder, name) in placeholders.iter().zip(wanted) {
-        keys = keys.expression_attribute_names(placeholder, name);
+    #[test]
+    fn a_second_stream_of_a_channel_ends_the_first_for_the_list() {
+        let (first, second) = (session(20, &[2, 1]), session(9, &[0]));
+        assert_eq!(live([("first", first), ("second", second)]), ["second"]);
+        let elsewhere = Session { channel_id: Arc::from("d"), ..session(9, &[0]) };
+        assert_eq!(live([("a", session(20, &[1])), ("b", elsewhere)]), ["a", "b"]);
     }
-    let keys = keys.projection_expression(placeholders.join(", "));
-    let keys = keys.build().map_err(|error| refused(error.to_string()))?;
-    let found = room.clients.dynamodb.batch_get_item().request_items(table, keys).send().await;
-    let found = found.map_err(|error| refused(explain(&error)))?;
-    let items = found.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
-    let read = items.iter().map(|item| {
-        let item = Reader(item);
-        let text = |name| item.text(name).map(|text| (!text.is_empty()).then(|| text.to_owned()));
-        let summary = Summary {
-            status: item.text(sessions::STATUS)?.to_owned(),
-            title: text(sessions::STREAM_TITLE)?,
-            streamer: text(sessions::STREAMER_USER_ID)?,
-            started_s: item.number_if(sessions::STARTED_AT)?,
-            stale_after_s: item.number_if(sessions::STALE_AFTER)?,
-            peak_viewers: item.number_if(sessions::PEAK_VIEWERS)?,
-        };
-        Ok((Arc::from(item.text(sessions::SESSION_ID)?), summary))
-    });
-    read.collect::<Result<_, crate::items::codec::ItemError>>()
-        .map_err(|error| refused(error.to_string()))
+
+    #[test]
+    fn what_ended_or_fell_silent_is_not_live_and_what_has_no_facts_yet_is() {
+        let mut ended = session(20, &[0]);
+        ended.summary.status = status::ENDED.to_owned();
+        let unknown = Session { summary: Summary::default(), ..session(0, &[0]) };
+        assert_eq!(live([("ended", ended), ("unknown", unknown)]), ["unknown"]);
+        assert!(live([("silent", session(60, &[11]))]).is_empty());
+        let old = Session { summary: Summary::default(), ..session(0, &[5]) };
+        assert!(live([("old", old)]).is_empty());
+    }
 }

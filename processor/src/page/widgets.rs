@@ -99,8 +99,8 @@ async fn ask(room: &Room, channel: &str, to_s: i64, pace: Duration) -> anyhow::R
     Ok(json!({
         "refreshMs": u64::try_from(pace.as_millis()).unwrap_or(u64::MAX),
         "toMs": to_s * 1_000,
-        "now": { "all": hour.points("all", 60), "channel": hour.points("channel", 60) },
-        "day": { "all": day.points("all", 300), "channel": day.points("channel", 300) },
+        "now": { "all": hour.whole("all", 60, to_s), "channel": hour.whole("channel", 60, to_s) },
+        "day": { "all": day.whole("all", 300, to_s), "channel": day.whole("channel", 300, to_s) },
         "quality": {
             "bitrate": hour.points("bitrate", 60),
             "frameRate": hour.points("frameRate", 60),
@@ -173,6 +173,17 @@ impl Answer {
         self.0.get(id).map_or(&[], |(_, values)| values)
     }
 
+    /// As [`Self::points`], without the period that still runs: a sum over channels grows until the last
+    /// of them has told its figure, and would look like a loss of viewers. Without any other it is shown.
+    fn whole(&self, id: &str, period_s: i64, now_s: i64) -> Vec<(i64, Option<f64>)> {
+        let mut points = self.points(id, period_s);
+        let runs = |(start_ms, _): &(i64, Option<f64>)| start_ms / 1_000 + period_s > now_s;
+        if points.len() > 1 && points.last().is_some_and(runs) {
+            points.pop();
+        }
+        points
+    }
+
     /// Time in epoch milliseconds and value; where periods are missing, one without a value.
     fn points(&self, id: &str, period_s: i64) -> Vec<(i64, Option<f64>)> {
         let Some((times, values)) = self.0.get(id) else { return Vec::new() };
@@ -241,6 +252,10 @@ mod tests {
             [at(1, Some(1.0)), at(2, Some(2.0)), at(3, None), at(5, Some(5.0))]
         );
         assert!(answer.points("other", 60).is_empty());
+        let last = |now_s: i64| answer.whole("m", 60, now_s).last().copied();
+        assert_eq!([last(359), last(360)], [Some(at(3, None)), Some(at(5, Some(5.0)))]);
+        answer.0.insert("one".to_owned(), (vec![300_000], vec![7.0]));
+        assert_eq!(answer.whole("one", 60, 301), [at(5, Some(7.0))]);
     }
 
     #[test]

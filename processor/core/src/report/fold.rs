@@ -21,7 +21,7 @@ use crate::experience::Breakdown;
 use crate::fixed::{Fixed, FixedSum};
 use crate::merge::{Merge as _, Total};
 use crate::minute::MINUTE_MS;
-use crate::session::SummaryAgg;
+use crate::session::{SummaryAgg, over_from};
 use crate::sketch;
 use crate::window::{WindowAgg, WindowKey};
 use kinesis_model::EpochMs;
@@ -198,23 +198,23 @@ impl ReportFold {
 
     /// Decides of each session until when it was on air, and which unnamed rows are its own.
     fn settle(&mut self) {
-        let mut starts: Vec<_> = self
+        let mut known: Vec<_> = self
             .sessions
             .iter()
-            .filter_map(|(id, part)| Some((part.start()?, Arc::clone(id))))
+            .filter_map(|(id, part)| Some((part.signs()?, Arc::clone(id))))
             .collect();
-        starts.sort();
-        for (at, (start, id)) in starts.iter().enumerate() {
-            let next = starts[at + 1..].iter().map(|(next, _)| *next).find(|next| next > start);
+        known.sort_by(|(a, a_id), (b, b_id)| a.start.cmp(&b.start).then_with(|| a_id.cmp(b_id)));
+        let signs: Vec<_> = known.iter().map(|(signs, _)| *signs).collect();
+        for ((_, id), over_from) in known.iter().zip(over_from(&signs, self.now)) {
             if let Some(part) = self.sessions.get_mut(id) {
-                part.settle(self.now, next, &self.unnamed);
+                part.settle(self.now, over_from, &self.unnamed);
             }
         }
         for (minute, row) in std::mem::take(&mut self.unnamed).minutes() {
-            let before = starts.partition_point(|(start, _)| start.0 < minute.0 + MINUTE_MS);
+            let before = known.partition_point(|(signs, _)| signs.start.0 < minute.0 + MINUTE_MS);
             let covers =
                 |id: &&Arc<str>| self.sessions[*id].until().is_some_and(|until| until > minute);
-            let mut latest = starts[..before].iter().rev().take(MOST_AT_ONCE).map(|(_, id)| id);
+            let mut latest = known[..before].iter().rev().take(MOST_AT_ONCE).map(|(_, id)| id);
             match latest.find(covers).map(Arc::clone) {
                 Some(id) => {
                     if let Some(part) = self.sessions.get_mut(&id) {

@@ -7,10 +7,11 @@ use super::experience;
 use super::period::Period;
 use super::score::Spread;
 use super::unnamed::{Unnamed, UnnamedRow};
+use crate::channel::SaidBy;
 use crate::fixed::FixedSum;
 use crate::merge::Merge as _;
 use crate::minute::MINUTE_MS;
-use crate::session::{self, STALE_MS, SummaryAgg};
+use crate::session::{self, Signs, SummaryAgg};
 use kinesis_model::EpochMs;
 
 /// The kept part of a session: its rows of the period, and what its summary says.
@@ -36,8 +37,10 @@ struct Digest {
     until: EpochMs,
     /// The end of its last minute with a record.
     heard_until: Option<EpochMs>,
-    /// Of a session without an end, when it can no longer be live, whatever else is known.
-    overdue_at: Option<EpochMs>,
+    /// Whether its end is unknown, though it may be past.
+    is_open: bool,
+    /// Whether IVS speaks of it.
+    is_ivs: bool,
     title: Option<String>,
     quality: Option<String>,
     streamer: Option<String>,
@@ -70,7 +73,8 @@ impl Digest {
             ended_at,
             until: until.max(start),
             heard_until,
-            overdue_at: summary.overdue_at(),
+            is_open: summary.ended_at().is_none(),
+            is_ivs: summary.channel_said_by == SaidBy::Ivs,
             title: text(facts.stream_title.value()),
             quality: text(facts.stream_quality.value()),
             streamer: text(facts.streamer_user_id.value()),
@@ -82,27 +86,23 @@ impl Digest {
         })
     }
 
-    /// Decides until when a session without an end counts. It is live up to now, unless it fell
-    /// silent, is overdue, or the channel's next session began: then its end was not reported, and
-    /// it counts up to its last record.
-    fn settle(&mut self, now: EpochMs, next: Option<EpochMs>, unnamed: &Unnamed) {
-        let Some(overdue_at) = self.overdue_at else { return };
-        // One that sent records beside the next was not over by then.
-        let is_over_by =
-            |next: &EpochMs| self.heard_until.is_none_or(|heard| heard.0 - MINUTE_MS <= next.0);
-        let over_at = next.filter(is_over_by).map_or(overdue_at, |next| next.min(overdue_at));
-        let heard_until = self.heard_until.max(unnamed.heard_until(self.start, over_at));
-        // Records of players and chat prove life; only where a session sent its own is silence odd.
-        let is_silent = self.heard_until.is_some()
-            && heard_until.is_some_and(|heard| heard.max(self.start).0 + STALE_MS <= now.0);
-        if is_silent || over_at <= now {
-            self.status = SessionStatus::Lost;
-            self.until = heard_until.map_or(self.start, |heard| heard.min(over_at));
-        } else {
-            self.status = SessionStatus::Live;
-            self.until = now;
+    fn signs(&self) -> Signs {
+        let heard_until = if self.is_open { self.heard_until } else { Some(self.until) };
+        Signs { start: self.start, heard_until, is_ivs: self.is_ivs }
+    }
+
+    /// Decides until when a session without an end counts. It is live up to now, unless it is lost:
+    /// then its end was not reported, and it counts up to its last record.
+    fn settle(&mut self, now: EpochMs, over_from: EpochMs, unnamed: &Unnamed) {
+        if !self.is_open {
+            return;
         }
-        self.until = self.until.max(self.start);
+        let heard_until = self.heard_until.max(unnamed.heard_until(self.start, over_from));
+        let lost_at = self.signs().lost_at(over_from, heard_until, now);
+        (self.status, self.until) = match lost_at {
+            Some(until) => (SessionStatus::Lost, until),
+            None => (SessionStatus::Live, now.max(self.start)),
+        };
     }
 }
 
@@ -130,10 +130,23 @@ impl SessionPart {
         self.summary = Digest::of(summary);
     }
 
-    /// Decides until when the session counts; `next` is when the channel's next one began.
-    pub(super) fn settle(&mut self, now: EpochMs, next: Option<EpochMs>, unnamed: &Unnamed) {
+    /// Returns by what it and the others of the channel are judged; by its rows, if there is no
+    /// summary of it.
+    pub(super) fn signs(&self) -> Option<Signs> {
+        match &self.summary {
+            Some(digest) => Some(digest.signs()),
+            None => self.interval().map(|(start, until)| Signs {
+                start,
+                heard_until: Some(until),
+                is_ivs: false,
+            }),
+        }
+    }
+
+    /// Decides until when the session counts; `over_from` is what the channel's others say.
+    pub(super) fn settle(&mut self, now: EpochMs, over_from: EpochMs, unnamed: &Unnamed) {
         if let Some(digest) = &mut self.summary {
-            digest.settle(now, next, unnamed);
+            digest.settle(now, over_from, unnamed);
         }
     }
 
@@ -141,11 +154,6 @@ impl SessionPart {
     pub(super) fn take(&mut self, row: &UnnamedRow) {
         self.rows.chat_counted.merge(&row.chat_counted);
         self.rows.seen.merge(&row.seen);
-    }
-
-    /// Returns when it began.
-    pub(super) fn start(&self) -> Option<EpochMs> {
-        self.interval().map(|(start, _)| start)
     }
 
     /// Returns until when it counts.

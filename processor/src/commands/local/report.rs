@@ -79,29 +79,12 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) {
         println!("                    {:>10}   {clocks}", stats.negative_latency);
     }
     println!("    duplicate       {:>10}", stats.duplicate);
-    println!("    rejected        {:>10}", stats.rejected);
+    println!("    rejected        {:>10}   bad records, kept whole", stats.rejected);
     for (reason, count) in &stats.rejected_by_reason {
         println!("      {reason:<16}{count:>8}");
     }
     println!("  epochs committed  {:>10}", stats.epochs);
-    println!(
-        "  row writes        {:>10}   {} refused and merged again ({:.1} %), {} found done",
-        stats.rows_written,
-        stats.conflicts,
-        percent(stats.conflicts, stats.conflicts + stats.rows_written),
-        stats.rows_already
-    );
-    println!(
-        "    merged rows     {:>10}   with {:.1} partials of shards in each",
-        stats.merged_puts,
-        percent(stats.partials_merged, stats.merged_puts) / 100.0
-    );
-    println!(
-        "    write units     {:>10}   and {} of refused puts; {:.0} a million records",
-        stats.write_units,
-        stats.write_units_refused,
-        percent(stats.write_units + stats.write_units_refused, stats.read) * 10_000.0
-    );
+    row_writes(stats);
     println!(
         "  CloudWatch datums {:>10}   in {} calls, {} not sent (too old or invalid)",
         stats.datums, stats.metric_calls, stats.datums_dropped
@@ -113,6 +96,29 @@ pub(super) fn summary(stats: &Snapshot, elapsed: Duration) {
         "  outbox            {:>10}   {} sent, {} given up, {} waiting",
         stats.outbox_spilled, stats.outbox_sent, stats.outbox_expired, stats.outbox_objects
     );
+}
+
+/// Says how rows were written. A write is refused if another worker wrote the row in between, which is
+/// no loss: the row is read, merged and written again.
+fn row_writes(stats: &Snapshot) {
+    println!("  row writes        {:>10}", stats.rows_written);
+    println!(
+        "    merged rows     {:>10}   with {:.1} partials of shards in each",
+        stats.merged_puts,
+        percent(stats.partials_merged, stats.merged_puts) / 100.0
+    );
+    println!(
+        "    refused         {:>10}   row writes ({:.1} % of all), merged and written again",
+        stats.conflicts,
+        percent(stats.conflicts, stats.conflicts + stats.rows_written)
+    );
+    println!("    found done      {:>10}   written by an earlier try", stats.rows_already);
+    println!(
+        "    write units     {:>10}   {:.0} a million records",
+        stats.write_units + stats.write_units_refused,
+        percent(stats.write_units + stats.write_units_refused, stats.read) * 10_000.0
+    );
+    println!("      of refused    {:>10}   row writes, billed as well", stats.write_units_refused);
 }
 
 /// Accounts for every record.

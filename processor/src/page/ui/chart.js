@@ -175,8 +175,9 @@ export function sparkline(points, label) {
   const height = 30;
   const svg = shape('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label });
   const known = points.filter(([, value]) => value !== null);
-  if (known.length < 2) return svg;
-  const [from, to] = [known[0][0], known.at(-1)[0]];
+  if (known.length === 0) return svg;
+  // The whole half hour, so that a stream of two minutes does not look like one of thirty.
+  const [from, to] = [points[0][0], points.at(-1)[0]];
   const top = Math.max(1, ...known.map(([, value]) => value));
   const x = (ms) => 2 + ((ms - from) / Math.max(1, to - from)) * (width - 4);
   const y = (value) => height - 3 - (value / top) * (height - 6);

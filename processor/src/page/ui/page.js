@@ -69,12 +69,17 @@ function lively(stream, now) {
     ], 'lead', `${title}|${stream.channelId}|${stream.streamer}`),
     cell(stream.viewers === null ? '–' : whole(stream.viewers), 'num big'),
     cell(() => sparkline(trend, `Viewers over 30 minutes, peak ${whole(stream.peakViewers ?? 0)}`), '', JSON.stringify(trend)),
-    cell(stream.startedMs ? duration((now - stream.startedMs) / 1000) : 'start not reported', 'keep'),
+    cell(stream.startedMs ? duration((now - stream.startedMs) / 1000) : 'not known yet', 'keep'),
     cell(() => [...flags.map(([state, text]) => chip(state, text)), node('span', { class: 'sub' }, ingest)], 'keep',
       JSON.stringify([flags, ingest])),
     cell(stalls, bad),
     cell(stream.chatRate === null ? '–' : `${short(Number(stream.chatRate.toFixed(0)))}/min`, 'num'),
   ];
+}
+
+/** A text in which backquotes mark what is typed. */
+function marked(text) {
+  return text.split('`').map((part, at) => (at % 2 ? node('code', {}, part) : part));
 }
 
 const STATES = { ALARM: ['bad', 'ALARM'], OK: ['good', 'OK'], INSUFFICIENT_DATA: ['none', 'no data'] };
@@ -83,7 +88,7 @@ function alarm(one, now) {
   const [state, text] = STATES[one.state] ?? ['none', one.state];
   return [
     cell(() => chip(state, text), '', text),
-    cell(() => [one.name, node('span', { class: 'sub' }, one.description), node('span', { class: 'sub' }, one.reason)],
+    cell(() => [one.name, node('span', { class: 'sub' }, ...marked(one.description)), node('span', { class: 'sub' }, one.reason)],
       'lead', `${one.name}|${one.description}|${one.reason}`),
     cell(one.rule),
     cell(one.sinceMs ? `${duration((now - one.sinceMs) / 1000)} (${clock(one.sinceMs)})` : '–', 'keep'),
@@ -173,6 +178,7 @@ function channels(list) {
     select.replaceChildren(...ids.map((id) => node('option', { value: id }, id)));
   }
   select.value = channel ?? '';
+  select.parentElement.hidden = ids.length === 0;
 }
 
 function show(state) {
@@ -220,9 +226,14 @@ setInterval(() => {
   if (received && age > STALE_MS) connection('bad', `no news for ${duration(age / 1000)}`);
 }, 1_000);
 
+/** What is drawn before any channel is known. */
+const NOTHING = { now: { all: [], channel: [] }, day: { all: [], channel: [] }, chat: { channel: [], busiest: [] },
+  quality: { bitrate: [], frameRate: [], ingestFrameRate: [] }, sessions: [], toMs: 0 };
+
 /** The dashboard's widgets have a pace of their own: CloudWatch's. */
 async function widgets() {
   let pause = 2_000;
+  if (latest && channel === null) draw(NOTHING);
   if (!document.hidden && !$('overview').hidden && channel !== null) {
     try {
       const answer = await fetch(`/widgets.json?channel=${encodeURIComponent(channel)}`);
@@ -252,7 +263,8 @@ function draw({ now, day, quality, chat, sessions, toMs }) {
   chart($('w-chat'), { ...hours(6), series: [
     { label: 'Channel', points: chat.channel, area: true }, { label: 'Busiest channel', points: chat.busiest }] });
   let list = $('w-sessions').querySelector('dl');
-  if (!list) $('w-sessions').append(list = node('dl', { class: 'figures' }));
+  if (!list) $('w-sessions').append(list = node('dl', { class: 'figures' }), node('p', { class: 'empty' }, 'No data yet.'));
+  $('w-sessions').querySelector('.empty').hidden = sessions.length > 0;
   list.replaceChildren(...sessions.map(({ label, value, unit }) => node('div', {}, node('dt', {}, label),
     node('dd', {}, value === null ? '–' : unit === 'Seconds' ? duration(value) : short(value)))));
 }

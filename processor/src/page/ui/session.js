@@ -10,6 +10,9 @@ const DIMENSIONS = {
   device: 'Device', os: 'System', country: 'Country', playerVersion: 'Player version', cdn: 'Delivered by', rendition: 'Rendition',
 };
 
+/** As reports word it. */
+const STATUSES = { lost: 'end not reported' };
+
 let shown = null;
 let asked = 0;
 let cameFrom = null;
@@ -72,7 +75,7 @@ function draw(session) {
   }
   const percent = (ratio) => `${(ratio * 100).toFixed(2)} %`;
   $('session-tiles').replaceChildren(
-    tile('Status', summary.status ?? 'not reported'),
+    tile('Status', STATUSES[summary.status] ?? summary.status ?? 'not reported'),
     tile('Length', duration(session.lengthS)),
     tile('Peak viewers', number(summary.peakViewers)),
     tile('Unique players', number(summary.uniquePlayers)),
@@ -115,13 +118,13 @@ function views(summary) {
 function breakDown(dimensions) {
   $('breakdowns').hidden = dimensions.length === 0;
   const percent = (share) => number(share, (s) => `${(s * 100).toFixed(1)} %`);
-  const head = ['Share of time', 'Stalled', 'Stalls', 'Failed', 'Started'];
+  const head = ['Share', 'Stalled', 'Stalls', 'Failed', 'Starts'];
   const row = (of) => node('tr', {}, node('th', { scope: 'row' }, of.value),
     ...[percent(of.shareOfWatchTime), percent(of.rebufferRatio), number(of.stalls), number(of.failures), number(of.starts)]
-      .map((text) => node('td', {}, text)));
-  $('breakdown-tables').replaceChildren(...dimensions.map(({ dimension, values }) => node('table', {},
+      .map((text) => node('td', { class: 'num' }, text)));
+  $('breakdown-tables').replaceChildren(...dimensions.map(({ dimension, values }) => node('table', { class: 'w-half' },
     node('thead', {}, node('tr', {}, node('th', { scope: 'col' }, DIMENSIONS[dimension] ?? dimension),
-      ...head.map((text) => node('th', { scope: 'col' }, text)))),
+      ...head.map((text) => node('th', { scope: 'col', class: 'num' }, text)))),
     node('tbody', {}, ...values.map(row)))));
 }
 

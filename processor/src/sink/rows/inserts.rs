@@ -6,51 +6,27 @@
 //! and has an answer of its own. Whoever is told anything but "stored" asks by a put, which decides.
 
 mod dynamo;
+mod seam;
 mod statement;
 
 use std::collections::VecDeque;
-use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::items::codec::Item;
 use crate::sink::stats::Stats;
 use dynamo::Batches;
-use statement::Statement;
+use seam::InsertCalls;
+pub(super) use seam::Inserted;
+use statement::{MAX_CALL_BYTES, Statement};
 
 /// Statements of a call at most, by AWS.
 const MAX_STATEMENTS: usize = 25;
-
-/// Bytes of a call's statements at most. AWS documents no limit for this call (16 MB for BatchWriteItem);
-/// this is a hundred times a call of usual rows, and bounds the memory of those under way.
-const MAX_CALL_BYTES: usize = 1 << 20;
-
-/// The answer to an insert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Inserted {
-    /// The item is there, and none was before.
-    Stored,
-    /// There is an item of its key.
-    Duplicate,
-    /// A failure that may pass: the item may be there or not.
-    Later,
-    /// Nobody here may insert this way, for this reason.
-    Denied(String),
-    /// It was not tried, or refused for another reason.
-    No,
-}
-
-/// The call that inserts.
-trait InsertCalls: Debug + Send + Sync {
-    /// Carries out statements of different keys, once; returns an answer for each, in their order.
-    fn insert<'a>(&'a self, statements: &'a [Statement]) -> BoxFuture<'a, Vec<Inserted>>;
-}
 
 /// The inserts of a process. Cheap to clone.
 #[derive(Clone, Debug)]

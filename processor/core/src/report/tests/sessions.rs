@@ -4,6 +4,7 @@ use ivs_schemas::report::SessionStatus;
 
 use super::super::MAX_SESSIONS;
 use super::*;
+use crate::channel::SaidBy;
 
 #[test]
 fn a_session_crossing_midnight_counts_from_midnight() {
@@ -178,4 +179,22 @@ fn a_session_without_records_and_end_is_over_when_the_next_begins() {
         .collect();
     assert_eq!(shown, [("b", SessionStatus::Live, 3_600.0), ("a", SessionStatus::Lost, 0.0)]);
     assert_eq!(report.summary.total_stream_time, 3_600.0);
+}
+
+#[test]
+fn a_stream_is_over_when_the_next_of_the_channel_begins_though_its_players_go_on() {
+    let of_ivs = |start| SummaryAgg { channel_said_by: SaidBy::Ivs, ..summary(start, None) };
+    let mut fold = fold_at(HOUR_S + 90);
+    let rows = |from: i64, minutes: i64| -> Vec<_> {
+        (0..minutes).map(|minute| (from + minute * 60, row(9, 3.0, 30.0, 6))).collect()
+    };
+    add(&mut fold, "a", &rows(0, 62), of_ivs(0));
+    add(&mut fold, "b", &rows(HOUR_S, 2), of_ivs(HOUR_S));
+    let report = fold.finish();
+    let shown: Vec<_> = report
+        .sessions
+        .iter()
+        .map(|session| (&*session.session_id, session.status, session.duration_in_period))
+        .collect();
+    assert_eq!(shown, [("b", SessionStatus::Live, 90.0), ("a", SessionStatus::Lost, 3_600.0)]);
 }

@@ -131,7 +131,8 @@ pub(in crate::cloudwatch) fn decide(rule: &Rule, points: &[Option<f64>]) -> Deci
 
 fn reason(rule: &Rule, existing: &[(usize, f64)], breaching: usize, filled: usize) -> String {
     if existing.is_empty() {
-        return format!("no datapoints were received for {} periods", rule.periods);
+        let periods = if rule.periods == 1 { "period" } else { "periods" };
+        return format!("no datapoints were received for {} {periods}", rule.periods);
     }
     let shown: Vec<String> = existing.iter().map(|(_, value)| value.to_string()).collect();
     format!(

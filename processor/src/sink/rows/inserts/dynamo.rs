@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::types::{BatchStatementError, BatchStatementErrorCodeEnum a
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use super::seam::{InsertCalls, Inserted};
 use super::statement::{Statement, body};
-use super::{InsertCalls, Inserted};
 
 /// Codes of a call that say: never, whatever is in it.
 const DENIED: [&str; 2] = ["AccessDeniedException", "UnknownOperationException"];

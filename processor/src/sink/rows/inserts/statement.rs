@@ -5,11 +5,13 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use ivs_schemas::items::{metrics, sessions};
 
 use super::super::body::{Body, Json};
-use super::MAX_CALL_BYTES;
 use crate::items::codec::Item;
 
 /// The characters of a statement at most, by AWS.
 const MAX_STATEMENT_CHARS: usize = 8_192;
+/// Bytes of a call's statements at most. AWS documents no limit for this call (16 MB for BatchWriteItem);
+/// this is a hundred times a call of usual rows, and bounds the memory of those under way.
+pub(super) const MAX_CALL_BYTES: usize = 1 << 20;
 /// The bytes a statement is begun with; a row of ours has two to four kilobytes.
 const FIRST_BYTES: usize = 6_144;
 

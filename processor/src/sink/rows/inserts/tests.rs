@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use ivs_schemas::items::metrics;
 
 use super::*;
