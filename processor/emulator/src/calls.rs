@@ -2,7 +2,7 @@
 //! allowed to do.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, header};
@@ -42,7 +42,8 @@ impl Calls {
     /// Notes a signed call, whatever becomes of it.
     pub(crate) fn note(&self, call: &Call) {
         let Some(key) = access_key(&call.headers) else { return };
-        self.lock().note(key, action(call));
+        let mut state = self.lock();
+        actions(call).into_iter().for_each(|action| state.note(key, action));
     }
 
     /// Returns the actions of a key.
@@ -80,7 +81,56 @@ fn access_key(headers: &HeaderMap) -> Option<&str> {
     credential.split_once('/').map(|(key, _)| key)
 }
 
-/// Returns what IAM would be asked about a call.
+/// Returns what IAM would be asked about a call, each question once.
+fn actions(call: &Call) -> BTreeSet<String> {
+    match call.operation.as_str() {
+        "BatchExecuteStatement" if call.service == ServiceName::DynamoDb => statements(&call.body),
+        _ => [action(call)].into(),
+    }
+}
+
+/// The part of a call with statements that IAM is asked about.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Batch<'a> {
+    #[serde(borrow)]
+    statements: Vec<Statement<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement<'a> {
+    #[serde(borrow)]
+    statement: Cow<'a, str>,
+}
+
+/// Returns the actions of statements; there is none for the call itself.
+fn statements(body: &[u8]) -> BTreeSet<String> {
+    let Ok(Batch { statements }) = serde_json::from_slice::<Batch<'_>>(body) else {
+        return BTreeSet::new();
+    };
+    let asked = |each: Statement<'_>| {
+        let mut words = each.statement.split_whitespace();
+        let action = match words.next()?.to_ascii_uppercase().as_str() {
+            "INSERT" => "PartiQLInsert",
+            "UPDATE" => "PartiQLUpdate",
+            "DELETE" => "PartiQLDelete",
+            "SELECT" => "PartiQLSelect",
+            _ => return None,
+        };
+        // Of `INSERT INTO "T" VALUE …`, `DELETE FROM "T" …`, `SELECT * FROM "T" …` and `UPDATE "T" …`.
+        let is_before =
+            |word: &&str| ["INTO", "FROM"].iter().any(|it| word.eq_ignore_ascii_case(it));
+        let table = match action {
+            "PartiQLUpdate" => words.next()?,
+            _ => words.skip_while(|word| !is_before(word)).nth(1)?,
+        };
+        Some(format!("dynamodb:{action} {}", table.trim_matches('"')))
+    };
+    statements.into_iter().filter_map(asked).collect()
+}
+
+/// Returns what IAM would be asked about a call of one action.
 fn action(call: &Call) -> String {
     let prefix = match call.service {
         ServiceName::Monitoring => "cloudwatch",
@@ -114,6 +164,22 @@ mod tests {
 
     fn actions(calls: &Calls, key: &str) -> Vec<String> {
         calls.of(key).into_keys().collect()
+    }
+
+    #[test]
+    fn a_batch_is_asked_about_statement_by_statement() {
+        let body = json!({ "Statements": [
+            { "Statement": "INSERT INTO \"T\" VALUE {'id':?}", "Parameters": [{ "S": "a" }] },
+            { "Statement": "INSERT INTO \"T\" VALUE {'id':?}", "Parameters": [{ "S": "b" }] },
+            { "Statement": "insert into U value {'id':'INTO'}" },
+            { "Statement": "UPDATE \"T\" SET a=1 WHERE id='FROM'" },
+            { "Statement": "SELECT * FROM T WHERE id='a'" },
+            { "Statement": "" },
+        ]});
+        let asked: Vec<String> = statements(body.to_string().as_bytes()).into_iter().collect();
+        let expected = ["Insert T", "Insert U", "Select T", "Update T"];
+        assert_eq!(asked, expected.map(|each| format!("dynamodb:PartiQL{each}")));
+        assert!(statements(b"{}").is_empty());
     }
 
     #[test]

@@ -121,7 +121,7 @@ async fn sweep(database: dynoxide::Database) {
 const STORE_ARN: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
 
 /// Operations on items: none of their bodies holds an ARN of the store's making.
-const ITEM_OPERATIONS: [&str; 10] = [
+const ITEM_OPERATIONS: [&str; 11] = [
     "PutItem",
     "GetItem",
     "UpdateItem",
@@ -130,6 +130,7 @@ const ITEM_OPERATIONS: [&str; 10] = [
     "Scan",
     "BatchGetItem",
     "BatchWriteItem",
+    "BatchExecuteStatement",
     "TransactGetItems",
     "TransactWriteItems",
 ];
