@@ -36,7 +36,7 @@ export function grantWorker(
   allow('DecryptRecords', ['kms:Decrypt'], [key.keyArn]);
   allow(
     'Rows',
-    ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:PutItem'],
+    ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:PartiQLInsert', 'dynamodb:PutItem'],
     [sessions.tableArn, metrics.tableArn],
   );
   allow('Minutes', ['dynamodb:Query'], [metrics.tableArn]);
