@@ -111,6 +111,21 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "taken",
         "AWS, as users report (HENNGE/aiodynamo#2)",
     ),
+    ministack(
+        "an item that a put refuses, its insert refuses alone",
+        "ValidationError, ValidationError, stored, stored, stored",
+        "AWS: API_PutItem, Item",
+    ),
+    ministack(
+        "a statement has up to 8,192 characters",
+        "stored, stored",
+        "AWS: API_BatchStatementRequest, Statement",
+    ),
+    ministack(
+        "a batch that names a key twice is refused as a whole",
+        "stored, DuplicateItem; at=0 id=twice",
+        "AWS, as dynoxide's captures have it",
+    ),
     ministack("a call has up to 1,000 datums", "taken, taken", "AWS: API_PutMetricData"),
     ministack("a call has at least one datum", "taken", "AWS: API_PutMetricData"),
     ministack("a datum has up to 150 values", "taken, taken", "AWS: API_MetricDatum, Values"),

@@ -3,6 +3,7 @@
 //! `API_…` is a page of <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/>, `Guide` one of
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/>.
 
+mod batches;
 mod conditions;
 mod reads;
 mod tables;
@@ -28,7 +29,10 @@ const ABSENT: &str = "Absent";
 
 /// Returns the cases.
 pub(super) fn cases() -> Vec<&'static Case> {
-    [tables::CASES, conditions::CASES, values::CASES, reads::CASES].into_iter().flatten().collect()
+    [tables::CASES, conditions::CASES, batches::CASES, values::CASES, reads::CASES]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Creates a table with an index.

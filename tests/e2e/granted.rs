@@ -103,6 +103,9 @@ struct World {
     url: String,
     _endpoint: Running,
     aws: Clients,
+    /// The minute of all records: the last one of a window that is over, so the window before it can be
+    /// judged. One for all, so that its row is made once and changed after that.
+    minute: String,
 }
 
 impl World {
@@ -113,7 +116,9 @@ impl World {
             .start()
             .wait_for_ready();
         let aws = clients(&Aws { endpoint_url: url.clone(), ..Aws::default() }).await;
-        Self { dir: state(), url, _endpoint: endpoint, aws }
+        let window_s = Timestamp::now().as_second() / 300 * 300;
+        let minute = Timestamp::from_second(window_s - 60).unwrap().to_string();
+        Self { dir: state(), url, _endpoint: endpoint, aws, minute }
     }
 
     fn admin(&self) -> Admin<'_> {
@@ -150,16 +155,13 @@ impl World {
         .await;
     }
 
-    /// Puts a session's start and a minute of it into the shard of a hash key. The minute is the last
-    /// one of a window that is over, so the window before it can be judged.
+    /// Puts a session's start and a minute of it into the shard of a hash key.
     async fn put(&self, hash_key: u128) {
         let now = Timestamp::now();
-        let window_s = now.as_second() / 300 * 300;
-        let time = Timestamp::from_second(window_s - 60).unwrap().to_string();
         for kind in ["stream_start", "metrics_update"] {
             let event = json!({
                 "eventType": kind, "eventId": format!("{kind}-{hash_key}-{now}"),
-                "sessionId": SESSION, "channelId": "c", "timestamp": time, "currentViewers": 7,
+                "sessionId": SESSION, "channelId": "c", "timestamp": self.minute, "currentViewers": 7,
             });
             let put = self.aws.kinesis.put_record().stream_name(names::STREAM).partition_key("k");
             let put = put.explicit_hash_key(hash_key.to_string());

@@ -115,7 +115,11 @@ impl World {
         until("the old release commits", async || self.rows() == sessions(&[("a", RECORDS)])).await;
         until("nothing is pending", async || !self.has_pending().await).await;
         let admin = Admin::new(&self.url);
-        admin.fault(&json!({ "service": "dynamodb", "operation": "PutItem", "kind": "error500" }));
+        for operation in ["BatchExecuteStatement", "PutItem"] {
+            admin.fault(
+                &json!({ "service": "dynamodb", "operation": operation, "kind": "error500" }),
+            );
+        }
         self.put("b").await;
         until("an epoch is prepared", async || self.has_pending().await).await;
         old.kill_9();

@@ -76,6 +76,8 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
     all.counter("write_units", "", "DynamoDB write units, by item size")
         .put(&[("outcome", "written")], totals.write_units)
         .put(&[("outcome", "conflict")], totals.write_units_refused);
+    all.counter("insert_calls", "", "Calls that insert new rows together").set(totals.insert_calls);
+    all.counter("inserts", "", "Rows in them, whatever became of them").set(totals.inserts);
     outbox(all, totals);
     reconciled(all, totals);
     all.counter("metric_calls", "", "Calls with metrics accepted").set(totals.metric_calls);

@@ -73,6 +73,12 @@ where
     aws_calls::retry(EFFECT, counted).await.map_err(Failed::into_error)
 }
 
+/// Waits as [`persist`] does after a first try that failed, and counts what follows as another.
+pub(super) async fn pause_before_again(stats: &Stats) {
+    stats.retries.fetch_add(1, Relaxed);
+    aws_calls::pause(EFFECT.initial_ms).await;
+}
+
 fn count_again(stats: &Stats, is_again: &mut bool) {
     if std::mem::replace(is_again, true) {
         stats.retries.fetch_add(1, Relaxed);

@@ -6,6 +6,7 @@ mod condition;
 mod epoch_write;
 mod facts;
 mod gather;
+mod inserts;
 mod kind;
 mod phase;
 mod replace;

@@ -46,6 +46,10 @@ pub struct Stats {
     pub write_units: AtomicU64,
     /// Write units of refused puts, which AWS bills as well.
     pub write_units_refused: AtomicU64,
+    /// Calls that insert what is new, several rows at once.
+    pub insert_calls: AtomicU64,
+    /// Items in them.
+    pub inserts: AtomicU64,
     /// Calls to AWS tried again after a passing failure.
     pub retries: AtomicU64,
     /// PutMetricData calls that were accepted.
@@ -174,6 +178,12 @@ pub struct Snapshot {
     /// See [`Stats`].
     #[serde(default)]
     pub write_units_refused: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub insert_calls: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub inserts: u64,
     /// See [`Stats`].
     pub retries: u64,
     /// See [`Stats`].
@@ -304,6 +314,8 @@ impl Stats {
             partials_waiting: get(&self.partials_waiting),
             write_units: get(&self.write_units),
             write_units_refused: get(&self.write_units_refused),
+            insert_calls: get(&self.insert_calls),
+            inserts: get(&self.inserts),
             retries: get(&self.retries),
             metric_calls: get(&self.metric_calls),
             datums: get(&self.datums),

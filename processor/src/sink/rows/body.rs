@@ -1,5 +1,5 @@
-//! The body of a PutItem call, written once for all its tries: the SDK would be given a copy of the
-//! item for each.
+//! The body of a call that writes items, written once for all its tries: the SDK would be given a copy
+//! of the items for each.
 
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -22,6 +22,11 @@ const FIRST_BYTES: usize = 4_096;
 pub(super) struct Body(Bytes);
 
 impl Body {
+    /// Returns a body of this JSON.
+    pub(super) fn new(json: String) -> Self {
+        Self(Bytes::from(json))
+    }
+
     /// Returns the body of a conditional put that returns what is stored if it is refused; `None` for
     /// an item with a value of a kind that this release does not know.
     pub(super) fn of_put(table: &str, item: &Item, condition: Condition) -> Option<Self> {
@@ -43,7 +48,7 @@ impl Body {
         json.0.push_str(r#","Item":"#);
         json.object(item, Json::value)?;
         json.0.push('}');
-        Some(Self(Bytes::from(json.0)))
+        Some(Self::new(json.0))
     }
 }
 
@@ -66,7 +71,7 @@ impl Intercept for Body {
 }
 
 /// JSON under construction.
-struct Json(String);
+pub(super) struct Json(pub(super) String);
 
 impl Json {
     fn text(&mut self, text: &str) {
@@ -108,7 +113,7 @@ impl Json {
     }
 
     /// Writes an array; `item` writes each.
-    fn array<V>(
+    pub(super) fn array<V>(
         &mut self,
         items: impl IntoIterator<Item = V>,
         mut item: impl FnMut(&mut Self, V) -> Option<()>,
@@ -125,7 +130,7 @@ impl Json {
     }
 
     /// Writes a value in DynamoDB's notation.
-    fn value(&mut self, value: &AttributeValue) -> Option<()> {
+    pub(super) fn value(&mut self, value: &AttributeValue) -> Option<()> {
         let text = |json: &mut Self, text: &String| {
             json.text(text);
             Some(())

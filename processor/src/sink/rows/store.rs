@@ -15,10 +15,11 @@ use ivs_schemas::items::{metrics, sessions};
 use tokio::sync::Semaphore;
 
 use super::super::error::SinkError;
-use super::super::retry::{Rate, persist};
+use super::super::retry::{Rate, pause_before_again, persist};
 use super::body::Body;
 pub use super::condition::Condition;
 pub(super) use super::condition::number;
+use super::inserts::{Inserted, Inserts};
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;
@@ -71,12 +72,23 @@ pub enum PutOutcome {
     Refused(Option<Item>),
 }
 
+impl PutOutcome {
+    fn refused_by(&self) -> Option<&Item> {
+        match self {
+            Self::Stored => None,
+            Self::Refused(stored) => stored.as_ref(),
+        }
+    }
+}
+
 /// The tables in DynamoDB.
 #[derive(Debug)]
 pub(super) struct DynamoRows {
     dynamodb: aws_sdk_dynamodb::Client,
     permits: Semaphore,
     rate: Rate,
+    /// Puts of what is new, together; unless the configuration has them one by one.
+    inserts: Option<Inserts>,
     stats: Arc<Stats>,
 }
 
@@ -86,10 +98,13 @@ impl DynamoRows {
         tables: &config::Tables,
         stats: Arc<Stats>,
     ) -> Self {
+        let concurrency = tables.write_concurrency;
+        let inserts = || Inserts::new(dynamodb.clone(), concurrency, Arc::clone(&stats));
         Self {
-            dynamodb,
-            permits: Semaphore::new(tables.write_concurrency),
+            inserts: tables.batch_inserts.then(inserts),
+            permits: Semaphore::new(concurrency),
             rate: Rate::per_second(tables.writes_per_s),
+            dynamodb,
             stats,
         }
     }
@@ -102,6 +117,31 @@ impl DynamoRows {
     ) -> Result<PutOutcome, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.rate.ready().await;
+        let inserted = match &self.inserts {
+            Some(inserts) if condition.takes_new() => inserts.put(table, item).await,
+            _ => Inserted::No,
+        };
+        match inserted {
+            Inserted::Stored => return Ok(self.stored(write_units(size_bytes(item)))),
+            Inserted::Duplicate => self.rate.ready().await,
+            Inserted::Later => pause_before_again(&self.stats).await,
+            Inserted::Denied(_) | Inserted::No => {}
+        }
+        let answer = self.put_alone(table, item, condition).await;
+        if inserted == Inserted::Duplicate {
+            let stored = answer.as_ref().ok().and_then(PutOutcome::refused_by);
+            self.refused(write_units(size_bytes(item)), stored);
+        }
+        answer
+    }
+
+    /// Puts an item by a call of its own, which decides whatever an insert has left open.
+    async fn put_alone(
+        &self,
+        table: &str,
+        item: &Item,
+        condition: Condition,
+    ) -> Result<PutOutcome, SinkError> {
         let units = write_units(size_bytes(item));
         let Some(body) = Body::of_put(table, item, condition) else {
             let reason = "it has a value of a kind that this release does not know".to_owned();
@@ -112,15 +152,11 @@ impl DynamoRows {
             call.interceptor(body.clone()).send()
         };
         let Err(error) = persist(&self.stats, put).await else {
-            self.stats.rows_written.fetch_add(1, Relaxed);
-            self.stats.write_units.fetch_add(units, Relaxed);
-            return Ok(PutOutcome::Stored);
+            return Ok(self.stored(units));
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                // AWS bills a refused put by the larger of the two items.
-                let stored = refusal.item.as_ref().map_or(0, |item| write_units(size_bytes(item)));
-                self.stats.write_units_refused.fetch_add(units.max(stored), Relaxed);
+                self.refused(units, refusal.item.as_ref());
                 Ok(PutOutcome::Refused(refusal.item.clone()))
             }
             _ if code(&error) == Some("ValidationException") => {
@@ -133,6 +169,19 @@ impl DynamoRows {
                 reason: explain(&error),
             }),
         }
+    }
+
+    /// Counts an item that was stored.
+    fn stored(&self, units: u64) -> PutOutcome {
+        self.stats.rows_written.fetch_add(1, Relaxed);
+        self.stats.write_units.fetch_add(units, Relaxed);
+        PutOutcome::Stored
+    }
+
+    /// Counts a put that was refused: AWS bills it by the larger of the two items.
+    fn refused(&self, units: u64, stored: Option<&Item>) {
+        let stored = stored.map_or(0, |item| write_units(size_bytes(item)));
+        self.stats.write_units_refused.fetch_add(units.max(stored), Relaxed);
     }
 
     async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, SinkError> {

@@ -1,3 +1,5 @@
+mod embedded;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
