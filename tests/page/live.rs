@@ -121,7 +121,7 @@ fn what_is_live_is_on_the_page_and_goes_on_by_itself() {
     tab.wait_until("document.querySelectorAll('#timeline li').length > 0");
     tab.wait_until("document.querySelectorAll('#session svg[role=img]').length > 0");
     assert_eq!(tab.eval("document.activeElement.id"), "session-title", "the heading has the focus");
-<<<<<<< .merge_file_J9q4SI
+    views_are_told(&mut tab);
     tab.wait_until("document.querySelectorAll('#breakdown-tables table').length > 3");
     tab.wait_until(
         "document.querySelector('#timeline').textContent.includes('by the application')",
@@ -130,9 +130,6 @@ fn what_is_live_is_on_the_page_and_goes_on_by_itself() {
         set_width(&mut tab, width);
         assert_eq!(tab.eval(ASTRAY), json!([]), "{width}");
     }
-=======
-    views_are_told(&mut tab);
->>>>>>> .merge_file_ZQf4pu
     tab.eval(
         "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))",
     );
