@@ -14,7 +14,7 @@ ALLOCATOR ?= --features jemalloc
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
-.PHONY: help run test page check fmt-check lint doc spelling deny sbom sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory soak fuzz mutants independent web cdk deploy-test synth setup onprem
+.PHONY: help run test page check fmt-check lint doc spelling deny sbom sim bench bench-core bench-peers bench-online bench-growth bench-hot bench-hostile bench-memory soak fuzz mutants mutants-all independent web cdk deploy-test synth setup onprem
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,8 +68,17 @@ sbom: $(CARGO_CYCLONEDX) ## what the image is built from, as CycloneDX, in targe
 	infra/sbom.py --cargo $(CARGO) --cyclonedx $</bin/cargo-cyclonedx --target $(SBOM_TARGET) \
 	  --out target/sbom/ivs-processor-$(SBOM_TARGET).cdx.json -- --no-default-features --features jemalloc
 
-sim: setup ## more seeds, a tenth as many of fleet and shell: make sim SEEDS=10000000 START=anything
-	SIM_SEEDS=$(SEEDS) SIM_START=$(START) $(CARGO) test --locked --workspace --test sim -- every_seed --nocapture
+# Millions of seeds pay for a build with optimization; assertions and checks of overflow stay. Of fleet and
+# shell a run of all three takes a tenth of the seeds; alone, each takes all.
+NET ?= all
+SEEDS_OF_all = every_seed
+SEEDS_OF_model = every_seed_keeps
+SEEDS_OF_fleet = every_seed_of_a_fleet
+SEEDS_OF_shell = every_seed_of_the_shell
+sim: setup ## more seeds, of one net or all: make sim NET=shell SEEDS=1000000 START=anything (NET=model, fleet, shell, all)
+	@test -n "$(SEEDS_OF_$(NET))" || { echo "make: NET is model, fleet, shell or all"; exit 2; }
+	SIM_SEEDS=$(SEEDS)$(if $(filter fleet shell,$(NET)),0) SIM_START=$(START) \
+	  $(CARGO) test --locked --profile sim --workspace --test sim -- $(SEEDS_OF_$(NET)) --nocapture
 
 FUZZ_RUNS ?= 10000000
 FUZZ_TARGETS ?= $(notdir $(wildcard tests/fuzz/seeds/*))
@@ -82,6 +91,11 @@ fuzz: setup ## bytes from outside, by coverage: make fuzz FUZZ_TARGETS=rows FUZZ
 
 mutants: setup ## deliberate faults, each of which its suite must catch: make mutants ARGS="--suite core"
 	CARGO="$(CARGO)" tests/mutants/run.py $(ARGS)
+
+# By .cargo/mutants.toml.
+CARGO_MUTANTS = $(TOOLS)/cargo-mutants-27.1.0
+mutants-all: setup $(CARGO_MUTANTS) ## faults that cargo-mutants makes in core and planner, for hours: make mutants-all SHARD=1/50
+	$</bin/cargo-mutants mutants --output target/mutants-all $(if $(SHARD),--shard $(SHARD)) $(ARGS)
 
 bench: ## all figures of speed in one table, each next to a peer in the same run
 	@mkdir -p target && rm -f $(BENCH_FIGURES)
