@@ -95,7 +95,8 @@ mutants: setup ## deliberate faults, each of which its suite must catch: make mu
 # By .cargo/mutants.toml.
 CARGO_MUTANTS = $(TOOLS)/cargo-mutants-27.1.0
 mutants-all: setup $(CARGO_MUTANTS) ## faults that cargo-mutants makes in core and planner, for hours: make mutants-all SHARD=1/50
-	$</bin/cargo-mutants mutants --output target/mutants-all $(if $(SHARD),--shard $(SHARD)) $(ARGS)
+	@mkdir -p target/mutants-all
+	$(CARGO_MUTANTS)/bin/cargo-mutants mutants --output target/mutants-all $(if $(SHARD),--shard $(SHARD)) $(ARGS)
 
 bench: ## all figures of speed in one table, each next to a peer in the same run
 	@mkdir -p target && rm -f $(BENCH_FIGURES)
