@@ -53,7 +53,7 @@ pub struct GenerateArgs {
     /// Write what was produced, for a later check, to this JSON file
     #[arg(long, conflicts_with = "input", value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// What was made or sent as one line of JSON
+    /// Say what was made or sent as one line of JSON
     #[arg(long)]
     pub json: bool,
     /// The shape of the traffic.

@@ -108,7 +108,7 @@ fn row_writes(stats: &Snapshot) {
         percent(stats.partials_merged, stats.merged_puts) / 100.0
     );
     println!(
-        "    refused         {:>10}   row writes ({:.1} % of all), merged and written again",
+        "    refused         {:>10}   rows that another worker wrote meanwhile ({:.1} %): merged, written again",
         stats.conflicts,
         percent(stats.conflicts, stats.conflicts + stats.rows_written)
     );
@@ -118,7 +118,9 @@ fn row_writes(stats: &Snapshot) {
         stats.write_units + stats.write_units_refused,
         percent(stats.write_units + stats.write_units_refused, stats.read) * 10_000.0
     );
-    println!("      of refused    {:>10}   row writes, billed as well", stats.write_units_refused);
+    // A fact is put if it is not there; of one that is, nothing but the units is counted.
+    let refused = "for rows written again, and for facts that were there already";
+    println!("      of refused    {:>10}   {refused}", stats.write_units_refused);
 }
 
 /// Accounts for every record.
