@@ -11,6 +11,9 @@ PROFILE ?= release
 PEERS := target/peers
 # Of the image: glibc's keeps what was freed in pieces, and its peak memory says little.
 ALLOCATOR ?= --features jemalloc
+# The whole workspace in `dev`, as tests build it: one crate alone would be another tree.
+BUILD = $(CARGO) build --locked --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--workspace --bin ivs-processor,-p ivs-processor $(ALLOCATOR))
+BENCH = $(CARGO) bench --locked --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--workspace,-p ivs-core)
 BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ivs-processor
 export BENCH_FIGURES := $(CURDIR)/target/bench-figures.jsonl
 
@@ -104,23 +107,23 @@ bench: ## all figures of speed in one table, each next to a peer in the same run
 	@python3 benches/table.py $(BENCH_FIGURES)
 
 bench-core: setup ## the core: next to serde_json in the same run, its pieces, reports
-	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench fold --bench report
-	$(CARGO) bench --locked --profile $(PROFILE) -p ivs-core --bench pieces -- --quick
+	$(BENCH) --bench fold --bench report
+	$(BENCH) --bench pieces -- --quick
 
 bench-peers: setup $(PEERS)/ready ## replay, DuckDB and Polars in turn: make bench-peers RECORDS=20000000 (needs Python 3.11)
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
+	$(BUILD)
 	$(PEERS)/bin/python benches/peers/run.py --replay $(BUILT) --work $(PEERS) \
 		--records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 bench-online: setup $(PEERS)/ready ## the worker and a plain Python consumer, each against the embedded AWS in a process of its own
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
+	$(BUILD)
 	$(PEERS)/bin/python benches/peers/online.py --program $(BUILT) --work $(PEERS) \
 		--records $(RECORDS) --seconds $(SECONDS_LIVE)
 bench-online: RECORDS = 2000000
 SECONDS_LIVE ?= 30
 
 bench-growth: setup $(PEERS)/ready ## replay by sessions a minute and by records: CPU and memory (some 4 GB of disk for a while)
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
+	$(BUILD)
 	$(PEERS)/bin/python benches/peers/growth.py --replay $(BUILT) --work $(PEERS)
 
 $(PEERS)/ready: benches/peers/requirements.txt
@@ -133,7 +136,7 @@ bench-hot: setup ## one session over 16 shards and 3 workers, then 64 and 4: exa
 	$(CARGO) test --locked --workspace --test hot
 
 bench-hostile: setup ## memory and exact rows under junk, colliding ids and a session a record: make bench-hostile SESSIONS=1000000
-	$(CARGO) build --locked --profile $(PROFILE) -p ivs-processor $(ALLOCATOR)
+	$(BUILD)
 	python3 benches/hostile.py --program $(BUILT) --work target --sessions $(SESSIONS)
 SESSIONS ?= 100000
 
