@@ -6,6 +6,7 @@ pub mod expiry;
 pub(crate) mod foreign;
 pub mod json;
 pub mod metric;
+pub(crate) mod own_names;
 pub(crate) mod pages;
 pub mod summary;
 pub mod timeline;
