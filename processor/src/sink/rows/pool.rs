@@ -36,7 +36,7 @@ const CALL_MEMBERS: usize = 25;
 /// Codes of a call that say: never, whatever is in it.
 const DENIED: [&str; 2] = ["AccessDeniedException", "UnknownOperationException"];
 
-/// What a shared call leaves to a call of its own.
+/// The outcome of one that a shared call leaves to a call of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     /// A failure that may pass: it may be done or not.
@@ -74,7 +74,7 @@ pub(super) trait Calls: Debug + Send + Sync + 'static {
 
     /// The most that share a call, by AWS.
     const MAX_MEMBERS: usize;
-    /// What to do about it when nobody here may call this way.
+    /// The remedy when nobody here may call this way.
     const ADVICE: &'static str;
 
     /// Returns a hash of table and key, see [`hash_of`]: AWS refuses a call that names a key twice.

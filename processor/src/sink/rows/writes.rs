@@ -78,7 +78,11 @@ fn meaning(error: Option<&BatchStatementError>) -> Answer<Written> {
         Some(Code::AccessDenied) => {
             Err(Left::Denied(error.message.clone().unwrap_or_else(|| "AccessDenied".to_owned())))
         }
-        _ => Err(Left::No),
+        code => {
+            let (code, reason) = (code.as_ref().map(Code::as_str), error.message.as_deref());
+            tracing::debug!(code, reason, "a statement was refused: its item is put by itself");
+            Err(Left::No)
+        }
     }
 }
 

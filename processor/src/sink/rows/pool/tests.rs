@@ -1,4 +1,4 @@
-//! What waits together, and the answers that each of them gets.
+//! Calls that several share, and the answers that each of them gets.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::*;
 /// As many as a store lets wait: three calls may be under way.
 const CONCURRENCY: usize = 64;
 
-/// Whether a key is there for the first time.
+/// True of a key that is there for the first time.
 type IsNew = bool;
 
 /// A key, and the bytes that come with it.
