@@ -248,11 +248,7 @@ async fn readings_that_fail_together_are_made_up_for_one_by_one() {
     for kind in [FaultKind::Throttle, FaultKind::Error500, FaultKind::Reset, FaultKind::DropReply] {
         let world = World::new(Some((READ, kind)), config::Tables::default()).await;
         world.put_all(&[fact(0, 7)]).await;
-        let told = join_all([0, 1].map(|at| async {
-            let item = fact(at, 7);
-            world.stored(&item).await
-        }))
-        .await;
+        let told = join_all([fact(0, 7), fact(1, 7)].iter().map(|item| world.stored(item))).await;
         assert_eq!(told, [Some(fact(0, 7)), None], "{kind:?}");
         assert_eq!(world.stats.snapshot().row_reads, 2, "{kind:?}");
     }
