@@ -223,9 +223,13 @@ pub struct Tables {
     pub write_concurrency: usize,
     /// Most conditional puts a second, over all shards of this worker; 0 means no limit.
     pub writes_per_s: u32,
-    /// Whether rows and facts that are new go up to 25 in a call (BatchExecuteStatement, allowed as
-    /// `dynamodb:PartiQLInsert`), which costs as many write units and less CPU. One by one without.
-    pub batch_inserts: bool,
+    /// Whether rows and facts are written up to 25 in a call (BatchExecuteStatement, allowed as
+    /// `dynamodb:PartiQLInsert` and `dynamodb:PartiQLUpdate`), which costs as many write units and less
+    /// CPU. One by one without.
+    pub batch_writes: bool,
+    /// Whether rows are read up to 100 in a call (BatchGetItem), which costs as many read units and less
+    /// CPU. One by one without.
+    pub batch_reads: bool,
     /// Rows expire this long after their minute; 0 keeps them.
     pub ttl_days: u32,
     /// The policy for a row that can never be written.
@@ -252,7 +256,8 @@ impl Default for Tables {
             metrics: ivs_schemas::names::METRICS_TABLE.to_owned(),
             write_concurrency: 64,
             writes_per_s: 2_000,
-            batch_inserts: true,
+            batch_writes: true,
+            batch_reads: true,
             ttl_days: 0,
             refused_rows: RefusedRows::default(),
         }

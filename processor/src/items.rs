@@ -7,6 +7,7 @@ pub(crate) mod foreign;
 pub mod json;
 pub mod metric;
 pub(crate) mod on_air;
+pub(crate) mod own_names;
 pub(crate) mod pages;
 pub mod summary;
 pub mod timeline;

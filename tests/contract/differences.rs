@@ -126,6 +126,16 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "stored, DuplicateItem; at=0 id=twice",
         "AWS, as dynoxide's captures have it",
     ),
+    ministack(
+        "an update of an attribute of the key fails alone",
+        "stored, stored; at=5 id=key-update version=1",
+        "AWS: API_UpdateItem, Key",
+    ),
+    ministack(
+        "a batch gives up to 16 MB, and says which keys it left out",
+        "48 of 48 items, none left out",
+        "AWS: API_BatchGetItem",
+    ),
     ministack("a call has up to 1,000 datums", "taken, taken", "AWS: API_PutMetricData"),
     ministack("a call has at least one datum", "taken", "AWS: API_PutMetricData"),
     ministack("a datum has up to 150 values", "taken, taken", "AWS: API_MetricDatum, Values"),

@@ -54,6 +54,11 @@ async fn a_worker_makes_the_calls_that_its_role_grants_and_no_other() {
     world.until_called(&[&format!("dynamodb:Query {}", names::METRICS_TABLE)]).await;
     first.kill_9();
 
+    // What fails in company goes alone.
+    let admin = world.admin();
+    for operation in ["BatchExecuteStatement", "BatchGetItem"] {
+        admin.fault(&json!({ "service": "dynamodb", "operation": operation, "kind": "error" }));
+    }
     let second = world.worker("second", &["--consumer", "enhanced"]);
     world.until_called(&["kinesis:SubscribeToShard"]).await;
     let shards = world.open_shards().await;
@@ -62,6 +67,12 @@ async fn a_worker_makes_the_calls_that_its_role_grants_and_no_other() {
     world.put(0).await;
     world.put(u128::MAX).await;
     world.until_all_is_committed().await;
+    let alone = ["GetItem", "PutItem"].map(|operation| {
+        [names::METRICS_TABLE, names::SESSIONS_TABLE]
+            .map(|table| format!("dynamodb:{operation} {table}"))
+    });
+    world.until_called(&alone.as_flattened().iter().map(String::as_str).collect::<Vec<_>>()).await;
+    admin.clear_faults();
     let shards = world.open_shards().await;
     world.merge(&shards[0], &shards[1]).await;
     // Who finishes one parent looks up the other.

@@ -36,7 +36,14 @@ export function grantWorker(
   allow('DecryptRecords', ['kms:Decrypt'], [key.keyArn]);
   allow(
     'Rows',
-    ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:PartiQLInsert', 'dynamodb:PutItem'],
+    [
+      'dynamodb:BatchGetItem',
+      'dynamodb:DescribeTable',
+      'dynamodb:GetItem',
+      'dynamodb:PartiQLInsert',
+      'dynamodb:PartiQLUpdate',
+      'dynamodb:PutItem',
+    ],
     [sessions.tableArn, metrics.tableArn],
   );
   allow('Minutes', ['dynamodb:Query'], [metrics.tableArn]);

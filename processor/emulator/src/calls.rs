@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, header};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::service::{Call, ServiceName};
@@ -85,6 +86,7 @@ fn access_key(headers: &HeaderMap) -> Option<&str> {
 fn actions(call: &Call) -> BTreeSet<String> {
     match call.operation.as_str() {
         "BatchExecuteStatement" if call.service == ServiceName::DynamoDb => statements(&call.body),
+        "BatchGetItem" if call.service == ServiceName::DynamoDb => tables_read(&call.body),
         _ => [action(call)].into(),
     }
 }
@@ -128,6 +130,21 @@ fn statements(body: &[u8]) -> BTreeSet<String> {
         Some(format!("dynamodb:{action} {}", table.trim_matches('"')))
     };
     statements.into_iter().filter_map(asked).collect()
+}
+
+/// The part of a call that reads of several tables that IAM is asked about.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchGet {
+    request_items: BTreeMap<String, IgnoredAny>,
+}
+
+/// Returns one action for each table.
+fn tables_read(body: &[u8]) -> BTreeSet<String> {
+    let Ok(BatchGet { request_items }) = serde_json::from_slice::<BatchGet>(body) else {
+        return BTreeSet::new();
+    };
+    request_items.into_keys().map(|table| format!("dynamodb:BatchGetItem {table}")).collect()
 }
 
 /// Returns what IAM would be asked about a call of one action.
@@ -180,6 +197,17 @@ mod tests {
         let expected = ["Insert T", "Insert U", "Select T", "Update T"];
         assert_eq!(asked, expected.map(|each| format!("dynamodb:PartiQL{each}")));
         assert!(statements(b"{}").is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_reads_is_asked_about_table_by_table() {
+        let body = json!({ "RequestItems": {
+            "U": { "Keys": [{ "id": { "S": "a" } }, { "id": { "S": "b" } }], "ConsistentRead": true },
+            "T": { "Keys": [{ "id": { "S": "a" } }] },
+        }});
+        let asked: Vec<String> = tables_read(body.to_string().as_bytes()).into_iter().collect();
+        assert_eq!(asked, ["dynamodb:BatchGetItem T", "dynamodb:BatchGetItem U"]);
+        assert!(tables_read(b"{}").is_empty());
     }
 
     #[test]

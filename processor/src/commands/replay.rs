@@ -106,7 +106,7 @@ async fn apply(
 ) -> anyhow::Result<()> {
     let clients = cloud::clients(&config.aws).await;
     // Most of what it puts is there, and an insert in vain takes as many write units as the put after it.
-    let tables = Tables { batch_inserts: false, ..config.tables.clone() };
+    let tables = Tables { batch_writes: false, ..config.tables.clone() };
     let sink = RowSink::new(clients.dynamodb, &tables, (0, 0), Arc::new(Stats::default()));
     let (counts, problems) = (computed.counts.clone(), problems(&computed));
     let progress = reading.progress();

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::codec::Item;
 use super::json::{differences, from_json, to_json};
-use super::{metric, summary};
+use super::{metric, own_names, summary};
 
 const FIXTURE: &str = include_str!("fixtures/layout-2.json");
 /// The attributes that this release adds to an old row beside its sums, out of sums that the old row has.
@@ -107,4 +107,7 @@ fn an_old_summary_takes_new_figures_and_loses_none() {
         assert_eq!(members(&merged, part), members(item, part), "{part}");
     }
     assert!(merged.contains_key(sessions::VIEWS) && !item.contains_key(sessions::VIEWS));
+    let others: Vec<_> =
+        merged.keys().filter(|name| !own_names::SUMMARY.contains(&name.as_str())).collect();
+    assert_eq!(others.len(), 2, "the key: {others:?}");
 }

@@ -323,6 +323,7 @@ mod tests {
     use kinesis_model::{Position, ShardId};
 
     use super::*;
+    use crate::items::own_names;
 
     fn row() -> (WindowKey, Row<WindowAgg>) {
         let lines = [
@@ -350,6 +351,9 @@ mod tests {
         let (key, row) = row();
         let item = encode(&key, &row, Some(1_800_000_000));
         assert_eq!(decode(&item).unwrap(), (key, row));
+        let others: Vec<_> =
+            item.keys().filter(|name| !own_names::METRIC.contains(&name.as_str())).collect();
+        assert_eq!(others.len(), 2, "the key: {others:?}");
     }
 
     #[test]

@@ -112,6 +112,7 @@ mod tests {
     use kinesis_model::{EpochMs, Position, ShardId};
 
     use super::*;
+    use crate::items::own_names;
 
     fn fold(lines: &[String]) -> SummaryAgg {
         let (mut windows, mut sessions) = (WindowFold::default(), SessionFold::default());
@@ -165,6 +166,9 @@ mod tests {
         assert_eq!(told["videoCodec"].as_s().unwrap(), "avc1.4D401F");
         assert_eq!(told["frameRate"].as_n().unwrap(), "29.97");
         assert!(!told.contains_key("width") && !told.contains_key("sampleRate"));
+        let others: Vec<_> =
+            item.keys().filter(|name| !own_names::SUMMARY.contains(&name.as_str())).collect();
+        assert_eq!(others.len(), 2, "the key: {others:?}");
         let (session_id, back) = decode(&item).unwrap();
         assert_eq!((&*session_id, back), ("st-1", row));
     }

@@ -12,7 +12,7 @@ use kinesis_model::{EpochMs, Position, ShardId};
 use proptest::prelude::*;
 
 use super::codec::Item;
-use super::{summary, timeline};
+use super::{own_names, summary, timeline};
 
 /// Lines of one session; `%S` is the second.
 const KINDS: [&str; 12] = [
@@ -102,7 +102,11 @@ impl Table {
                     Applied::Already => stored.unwrap(),
                     Applied::Put { row, .. } => row,
                 };
-                self.summaries.insert(Arc::clone(id), summary::encode(id, &row, None));
+                let item = summary::encode(id, &row, None);
+                let others =
+                    item.keys().filter(|name| !own_names::SUMMARY.contains(&name.as_str()));
+                assert_eq!(others.count(), 2, "names beside the key: {item:?}");
+                self.summaries.insert(Arc::clone(id), item);
                 for milestone in milestones(id, delta, &row.agg) {
                     self.insert(&milestone, shard, to);
                 }

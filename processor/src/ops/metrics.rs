@@ -76,8 +76,13 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
     all.counter("write_units", "", "DynamoDB write units, by item size")
         .put(&[("outcome", "written")], totals.write_units)
         .put(&[("outcome", "conflict")], totals.write_units_refused);
-    all.counter("insert_calls", "", "Calls that insert new rows together").set(totals.insert_calls);
-    all.counter("inserts", "", "Rows in them, whatever became of them").set(totals.inserts);
+    all.counter("batch_write_calls", "", "Calls that write rows together")
+        .set(totals.batch_write_calls);
+    all.counter("batch_writes", "", "Rows in them, whatever became of them")
+        .set(totals.batch_writes);
+    all.counter("batch_read_calls", "", "Calls that read rows together")
+        .set(totals.batch_read_calls);
+    all.counter("batch_reads", "", "Rows asked for in them").set(totals.batch_reads);
     outbox(all, totals);
     reconciled(all, totals);
     all.counter("metric_calls", "", "Calls with metrics accepted").set(totals.metric_calls);

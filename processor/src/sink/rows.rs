@@ -6,15 +6,17 @@ mod condition;
 mod epoch_write;
 mod facts;
 mod gather;
-mod inserts;
 mod kind;
 mod phase;
+mod pool;
+mod readings;
 mod replace;
 mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
 mod writer;
+mod writes;
 
 use std::collections::HashMap;
 use std::sync::Arc;

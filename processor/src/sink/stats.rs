@@ -46,10 +46,14 @@ pub struct Stats {
     pub write_units: AtomicU64,
     /// Write units of refused puts, which AWS bills as well.
     pub write_units_refused: AtomicU64,
-    /// Calls that insert what is new, several rows at once.
-    pub insert_calls: AtomicU64,
+    /// Calls that write several rows or facts at once.
+    pub batch_write_calls: AtomicU64,
     /// Items in them.
-    pub inserts: AtomicU64,
+    pub batch_writes: AtomicU64,
+    /// Calls that read several rows at once.
+    pub batch_read_calls: AtomicU64,
+    /// Rows asked for in them.
+    pub batch_reads: AtomicU64,
     /// Calls to AWS tried again after a passing failure.
     pub retries: AtomicU64,
     /// PutMetricData calls that were accepted.
@@ -180,10 +184,16 @@ pub struct Snapshot {
     pub write_units_refused: u64,
     /// See [`Stats`].
     #[serde(default)]
-    pub insert_calls: u64,
+    pub batch_write_calls: u64,
     /// See [`Stats`].
     #[serde(default)]
-    pub inserts: u64,
+    pub batch_writes: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub batch_read_calls: u64,
+    /// See [`Stats`].
+    #[serde(default)]
+    pub batch_reads: u64,
     /// See [`Stats`].
     pub retries: u64,
     /// See [`Stats`].
@@ -314,8 +324,10 @@ impl Stats {
             partials_waiting: get(&self.partials_waiting),
             write_units: get(&self.write_units),
             write_units_refused: get(&self.write_units_refused),
-            insert_calls: get(&self.insert_calls),
-            inserts: get(&self.inserts),
+            batch_write_calls: get(&self.batch_write_calls),
+            batch_writes: get(&self.batch_writes),
+            batch_read_calls: get(&self.batch_read_calls),
+            batch_reads: get(&self.batch_reads),
             retries: get(&self.retries),
             metric_calls: get(&self.metric_calls),
             datums: get(&self.datums),

@@ -1,11 +1,13 @@
-//! Statements in company: how rows that are new are inserted.
+//! Statements in company: how rows are written.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::batch_execute_statement::{
     BatchExecuteStatementError, BatchExecuteStatementOutput,
 };
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementRequest, ReturnValuesOnConditionCheckFailure,
+};
 
 use super::super::answers::{Failed, Item, said, shown};
 use super::super::{Case, Found, World};
@@ -50,6 +52,29 @@ pub(super) const CASES: &[Case] = &[
         run: |world| Box::pin(refused(world)),
     },
     Case {
+        calls: "BatchExecuteStatement GetItem",
+        name: "an update sets and removes what it names, and leaves the rest",
+        expected: "stored; at=0 id=updates kept=k new=n version=2",
+        rule: "Guide, ql-reference.update: SET and REMOVE of attributes, by the whole primary key and further conditions",
+        run: |world| Box::pin(update(world)),
+    },
+    Case {
+        calls: "BatchExecuteStatement GetItem",
+        name: "an update whose condition fails, or of no item, fails alone and changes nothing",
+        expected: "stored, ConditionalCheckFailed, ConditionalCheckFailed, stored; at=1 id=refusals version=7; nothing; \
+                   told at=1 id=refusals version=7 and nothing",
+        rule: "API_BatchStatementError: ConditionalCheckFailed, and Item; Guide, ql-reference.update: an item that is not there is \
+               not made",
+        run: |world| Box::pin(update_refused(world)),
+    },
+    Case {
+        calls: "BatchExecuteStatement GetItem",
+        name: "an update of an attribute of the key fails alone",
+        expected: "ValidationError, stored; at=0 id=key-update version=1",
+        rule: "API_UpdateItem: \"You cannot use UpdateItem to update any primary key attributes\"",
+        run: |world| Box::pin(update_of_key(world)),
+    },
+    Case {
         calls: "BatchExecuteStatement",
         name: "a statement has up to 8,192 characters",
         expected: "stored, ValidationException",
@@ -90,6 +115,26 @@ fn insert(
 fn item(id: &str, at: u32, more: &[(&str, AttributeValue)]) -> Item {
     let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     key(id, at).into_iter().chain(more).collect()
+}
+
+/// Returns an update of an item that is at a version: attributes to set, and names to remove.
+fn update_of(
+    (id, at, seen): (&str, u32, u32),
+    sets: &[(&str, AttributeValue)],
+    removes: &[&str],
+) -> Result<BatchStatementRequest, Failed> {
+    let sets_text: String = sets.iter().map(|(name, _)| format!(" SET \"{name}\"=?")).collect();
+    let removes: String = removes.iter().map(|name| format!(" REMOVE \"{name}\"")).collect();
+    let statement = format!(
+        "UPDATE \"{TABLE}\"{sets_text}{removes} WHERE \"id\"=? AND \"at\"=? AND \"version\"=?"
+    );
+    let values = sets.iter().map(|(_, value)| value.clone());
+    let values = values.chain([text(id), number(at), number(seen)]).collect();
+    Ok(BatchStatementRequest::builder()
+        .statement(statement)
+        .set_parameters(Some(values))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()?)
 }
 
 impl World {
@@ -172,6 +217,37 @@ async fn refused(world: &World) -> Found {
     let wrong_type = insert_into(TABLE, &wrong_type)?;
     let fits = insert("refused", 2, &[])?;
     Ok(each(&world.batch(vec![large, empty, half, wrong_type, fits]).await))
+}
+
+async fn update(world: &World) -> Found {
+    let first = [("version", number(1)), ("gone", text("g")), ("kept", text("k"))];
+    world.batch(vec![insert("updates", 0, &first)?]).await?;
+    let sets = [("version", number(2)), ("new", text("n"))];
+    let update = update_of(("updates", 0, 1), &sets, &["gone", "never-there"])?;
+    let answer = world.batch(vec![update]).await;
+    Ok(format!("{}; {}", each(&answer), shown(world.item("updates", 0).await?.as_ref())))
+}
+
+async fn update_refused(world: &World) -> Found {
+    let version = |at: u32, version: u32| insert("refusals", at, &[("version", number(version))]);
+    world.batch(vec![version(0, 1)?, version(1, 7)?]).await?;
+    let to_two = |at: u32| update_of(("refusals", at, 1), &[("version", number(2))], &["gone"]);
+    let answer = world.batch(vec![to_two(0)?, to_two(1)?, to_two(2)?, version(3, 1)?]).await;
+    let [kept, absent] = [world.item("refusals", 1).await?, world.item("refusals", 2).await?];
+    let [kept, absent] = [kept, absent].map(|item| shown(item.as_ref()));
+    let told = |at: usize| {
+        let response = answer.as_ref().ok()?.responses().get(at)?;
+        response.error.as_ref()?.item.as_ref()
+    };
+    let [told, of_none] = [1, 2].map(|at| shown(told(at)));
+    Ok(format!("{}; {kept}; {absent}; told {told} and {of_none}", each(&answer)))
+}
+
+async fn update_of_key(world: &World) -> Found {
+    world.batch(vec![insert("key-update", 0, &[("version", number(1))])?]).await?;
+    let moved = update_of(("key-update", 0, 1), &[("at", number(5))], &[])?;
+    let answer = world.batch(vec![moved, insert("key-update", 1, &[])?]).await;
+    Ok(format!("{}; {}", each(&answer), shown(world.item("key-update", 0).await?.as_ref())))
 }
 
 async fn long(world: &World) -> Found {

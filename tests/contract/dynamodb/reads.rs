@@ -123,6 +123,13 @@ pub(super) const CASES: &[Case] = &[
         rule: "API_BatchGetItem: \"a ValidationException\" for more than 100; no key twice",
         run: |world| Box::pin(batch_bounds(world)),
     },
+    Case {
+        calls: "BatchGetItem",
+        name: "a batch gives up to 16 MB, and says which keys it left out",
+        expected: "48 of 48 items, some left out",
+        rule: "API_BatchGetItem: \"A single operation can retrieve up to 16 MB of data\"; UnprocessedKeys",
+        run: |world| Box::pin(large_batch(world)),
+    },
 ];
 
 /// Returns the sort keys of some items.
@@ -319,4 +326,19 @@ async fn batch_bounds(world: &World) -> Found {
         codes.push(said(&batch.send().await));
     }
     Ok(codes.join(", "))
+}
+
+/// Items of 390 KB: 42 of them fit.
+async fn large_batch(world: &World) -> Found {
+    for at in 0..48 {
+        let note = text(&"x".repeat(390 << 10));
+        world.put("large-batch", at).item("note", note).send().await?;
+    }
+    let batch = world.dynamodb.batch_get_item().request_items(TABLE, keys("large-batch", 0..48)?);
+    let answer = batch.send().await?;
+    let items = answer.responses.unwrap_or_default().remove(TABLE).wanted("table")?.len();
+    let left = answer.unprocessed_keys.unwrap_or_default().remove(TABLE);
+    let left = left.map_or(0, |left| left.keys.len());
+    let cut = if left > 0 { "some" } else { "none" };
+    Ok(format!("{} of 48 items, {cut} left out", items + left))
 }

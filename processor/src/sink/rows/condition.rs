@@ -18,11 +18,6 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Returns whether an item that is not there yet meets it.
-    pub(super) const fn takes_new(self) -> bool {
-        matches!(self, Self::Version(None) | Self::Fact(_))
-    }
-
     /// Returns the condition in DynamoDB's language.
     pub(super) const fn expression(self) -> &'static str {
         match self {

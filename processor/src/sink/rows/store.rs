@@ -1,5 +1,5 @@
-//! The two tables as the writer needs them: a conditional put that returns what is stored, and the
-//! minutes of a session.
+//! The two tables as the writer needs them: a conditional put that returns what is stored, a reading, and
+//! the minutes of a session.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,7 +19,9 @@ use super::super::retry::{Rate, pause_before_again, persist};
 use super::body::Body;
 pub use super::condition::Condition;
 pub(super) use super::condition::number;
-use super::inserts::{Inserted, Inserts};
+use super::pool::{Answer, Left, Pool};
+use super::readings::{Reading, Readings};
+use super::writes::{Statement, Writes, Written};
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
 use crate::sink::stats::Stats;
@@ -87,8 +89,10 @@ pub(super) struct DynamoRows {
     dynamodb: aws_sdk_dynamodb::Client,
     permits: Semaphore,
     rate: Rate,
-    /// Puts of what is new, together; unless the configuration has them one by one.
-    inserts: Option<Inserts>,
+    /// Puts in company, unless the configuration has them one by one.
+    writes: Option<Pool<Writes>>,
+    /// Readings in company, unless the configuration has them one by one.
+    readings: Option<Pool<Readings>>,
     stats: Arc<Stats>,
 }
 
@@ -99,9 +103,11 @@ impl DynamoRows {
         stats: Arc<Stats>,
     ) -> Self {
         let concurrency = tables.write_concurrency;
-        let inserts = || Inserts::new(dynamodb.clone(), concurrency, Arc::clone(&stats));
+        let writes = || Pool::new(Writes(dynamodb.clone()), concurrency, Arc::clone(&stats));
+        let readings = || Pool::new(Readings(dynamodb.clone()), concurrency, Arc::clone(&stats));
         Self {
-            inserts: tables.batch_inserts.then(inserts),
+            writes: tables.batch_writes.then(writes),
+            readings: tables.batch_reads.then(readings),
             permits: Semaphore::new(concurrency),
             rate: Rate::per_second(tables.writes_per_s),
             dynamodb,
@@ -117,25 +123,41 @@ impl DynamoRows {
     ) -> Result<PutOutcome, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         self.rate.ready().await;
-        let inserted = match &self.inserts {
-            Some(inserts) if condition.takes_new() => inserts.put(table, item).await,
-            _ => Inserted::No,
-        };
-        match inserted {
-            Inserted::Stored => return Ok(self.stored(write_units(size_bytes(item)))),
-            Inserted::Duplicate => self.rate.ready().await,
-            Inserted::Later => pause_before_again(&self.stats).await,
-            Inserted::Denied(_) | Inserted::No => {}
+        let units = write_units(size_bytes(item));
+        let mut is_refused = false;
+        match self.put_in_company(table, item, condition).await {
+            Ok(Written::Stored) => return Ok(self.stored(units)),
+            Ok(Written::Refused(Some(stored))) => {
+                self.refused(units, Some(&stored));
+                return Ok(PutOutcome::Refused(Some(stored)));
+            }
+            Ok(Written::Refused(None)) => {
+                is_refused = true;
+                self.rate.ready().await;
+            }
+            Err(Left::Later) => pause_before_again(&self.stats).await,
+            Err(Left::Denied(_) | Left::No) => {}
         }
         let answer = self.put_alone(table, item, condition).await;
-        if inserted == Inserted::Duplicate {
-            let stored = answer.as_ref().ok().and_then(PutOutcome::refused_by);
-            self.refused(write_units(size_bytes(item)), stored);
+        if is_refused {
+            self.refused(units, answer.as_ref().ok().and_then(PutOutcome::refused_by));
         }
         answer
     }
 
-    /// Puts an item by a call of its own, which decides whatever an insert has left open.
+    /// Puts an item in one call with others.
+    async fn put_in_company(
+        &self,
+        table: &str,
+        item: &Item,
+        condition: Condition,
+    ) -> Answer<Written> {
+        let writes = self.writes.as_ref().filter(|writes| writes.is_on()).ok_or(Left::No)?;
+        let statement = Statement::of(table, item, condition).ok_or(Left::No)?;
+        writes.ask(statement).await
+    }
+
+    /// Puts an item by a call of its own, which decides whatever a shared one has left open.
     async fn put_alone(
         &self,
         table: &str,
@@ -186,6 +208,24 @@ impl DynamoRows {
 
     async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, SinkError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        match self.get_in_company(table, &key).await {
+            Ok(item) => {
+                self.stats.row_reads.fetch_add(1, Relaxed);
+                return Ok(item);
+            }
+            Err(Left::Later) => pause_before_again(&self.stats).await,
+            Err(Left::Denied(_) | Left::No) => {}
+        }
+        self.get_alone(table, key).await
+    }
+
+    /// Reads an item in one call with others.
+    async fn get_in_company(&self, table: &str, key: &Item) -> Answer<Option<Item>> {
+        let readings = self.readings.as_ref().ok_or(Left::No)?;
+        readings.ask(Reading::of(table, key).ok_or(Left::No)?).await
+    }
+
+    async fn get_alone(&self, table: &str, key: Item) -> Result<Option<Item>, SinkError> {
         let request =
             self.dynamodb.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
         let answer = persist(&self.stats, || request.clone().send()).await;
