@@ -83,6 +83,8 @@ fn effects(all: &mut Exposition, totals: &Snapshot) {
     all.counter("batch_read_calls", "", "Calls that read rows together")
         .set(totals.batch_read_calls);
     all.counter("batch_reads", "", "Rows asked for in them").set(totals.batch_reads);
+    all.counter("batch_left", "", "Of both, rows left to calls of their own")
+        .set(totals.batch_left);
     outbox(all, totals);
     reconciled(all, totals);
     all.counter("metric_calls", "", "Calls with metrics accepted").set(totals.metric_calls);

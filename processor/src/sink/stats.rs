@@ -54,6 +54,8 @@ pub struct Stats {
     pub batch_read_calls: AtomicU64,
     /// Rows asked for in them.
     pub batch_reads: AtomicU64,
+    /// Of both, those that a shared call left to one of their own.
+    pub batch_left: AtomicU64,
     /// Calls to AWS tried again after a passing failure.
     pub retries: AtomicU64,
     /// PutMetricData calls that were accepted.
@@ -195,6 +197,9 @@ pub struct Snapshot {
     #[serde(default)]
     pub batch_reads: u64,
     /// See [`Stats`].
+    #[serde(default)]
+    pub batch_left: u64,
+    /// See [`Stats`].
     pub retries: u64,
     /// See [`Stats`].
     pub metric_calls: u64,
@@ -328,6 +333,7 @@ impl Stats {
             batch_writes: get(&self.batch_writes),
             batch_read_calls: get(&self.batch_read_calls),
             batch_reads: get(&self.batch_reads),
+            batch_left: get(&self.batch_left),
             retries: get(&self.retries),
             metric_calls: get(&self.metric_calls),
             datums: get(&self.datums),

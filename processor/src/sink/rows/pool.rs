@@ -202,17 +202,20 @@ impl<C: Calls> Pool<C> {
             taken.into_iter().map(|waiting| (waiting.wanted, waiting.answer)).unzip();
         let told = self.0.calls.call(&wanted).await;
         for (answer, told) in answers.into_iter().zip(told) {
-            if let Err(Left::Denied(reason)) = &told {
-                self.switch_off(reason);
+            if let Err(left) = &told {
+                self.0.stats.batch_left.fetch_add(1, Relaxed);
+                self.note(left);
             }
             // Nobody listens if the shard was given up meanwhile.
             drop(answer.send(told));
         }
     }
 
-    /// Leaves everything to calls of their own from now on, and says so once.
-    fn switch_off(&self, reason: &str) {
-        if !self.0.is_off.swap(true, Relaxed) {
+    /// Leaves everything to calls of their own from now on if that is denied, and says so once.
+    fn note(&self, left: &Left) {
+        if let Left::Denied(reason) = left
+            && !self.0.is_off.swap(true, Relaxed)
+        {
             let advice = C::ADVICE;
             tracing::warn!(reason, advice, "rows go one by one, which takes more CPU");
         }

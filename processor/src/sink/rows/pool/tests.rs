@@ -163,6 +163,7 @@ async fn whoever_may_not_call_this_way_stops_trying() {
     let answers = put_all(&pool, 0..60).await;
     assert_eq!(answers[..25], vec![denied; 25]);
     assert_eq!(answers[25..], vec![Err(Left::No); 35], "who waited is put one by one");
+    assert_eq!(pool.0.stats.batch_left.load(Relaxed), 25);
     *table.says.lock().unwrap() = None;
     assert!(!pool.is_on());
     assert_eq!(put_all(&pool, 0..60).await, vec![Err(Left::No); 60]);
