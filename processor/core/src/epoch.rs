@@ -319,7 +319,7 @@ impl Shard {
 
     /// Looks whether a record continues what was read before, and notes a gap if not.
     fn step_onto(&mut self, record: &Record, effects: &mut Vec<Effect>) {
-        // Every record before this one is gone, or was read.
+        // Every record before this one is gone, or was read; an aggregate may have had the number before.
         let just_before = Position { sequence: record.sequence.previous(), sub: 0 };
         let after = self.open.to().or(self.open.from());
         let gap = Gap { after, first_seen: Some(record.sequence) };
@@ -328,7 +328,7 @@ impl Shard {
         {
             self.open.note_gap(gap);
             self.close(pending, effects);
-            self.open.begin_after(just_before);
+            self.open.begin_after(just_before.max(pending));
             self.footing = Footing::Sure;
             return;
         }
@@ -341,7 +341,7 @@ impl Shard {
         if !joins {
             self.open.note_gap(gap);
             if self.open.is_empty() {
-                self.open.begin_after(just_before);
+                self.open.begin_after(after.map_or(just_before, |after| after.max(just_before)));
             }
         }
     }

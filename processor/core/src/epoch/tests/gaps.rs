@@ -44,6 +44,20 @@ fn a_checkpoint_whose_record_is_gone_is_a_gap_and_a_hole_in_the_archive() {
     assert_eq!(text, "after 5 up to 8");
 }
 
+/// Found by the simulator (seed 47262): a segment claimed records of an aggregate that the one before it had.
+#[test]
+fn behind_an_aggregate_with_the_number_before_no_segment_begins_before_the_checkpoint() {
+    let inside = Position { sub: 1, ..at(7) };
+    let mut shard = resumed_after(inside);
+    step(&mut shard, Input::Records(vec![record(8, 0, "a")]));
+    let [(gaps, from)] = &close(&mut shard, Input::HandOver)[..] else { panic!("one epoch") };
+    assert_eq!((gaps.len(), *from), (1, Some(inside)));
+    let resume = Resume { pending: Some(inside), checkpoint: Some(at(2)), ..Resume::default() };
+    let mut shard = super::shard(resume);
+    close(&mut shard, Input::Records(vec![record(8, 0, "a")]));
+    assert_eq!(close(&mut shard, Input::HandOver), [(vec![], Some(inside))]);
+}
+
 #[test]
 fn a_checkpoint_known_to_be_followed_by_all_that_the_stream_holds_has_no_gap() {
     let resume = Resume { checkpoint: Some(at(5)), is_complete: true, ..Resume::default() };
