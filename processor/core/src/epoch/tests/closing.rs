@@ -67,3 +67,21 @@ fn a_session_counts_as_its_row_and_its_summary_take_memory_while_they_are_writte
     let open_bytes = shard.footprint().open_bytes;
     assert!(open_bytes >= 2 * 100 * rows as u64, "{open_bytes} bytes, {rows} of each session");
 }
+
+#[test]
+fn an_epoch_that_has_all_it_may_hold_closes_with_that_record() {
+    type Limit = fn(&mut ShardConfig, u64);
+    let limits: [(&str, Limit); 2] = [
+        ("rows", |config, most| config.max_rows = usize::try_from(most).unwrap()),
+        ("records", |config, most| config.max_records = most),
+    ];
+    // Each record is of a minute, so a row, of its own.
+    let minute = |n: u64| record(n.into(), i64::try_from(n).unwrap() * 60_000, &format!("e{n}"));
+    for (limit, set) in limits {
+        let mut shard = shard(Resume::default());
+        set(&mut shard.config, 2);
+        assert!(run(&mut shard, Input::Records(vec![minute(1)])).is_empty(), "{limit}");
+        let asked = run(&mut shard, Input::Records(vec![minute(2)]));
+        assert_eq!(asked.first().map(String::as_str), Some("prepare 2"), "{limit}");
+    }
+}
