@@ -73,6 +73,8 @@ def run(suite):
         failed = [line.strip() for line in output.splitlines() if line.strip().startswith("test ")]
         failed = [line for line in failed if "FAILED" in line]
         return "caught", failed[0] if failed else "a test failed"
+    if "(signal: " in output and "\ntest " in output:
+        return "caught", "the tests ended by a signal"
     return "broken", output
 
 
