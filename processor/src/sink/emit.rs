@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures::stream::{self, StreamExt as _};
+use futures::StreamExt as _;
 use ivs_core::emit::{
     ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
     closed_window_events, minutes_needed, rule_events, session_datums, session_events,
@@ -16,10 +16,6 @@ use kinesis_model::ShardId;
 use super::outbox::Kind;
 use super::patience::Patience;
 use super::{SinkError, Sinks};
-
-/// Readings of closed windows at once: a backlog has thousands to judge, and one by one each would wait for the
-/// table's answer to the last. A window's rows take a quarter of a megabyte at most.
-const READINGS: usize = 8;
 
 impl Sinks {
     /// Sends an epoch's metrics, `figures` about the processor among them, and its domain events.
@@ -103,29 +99,25 @@ impl Sinks {
         events.extend(account_events(&emission.partials.account_facts));
 
         let keys = emission.partials.metrics.iter().map(|(key, _)| key);
-        let mut closed = Vec::new();
+        let (mut closed, mut spans) = (Vec::new(), Vec::new());
         for (session_id, start) in windows_to_judge(keys) {
             // CloudWatch would refuse the figure, and nobody wants to be told two weeks later.
             let old = start.0 < emission.arrival.0 - OLDEST_MS;
             let Some(summary) = summary_of(&session_id) else { continue };
             if !old && self.judged.claim(&session_id, start, (shard, emission.to)) {
-                closed.push((session_id, start, summary));
+                closed.push((start, summary));
+                spans.push((session_id, minutes_needed(start, &self.rules)));
             }
         }
-        // By index: a closure over references would not be general enough for a boxed future.
-        let mut readings = stream::iter(0..closed.len())
-            .map(|i| self.rows.minutes(&closed[i].0, minutes_needed(closed[i].1, &self.rules)))
-            .buffered(READINGS)
-            .enumerate();
-        while let Some((i, rows)) = readings.next().await {
-            let (rows, (session_id, start, summary)) = (rows?, &closed[i]);
-            let rows = || rows.iter().map(|(key, row)| (key, &row.agg));
-            let (previous, current) = ComparedSpan::pair(session_id, *start, rows());
+        let mut found = std::pin::pin!(self.rows.spans(&spans).enumerate());
+        while let Some((i, held)) = found.next().await {
+            let (held, (session_id, _), (start, summary)) = (held?, &spans[i], closed[i]);
+            let rows = || held.rows.iter().map(|(key, row)| (key, &row.agg));
+            let (previous, current) = ComparedSpan::pair(session_id, start, rows());
             datums.extend(closed_window_datums(&previous, &current, summary));
             events.extend(closed_window_events(&previous, &current, summary));
-            events.extend(rule_events(&self.rules, session_id, *start, rows(), summary));
+            events.extend(rule_events(&self.rules, session_id, start, rows(), summary));
         }
-        drop(readings);
         self.stats.channels.note(&datums, crate::clock::instant());
         Ok((datums, events))
     }

@@ -2,6 +2,7 @@
 //! exactly once, by one writer.
 
 mod body;
+mod closed;
 mod condition;
 mod epoch_write;
 mod facts;
@@ -29,7 +30,7 @@ use ivs_core::row::Row;
 use ivs_core::session::{TimelineItem, milestones};
 use ivs_core::window::{WindowAgg, WindowKey};
 use ivs_core::writer::How;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{SetAside, SinkError};
 use crate::config::{self, RefusedRows};
@@ -60,6 +61,8 @@ pub struct RowSink {
     metrics: Writer<Metric>,
     summaries: Writer<Summary>,
     gather: Gather,
+    /// A permit for each span of rows in memory, see [`closed`].
+    held: Arc<Semaphore>,
 }
 
 /// Returns the tables in DynamoDB.
@@ -99,6 +102,7 @@ impl RowSink {
         Self {
             metrics: Writer::new(shared.clone(), half),
             summaries: Writer::new(shared.clone(), half),
+            held: Arc::new(Semaphore::new(closed::MAX_HELD)),
             gather: Gather::new(Duration::from_millis(
                 (interval_ms / GATHER_PART).clamp(*GATHER_MS.start(), *GATHER_MS.end()),
             )),

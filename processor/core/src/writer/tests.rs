@@ -315,15 +315,20 @@ fn what_comes_while_a_row_is_read_goes_into_the_same_put_and_a_failed_reading_st
     assert_eq!(told(&mut effects), ["put 3 of 2 on None as 1"]);
 }
 
-#[test]
-fn a_row_that_was_forgotten_is_read_and_nobody_is_suspected_for_it() {
-    let mut effects = vec![];
-    let mut writer: Writer = RowWriter::new(0);
+/// Returns a writer without room for images, which has written a row and is not suspicious.
+fn forgetful() -> (Writer, Effects) {
+    let (mut writer, mut effects) = (RowWriter::new(0), vec![]);
     writer.suspicion = 0;
     writer.submit("r", partial("a", 10, 1, "a10"));
     writer.flush(&mut effects);
     writer.stored(&"r", 10, &mut effects);
     effects.clear();
+    (writer, effects)
+}
+
+#[test]
+fn a_row_that_was_forgotten_is_read_and_nobody_is_suspected_for_it() {
+    let (mut writer, mut effects) = forgetful();
     writer.submit("r", partial("b", 3, 2, "b3"));
     writer.flush(&mut effects);
     assert_eq!(told(&mut effects), ["read r"], "a put without the version would be refused");
@@ -336,12 +341,7 @@ fn a_row_that_was_forgotten_is_read_and_nobody_is_suspected_for_it() {
 
 #[test]
 fn a_row_that_was_forgotten_and_was_written_by_others_since_makes_suspicious() {
-    let mut effects = vec![];
-    let mut writer: Writer = RowWriter::new(0);
-    writer.suspicion = 0;
-    writer.submit("r", partial("a", 10, 1, "a10"));
-    writer.flush(&mut effects);
-    writer.stored(&"r", 10, &mut effects);
+    let (mut writer, mut effects) = forgetful();
     writer.submit("r", partial("a", 20, 2, "a20"));
     writer.flush(&mut effects);
     writer.read(&"r", stored_row(5, &[("a", 10), ("z", 1)], 2), &mut effects);

@@ -43,7 +43,9 @@ pub(super) enum Left {
     Later,
     /// Nobody here may call this way, for this reason.
     Denied(String),
-    /// It was not tried, or refused for another reason.
+    /// It was refused for this other reason, and would be again.
+    Refused(String),
+    /// It was not tried.
     No,
 }
 
@@ -54,11 +56,11 @@ impl Left {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let reason = explain(error);
-        tracing::debug!(reason, "a shared call failed: what was in it is asked one by one");
+        tracing::debug!(reason, "a shared call failed");
         match code(error) {
             _ if is_transient(error) => Self::Later,
             Some(code) if DENIED.contains(&code) => Self::Denied(reason),
-            _ => Self::No,
+            _ => Self::Refused(reason),
         }
     }
 }
@@ -105,6 +107,8 @@ struct Inner<C: Calls> {
     max_calls: usize,
     queue: Mutex<Queue<C>>,
     is_off: AtomicBool,
+    /// A refusal was told in the log; others are counted only.
+    has_told: AtomicBool,
     stats: Arc<Stats>,
 }
 
@@ -127,7 +131,8 @@ impl<C: Calls> Pool<C> {
     pub(super) fn new(calls: C, concurrency: usize, stats: Arc<Stats>) -> Self {
         let max_calls = concurrency.div_ceil(CALL_MEMBERS);
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), callers: 0 });
-        Self(Arc::new(Inner { calls, max_calls, queue, is_off: AtomicBool::new(false), stats }))
+        let [is_off, has_told] = [false, false].map(AtomicBool::new);
+        Self(Arc::new(Inner { calls, max_calls, queue, is_off, has_told, stats }))
     }
 
     /// Returns whether this way is open.
@@ -211,13 +216,21 @@ impl<C: Calls> Pool<C> {
         }
     }
 
-    /// Leaves everything to calls of their own from now on if that is denied, and says so once.
+    /// Says once why calls are not shared. If they are denied, everything goes by calls of its own from now on.
     fn note(&self, left: &Left) {
-        if let Left::Denied(reason) = left
-            && !self.0.is_off.swap(true, Relaxed)
-        {
-            let advice = C::ADVICE;
-            tracing::warn!(reason, advice, "rows go one by one, which takes more CPU");
+        match left {
+            Left::Denied(reason) if !self.0.is_off.swap(true, Relaxed) => {
+                let advice = C::ADVICE;
+                tracing::warn!(reason, advice, "rows go one by one, which takes more CPU");
+            }
+            Left::Refused(reason) if !self.0.has_told.swap(true, Relaxed) => {
+                tracing::warn!(
+                    reason,
+                    "a row was refused in a shared call and goes by one of its own; \
+                     ivs_processor_batch_left_total counts such rows from now on"
+                );
+            }
+            Left::Denied(_) | Left::Refused(_) | Left::Later | Left::No => {}
         }
     }
 

@@ -136,7 +136,7 @@ impl DynamoRows {
                 self.rate.ready().await;
             }
             Err(Left::Later) => pause_before_again(&self.stats).await,
-            Err(Left::Denied(_) | Left::No) => {}
+            Err(Left::Denied(_) | Left::Refused(_) | Left::No) => {}
         }
         let answer = self.put_alone(table, item, condition).await;
         if is_refused {
@@ -214,7 +214,7 @@ impl DynamoRows {
                 return Ok(item);
             }
             Err(Left::Later) => pause_before_again(&self.stats).await,
-            Err(Left::Denied(_) | Left::No) => {}
+            Err(Left::Denied(_) | Left::Refused(_) | Left::No) => {}
         }
         self.get_alone(table, key).await
     }

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt as _, StreamExt as _};
 use ivs_core::decode::{DecodeLimits, Event, decode};
 use ivs_core::session::SessionFold;
 use ivs_core::window::WindowFold;
@@ -96,7 +96,11 @@ impl RowStore for Table {
         _: &'a str,
         _: std::ops::Range<Minute>,
     ) -> BoxFuture<'a, Result<Vec<Item>, SinkError>> {
-        async { Ok(self.items.lock().unwrap().values().cloned().collect()) }.boxed()
+        async {
+            self.call().await;
+            Ok(self.items.lock().unwrap().values().cloned().collect())
+        }
+        .boxed()
     }
 }
 
@@ -274,4 +278,20 @@ async fn every_item_expires_when_its_session_is_old_and_none_in_1970() {
         let expires_s: i64 = Reader(item).number(names::EXPIRES_AT).unwrap();
         assert!(expires_s >= 1_749_999_960 + 30 * 86_400, "{item:?}");
     }
+}
+
+#[tokio::test]
+async fn over_all_shards_only_so_many_windows_are_read_at_once_and_each_is_read() {
+    let table = Arc::<Table>::default();
+    let sink = sink(&table);
+    let minutes = Minute::of(EpochMs(0))..Minute::of(EpochMs(300_000));
+    let spans: Vec<_> = (0..20).map(|n| (Arc::from(format!("s{n}")), minutes.clone())).collect();
+    let shards = (0..10).map(|_| async {
+        sink.spans(&spans)
+            .fold(0, |read, held| async move { read + usize::from(held.is_ok()) })
+            .await
+    });
+    assert_eq!(join_all(shards).await, [20; 10]);
+    let (_, most) = *table.calling.lock().unwrap();
+    assert!((9..=closed::MAX_HELD).contains(&most), "{most} readings at once");
 }

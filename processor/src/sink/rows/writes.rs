@@ -79,9 +79,8 @@ fn meaning(error: Option<&BatchStatementError>) -> Answer<Written> {
             Err(Left::Denied(error.message.clone().unwrap_or_else(|| "AccessDenied".to_owned())))
         }
         code => {
-            let (code, reason) = (code.as_ref().map(Code::as_str), error.message.as_deref());
-            tracing::debug!(code, reason, "a statement was refused: its item is put by itself");
-            Err(Left::No)
+            let code = code.as_ref().map_or("no code", Code::as_str);
+            Err(Left::Refused(format!("{code}: {}", error.message.as_deref().unwrap_or_default())))
         }
     }
 }
@@ -112,8 +111,9 @@ mod tests {
             assert_eq!(said(code), Err(Left::Later), "{code}");
         }
         for code in ["ValidationError", "ResourceNotFound", "Newer"] {
-            assert_eq!(said(code), Err(Left::No), "{code}");
+            assert_eq!(said(code), Err(Left::Refused(format!("{code}: why"))));
         }
-        assert_eq!(meaning(Some(&BatchStatementError::builder().build())), Err(Left::No));
+        let unnamed = meaning(Some(&BatchStatementError::builder().build()));
+        assert_eq!(unnamed, Err(Left::Refused("no code: ".to_owned())));
     }
 }
