@@ -54,6 +54,10 @@ const GATHER_PART: u64 = 3;
 /// Bounds of that wait: rows are not to be late by more.
 const GATHER_MS: std::ops::RangeInclusive<u64> = 400..=2_000;
 
+/// Closed windows of all shards whose rows are held at once. Those of a window take a quarter of a megabyte at
+/// most.
+const MAX_HELD: usize = 32;
+
 /// The table writer of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RowSink {
@@ -102,7 +106,7 @@ impl RowSink {
         Self {
             metrics: Writer::new(shared.clone(), half),
             summaries: Writer::new(shared.clone(), half),
-            held: Arc::new(Semaphore::new(closed::MAX_HELD)),
+            held: Arc::new(Semaphore::new(MAX_HELD)),
             gather: Gather::new(Duration::from_millis(
                 (interval_ms / GATHER_PART).clamp(*GATHER_MS.start(), *GATHER_MS.end()),
             )),

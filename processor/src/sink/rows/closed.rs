@@ -17,8 +17,6 @@ use super::{RowSink, SinkError};
 
 /// Windows of one epoch that are read at once.
 const READINGS: usize = 8;
-/// Windows of all shards whose rows are held at once. Those of a window take a quarter of a megabyte at most.
-pub(super) const MAX_HELD: usize = 32;
 
 /// Some minutes of a session.
 pub(crate) type Span = (Arc<str>, Range<Minute>);

@@ -293,5 +293,5 @@ async fn over_all_shards_only_so_many_windows_are_read_at_once_and_each_is_read(
     });
     assert_eq!(join_all(shards).await, [20; 10]);
     let (_, most) = *table.calling.lock().unwrap();
-    assert!((9..=closed::MAX_HELD).contains(&most), "{most} readings at once");
+    assert!((9..=MAX_HELD).contains(&most), "{most} readings at once");
 }
