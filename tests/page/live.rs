@@ -41,6 +41,12 @@ const ASTRAY: &str = r"(() => {
   return [...pairs.map(([a, b]) => `${name(a)} over ${name(b)}`), ...wide.map((one) => `${name(one)} is too wide`)];
 })()";
 
+/// Long names and figures in the tables by dimension: what busy days bring.
+const CROWD: &str = r"
+  document.querySelectorAll('#breakdown-tables tbody th').forEach((one) => { one.textContent = 'a-content-delivery-network'; });
+  document.querySelectorAll('#breakdown-tables td').forEach((one, at) => { one.textContent = at % 5 < 2 ? '100.0 %' : '123,456'; });
+";
+
 fn set_width(tab: &mut Tab, width: u32) {
     tab.ask(
         "Emulation.setDeviceMetricsOverride",
@@ -129,6 +135,8 @@ fn what_is_live_is_on_the_page_and_goes_on_by_itself() {
     for width in WIDTHS {
         set_width(&mut tab, width);
         assert_eq!(tab.eval(ASTRAY), json!([]), "{width}");
+        let crowded = tab.eval(&format!("{{{CROWD}}} {ASTRAY}"));
+        assert_eq!(crowded, json!([]), "{width}, crowded");
     }
     tab.eval(
         "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))",
