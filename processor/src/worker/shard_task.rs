@@ -254,6 +254,9 @@ impl<'a> ShardTask<'a> {
                 return Ok(Some(Stop::Ended(Ended::LeftOpen)));
             }
             Some(effect) => {
+                if matches!(effect, Effect::Prepare(_)) {
+                    self.early.closes();
+                }
                 self.writing_rows = matches!(effect, Effect::PutRows(_));
                 self.running = Some(self.executor.execute(effect).boxed());
             }

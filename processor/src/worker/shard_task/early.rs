@@ -64,7 +64,8 @@ impl Early {
         matches!(self.first, First::ClosesAt(_))
     }
 
-    /// Notes that the open epoch closes with another's.
+    /// Notes that an epoch closes, whatever the reason: by its interval, with another's, for want of memory.
+    /// The next one is not the first any more.
     pub(super) fn closes(&mut self) {
         self.first = First::Over;
     }
@@ -102,6 +103,17 @@ mod tests {
         assert!(early.is_due(false, now + MINUTE + FIRST_AFTER));
         early.read(true, NONE, now + MINUTE * 2);
         assert!(!early.is_due(true, now + MINUTE * 3));
+    }
+
+    #[test]
+    fn the_epoch_after_one_that_its_interval_closed_is_not_the_first() {
+        let now = crate::clock::instant();
+        let mut early = Early::new(MINUTE, None);
+        early.read(true, NONE, now);
+        assert!(early.is_first_open());
+        early.closes();
+        early.read(true, NONE, now);
+        assert!(!early.is_first_open() && !early.is_due(true, now + MINUTE));
     }
 
     #[test]
