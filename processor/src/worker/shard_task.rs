@@ -223,7 +223,7 @@ impl<'a> ShardTask<'a> {
         let folded = if all_folded { std::mem::take(&mut self.unfolded_bytes) } else { 0 };
         let footprint = self.shard.footprint();
         self.share.folded(folded, footprint);
-        let is_due = self.early.is_due(all_folded, crate::clock::instant());
+        let is_due = self.early.is_due(all_folded, elapsed());
         let joins_others = (self.early.is_first_open() || self.shard.is_half_full())
             && self.executor.is_another_closing();
         let is_wanted = (is_due || joins_others) && footprint.open_bytes > 0;
@@ -311,7 +311,7 @@ impl<'a> ShardTask<'a> {
             self.shard.step(Input::Hole, &mut self.effects);
         }
         let behind = Duration::from_millis(batch.millis_behind);
-        self.early.read(!batch.records.is_empty(), behind, crate::clock::instant());
+        self.early.read(!batch.records.is_empty(), behind, elapsed());
         self.unfolded_bytes += bytes_of(&batch);
         self.shard.step(Input::Records(batch.records), &mut self.effects);
         if let Some(end) = batch.end {
