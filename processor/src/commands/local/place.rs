@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use toml::{Table, Value};
@@ -71,10 +72,36 @@ pub(crate) fn layer(state: &str) -> anyhow::Result<Table> {
     Ok(sections.into_iter().map(|(name, values)| (name.to_owned(), values)).collect())
 }
 
+/// Returns a folder of this process that is not there: one that was killed left its own, and the
+/// system gives its process id again.
+fn unused(temp: &Path, process: u32) -> PathBuf {
+    let named = temp.join(format!("ivs-local-{process}"));
+    let others = (1..=u16::MAX).map(|n| temp.join(format!("ivs-local-{process}-{n}")));
+    let is_free = |folder: &PathBuf| folder.symlink_metadata().is_err();
+    std::iter::once(named.clone()).chain(others).find(is_free).unwrap_or(named)
+}
+
 /// Returns the folder of a state, absolute, without links to wherever the program is started.
 fn folder(state: &str) -> anyhow::Result<PathBuf> {
     if state == MEMORY {
-        return Ok(std::env::temp_dir().join(format!("ivs-local-{}", std::process::id())));
+        // Looked for once: it is there later, and is ours.
+        static OURS: OnceLock<PathBuf> = OnceLock::new();
+        let look = || unused(&std::env::temp_dir(), std::process::id());
+        return Ok(OURS.get_or_init(look).clone());
     }
     Ok(std::path::absolute(state)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_not_taken() {
+        let temp = tempfile::tempdir().unwrap();
+        let first = unused(temp.path(), 7);
+        assert_eq!(first, temp.path().join("ivs-local-7"));
+        fs::create_dir(&first).unwrap();
+        assert_eq!(unused(temp.path(), 7), temp.path().join("ivs-local-7-1"));
+    }
 }
