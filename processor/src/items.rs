@@ -9,6 +9,7 @@ pub mod metric;
 pub(crate) mod on_air;
 pub(crate) mod own_names;
 pub(crate) mod pages;
+pub(crate) mod projection;
 pub mod summary;
 pub mod timeline;
 

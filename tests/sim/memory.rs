@@ -22,6 +22,10 @@ pub(crate) struct Memory {
     given: Vec<SequenceNumber>,
     open: Vec<Open>,
     in_flight: Option<Position>,
+    /// When the last one was committed.
+    landed: ElapsedMs,
+    /// Others are in flight, for which a full one may wait.
+    has_company: bool,
     /// Windows and facts that the epoch in flight may have; `None` if it was recovered.
     most_rows: Option<usize>,
 }
@@ -35,6 +39,8 @@ impl Memory {
             given: vec![],
             open: vec![],
             in_flight: None,
+            landed: ElapsedMs(0),
+            has_company: false,
             most_rows: None,
         }
     }
@@ -44,8 +50,8 @@ impl Memory {
         &mut self,
         lines: impl Iterator<Item = (Position, u64)>,
     ) -> Result<(), String> {
-        if self.in_flight.is_some() && self.is_full() {
-            return Err("E8: reading goes on beside an epoch in flight and a full one".to_owned());
+        if self.is_held() || (self.in_flight.is_some() && self.is_full()) {
+            return Err("E8: reading goes on although an epoch is full".to_owned());
         }
         for (position, bytes) in lines {
             if self.given.last() != Some(&position.sequence) {
@@ -124,8 +130,14 @@ impl Memory {
         }
     }
 
-    pub(crate) fn committed(&mut self) {
+    pub(crate) fn committed(&mut self, now: ElapsedMs) {
         self.in_flight = None;
+        self.landed = now;
+    }
+
+    /// Notes whether others are in flight.
+    pub(crate) fn company(&mut self, is_there: bool) {
+        self.has_company = is_there;
     }
 
     /// After every step: what is due is closed.
@@ -136,13 +148,24 @@ impl Memory {
         let Some(since) = self.open.first().and_then(|open| open.folded) else { return Ok(()) };
         let open_ms = now.0 - since.0;
         let interval_ms = u64::try_from(self.limits.interval_ms).expect("no interval is negative");
-        if self.is_full() || open_ms >= interval_ms {
+        if (self.is_full() && !self.may_wait(now)) || open_ms >= interval_ms {
             return Err(format!(
                 "E8: {} records, open for {open_ms} ms, are not closed",
                 self.open.len()
             ));
         }
         Ok(())
+    }
+
+    /// Returns whether a full epoch is open without another one in flight.
+    pub(crate) fn is_held(&self) -> bool {
+        self.has_company && self.in_flight.is_none() && self.forced.is_none() && self.is_full()
+    }
+
+    /// Returns whether a full epoch may be left open for those of others.
+    fn may_wait(&self, now: ElapsedMs) -> bool {
+        let filled = self.open.iter().filter_map(|open| open.folded).max().unwrap_or_default();
+        self.has_company && now.0 < filled.max(self.landed).0 + self.limits.company_ms
     }
 
     fn is_full(&self) -> bool {

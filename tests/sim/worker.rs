@@ -115,6 +115,8 @@ pub(crate) fn resume(
         max_rows: 1 + rng.index(12),
         max_records: 1 + rng.below(25),
         max_bytes: 100 + rng.below(5_000),
+        // Shorter than the interval and longer, and not at all.
+        company_ms: rng.below(1_500),
         dedupe_horizon_ms: HORIZON_MS,
         archive: archives,
         ..ShardConfig::default()
@@ -202,7 +204,11 @@ impl Holder {
         {
             return self.execute(effect, world, rng);
         }
-        if rng.chance(30) {
+        if rng.chance(5) {
+            let is_there = rng.chance(50);
+            self.memory.company(is_there);
+            self.step(Input::Company(is_there))?;
+        } else if rng.chance(30) {
             self.now = clock.unwrap_or(ElapsedMs(self.now.0 + 400)).max(self.now);
             self.step(Input::Tick(self.now))?;
         } else if self.machine.has_backlog() {
@@ -211,7 +217,11 @@ impl Holder {
         } else if self.machine.wants_records() || world.variant == Variant::Greedy {
             self.read(world, rng)?;
         } else if !self.handing_over {
-            world.mark("reading waited for the epoch in flight");
+            world.mark(if self.memory.is_held() {
+                "a full epoch waited for those of other shards"
+            } else {
+                "reading waited for the epoch in flight"
+            });
         }
         Ok(Hold::Kept)
     }
@@ -421,7 +431,7 @@ impl Holder {
             world.mark("a commit was stored, its reply lost");
             return Ok(Hold::Dropped);
         }
-        self.memory.committed();
+        self.memory.committed(self.now);
         self.step(step.done())?;
         Ok(Hold::Kept)
     }

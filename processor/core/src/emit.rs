@@ -2,6 +2,7 @@
 
 mod batch;
 mod building;
+mod closed_run;
 mod closed_window;
 mod datum;
 mod events;
@@ -19,6 +20,7 @@ pub use batch::{
 pub use building::{
     account_datums, closed_window_datums, session_datums, stored_datums, window_datums,
 };
+pub use closed_run::{ClosedRun, closed_runs};
 pub use datum::{
     Datum, DatumError, DatumValue, FARTHEST_AHEAD_MS, MAX_DIMENSION_CHARS, MAX_MAGNITUDE,
     MAX_VALUES, MIN_MAGNITUDE, OLDEST_MS, Series, Timeliness, too_old_or_ahead, validate,

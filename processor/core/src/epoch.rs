@@ -19,6 +19,7 @@
 //! commit is the last effect), E6 (every record is counted once), E8, E9 (no clock decides how a
 //! record is classified; [`Input::Tick`] only closes epochs).
 
+mod company;
 mod dedupe;
 mod flight;
 mod message;
@@ -31,6 +32,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use company::Company;
 pub use dedupe::{Dedupe, EventId};
 pub use flight::{Answer, Commit, Effect, Emit, Input, Prepare, PutRows, Store};
 pub use message::{
@@ -95,6 +97,7 @@ pub struct Shard {
     ending: Option<Ending>,
     /// Memory is short: the open epoch closes as soon as it can.
     close_soon: bool,
+    company: Company,
     /// The shard ends because the stream does not have it any more.
     gone: bool,
     finished: bool,
@@ -134,6 +137,7 @@ impl Shard {
             flight_bytes: 0,
             ending: None,
             close_soon: false,
+            company: Company::default(),
             gone: false,
             finished: false,
             now: ElapsedMs(0),
@@ -230,6 +234,7 @@ impl Shard {
             Input::Hole => self.waiting.push_back(Waiting::Hole),
             Input::Tick(now) => self.now = self.now.max(now),
             Input::Close => self.close_soon = true,
+            Input::Company(is_there) => self.company.is_there = is_there,
             Input::Done(answer) => match answer.next() {
                 Some(effect) => effects.push(effect),
                 None => self.after_commit(),
@@ -259,11 +264,22 @@ impl Shard {
         }
     }
 
-    /// Returns whether nothing more can be folded before the epoch in flight is committed.
+    /// Returns whether nothing more can be folded before the epoch in flight is committed, or before
+    /// others go with ours.
     fn is_blocked(&self) -> bool {
         let full = self.is_full() || (self.reopens && self.forced.is_none());
         let hole = matches!(self.waiting.front(), Some(Waiting::Hole)) && !self.open.is_empty();
-        self.flight.is_some() && (full || hole)
+        self.flight.is_some() && (full || hole) || self.is_held()
+    }
+
+    /// Returns whether the open epoch is full and waits for those of other shards; not where the shard
+    /// ends, nor where an epoch is to be recovered.
+    fn is_held(&self) -> bool {
+        self.company.is_awaited(self.now, self.config.company_ms)
+            && self.flight.is_none()
+            && self.forced.is_none()
+            && self.ending.is_none()
+            && self.is_full()
     }
 
     /// Folds records that were given, up to a slice.
@@ -418,8 +434,11 @@ impl Shard {
             None if self.forced.is_some() => {}
             None => {
                 let is_due = self.now >= self.config.due(self.open.opened());
+                if self.is_full() {
+                    self.company.full(self.now);
+                }
                 if let Some(to) = self.open.to()
-                    && (self.is_full() || self.close_soon || is_due)
+                    && ((self.is_full() && !self.is_held()) || self.close_soon || is_due)
                 {
                     self.close(to, effects);
                 }
@@ -453,6 +472,7 @@ impl Shard {
     fn close(&mut self, to: Position, effects: &mut Vec<Effect>) {
         self.forced = None;
         self.close_soon = false;
+        self.company.closed();
         self.flight_bytes = self.open.memory_bytes();
         let closed = std::mem::replace(&mut self.open, OpenEpoch::after(Some(to), &self.config));
         let arrival = self.dedupe.latest_arrival().max(self.resume.checkpoint_arrival);

@@ -178,6 +178,47 @@ mod tests {
         }
     }
 
+    /// Returns what a projection leaves of an item.
+    fn projected(item: &Item, paths: &[&str]) -> Item {
+        let mut left = Item::new();
+        for path in paths {
+            let (name, inner) = path.split_once('.').map_or((*path, None), |(n, i)| (n, Some(i)));
+            match (item.get(name), inner) {
+                (None, _) => {}
+                (Some(value), None) => drop(left.insert(name.to_owned(), value.clone())),
+                (Some(map), Some(inner)) => {
+                    let value = map.as_m().unwrap()[inner].clone();
+                    let empty = || AttributeValue::M(HashMap::new());
+                    let AttributeValue::M(members) =
+                        left.entry(name.to_owned()).or_insert_with(empty)
+                    else {
+                        panic!("{name} twice")
+                    };
+                    members.insert(inner.to_owned(), value);
+                }
+            }
+        }
+        left
+    }
+
+    #[test]
+    fn a_closed_window_is_judged_by_a_part_of_its_rows_as_by_all_of_them() {
+        use ivs_core::emit::{ComparedSpan, WINDOW_MS};
+        use ivs_core::quality::Spans;
+        let (agg, item) = full(1_000);
+        let part = projected(&item, &metric::JUDGED);
+        assert!(size_bytes(&part) < size_bytes(&item) * 3 / 4);
+        let (key, of_part) = metric::decode_agg(&part).unwrap();
+        assert_ne!(of_part, agg);
+        let start = EpochMs(key.minute.start().0.div_euclid(WINDOW_MS) * WINDOW_MS);
+        let judged = |row| {
+            let pair = ComparedSpan::pair(&key.session_id, start, [(&key, row)]);
+            format!("{pair:?} {:?}", Spans::of(&key.session_id, [(&key, row)]))
+        };
+        assert_eq!(judged(&of_part), judged(&agg));
+        assert_ne!(judged(&of_part), judged(&WindowAgg::default()));
+    }
+
     #[test]
     fn an_altered_breakdown_is_refused() {
         let (_, good) = full(20);

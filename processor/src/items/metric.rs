@@ -110,6 +110,46 @@ pub const COUNTED: [&str; 52] = [
     names::SKETCHES,
 ];
 
+/// The attributes that a closed window is judged by, and those that [`decode_agg`] insists on, as a projection: means,
+/// extremes and the latencies, whose sketch is the largest, are not among them.
+pub(crate) const JUDGED: [&str; 35] = [
+    names::SESSION_ID,
+    names::METRIC_TIMESTAMP,
+    names::CHANNEL_ID,
+    names::CHANNEL_SAID_BY,
+    names::RECORDS,
+    names::GAUGES,
+    names::PLAYER_RECORDS,
+    names::VIEWERS_SUM,
+    names::VIEWERS_COUNT,
+    names::BITRATE_SUM,
+    names::BITRATE_COUNT,
+    names::FRAME_RATE_SUM,
+    names::FRAME_RATE_COUNT,
+    names::CHAT_RATE_SUM,
+    names::CHAT_RATE_COUNT,
+    names::PLAYER_BITRATE_SUM,
+    names::PLAYER_BITRATE_COUNT,
+    names::PLAYING_MS,
+    names::PLAYING_COUNT,
+    names::WATCH_BUFFERING_MS,
+    names::PLAYER_ERRORS,
+    names::CHAT_MESSAGES,
+    names::STARTUP_SUM_MS,
+    names::VIEW_EVENTS,
+    names::VIEW_ATTEMPTS,
+    names::VIEW_STARTS,
+    names::START_FAILURES_TECHNICAL,
+    names::START_FAILURES_BUSINESS,
+    names::EXITS_BEFORE_START,
+    names::PLAYBACK_FAILURES,
+    names::VIEWS_ENDED,
+    names::VIEW_SKETCH,
+    names::BREAKDOWNS,
+    "sketches.players",
+    "sketches.startup",
+];
+
 /// Returns the item of a row. `expires_at_s` sets its time to live.
 #[must_use]
 pub fn encode<A: Borrow<WindowAgg>>(

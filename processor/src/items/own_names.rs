@@ -1,6 +1,9 @@
 //! The names that a merged row may have beside its key: whoever changes a stored row by naming attributes
 //! has to remove those of ours that it does not have any more.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use ivs_schemas::items::{metrics, sessions};
 
 /// Names of a row of `StreamingMetrics`.
@@ -147,6 +150,16 @@ pub(crate) const SUMMARY: [&str; 51] = [
     metrics::VIEW_TIME_MS,
     metrics::EXPERIENCE,
 ];
+
+/// Names of a row and its key.
+pub(crate) static METRIC_AND_KEY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    METRIC.into_iter().chain([metrics::SESSION_ID, metrics::METRIC_TIMESTAMP]).collect()
+});
+
+/// Names of a summary and its key.
+pub(crate) static SUMMARY_AND_KEY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    SUMMARY.into_iter().chain([sessions::SESSION_ID, sessions::TIMESTAMP]).collect()
+});
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 //! by the facts of their timelines. A session reaches into the period only if one of its rows or
 //! its start does, and no stream starts earlier than [`LONGEST_STREAM_MS`] before it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -21,6 +21,7 @@ use kinesis_model::EpochMs;
 use super::has_data;
 use crate::config::Tables;
 use crate::items::codec::{Item, Reader};
+use crate::items::projection::projection;
 use crate::items::{metric, pages, summary};
 
 /// Summaries read at once: a month of a channel has some dozens, each a request of its own.
@@ -243,15 +244,6 @@ impl ReportReader {
         .await?;
         Ok(found)
     }
-}
-
-/// Returns a projection of attributes, by placeholders: many names are words of DynamoDB's own.
-fn projection(attributes: &[&str]) -> (String, HashMap<String, String>) {
-    let placeholder = |at: usize| format!("#p{at}");
-    let expression = (0..attributes.len()).map(placeholder).collect::<Vec<_>>().join(", ");
-    let names =
-        attributes.iter().enumerate().map(|(at, name)| (placeholder(at), (*name).to_owned()));
-    (expression, names.collect())
 }
 
 #[expect(

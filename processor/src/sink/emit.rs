@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use futures::StreamExt as _;
 use ivs_core::emit::{
-    ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_window_datums,
-    closed_window_events, minutes_needed, rule_events, session_datums, session_events,
-    stored_datums, window_datums, windows_to_judge,
+    ClosedRun, ComparedSpan, Datum, OLDEST_MS, account_datums, account_events, closed_runs,
+    closed_window_datums, closed_window_events, minutes_needed, rule_events, session_datums,
+    session_events, stored_datums, window_datums, windows_to_judge,
 };
 use ivs_core::epoch::Emission;
 use ivs_core::session::SummaryAgg;
@@ -99,24 +99,29 @@ impl Sinks {
         events.extend(account_events(&emission.partials.account_facts));
 
         let keys = emission.partials.metrics.iter().map(|(key, _)| key);
-        let (mut closed, mut spans) = (Vec::new(), Vec::new());
+        let mut closed = Vec::new();
         for (session_id, start) in windows_to_judge(keys) {
             // CloudWatch would refuse the figure, and nobody wants to be told two weeks later.
             let old = start.0 < emission.arrival.0 - OLDEST_MS;
-            let Some(summary) = summary_of(&session_id) else { continue };
-            if !old && self.judged.claim(&session_id, start, (shard, emission.to)) {
-                closed.push((start, summary));
-                spans.push((session_id, minutes_needed(start, &self.rules)));
+            let is_known = summary_of(&session_id).is_some();
+            if is_known && !old && self.judged.claim(&session_id, start, (shard, emission.to)) {
+                closed.push((session_id, start));
             }
         }
-        let mut found = std::pin::pin!(self.rows.spans(&spans).enumerate());
+        let runs = closed_runs(closed, &self.rules);
+        let mut found = std::pin::pin!(self.rows.runs(&runs).enumerate());
         while let Some((i, held)) = found.next().await {
-            let (held, (session_id, _), (start, summary)) = (held?, &spans[i], closed[i]);
-            let rows = || held.rows.iter().map(|(key, row)| (key, &row.agg));
-            let (previous, current) = ComparedSpan::pair(session_id, start, rows());
-            datums.extend(closed_window_datums(&previous, &current, summary));
-            events.extend(closed_window_events(&previous, &current, summary));
-            events.extend(rule_events(&self.rules, session_id, start, rows(), summary));
+            let (held, ClosedRun { session_id, starts, .. }) = (held?, &runs[i]);
+            let Some(summary) = summary_of(session_id) else { continue };
+            for start in starts.iter().copied() {
+                let needed = minutes_needed(start, &self.rules);
+                let of_window = held.rows.iter().filter(|(key, _)| needed.contains(&key.minute));
+                let rows = || of_window.clone().map(|(key, row)| (key, row));
+                let (previous, current) = ComparedSpan::pair(session_id, start, rows());
+                datums.extend(closed_window_datums(&previous, &current, summary));
+                events.extend(closed_window_events(&previous, &current, summary));
+                events.extend(rule_events(&self.rules, session_id, start, rows(), summary));
+            }
         }
         self.stats.channels.note(&datums, crate::clock::instant());
         Ok((datums, events))

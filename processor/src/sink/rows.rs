@@ -6,6 +6,7 @@ mod closed;
 mod condition;
 mod epoch_write;
 mod facts;
+mod flights;
 mod gather;
 mod kind;
 mod phase;
@@ -43,6 +44,7 @@ use store::DynamoRows;
 use writer::{Landed, Writer};
 
 pub use epoch_write::EpochWrite;
+pub use flights::{Flights, InFlight};
 pub use gather::{Closing, Gather};
 pub use phase::{Phase, TICK_MS};
 pub use replace::Replaced;
@@ -54,9 +56,9 @@ const GATHER_PART: u64 = 3;
 /// Bounds of that wait: rows are not to be late by more.
 const GATHER_MS: std::ops::RangeInclusive<u64> = 400..=2_000;
 
-/// Closed windows of all shards whose rows are held at once. Those of a window take a quarter of a megabyte at
-/// most.
-const MAX_HELD: usize = 32;
+/// Rows of closed windows that all shards hold at once. A row takes two dozen kilobytes at most, so these take
+/// less than 30 MB.
+const MAX_HELD: u32 = 1_200;
 
 /// The table writer of a process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,7 +67,8 @@ pub struct RowSink {
     metrics: Writer<Metric>,
     summaries: Writer<Summary>,
     gather: Gather,
-    /// A permit for each span of rows in memory, see [`closed`].
+    flights: Flights,
+    /// A permit for each minute whose row is in memory, see [`closed`].
     held: Arc<Semaphore>,
 }
 
@@ -106,7 +109,8 @@ impl RowSink {
         Self {
             metrics: Writer::new(shared.clone(), half),
             summaries: Writer::new(shared.clone(), half),
-            held: Arc::new(Semaphore::new(MAX_HELD)),
+            held: Arc::new(Semaphore::new(MAX_HELD as usize)),
+            flights: Flights::default(),
             gather: Gather::new(Duration::from_millis(
                 (interval_ms / GATHER_PART).clamp(*GATHER_MS.start(), *GATHER_MS.end()),
             )),
@@ -125,6 +129,12 @@ impl RowSink {
     #[must_use]
     pub fn announce(&self) -> Closing {
         self.gather.announce()
+    }
+
+    /// Returns the epochs of this worker that are in flight.
+    #[must_use]
+    pub fn flights(&self) -> &Flights {
+        &self.flights
     }
 
     /// Returns whether an announced epoch has not submitted its partials yet.
@@ -226,18 +236,18 @@ impl RowSink {
         Ok(())
     }
 
-    /// Returns the stored rows of some minutes of a session.
+    /// Returns what closed windows are judged by of the stored rows of some minutes of a session.
     ///
     /// # Errors
     /// When the table does not answer in all tries, or holds a row that is not ours.
-    pub async fn minutes(
+    async fn minutes(
         &self,
         session_id: &str,
         minutes: std::ops::Range<Minute>,
-    ) -> Result<Vec<(WindowKey, Row<WindowAgg>)>, SinkError> {
+    ) -> Result<Vec<(WindowKey, WindowAgg)>, SinkError> {
         let table = &self.shared.tables.metrics;
         let rows = self.shared.store.minutes(table, session_id, minutes).await?;
-        let rows = rows.iter().map(metric::decode).collect::<Result<_, _>>();
+        let rows = rows.iter().map(metric::decode_agg).collect::<Result<_, _>>();
         rows.map_err(|source| SinkError::Row {
             table: table.clone(),
             key: session_id.to_owned(),

@@ -230,6 +230,7 @@ impl<'a> ShardTask<'a> {
         if is_wanted {
             self.early.closes();
         }
+        self.shard.step(Input::Company(self.executor.has_company()), &mut self.effects);
         if is_wanted || self.share.is_to_close() {
             self.shard.step(Input::Close, &mut self.effects);
         }

@@ -34,6 +34,9 @@ pub struct ShardConfig {
     pub max_records: u64,
     /// Most payload an epoch may hold.
     pub max_bytes: u64,
+    /// How long an epoch that is full waits to go with those of other shards, see
+    /// [`Input::Company`](super::Input::Company).
+    pub company_ms: u64,
     /// How long an event id is remembered, by arrival; 0 turns duplicates off.
     pub dedupe_horizon_ms: i64,
     /// Most event ids remembered. A shard takes 1 MB/s, about 4,000 small records: the default
@@ -69,6 +72,7 @@ impl Default for ShardConfig {
             max_rows: 20_000,
             max_records: 500_000,
             max_bytes: 64 << 20,
+            company_ms: 5_000,
             dedupe_horizon_ms: 60_000,
             dedupe_max_ids: 1_000_000,
             archive: false,

@@ -15,7 +15,7 @@ use ivs_schemas::items::{metrics, sessions};
 use super::store::number;
 use crate::config;
 use crate::items::codec::{Item, ItemError};
-use crate::items::{expiry, metric, summary};
+use crate::items::{expiry, metric, own_names, summary};
 
 /// A kind of row that is merged.
 pub(super) trait Merged: Debug + Send + Sync + 'static {
@@ -26,6 +26,8 @@ pub(super) trait Merged: Debug + Send + Sync + 'static {
     fn partials(rows: &Rows) -> &[(Self::Key, Self::Agg)];
     fn encode(key: &Self::Key, row: &Row<&Self::Agg>, tables: &config::Tables) -> Item;
     fn decode(item: &Item) -> Result<Row<Self::Agg>, ItemError>;
+    /// Returns whether this release writes attributes of this name.
+    fn is_own(name: &str) -> bool;
 }
 
 #[derive(Debug)]
@@ -56,6 +58,10 @@ impl Merged for Metric {
     fn decode(item: &Item) -> Result<Row<WindowAgg>, ItemError> {
         Ok(metric::decode(item)?.1)
     }
+
+    fn is_own(name: &str) -> bool {
+        own_names::METRIC_AND_KEY.contains(name)
+    }
 }
 
 #[derive(Debug)]
@@ -85,6 +91,10 @@ impl Merged for Summary {
 
     fn decode(item: &Item) -> Result<Row<SummaryAgg>, ItemError> {
         Ok(summary::decode(item)?.1)
+    }
+
+    fn is_own(name: &str) -> bool {
+        own_names::SUMMARY_AND_KEY.contains(name)
     }
 }
 
@@ -120,19 +130,14 @@ pub(super) fn to_item<M: Merged>(
     item
 }
 
-/// Returns the row of a stored item.
+/// Returns the row of a stored item, whose key is in no attribute that it keeps.
 ///
 /// # Errors
 /// When it is not a row of ours, or one of a later release that may not be merged by this one.
-pub(super) fn from_item<M: Merged>(
-    key: &M::Key,
-    mut item: Item,
-    tables: &config::Tables,
-) -> Result<Row<Kept<M::Agg>>, ItemError> {
+pub(super) fn from_item<M: Merged>(mut item: Item) -> Result<Row<Kept<M::Agg>>, ItemError> {
     let Row { agg, applied, version } = M::decode(&item)?;
     let mut row = Row { agg: Kept::new(agg), applied, version };
-    let ours = to_item::<M>(key, &row, tables);
-    item.retain(|name, _| !ours.contains_key(name));
+    item.retain(|name, _| !M::is_own(name));
     row.agg.foreign = Arc::new(item);
     Ok(row)
 }

@@ -85,7 +85,7 @@ impl RowSink {
                 continue;
             };
             let found = to_json(&stored);
-            let Ok(stored) = from_item::<M>(key, stored, tables) else {
+            let Ok(stored) = from_item::<M>(stored) else {
                 return Ok(Replaced::Kept);
             };
             if !coverage.contains(&stored.applied) {

@@ -1,6 +1,7 @@
 //! The two tables as the writer needs them: a conditional put that returns what is stored, a reading, and
 //! the minutes of a session.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,6 +25,8 @@ use super::readings::{Reading, Readings};
 use super::writes::{Statement, Writes, Written};
 use crate::config;
 use crate::items::codec::{Item, size_bytes, write_units};
+use crate::items::metric;
+use crate::items::projection::projection;
 use crate::sink::stats::Stats;
 
 /// Where rows are kept.
@@ -53,7 +56,8 @@ pub trait RowStore: Debug + Send + Sync {
         key: Item,
     ) -> BoxFuture<'a, Result<Option<Item>, SinkError>>;
 
-    /// Returns the stored rows of some minutes of a session.
+    /// Returns the stored rows of some minutes of a session: of each at least the attributes that closed windows are
+    /// judged by.
     ///
     /// # Errors
     /// When the table does not answer in all tries.
@@ -93,6 +97,8 @@ pub(super) struct DynamoRows {
     writes: Option<Pool<Writes>>,
     /// Readings in company, unless the configuration has them one by one.
     readings: Option<Pool<Readings>>,
+    /// The projection of rows to what closed windows are judged by.
+    judged: (String, HashMap<String, String>),
     stats: Arc<Stats>,
 }
 
@@ -108,6 +114,7 @@ impl DynamoRows {
         Self {
             writes: tables.batch_writes.then(writes),
             readings: tables.batch_reads.then(readings),
+            judged: projection(&metric::JUDGED),
             permits: Semaphore::new(concurrency),
             rate: Rate::per_second(tables.writes_per_s),
             dynamodb,
@@ -246,25 +253,36 @@ impl DynamoRows {
     ) -> Result<Vec<Item>, SinkError> {
         // The key condition is inclusive on both ends, the range is not.
         let last_s = minutes.end.start_s() - 1;
+        let (projection, names) = self.judged.clone();
         let request = self
             .dynamodb
             .query()
             .table_name(table)
             .consistent_read(true)
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(names))
             .key_condition_expression("#id = :id AND #at BETWEEN :first AND :last")
             .expression_attribute_names("#id", metrics::SESSION_ID)
             .expression_attribute_names("#at", metrics::METRIC_TIMESTAMP)
             .expression_attribute_values(":id", AttributeValue::S(session_id.to_owned()))
             .expression_attribute_values(":first", number(minutes.start.start_s()))
             .expression_attribute_values(":last", number(last_s));
-        // Ten rows of at most a few dozen kilobytes: far below the page of 1 MB.
-        let answer = persist(&self.stats, || request.clone().send()).await;
-        let answer = answer.map_err(|error| SinkError::Aws {
-            operation: "Query",
-            target: table.to_owned(),
-            reason: explain(&error),
-        })?;
-        Ok(answer.items.unwrap_or_default())
+        // Two hours of rows of two dozen kilobytes each may take several pages of 1 MB.
+        let (mut items, mut next) = (Vec::new(), None);
+        loop {
+            let page = request.clone().set_exclusive_start_key(next);
+            let answer = persist(&self.stats, || page.clone().send()).await;
+            let answer = answer.map_err(|error| SinkError::Aws {
+                operation: "Query",
+                target: table.to_owned(),
+                reason: explain(&error),
+            })?;
+            items.extend(answer.items.unwrap_or_default());
+            next = answer.last_evaluated_key;
+            if next.is_none() {
+                return Ok(items);
+            }
+        }
     }
 }
 

@@ -228,7 +228,7 @@ impl<M: Merged> Writer<M> {
             Ok(Ok(None)) => Some(None),
             Ok(Ok(Some(item))) => {
                 let bytes = image_bytes::<M>(&item);
-                from_item::<M>(key, item, tables).ok().map(|row| Some((row, bytes)))
+                from_item::<M>(item).ok().map(|row| Some((row, bytes)))
             }
             Ok(Err(_)) | Err(_) => None,
         };
@@ -277,8 +277,10 @@ impl<M: Merged> Writer<M> {
             PutOutcome::Refused(None) => Ok(Outcome::Refused(None)),
             PutOutcome::Refused(Some(item)) => {
                 let bytes = image_bytes::<M>(&item);
-                let row = from_item::<M>(key, item, &self.0.shared.tables).map_err(|source| {
-                    SinkError::Row { table: table.to_owned(), key: format!("{key:?}"), source }
+                let row = from_item::<M>(item).map_err(|source| SinkError::Row {
+                    table: table.to_owned(),
+                    key: format!("{key:?}"),
+                    source,
                 })?;
                 Ok(Outcome::Refused(Some((row, bytes))))
             }

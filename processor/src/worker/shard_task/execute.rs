@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::outcome::{Ended, TaskError};
 use super::trace::Trace;
 use crate::clock::Instant;
-use crate::sink::rows::{Closing, EpochWrite};
+use crate::sink::rows::{Closing, EpochWrite, InFlight};
 use crate::sink::{SetAside, Sinks};
 use crate::worker::shard_status::{ShardStatus, Stage};
 
@@ -36,6 +36,8 @@ struct Flight {
     prepared: Instant,
     /// Until its rows are on their way, others wait for them.
     closing: Option<Closing>,
+    /// Until it is committed, full epochs of other shards may wait for it.
+    in_flight: Option<InFlight>,
     rows_written: u64,
     row_conflicts: u64,
     set_aside: Vec<SetAside>,
@@ -46,6 +48,7 @@ impl Default for Flight {
         Self {
             prepared: crate::clock::instant(),
             closing: None,
+            in_flight: None,
             rows_written: 0,
             row_conflicts: 0,
             set_aside: vec![],
@@ -71,6 +74,12 @@ impl<'a> Executor<'a> {
     /// Returns whether a shard of this process is about to write its epoch's rows.
     pub(super) fn is_another_closing(&self) -> bool {
         self.sinks.rows.is_closing()
+    }
+
+    /// Returns whether an epoch of a shard of this process is in flight: of another one, if none of this
+    /// shard is.
+    pub(super) fn has_company(&self) -> bool {
+        self.sinks.rows.flights().are_any()
     }
 
     /// Returns the time by which epochs close.
@@ -131,12 +140,13 @@ impl<'a> Executor<'a> {
             self.sinks.stats.note_error(format!("{shard}: records expired unread: {gap}"));
         }
         let closing = Some(self.sinks.rows.announce());
+        let in_flight = Some(self.sinks.rows.flights().begin());
         let rules = step.rules.to_bytes().into();
         if self.lease.prepare_with(step.to, rules).await? == LeaseOutcome::Lost {
             return Ok(Answer::Lost);
         }
         self.trace().prepared(step.to);
-        self.memory.lock().await.flight = Flight { closing, ..Flight::default() };
+        self.memory.lock().await.flight = Flight { closing, in_flight, ..Flight::default() };
         Ok(Answer::Input(step.done()))
     }
 
@@ -162,6 +172,7 @@ impl<'a> Executor<'a> {
             return Ok(Answer::Lost);
         }
         let memory = &mut *self.memory.lock().await;
+        memory.flight.in_flight = None;
         memory.committed = Resume {
             checkpoint: Some(step.to),
             checkpoint_arrival: step.arrival,

@@ -85,3 +85,43 @@ fn an_epoch_that_has_all_it_may_hold_closes_with_that_record() {
         assert_eq!(asked.first().map(String::as_str), Some("prepare 2"), "{limit}");
     }
 }
+
+/// Returns a shard whose epoch is full after two records, and has company.
+fn full_in_company() -> Shard {
+    let mut shard = shard(Resume::default());
+    shard.config.max_records = 2;
+    step(&mut shard, tick(1));
+    assert!(run(&mut shard, Input::Company(true)).is_empty());
+    let records = [1, 2, 3].map(|n| record(n, 0, &format!("e{n}")));
+    assert!(run(&mut shard, Input::Records(records.into())).is_empty(), "it waits");
+    assert!(!shard.wants_records() && !shard.has_backlog(), "and folds no more meanwhile");
+    shard
+}
+
+#[test]
+fn a_full_epoch_waits_for_those_of_other_shards_and_not_for_long() {
+    let closes = |shard: &mut Shard, input| {
+        assert_eq!(run(shard, input).first().map(String::as_str), Some("prepare 2"));
+    };
+    closes(&mut full_in_company(), Input::Company(false));
+    closes(&mut full_in_company(), Input::Close);
+    closes(&mut full_in_company(), Input::HandOver);
+    let mut shard = full_in_company();
+    shard.config.interval_ms = 60_000;
+    let company_ms = shard.config.company_ms;
+    assert!(run(&mut shard, tick(company_ms)).is_empty());
+    closes(&mut shard, tick(company_ms + 1));
+    let mut shard = full_in_company();
+    closes(&mut shard, tick(1_001));
+}
+
+#[test]
+fn the_end_of_a_shard_is_not_held_up_by_company() {
+    let mut shard = full_in_company();
+    assert!(step(&mut shard, Input::ShardEnd).is_empty() && shard.has_backlog());
+    let asked = run(&mut shard, Input::Turn);
+    assert_eq!(
+        (asked[0].as_str(), asked.last().unwrap().as_str()),
+        ("prepare 3", "finish ShardEnd")
+    );
+}
