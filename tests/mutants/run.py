@@ -28,7 +28,7 @@ SUITES = {
     "model": (["test", "-p", "kinesis-model", "--lib"], 0),
     "core": (["test", "-p", "ivs-core", "--lib"], 0),
     "fleet": (["test", "-p", "kinesis-fleet", "--lib"], 0),
-    "processor": (["test", "-p", "ivs-processor", "--lib", "--", "sink::", "worker::"], 0),
+    "processor": (["test", "-p", "ivs-processor", "--lib", "--", "items::", "sink::", "worker::"], 0),
     "commands": (["test", "-p", "ivs-processor", "--lib", "--", "commands::"], 0),
     "page": (["test", "-p", "ivs-processor", "--lib", "--", "page::"], 0),
     "emulator": (["test", "-p", "ivs-emulator", "--lib"], 0),

@@ -141,7 +141,8 @@ fn seeds(share: u64) -> std::ops::Range<u64> {
     start..start + count.div_ceil(share)
 }
 
-const RARE: [&str; 28] = [
+const RARE: [&str; 29] = [
+    "a part went along with a put that had been asked for",
     "a full epoch waited for those of other shards",
     "a batch was folded in two",
     "a child shard was finished",

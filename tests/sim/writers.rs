@@ -43,10 +43,18 @@ impl Default for Writers {
 
 type One<A> = Partial<A, Ticket>;
 
+/// A put that was asked for.
+enum Put<A> {
+    /// Not begun yet; with how many parts it was asked for.
+    AskedFor(usize),
+    /// From here on its row stays.
+    Begun(Arc<Row<A>>),
+}
+
 /// The machine of one table, with what it asked for and what it answered.
 pub(crate) struct Lane<K, A> {
     machine: RowWriter<K, A, One<A>>,
-    puts: Vec<(K, Arc<Row<A>>, Option<u64>)>,
+    puts: Vec<(K, Put<A>, Option<u64>)>,
     waits: Vec<K>,
     reads: Vec<K>,
     answers: BTreeMap<u64, Vec<Answer<A>>>,
@@ -86,24 +94,29 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
         while !effects.is_empty() {
             for effect in std::mem::take(&mut effects) {
                 let put = self.take(effect, marks);
-                if let Some(key) = put
+                if let Some((key, row)) = put
                     && variant == Variant::AcknowledgesEarly
                 {
                     self.machine.stored(&key, 1, &mut effects);
+                    self.puts.last_mut().expect("it was just asked for").1 = Put::Begun(row);
                 }
             }
         }
     }
 
-    /// Keeps what is to be done; returns the key of a put.
-    fn take(&mut self, effect: Effect<K, A, One<A>, ()>, marks: &mut Marks) -> Option<K> {
+    /// Keeps what is to be done; returns the row of a put with its key.
+    fn take(
+        &mut self,
+        effect: Effect<K, A, One<A>, ()>,
+        marks: &mut Marks,
+    ) -> Option<(K, Arc<Row<A>>)> {
         let (part, answer) = match effect {
             Effect::Put { key, row, seen, parts } => {
                 if parts > 1 {
                     marks.insert("partials of several shards went into one put");
                 }
-                self.puts.push((key.clone(), row, seen));
-                return Some(key);
+                self.puts.push((key.clone(), Put::AskedFor(parts), seen));
+                return Some((key, row));
             }
             Effect::Read { key } => {
                 marks.insert("a row that others write was read first");
@@ -165,13 +178,23 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
             return Ok(());
         }
         let at = rng.index(self.puts.len());
-        let (key, row, seen) = self.puts.swap_remove(at);
+        let (key, put, seen) = self.puts.swap_remove(at);
+        let row = match put {
+            Put::Begun(row) => row,
+            Put::AskedFor(before) => {
+                let (row, parts) = self.machine.board(&key);
+                if parts > before {
+                    marks.insert("a part went along with a put that had been asked for");
+                }
+                row
+            }
+        };
         if let Some((shard, to)) = row.applied.iter().find(|(shard, to)| !may_write(shard, **to)) {
             return Err(format!("E2: a row was written with {to} of {shard}, unprepared"));
         }
         if rng.chance(2) {
             marks.insert("a put was throttled");
-            self.puts.push((key, row, seen));
+            self.puts.push((key, Put::Begun(row), seen));
             return Ok(());
         }
         self.put(table, (key, row, seen), (variant, rng, marks));
@@ -232,7 +255,7 @@ impl<K: Clone + Ord + Hash + Debug, A: Merge + Clone> Lane<K, A> {
             }
             3..=7 => {
                 marks.insert("a put was stored, its reply lost, and sent again");
-                self.puts.push((key, row, seen));
+                self.puts.push((key, Put::Begun(row), seen));
             }
             _ => self.tell(variant, marks, |machine, asked| machine.stored(&key, 1, asked)),
         }

@@ -234,6 +234,7 @@ impl Shard {
             Input::Hole => self.waiting.push_back(Waiting::Hole),
             Input::Tick(now) => self.now = self.now.max(now),
             Input::Close => self.close_soon = true,
+            Input::Enough => self.company.is_enough = !self.open.is_empty(),
             Input::Company(is_there) => self.company.is_there = is_there,
             Input::Done(answer) => match answer.next() {
                 Some(effect) => effects.push(effect),
@@ -405,7 +406,8 @@ impl Shard {
 
     /// Returns whether the open epoch must be closed before another record.
     fn is_full(&self) -> bool {
-        self.open.rows() >= self.config.max_rows
+        self.company.is_enough
+            || self.open.rows() >= self.config.max_rows
             || self.open.counts().read >= self.config.max_records
             || self.open.bytes() >= self.config.max_bytes
     }
@@ -415,7 +417,8 @@ impl Shard {
     #[must_use]
     pub fn is_half_full(&self) -> bool {
         self.flight.is_none()
-            && (self.open.rows() >= self.config.max_rows / 2
+            && (self.company.is_enough
+                || self.open.rows() >= self.config.max_rows / 2
                 || self.open.counts().read >= self.config.max_records / 2
                 || self.open.bytes() >= self.config.max_bytes / 2)
     }

@@ -75,7 +75,8 @@ impl<A: Merge + Clone, T> Part<A> for Partial<A, T> {
 #[derive(Debug)]
 pub enum Effect<K, A, P, E> {
     /// Put `row` on condition that the stored version is `seen` (`None`: that there is no row);
-    /// answer with [`RowWriter::stored`], [`RowWriter::refused`] or [`RowWriter::failed`].
+    /// answer with [`RowWriter::stored`], [`RowWriter::refused`] or [`RowWriter::failed`]. A driver that does not
+    /// begin at once puts what [`RowWriter::board`] returns then.
     Put {
         /// The row's key.
         key: K,
@@ -189,6 +190,8 @@ enum Known<A> {
 #[derive(Debug)]
 struct Flight<A, P> {
     row: Arc<Row<A>>,
+    /// The version it was computed from.
+    seen: Option<u64>,
     parts: Vec<P>,
     /// Readings to come before the row is put without a look; more than none if others write it too.
     looks: u8,
@@ -206,6 +209,14 @@ impl<A, P> Default for Busy<A, P> {
             refusals: 0,
             singly: 0,
         }
+    }
+}
+
+impl<A: Clone, P: Part<A>> Flight<A, P> {
+    fn board(&mut self, part: P) {
+        // As in the making of a row: those that it holds already do not speak for it.
+        let is_merged = merge_into(&mut self.row, &part, self.seen);
+        self.parts.insert(if is_merged { self.parts.len() } else { 0 }, part);
     }
 }
 
@@ -246,6 +257,21 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
                 self.go_on(&key, effects);
             }
         }
+    }
+
+    /// Lets the parts that came since a put was asked for go along, and returns the row to put and how many parts it
+    /// holds that were not there before. Once the driver has begun, the row must stay as it is.
+    ///
+    /// # Panics
+    /// When no put of this row was asked for.
+    pub fn board(&mut self, key: &K) -> (Arc<Row<A>>, usize) {
+        let busy = self.rows.get_mut(key).expect("a put of a row that is not being written");
+        let flight = busy.flight.as_mut().expect("a put that was not asked for");
+        // One that goes by itself was refused in company.
+        if busy.singly == 0 {
+            std::mem::take(&mut busy.waiting).into_iter().for_each(|part| flight.board(part));
+        }
+        (Arc::clone(&flight.row), flight.parts.len())
     }
 
     /// Notes that the put in flight was acknowledged; `bytes` is the size of the image.
@@ -421,7 +447,10 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
                 _ => {
                     // The row's next version is new through those that were merged: one of them has to
                     // speak for it, so they come last.
-                    let is_merged = merge_into(&mut row, &part, seen);
+                    let is_merged = match &mut row {
+                        Some(row) => merge_into(row, &part, seen),
+                        None => row.insert(begin(&part)).version == 1,
+                    };
                     parts.insert(if is_merged { parts.len() } else { 0 }, part);
                 }
             }
@@ -431,7 +460,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
         match row {
             Some(row) if !parts.is_empty() => {
                 let count = parts.len();
-                busy.flight = Some(Flight { row: Arc::clone(&row), parts, looks });
+                busy.flight = Some(Flight { row: Arc::clone(&row), seen, parts, looks });
                 effects.push(Effect::Put { key: key.clone(), row, seen, parts: count });
             }
             _ if busy.waiting.is_empty() => drop(self.rows.remove(key)),
@@ -442,16 +471,7 @@ impl<K: Clone + Eq + Hash, A: Clone, P: Part<A>> RowWriter<K, A, P> {
 
 /// Merges a part into the row that is being made up from the version `seen`. One that the row holds
 /// by then (`false`) is in the put of its twin, and is answered with it.
-fn merge_into<A: Clone, P: Part<A>>(
-    row: &mut Option<Arc<Row<A>>>,
-    part: &P,
-    seen: Option<u64>,
-) -> bool {
-    let Some(row) = row else {
-        let applied = [(part.shard().clone(), part.to())].into();
-        *row = Some(Arc::new(Row { agg: part.alone(), applied, version: 1 }));
-        return true;
-    };
+fn merge_into<A: Clone, P: Part<A>>(row: &mut Arc<Row<A>>, part: &P, seen: Option<u64>) -> bool {
     if holds(row, part.shard(), part.to()) {
         return false;
     }
@@ -460,4 +480,10 @@ fn merge_into<A: Clone, P: Part<A>>(
     row.applied.insert(part.shard().clone(), part.to());
     row.version = seen.map_or(1, |seen| seen + 1);
     true
+}
+
+/// Returns the row that a part makes where there is none.
+fn begin<A, P: Part<A>>(part: &P) -> Arc<Row<A>> {
+    let applied = [(part.shard().clone(), part.to())].into();
+    Arc::new(Row { agg: part.alone(), applied, version: 1 })
 }

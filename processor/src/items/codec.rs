@@ -13,6 +13,9 @@ use kinesis_model::{Position, ShardId};
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
 
+/// The attributes that most rows have at most.
+const ROW_ATTRIBUTES: usize = 56;
+
 /// An item that this program did not write, or that was altered by hand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("attribute `{attribute}` {reason}")]
@@ -24,8 +27,15 @@ pub struct ItemError {
 }
 
 /// An item under construction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Writer(Item);
+
+impl Default for Writer {
+    /// Has room for a row at once: growing step by step took a tenth of what making a row takes.
+    fn default() -> Self {
+        Self(Item::with_capacity(ROW_ATTRIBUTES))
+    }
+}
 
 impl Writer {
     /// Writes an N.

@@ -163,6 +163,25 @@ impl Share {
         })
     }
 
+    /// Returns whether this shard's epoch has its part: three eighths of the budget are used, and each open epoch may
+    /// have as much of these. Shards of a backlog are full at about the same time then, and can close together;
+    /// beyond this the largest closes.
+    #[must_use]
+    pub fn has_its_part(&self) -> bool {
+        let shares = self.budget.lock();
+        // What is read and not folded comes on top, up to 20 MB a shard, and half may be on its way out.
+        let for_all = self.budget.0.max_bytes / 8 * 3;
+        if shares.staying_bytes < for_all {
+            return false;
+        }
+        let open = |held: &Held| held.machine.open_bytes;
+        let epochs = shares.held.values().filter(|held| open(held) > 0).count() as u64;
+        shares
+            .held
+            .get(&self.number)
+            .is_some_and(|held| open(held) > 0 && open(held) * epochs >= for_all)
+    }
+
     fn change(&self, change: impl FnOnce(&mut Held)) {
         if self.budget.lock().change(self.number, change) {
             self.budget.0.freed.notify_waiters();
@@ -218,6 +237,21 @@ mod tests {
         assert!(waits.as_mut().now_or_never().is_none(), "and there is no room yet");
         a.folded(0, open(24 * MB));
         assert!(waits.as_mut().now_or_never().is_some(), "nothing gets free by itself any more");
+    }
+
+    #[test]
+    fn an_epoch_has_its_part_when_memory_gets_short_and_it_has_as_much_as_others_may() {
+        let memory = Budget::new(100 * MB);
+        let [a, b, idle] = [(); 3].map(|()| memory.share());
+        a.folded(0, open(30 * MB));
+        assert!(!a.has_its_part(), "there is plenty");
+        b.folded(0, open(8 * MB));
+        assert!(a.has_its_part() && !b.has_its_part() && !idle.has_its_part());
+        a.folded(0, Footprint { flight_bytes: 40 * MB, ..Footprint::default() });
+        b.folded(0, open(35 * MB));
+        assert!(!b.has_its_part(), "what is on its way out will be free");
+        b.folded(0, open(38 * MB));
+        assert!(b.has_its_part());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::sink::Sinks;
 use crate::sink::rows::TICK_MS;
 use crate::worker::memory::{Budget, Share};
 use crate::worker::shard_status::ShardStatus;
-use early::Early;
+use early::{Due, Early};
 use execute::{Answer, Executor};
 pub use outcome::{Ended, TaskError};
 use reading::{Read, Reading, bytes_of};
@@ -217,20 +217,24 @@ impl<'a> ShardTask<'a> {
     }
 
     /// Tells the budget what the machine holds, and closes its epoch if memory is short, if its rows
-    /// are wanted now, or with that of another shard, since rows in common then cost one put.
+    /// are wanted now, or with that of another shard, since rows in common then cost one put. One that may
+    /// wait for others is told to be full.
     fn account(&mut self) {
         let all_folded = self.shard.waiting() == 0;
         let folded = if all_folded { std::mem::take(&mut self.unfolded_bytes) } else { 0 };
         let footprint = self.shard.footprint();
         self.share.folded(folded, footprint);
-        let is_due = self.early.is_due(all_folded, elapsed());
+        let due = self.early.due(all_folded, elapsed());
         let joins_others = (self.early.is_first_open() || self.shard.is_half_full())
             && self.executor.is_another_closing();
-        let is_wanted = (is_due || joins_others) && footprint.open_bytes > 0;
+        let is_wanted = (due == Some(Due::First) || joins_others) && footprint.open_bytes > 0;
         if is_wanted {
             self.early.closes();
         }
         self.shard.step(Input::Company(self.executor.has_company()), &mut self.effects);
+        if due == Some(Due::Backlog) || self.share.has_its_part() {
+            self.shard.step(Input::Enough, &mut self.effects);
+        }
         if is_wanted || self.share.is_to_close() {
             self.shard.step(Input::Close, &mut self.effects);
         }

@@ -10,6 +10,8 @@ use super::message::ElapsedMs;
 pub(super) struct Company {
     /// Other shards of the worker have epochs in flight: the next ones will follow.
     pub(super) is_there: bool,
+    /// The open epoch has its part of the memory that all share.
+    pub(super) is_enough: bool,
     full_at: Option<ElapsedMs>,
 }
 
@@ -21,7 +23,7 @@ impl Company {
 
     /// Notes that it closed.
     pub(super) fn closed(&mut self) {
-        self.full_at = None;
+        (self.full_at, self.is_enough) = (None, false);
     }
 
     /// Returns whether the full epoch is to wait on, `most_ms` in all.

@@ -24,6 +24,8 @@ pub enum Input {
     Tick(ElapsedMs),
     /// Memory is short: the open epoch is to close as soon as none is in flight.
     Close,
+    /// Memory is getting short, and the open epoch has its part of it: it is full.
+    Enough,
     /// Whether other shards of this worker have epochs in flight: one that is full may wait for their next.
     Company(bool),
     /// An effect has happened; made by the effect itself.

@@ -72,7 +72,7 @@ impl Default for ShardConfig {
             max_rows: 20_000,
             max_records: 500_000,
             max_bytes: 64 << 20,
-            company_ms: 5_000,
+            company_ms: 10_000,
             dedupe_horizon_ms: 60_000,
             dedupe_max_ids: 1_000_000,
             archive: false,

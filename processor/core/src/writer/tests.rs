@@ -59,6 +59,42 @@ fn what_comes_while_a_put_is_in_flight_goes_together_into_the_next() {
 }
 
 #[test]
+fn what_comes_before_a_put_is_begun_goes_along() {
+    let (mut writer, mut effects) = new();
+    writer.submit("r", partial("a", 10, 1, "a10"));
+    writer.flush(&mut effects);
+    writer.submit("r", partial("b", 7, 2, "b7"));
+    writer.submit("r", partial("a", 9, 8, "a9"));
+    assert_eq!(told(&mut effects), ["put 1 of 1 on None as 1"]);
+    let (row, parts) = writer.board(&"r");
+    assert_eq!((row.agg, row.version, parts), (3, 1, 3));
+    writer.submit("r", partial("c", 8, 4, "c8"));
+    writer.flush(&mut effects);
+    writer.stored(&"r", 10, &mut effects);
+    assert_eq!(
+        told(&mut effects),
+        [
+            "done a9 3 Along",
+            "done a10 3 Along",
+            "done b7 3 Put { refusals: 0 }",
+            "put 7 of 1 on Some(1) as 2"
+        ]
+    );
+}
+
+#[test]
+fn a_part_that_is_tried_by_itself_is_not_boarded() {
+    let (mut writer, mut effects) = new();
+    for (shard, ticket) in [("a", "a1"), ("b", "b1")] {
+        writer.submit("r", partial(shard, 1, 1, ticket));
+    }
+    writer.flush(&mut effects);
+    writer.failed(&"r", &"too large", Blame::Item, &mut effects);
+    assert_eq!(told(&mut effects).last().unwrap(), "put 1 of 1 on None as 1");
+    assert_eq!(writer.board(&"r").1, 1);
+}
+
+#[test]
 fn what_is_not_flushed_waits_even_if_the_row_gets_free() {
     let (mut writer, mut effects) = new();
     writer.submit("r", partial("a", 10, 1, "a10"));

@@ -24,6 +24,8 @@ pub struct Gather {
 #[derive(Debug, Default)]
 struct Round {
     closing: usize,
+    /// Epochs that wait for a tick, so that every shard looks whether it closes too.
+    waiting: usize,
     /// When those who wait go without the rest; set by the first of them.
     ends: Option<Instant>,
 }
@@ -43,6 +45,15 @@ impl Drop for Closing {
     }
 }
 
+/// An epoch that waits for a tick.
+struct Waiting(watch::Sender<Round>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.send_modify(|round| round.waiting -= 1);
+    }
+}
+
 impl Gather {
     /// Waits for stragglers at most this long.
     #[must_use]
@@ -57,20 +68,28 @@ impl Gather {
         Closing(self.round.clone())
     }
 
-    /// Returns whether an epoch is closing.
+    /// Returns whether an epoch is closing, and one that closes now goes with it.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.round.borrow().closing > 0
+        let round = self.round.borrow();
+        round.closing + round.waiting > 0
     }
 
     /// Waits for a tick, and then until every announced epoch was submitted or given up, or the
     /// patience of all who wait ends.
     pub async fn complete(&self) {
+        let waiting = self.wait();
         tokio::time::sleep(Duration::from_millis(TICK_MS)).await;
+        drop(waiting);
         if let Some(ends) = self.join() {
             let mut round = self.round.subscribe();
             drop(tokio::time::timeout_at(ends, round.wait_for(|round| round.closing == 0)).await);
         }
+    }
+
+    fn wait(&self) -> Waiting {
+        self.round.send_modify(|round| round.waiting += 1);
+        Waiting(self.round.clone())
     }
 
     /// Joins those who wait; returns when they go. Whoever comes after that begins anew.
@@ -109,6 +128,23 @@ mod tests {
         let impatient = Gather::new(Duration::from_millis(1));
         let _late = impatient.announce();
         impatient.complete().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_once_a_tick_sees_every_closing() {
+        let gather = Gather::new(Duration::from_secs(2));
+        drop(gather.announce());
+        assert!(!gather.is_closing());
+        let mut complete = Box::pin(gather.complete());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(TICK_MS - 1), &mut complete).await.is_err()
+        );
+        assert!(gather.is_closing());
+        complete.await;
+        assert!(!gather.is_closing());
+        let given_up = Box::pin(gather.complete());
+        assert!(tokio::time::timeout(Duration::from_millis(1), given_up).await.is_err());
+        assert!(!gather.is_closing());
     }
 
     #[tokio::test(start_paused = true)]

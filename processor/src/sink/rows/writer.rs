@@ -96,9 +96,7 @@ struct Inner<M: Merged> {
 #[derive(Debug)]
 struct Put<M: Merged> {
     key: M::Key,
-    row: Arc<Row<Kept<M::Agg>>>,
     seen: Option<u64>,
-    parts: usize,
 }
 
 /// A call that the machine has asked for.
@@ -158,9 +156,7 @@ impl<M: Merged> Writer<M> {
 
     fn execute(&self, effect: Asked<M>) {
         match effect {
-            Effect::Put { key, row, seen, parts } => {
-                self.enqueue(Call::Put(Put { key, row, seen, parts }));
-            }
+            Effect::Put { key, seen, .. } => self.enqueue(Call::Put(Put { key, seen })),
             Effect::Read { key } => self.enqueue(Call::Read(key)),
             Effect::Wait { key, refusals } => {
                 if refusals % MANY_REFUSALS == 0 {
@@ -238,7 +234,12 @@ impl<M: Merged> Writer<M> {
         });
     }
 
-    async fn put(&self, Put { key, row, seen, parts }: Put<M>) {
+    /// Puts a row with all that came for it while it waited for its turn: in a backlog that is seconds.
+    async fn put(&self, Put { key, seen }: Put<M>) {
+        let (row, parts) = {
+            let mut machine = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
+            machine.board(&key)
+        };
         let attempt = AssertUnwindSafe(self.attempt(&key, &row, seen)).catch_unwind().await;
         let error = match attempt {
             Ok(Ok(Outcome::Stored(bytes))) => {

@@ -35,6 +35,15 @@ enum First {
     Over,
 }
 
+/// Why the open epoch is to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// It is the first one: at once.
+    First,
+    /// A backlog was read to its end: with those of other shards.
+    Backlog,
+}
+
 /// Records that were put long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Backlog {
@@ -78,18 +87,18 @@ impl Early {
         self.first = First::Over;
     }
 
-    /// Returns whether the open epoch is to close now; says so once. `all_folded`: whatever was read
+    /// Returns why the open epoch is to close now, if it is; says so once. `all_folded`: whatever was read
     /// is in it.
-    pub(super) fn is_due(&mut self, all_folded: bool, now: ElapsedMs) -> bool {
+    pub(super) fn due(&mut self, all_folded: bool, now: ElapsedMs) -> Option<Due> {
         if self.backlog == Backlog::ReadToItsEnd && all_folded {
             (self.backlog, self.first) = (Backlog::None, First::Over);
-            return true;
+            return Some(Due::Backlog);
         }
         let is_due = matches!(self.first, First::ClosesAt(at) if now >= at);
         if is_due {
             self.first = First::Over;
         }
-        is_due
+        is_due.then_some(Due::First)
     }
 }
 
@@ -106,6 +115,12 @@ mod tests {
     const NONE: Duration = Duration::ZERO;
     const NOW: ElapsedMs = ElapsedMs(1_234_567);
 
+    impl Early {
+        fn is_due(&mut self, all_folded: bool, now: ElapsedMs) -> bool {
+            self.due(all_folded, now).is_some()
+        }
+    }
+
     #[test]
     fn the_first_epoch_closes_soon_after_its_first_records_and_no_other() {
         let mut early = Early::new(MINUTE, None);
@@ -114,7 +129,7 @@ mod tests {
         early.read(true, NONE, after(NOW, MINUTE));
         assert!(!early.is_due(true, after(NOW, MINUTE)));
         let soon = FIRST_AFTER + Duration::from_millis(FIRST_TOGETHER_MS + TICK_MS);
-        assert!(early.is_due(false, after(NOW, MINUTE + soon)));
+        assert_eq!(early.due(false, after(NOW, MINUTE + soon)), Some(Due::First));
         early.read(true, NONE, after(NOW, MINUTE * 2));
         assert!(!early.is_due(true, after(NOW, MINUTE * 3)));
     }
@@ -150,7 +165,8 @@ mod tests {
         assert!(!early.is_due(true, NOW), "not at the tip yet");
         early.read(true, NONE, NOW);
         assert!(!early.is_due(false, NOW));
-        assert!(early.is_due(true, NOW) && !early.is_due(true, after(NOW, MINUTE)));
+        assert_eq!(early.due(true, NOW), Some(Due::Backlog));
+        assert!(!early.is_due(true, after(NOW, MINUTE)));
         early.read(true, Duration::from_millis(1_999), NOW);
         early.read(true, NONE, NOW);
         assert!(!early.is_due(true, NOW), "less than an interval is not a backlog");

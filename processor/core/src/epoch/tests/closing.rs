@@ -125,3 +125,29 @@ fn the_end_of_a_shard_is_not_held_up_by_company() {
         ("prepare 3", "finish ShardEnd")
     );
 }
+
+#[test]
+fn an_epoch_to_be_recovered_is_read_to_its_end_in_whatever_company() {
+    let pending = Some(Position { sequence: 3_u128.into(), sub: 0 });
+    let mut shard = shard(Resume { pending, ..Resume::default() });
+    shard.config.max_records = 2;
+    assert!(run(&mut shard, Input::Company(true)).is_empty());
+    let records = [1, 2, 3].map(|n| record(n, 0, &format!("e{n}")));
+    let asked = run(&mut shard, Input::Records(records.into()));
+    assert_eq!(asked.first().map(String::as_str), Some("prepare 3"));
+}
+
+#[test]
+fn an_epoch_that_has_its_part_of_the_memory_is_full() {
+    let mut shard = shard(Resume::default());
+    assert!(run(&mut shard, Input::Enough).is_empty(), "nothing is open");
+    assert!(run(&mut shard, Input::Company(true)).is_empty());
+    assert!(run(&mut shard, Input::Records(vec![record(1, 0, "a")])).is_empty());
+    assert!(run(&mut shard, Input::Enough).is_empty() && shard.is_half_full());
+    assert!(!shard.wants_records());
+    assert_eq!(
+        run(&mut shard, Input::Company(false)).first().map(String::as_str),
+        Some("prepare 1")
+    );
+    assert!(shard.wants_records() && !shard.is_half_full());
+}

@@ -281,3 +281,34 @@ async fn calls_are_made_one_by_one_where_the_configuration_says_so() {
         assert_eq!((stats.batch_writes, stats.batch_reads, stats.retries), (0, 0, 0));
     }
 }
+
+#[tokio::test]
+async fn closed_windows_are_read_to_the_last_page_with_what_they_are_judged_by() {
+    let tables = config::Tables::default();
+    let metrics = tables.metrics.clone();
+    let world = World::new(None, tables.clone()).await;
+    let mut windows = WindowFold::default();
+    add(&mut windows, "st-1", 7);
+    let (key, agg) = windows.drain().remove(0);
+    let first = Minute::of(EpochMs(0));
+    let minutes = first..Minute::of(EpochMs(60 * 60_000));
+    for minute in 0..60 {
+        let key = WindowKey { minute: Minute::of(EpochMs(minute * 60_000)), ..key.clone() };
+        let row = Row { agg: agg.clone(), applied: [].into(), version: 1 };
+        let mut item = metric::encode(&key, &row, None);
+        // A page has 1 MB of what is read, whatever is shown of it.
+        let note = "n".repeat(30_000);
+        item.insert("note".to_owned(), AttributeValue::S(note));
+        world.store.put(&metrics, &item, Condition::Version(None)).await.unwrap();
+    }
+    let sink = RowSink::over(Arc::clone(&world.store), &tables, (1 << 20, 1_000), Arc::default());
+    let run = ClosedRun { session_id: key.session_id, starts: vec![], minutes };
+    let runs = [run];
+    let held = Box::pin(sink.runs(&runs)).next().await.unwrap().unwrap();
+    assert_eq!(held.rows.len(), 60);
+    for (at, (key, row)) in held.rows.iter().enumerate() {
+        assert_eq!(key.minute.start_s(), i64::try_from(at).unwrap() * 60);
+        assert_eq!((row.player_bitrate.total, row.active_players()), (agg.player_bitrate.total, 1));
+        assert!(row.latency.is_empty() && !agg.latency.is_empty(), "nobody judges by it");
+    }
+}
