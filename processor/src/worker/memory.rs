@@ -76,7 +76,7 @@ impl Budget {
         Share { budget: self.clone(), number }
     }
 
-    /// What open epochs may take before they are full. What is read and not folded comes on top, up to 20 MB a
+    /// Returns what open epochs may take before they are full. What is read and not folded comes on top, up to 20 MB a
     /// shard, and half may be on its way out.
     fn for_all(&self) -> u64 {
         self.0.max_bytes / 8 * 3
