@@ -39,6 +39,8 @@ struct Shares {
     /// The bytes that are not on their way out.
     staying_bytes: u64,
     readers: usize,
+    /// Shards with an open epoch.
+    open_epochs: u64,
 }
 
 /// The holdings of one shard, in bytes.
@@ -102,10 +104,6 @@ impl Held {
 }
 
 impl Shares {
-    fn open_epochs(&self) -> u64 {
-        self.held.values().filter(|held| held.machine.open_bytes > 0).count() as u64
-    }
-
     /// Changes what a share holds; returns whether anything got free, or nothing more will by itself.
     fn change(&mut self, number: u64, change: impl FnOnce(&mut Held)) -> bool {
         let Some(held) = self.held.get_mut(&number) else { return false };
@@ -116,6 +114,8 @@ impl Shares {
         self.staying_bytes = self.staying_bytes + after.staying() - before.staying();
         self.readers += usize::from(after.reading() > 0);
         self.readers -= usize::from(before.reading() > 0);
+        self.open_epochs += u64::from(after.machine.open_bytes > 0);
+        self.open_epochs -= u64::from(before.machine.open_bytes > 0);
         after.all() < before.all() || after.machine.flight_bytes < before.machine.flight_bytes
     }
 }
@@ -183,7 +183,7 @@ impl Share {
     pub fn has_its_part(&self) -> bool {
         let shares = self.budget.lock();
         let for_all = self.budget.for_all();
-        let epochs = shares.open_epochs();
+        let epochs = shares.open_epochs;
         if shares.staying_bytes < for_all || epochs * LEAST_PART > for_all {
             return false;
         }
@@ -197,7 +197,7 @@ impl Share {
     /// Returns whether epochs are few enough to wait for one another.
     #[must_use]
     pub fn has_room_for_company(&self) -> bool {
-        self.budget.lock().open_epochs() * LEAST_PART <= self.budget.for_all()
+        self.budget.lock().open_epochs * LEAST_PART <= self.budget.for_all()
     }
 
     fn change(&self, change: impl FnOnce(&mut Held)) {
@@ -273,6 +273,8 @@ mod tests {
         let many = [(); 2].map(|()| memory.share());
         many.iter().for_each(|share| share.folded(0, open(38 * MB)));
         assert!(!b.has_its_part() && !b.has_room_for_company(), "parts are small");
+        drop(many);
+        assert!(b.has_its_part(), "and large again");
     }
 
     #[test]

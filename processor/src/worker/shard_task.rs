@@ -227,15 +227,17 @@ impl<'a> ShardTask<'a> {
         let due = self.early.due(all_folded, elapsed());
         let joins_others = (self.early.is_first_open() || self.shard.is_half_full())
             && self.executor.is_another_closing();
-        let is_backlog = due == Some(Due::Backlog);
-        let may_wait = is_backlog && self.share.has_room_for_company();
-        let is_due = due.is_some() && !may_wait;
+        // With many shards some epoch is always in flight, and no memory for all to wait.
+        let may_wait = self.share.has_room_for_company();
+        let waits = may_wait && due == Some(Due::Backlog);
+        let is_due = due.is_some() && !waits;
         let is_wanted = (is_due || joins_others) && footprint.open_bytes > 0;
         if is_wanted {
             self.early.closes();
         }
-        self.shard.step(Input::Company(self.executor.has_company()), &mut self.effects);
-        if may_wait || self.share.has_its_part() {
+        let has_company = may_wait && self.executor.has_company();
+        self.shard.step(Input::Company(has_company), &mut self.effects);
+        if waits || self.share.has_its_part() {
             self.shard.step(Input::Enough, &mut self.effects);
         }
         if is_wanted || self.share.is_to_close() {

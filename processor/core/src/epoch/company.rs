@@ -10,7 +10,7 @@ use super::message::ElapsedMs;
 pub(super) struct Company {
     /// Other shards of the worker have epochs in flight: the next ones will follow.
     pub(super) is_there: bool,
-    /// The open epoch has its part of the memory that all share.
+    /// The open epoch is full below its limits, see [`Input::Enough`](super::Input::Enough).
     pub(super) is_enough: bool,
     full_at: Option<ElapsedMs>,
 }

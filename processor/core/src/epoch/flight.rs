@@ -24,7 +24,8 @@ pub enum Input {
     Tick(ElapsedMs),
     /// Memory is short: the open epoch is to close as soon as none is in flight.
     Close,
-    /// Memory is getting short, and the open epoch has its part of it: it is full.
+    /// The open epoch is full below its limits: it has its part of the memory that all shards share, or a backlog was
+    /// read to its end.
     Enough,
     /// Whether other shards of this worker have epochs in flight: one that is full may wait for their next.
     Company(bool),

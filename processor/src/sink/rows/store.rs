@@ -9,6 +9,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use aws_calls::{code, explain};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ivs_core::minute::Minute;
@@ -192,11 +195,7 @@ impl DynamoRows {
                 let (table, key, reason) = (table.to_owned(), key_of(item), explain(&error));
                 Err(SinkError::Refused { table, key, reason })
             }
-            _ => Err(SinkError::Aws {
-                operation: "PutItem",
-                target: table.to_owned(),
-                reason: explain(&error),
-            }),
+            _ => Err(failed("PutItem", table, &error)),
         }
     }
 
@@ -236,11 +235,7 @@ impl DynamoRows {
         let request =
             self.dynamodb.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
         let answer = persist(&self.stats, || request.clone().send()).await;
-        let answer = answer.map_err(|error| SinkError::Aws {
-            operation: "GetItem",
-            target: table.to_owned(),
-            reason: explain(&error),
-        })?;
+        let answer = answer.map_err(|error| failed("GetItem", table, &error))?;
         self.stats.row_reads.fetch_add(1, Relaxed);
         Ok(answer.item)
     }
@@ -267,16 +262,12 @@ impl DynamoRows {
             .expression_attribute_values(":id", AttributeValue::S(session_id.to_owned()))
             .expression_attribute_values(":first", number(minutes.start.start_s()))
             .expression_attribute_values(":last", number(last_s));
-        // Two hours of rows of two dozen kilobytes each may take several pages of 1 MB.
+        // Two hours of rows of two dozen kilobytes each may take several pages of 1 MB, and not more than rows.
         let (mut items, mut next) = (Vec::new(), None);
         loop {
             let page = request.clone().set_exclusive_start_key(next);
             let answer = persist(&self.stats, || page.clone().send()).await;
-            let answer = answer.map_err(|error| SinkError::Aws {
-                operation: "Query",
-                target: table.to_owned(),
-                reason: explain(&error),
-            })?;
+            let answer = answer.map_err(|error| failed("Query", table, &error))?;
             items.extend(answer.items.unwrap_or_default());
             next = answer.last_evaluated_key;
             if next.is_none() {
@@ -312,6 +303,14 @@ impl RowStore for DynamoRows {
     ) -> BoxFuture<'a, Result<Vec<Item>, SinkError>> {
         self.minutes(table, session_id, minutes).boxed()
     }
+}
+
+/// Returns the error of a call that was not answered in all tries.
+fn failed<E>(operation: &'static str, table: &str, error: &SdkError<E, Response>) -> SinkError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    SinkError::Aws { operation, target: table.to_owned(), reason: explain(error) }
 }
 
 /// Returns the keys of an item of either table, for errors.
